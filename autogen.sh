@@ -1,0 +1,3 @@
+#!/bin/sh
+# Makes configure and Makefile.in from configure.ac and Makefile.am.
+cd "$(dirname "$0")" && exec autoreconf --install --force

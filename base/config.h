@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Settings as a table: one row makes the struct field's default, the key in the
+ * YAML file, the command-line option, the --help line and the commented sample.
+ *
+ *   struct settings { const char *listen; uint64_t threads; dur_us idle; bool cors; struct config_list tags; };
+ *   static const struct config_row rows[] = {
+ *     {"listen", CONFIG_STRING, offsetof(struct settings, listen), "127.0.0.1:8080", 0, 0, "ADDR:PORT", "where viewers connect"},
+ *     {"window.start", CONFIG_STRING, ...   # file: window:\n  start: ...   option: --window-start
+ *
+ * Order of strength: default < file < command line.  An unknown key is an error
+ * with its line.  Fields: CONFIG_STRING and CONFIG_PATH const char * (NULL when
+ * the default is NULL), CONFIG_BOOL bool, CONFIG_UINT, CONFIG_BYTES and
+ * CONFIG_RATE (bytes per second) uint64_t, CONFIG_DURATION dur_us, CONFIG_LIST
+ * struct config_list.  Strings belong to the config and live until config_free.
+ */
+#ifndef RIBERA_BASE_CONFIG_H
+#define RIBERA_BASE_CONFIG_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+
+enum config_type {
+	CONFIG_STRING,
+	CONFIG_PATH,
+	CONFIG_BOOL,
+	CONFIG_UINT,
+	CONFIG_BYTES,
+	CONFIG_RATE,
+	CONFIG_DURATION,
+	CONFIG_LIST,
+};
+
+struct config_list {
+	const char **items; /* owned by the config */
+	size_t n;
+};
+
+struct config_row {
+	const char *name; /* "part.key" is nested in the file and --part-key on the command line */
+	enum config_type type;
+	size_t offset;    /* of the field in the settings struct */
+	const char *def;  /* as text, parsed like input; NULL: unset (zero) */
+	uint64_t min, max; /* for the numeric types; max 0 means unbounded (durations in us) */
+	const char *arg;  /* what --help shows behind '=' */
+	const char *help; /* one sentence, lower case, no full stop */
+};
+
+struct config; /* hidden: owns the strings */
+
+/* Fills *settings from the defaults.  `rows` must stay. */
+struct config *config_new(const struct config_row *rows, size_t n_rows, void *settings);
+void config_free(struct config **);
+
+/* Reads a YAML file over what is there.  ERR_SYNTAX, ERR_OUT_OF_RANGE, -errno;
+ * the fault says file:line:column, what was found and what was expected. */
+int config_read_file(struct config *, const char *path, struct fault *);
+
+/* Reads YAML from memory; `name` stands for the file in messages. */
+int config_read_text(struct config *, const char *name, const char *text, size_t n, struct fault *);
+
+/* Takes the options out of argv: --name value, --name=value, --flag, --no-flag,
+ * up to "--".  What is no option stays, in order, in argv[1..*argc-1].
+ * --config FILE is read first, wherever it stands.  ERR_USAGE. */
+int config_read_args(struct config *, int *argc, char **argv, struct fault *);
+
+void config_print_help(const struct config_row *, size_t n_rows, FILE *);
+void config_print_sample(const struct config_row *, size_t n_rows, FILE *); /* commented YAML */
+/* The .SH OPTIONS rows of a man page, roff. */
+void config_print_man(const struct config_row *, size_t n_rows, FILE *);
+
+#endif
