@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * From an MPD to what a player asks for: periods, tracks, renditions and their
+ * segments with exact times (ISO/IEC 23009-1 5.3.9, A.3).  Pure.
+ *
+ * Time: Period time, in the rendition's timescale, as a signed integer:
+ *   Period time = presentation time in the track (after its edit list) - PTO
+ */
+#ifndef RIBERA_DASH_TIMELINE_H
+#define RIBERA_DASH_TIMELINE_H
+
+#include "dash/bmff.h"
+#include "dash/mpd.h"
+
+struct timeline_segment {
+	int64_t start;           /* Period time, timescale units */
+	uint64_t duration;       /* timescale units */
+	uint64_t number;         /* $Number$ */
+	uint64_t time;           /* $Time$ */
+	char *url;               /* reference to resolve against a base; "" is the base itself */
+	bool has_range;
+	struct mpd_range range;
+};
+
+/* One absolute base of a rendition, in the MPD's order of preference. */
+struct timeline_base {
+	char *url;
+	char *service_location;  /* or NULL */
+};
+
+enum timeline_kind { TIMELINE_VIDEO, TIMELINE_AUDIO, TIMELINE_TEXT, TIMELINE_IMAGE, TIMELINE_OTHER };
+
+struct timeline_rendition {
+	const struct mpd_representation *representation; /* into the mpd */
+	const struct mpd_set *set;
+	char *mime_type, *codecs; /* inherited */
+	uint64_t bandwidth;
+	uint32_t width, height, audio_sampling_rate, channels;
+	struct mpd_ratio frame_rate, sar;
+	struct timeline_base *bases;
+	size_t n_bases;
+	uint32_t timescale;
+	uint64_t pto;
+	char *init_url;          /* reference; NULL: no initialisation segment */
+	bool init_has_range;
+	struct mpd_range init_range;
+	/* SegmentBase with an index: segments are unknown until
+	 * timeline_set_index; index_range says where the sidx is. */
+	bool needs_index;
+	bool has_index_range;
+	struct mpd_range index_range;
+	char *index_url;
+	struct timeline_segment *segments;
+	size_t n_segments;
+};
+
+struct timeline_track {
+	enum timeline_kind kind;
+	const struct mpd_set *set;
+	struct timeline_rendition *renditions; /* ascending bandwidth */
+	size_t n_renditions;
+};
+
+struct timeline_period {
+	char *id;
+	dur_us start;
+	dur_us duration;         /* -1: not known (dynamic) */
+	struct timeline_track *tracks;
+	size_t n_tracks;
+};
+
+struct timeline {
+	bool dynamic;
+	dur_us duration;         /* of the whole; -1: not known */
+	struct timeline_period *periods;
+	size_t n_periods;
+};
+
+/* `url` is where the MPD was found (after redirects), for relative references;
+ * `now` matters for dynamic MPDs only (which segments are available).  The
+ * mpd must outlive the timeline.  ERR_SYNTAX, ERR_UNSUPPORTED, ERR_LIMIT;
+ * the fault names Period, AdaptationSet and Representation with their line. */
+int timeline_new(const struct mpd *, const char *url, wall_us now, struct timeline **ret_timeline, struct fault *);
+void timeline_free(struct timeline **);
+
+/* Fills the segments of a rendition that needs an index.  ERR_SYNTAX when the
+ * index is impossible, ERR_UNSUPPORTED when it points to further indexes. */
+int timeline_set_index(struct timeline_rendition *, const struct bmff_sidx *, struct fault *);
+
+/* Absolute URL of a reference against base number `base`; caller frees.  NULL for an unusable reference. */
+char *timeline_resolve(const struct timeline_rendition *, size_t base, const char *reference);
+
+/* Index of the segment that holds Period time t (timescale units), clamped to the ends; -1 without segments. */
+int timeline_find(const struct timeline_rendition *, int64_t t);
+
+/* RFC 3986 5.2; caller frees; NULL for garbage. */
+char *timeline_join_url(const char *base, const char *reference);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The HTTP client: libcurl's multi interface in one thread of its own, with
+ * connection reuse, byte ranges, deadlines and honest time measurement.
+ *
+ * Callbacks run in the fetch thread: they hand over and return, they never
+ * block.  Everything else may be called from any thread, also from a callback.
+ */
+#ifndef RIBERA_FETCH_FETCH_H
+#define RIBERA_FETCH_FETCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+
+struct blob;
+struct fetch; /* hidden */
+
+struct fetch_settings {
+	const char *user_agent;
+	unsigned max_per_host; /* connections; 0: 6 */
+	bool http2;            /* offer h2 over TLS */
+	const char *ca_file;   /* NULL: the system's */
+};
+
+int fetch_new(const struct fetch_settings *, struct fetch **ret_fetch);
+/* Cancels what runs (their done callbacks come first, with ERR_CANCELLED) and joins the thread. */
+void fetch_free(struct fetch **);
+
+struct fetch_request {
+	const char *url;        /* absolute, http or https */
+	const char *method;     /* NULL: GET */
+	bool has_range;
+	uint64_t first, last;   /* inclusive, RFC 9110 14.1.2 */
+	const void *body;       /* copied */
+	size_t body_size;
+	const char *const *fields; /* "Name: value", n_fields of them; copied */
+	size_t n_fields;
+	uint64_t max_bytes;     /* of the response's body; more is ERR_LIMIT; 0: no limit */
+	uint64_t max_rate;      /* bytes per second; 0: no limit */
+	dur_us connect_timeout; /* 0: 3 s */
+	dur_us stall_timeout;   /* no byte for so long is ERR_TIMEOUT; 0: 10 s */
+	dur_us total_timeout;   /* 0: none */
+};
+
+struct fetch_result {
+	int error;              /* 0: an HTTP response came in whole, whatever its status; else
+	                         * ERR_NETWORK, ERR_TIMEOUT, ERR_LIMIT, ERR_CANCELLED, ERR_TRUNCATED, ERR_HTTP
+	                         * (malformed), or what the data callback returned */
+	int status;             /* HTTP status; 0 when there was none */
+	uint64_t bytes;         /* of the body, as received */
+	mono_us started;        /* when the request was given to curl */
+	dur_us connected;       /* until connected (TLS included); 0 on a reused connection */
+	dur_us first_byte;      /* until the first byte of the response */
+	dur_us total;
+	bool reused;
+	char text[128];         /* curl's words, for logs */
+};
+
+/* Response facts, valid inside the callbacks. */
+struct fetch_response {
+	int status;
+	bool has_length;
+	uint64_t length;        /* Content-Length */
+	bool has_range;         /* a well-formed Content-Range: bytes first-last/size */
+	uint64_t range_first, range_last, range_size;
+	const char *etag;       /* or NULL */
+	const char *content_type;
+	const char *cache_status;
+	dur_us retry_after;     /* 0: none given */
+	const char *effective_url; /* after redirects */
+};
+
+/* Once, when the header is complete.  Non-zero ends the transfer with that error. */
+typedef int (*fetch_header_f)(void *ctx, const struct fetch_response *);
+/* Body bytes.  Non-zero ends the transfer with that error. */
+typedef int (*fetch_data_f)(void *ctx, const void *bytes, size_t n);
+/* Exactly once for every started transfer, as the last callback. */
+typedef void (*fetch_done_f)(void *ctx, const struct fetch_result *, const struct fetch_response *);
+
+typedef uint64_t fetch_id;
+
+/* Starts a transfer and returns its id (never 0).  header and data may be NULL.
+ * What `req` points to is copied. */
+fetch_id fetch_start(struct fetch *, const struct fetch_request *req, fetch_header_f, fetch_data_f, fetch_done_f, void *ctx);
+/* The done callback comes with ERR_CANCELLED unless it came already.  Unknown ids are fine. */
+void fetch_cancel(struct fetch *, fetch_id);
+
+/* Waits for the whole body (max_bytes must be set).  Returns result.error, or
+ * ERR_HTTP for a status of 400 and above (the body is returned all the same).
+ * ret_blob and ret_result may be NULL; *ret_etag (or NULL) is to be freed.
+ * Not from the fetch thread. */
+int fetch_get(struct fetch *, const struct fetch_request *req, struct blob **ret_blob, struct fetch_result *ret_result,
+              char **ret_etag, struct fault *);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The HTTP server: libh2o event loops, one per thread.  serve/ is the only room
+ * (besides the mains) that includes <h2o.h>.
+ *
+ * Two kinds of routes:
+ *  - objects: GET and HEAD of bytes whose facts (size, hash, type) are known
+ *    beforehand, with ranges and conditionals, sent without copying; bytes that
+ *    are still on their way here (pull-through) are sent as they come;
+ *  - handlers: small replies made by a callback (control API, pages, health).
+ *
+ * A find or handler callback runs on a loop's thread.  On a server that serves
+ * viewers it must not block; a control server is a `struct serve` of its own
+ * with one thread, where it may (SQLite).
+ */
+#ifndef RIBERA_SERVE_SERVE_H
+#define RIBERA_SERVE_SERVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+
+struct blob;
+struct buf;
+struct serve;         /* hidden */
+struct serve_request; /* hidden; lives until its reply is sent */
+struct serve_waiter;  /* hidden; reference counted */
+
+struct serve_settings {
+	const char *name;          /* "ribera-edge": Server field, Cache-Status, log */
+	unsigned threads;          /* 1 to 64 */
+	uint64_t max_connections;  /* 0: 100,000 */
+	uint64_t max_body;         /* of requests to handlers; 0: 1 MiB */
+	dur_us idle_timeout;       /* of keep-alive connections and of slow requests; 0: 30 s */
+	dur_us stall_timeout;      /* a reply that makes no progress for so long is cut; 0: 60 s */
+	const char *access_log;    /* path, "-" for standard output, NULL: none */
+	const char *tls_cert, *tls_key; /* PEM paths, or NULL */
+	const char *allow_origin;  /* CORS Access-Control-Allow-Origin, "*" ; NULL: no CORS fields */
+};
+
+int serve_new(const struct serve_settings *, struct serve **ret_serve, struct fault *);
+
+/* Before serve_start.  `address` is "127.0.0.1:8080", "[::1]:0", "*:80".
+ * The fault names the address and the cure (in use, no permission).
+ * ret_port (or NULL) is the port bound, also for port 0. */
+int serve_listen(struct serve *, const char *address, bool tls, uint16_t *ret_port, struct fault *);
+
+/* --- objects ----------------------------------------------------------------------- */
+
+struct serve_object;
+
+struct serve_object_ops {
+	/* Bytes that can be sent now from `offset` on (at most `length` matter):
+	 * > 0; 0: none yet, call want(); negative: they will not come
+	 * (ERR_TIMEOUT gives 504, others 502, if no header was sent yet; else the
+	 * connection is cut).  Any loop thread; must not block. */
+	int64_t (*ready)(struct serve_object *, uint64_t offset, uint64_t length);
+	/* ready() said 0: see to it that bytes at `offset` come (`length` bytes are
+	 * wanted in all) and call serve_wake(waiter) once when ready() would say
+	 * something else.  Takes over one reference of the waiter. */
+	void (*want)(struct serve_object *, uint64_t offset, uint64_t length, struct serve_waiter *);
+	/* The last reference is gone. */
+	void (*free)(struct serve_object *);
+};
+
+/* Facts and bytes of one resource.  Filled by the owner before it is first
+ * returned by a find callback, constant afterwards; the strings live as long as
+ * the object. */
+struct serve_object {
+	unsigned magic;             /* SERVE_OBJECT_MAGIC */
+	unsigned refs;              /* by serve_object_ref and _unref */
+	int fd;                     /* for pread, sendfile and mmap; closed by ops->free */
+	uint64_t size;
+	wall_us modified;           /* 0: no Last-Modified */
+	const char *type;           /* Content-Type */
+	const char *etag;           /* strong, with its quotes */
+	const char *cache_control;
+	const struct serve_object_ops *ops; /* ready and want NULL: all bytes are there */
+	void *ctx;                  /* the owner's */
+};
+#define SERVE_OBJECT_MAGIC 0x5e0b1ec7u
+
+struct serve_object *serve_object_ref(struct serve_object *); /* any thread */
+void serve_object_unref(struct serve_object **);              /* any thread; takes NULL, sets NULL */
+
+/* Any thread, any time later, exactly once per want(); harmless when the viewer has left. */
+void serve_wake(struct serve_waiter *);
+
+/* What a find callback says. */
+struct serve_found {
+	struct serve_object *object; /* one reference passes to the server; NULL: status and location below */
+	int status;                  /* without object: 404, 302 (with location), 503, ... */
+	char *location;              /* owned by the server afterwards */
+	const char *cache;           /* Cache-Status parameters: "hit", "fwd=uri-miss;detail=not-planned"; static */
+};
+/* `path` is percent-decoded, normalised (no dot segments, no NUL) and starts with the route's prefix. */
+typedef void (*serve_find_f)(void *ctx, const char *path, size_t n, struct serve_request *, struct serve_found *ret_found);
+
+void serve_route_objects(struct serve *, const char *prefix, serve_find_f, void *ctx);
+
+/* --- handlers ---------------------------------------------------------------------- */
+
+typedef void (*serve_handler_f)(void *ctx, struct serve_request *);
+
+/* The longest matching prefix wins; "" matches everything.  Before serve_start. */
+void serve_route(struct serve *, const char *prefix, serve_handler_f, void *ctx);
+
+/* Views that live as long as the request. */
+const char *serve_method(const struct serve_request *);                    /* "GET" */
+const char *serve_path(const struct serve_request *, size_t *ret_n);       /* decoded, NUL-terminated */
+const char *serve_query(const struct serve_request *, size_t *ret_n);      /* raw, behind '?'; "" if none */
+/* The first parameter `name` of the query, decoded, from the request's pool; NULL: not there. */
+const char *serve_param(struct serve_request *, const char *name);
+const char *serve_field(const struct serve_request *, const char *lower_case_name, size_t *ret_n); /* NULL: not there */
+const char *serve_host(const struct serve_request *, size_t *ret_n);       /* Host or :authority */
+const void *serve_body(const struct serve_request *, size_t *ret_n);
+const char *serve_peer(const struct serve_request *);                      /* "192.0.2.1" */
+bool serve_peer_is_loopback(const struct serve_request *);
+bool serve_is_tls(const struct serve_request *);
+
+struct serve_header {
+	const char *name, *value; /* name in lower case; both copied */
+};
+/* Ends the request.  `body` (one reference taken; NULL: none) is not sent for HEAD.
+ * Content-Length, Date, Server, CORS are added. */
+void serve_reply(struct serve_request *, int status, const char *type, struct blob *body,
+                 const struct serve_header *extra, size_t n_extra);
+
+/* --- running ----------------------------------------------------------------------- */
+
+int serve_start(struct serve *, struct fault *); /* starts the threads */
+/* Closes the listeners, lets replies finish for at most `limit`, joins, frees. Takes NULL, sets NULL. */
+void serve_free(struct serve **, dur_us limit);
+
+/* Appends the server's own counters in the Prometheus text format; names start with "ribera_http_". */
+void serve_write_metrics(const struct serve *, struct buf *out);
+int64_t serve_open_connections(const struct serve *);
+/* Reopens the access log (after rotation).  Any thread. */
+void serve_reopen_log(struct serve *);
+
+#endif
