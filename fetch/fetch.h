@@ -57,7 +57,7 @@ struct fetch_result {
 	dur_us first_byte;      /* until the first byte of the response */
 	dur_us total;
 	bool reused;
-	char text[128];         /* curl's words, for logs */
+	char text[256];         /* curl's words, for logs */
 };
 
 /* Response facts, valid inside the callbacks. */

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""TAP for Python tests, temporary folders, waiting for events, and running our programs.
+
+    import tap
+    @tap.test
+    def it_does_this():
+        tap.equal(got, want)
+    tap.run()
+"""
+import atexit, json, os, re, shutil, signal, subprocess, sys, tempfile, time, traceback, urllib.error, urllib.request
+
+BUILD = os.environ.get('RIBERA_BUILD', os.getcwd())
+SOURCE = os.environ.get('RIBERA_SOURCE', os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+SHARED = os.path.join(SOURCE, '..', 'shared')
+_tests = []
+
+
+class Skip(Exception):
+    """Raised by a test that cannot run here; the text says why."""
+
+
+def test(function):
+    _tests.append(function)
+    return function
+
+
+def check(condition, text='condition is false'):
+    if not condition:
+        raise AssertionError(text)
+
+
+def equal(got, want, what='value'):
+    if got != want:
+        raise AssertionError(f'{what}: got {got!r}, want {want!r}')
+
+
+def near(got, want, tolerance, what='value'):
+    if abs(got - want) > tolerance:
+        raise AssertionError(f'{what}: got {got!r}, want {want!r} within {tolerance!r}')
+
+
+def has(text, part, what='text'):
+    if part not in text:
+        raise AssertionError(f'{what}: {text!r} has no {part!r}')
+
+
+def until(function, seconds=30, what='condition', every=0.02):
+    """Waits for an event: calls function until it gives something true; returns that."""
+    end = time.monotonic() + seconds
+    while True:
+        value = function()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f'{what} did not come within {seconds} s')
+        time.sleep(every)
+
+
+def run(only=None):
+    only = only or (sys.argv[1] if len(sys.argv) > 1 else None)
+    tests = [t for t in _tests if not only or only in t.__name__]
+    print(f'1..{len(tests)}', flush=True)
+    failed = 0
+    for number, function in enumerate(tests, 1):
+        name = function.__name__.replace('_', ' ')
+        start = time.monotonic()
+        try:
+            function()
+            print(f'ok {number} - {name} ({time.monotonic() - start:.2f}s)', flush=True)
+        except Skip as reason:
+            print(f'ok {number} - {name} # SKIP {reason}', flush=True)
+        except BaseException:
+            failed += 1
+            for line in traceback.format_exc().splitlines():
+                print(f'# {line}')
+            print(f'not ok {number} - {name}', flush=True)
+    sys.exit(1 if failed else 0)
+
+
+_folder = None
+
+
+def folder(name=None):
+    """A temporary folder of this test program, removed at its end."""
+    global _folder
+    if _folder is None:
+        _folder = tempfile.mkdtemp(prefix='ribera-test-')
+        if not os.environ.get('RIBERA_KEEP'):
+            atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+    if name is None:
+        return tempfile.mkdtemp(dir=_folder)
+    path = os.path.join(_folder, name)
+    os.makedirs(path, exist_ok=True)
+    return path
+
+
+def program(name):
+    path = os.path.join(BUILD, name)
+    if not os.access(path, os.X_OK):
+        raise AssertionError(f'{path} is not built')
+    return path
+
+
+def call(*argv, timeout=120, env=None, stdin=None, check_exit=None):
+    """Runs a program to its end; returns CompletedProcess with text output."""
+    p = subprocess.run([str(a) for a in argv], stdin=stdin or subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE, timeout=timeout, env={**os.environ, **(env or {})}, text=True,
+                       errors='replace')
+    if check_exit is not None and p.returncode != check_exit:
+        raise AssertionError(f'{argv[0]} ended with {p.returncode}, want {check_exit}: {p.stderr[-2000:]}{p.stdout[-500:]}')
+    return p
+
+
+_running = []
+
+
+class Process:
+    """A program of ours in the background; its output goes to a file; ended (with a report) at exit."""
+
+    def __init__(self, *argv, env=None, log=None):
+        self.log_path = log or os.path.join(folder(), os.path.basename(str(argv[0])) + '.log')
+        self.log = open(self.log_path, 'ab')
+        self.p = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=self.log,
+                                  stderr=subprocess.STDOUT, env={**os.environ, **(env or {})})
+        _running.append(self)
+
+    @property
+    def pid(self):
+        return self.p.pid
+
+    def text(self):
+        with open(self.log_path, errors='replace') as f:
+            return f.read()
+
+    def alive(self):
+        return self.p.poll() is None
+
+    def kill(self):
+        self.p.kill()
+        return self.p.wait()
+
+    def stop(self, seconds=15):
+        """SIGTERM; the exit code."""
+        if self.alive():
+            self.p.send_signal(signal.SIGTERM)
+        try:
+            return self.p.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.p.kill()
+            self.p.wait()
+            raise AssertionError(f'{self.p.args[0]} did not end within {seconds} s of SIGTERM')
+
+
+@atexit.register
+def _end_all():
+    for process in _running:
+        if process.alive():
+            process.p.kill()
+            process.p.wait()
+
+
+def ports(path, process, seconds=20):
+    """The JSON of --ports-file, once the program has written it."""
+    def there():
+        if not process.alive():
+            raise AssertionError(f'the program ended with {process.p.returncode}: {process.text()[-2000:]}')
+        return os.path.exists(path)
+    until(there, seconds, f'{path}')
+    with open(path) as f:
+        return json.load(f)
+
+
+class Reply:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *args):
+        return None
+
+
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
+
+
+def http(url, method='GET', body=None, headers=None, timeout=30):
+    """One request; error statuses and redirects are replies, not exceptions."""
+    if body is not None and not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+        headers = {'Content-Type': 'application/json', **(headers or {})}
+    request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
+    try:
+        with _opener.open(request, timeout=timeout) as r:
+            return Reply(r.status, r.headers, r.read())
+    except urllib.error.HTTPError as e:
+        return Reply(e.code, e.headers, e.read())
+
+
+def metric(text, name):
+    """The value of one series in Prometheus text; None when it is not there."""
+    found = re.search(r'^' + re.escape(name) + r' (\S+)$', text, re.M)
+    return float(found.group(1)) if found else None

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""fetch/ against a real server that misbehaves on demand."""
+import hashlib, http.server, json, os, socket, subprocess, sys, threading, time
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+import tap
+
+BODY = os.urandom(1 << 20)
+gate = threading.Event()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+
+    def log_message(self, *args):
+        pass
+
+    def head(self, status, length, **fields):
+        self.send_response(status)
+        self.send_header('Content-Length', str(length))
+        for name, value in fields.items():
+            self.send_header(name.replace('_', '-'), value)
+        self.end_headers()
+
+    def do_GET(self):
+        kind = self.path.strip('/')
+        if kind == 'whole':
+            wanted = self.headers.get('Range')
+            if wanted:
+                first, last = (int(x) for x in wanted.split('=')[1].split('-'))
+                self.head(206, last - first + 1, Content_Range=f'bytes {first}-{last}/{len(BODY)}')
+                self.wfile.write(BODY[first:last + 1])
+            else:
+                self.head(200, len(BODY))
+                self.wfile.write(BODY)
+        elif kind == 'empty':
+            self.head(204, 0)
+        elif kind == 'cut':
+            self.head(200, len(BODY))
+            self.wfile.write(BODY[:5000])
+            self.close_connection = True
+        elif kind == 'stall':
+            self.head(200, len(BODY))
+            self.wfile.write(BODY[:5000])
+            self.wfile.flush()
+            gate.wait(20)
+            self.close_connection = True
+        elif kind == 'busy':
+            self.head(503, 2, Retry_After='9')
+            self.wfile.write(b'no')
+        elif kind == 'moved':
+            self.head(302, 0, Location='/whole')
+        elif kind == 'loop':
+            self.head(302, 0, Location='/loop')
+        elif kind == 'garbage':
+            self.wfile.write(b'\x00\x01nonsense\r\n\r\n')
+            self.close_connection = True
+
+
+server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+server.daemon_threads = True
+threading.Thread(target=server.serve_forever, daemon=True).start()
+URL = f'http://127.0.0.1:{server.server_port}'
+
+
+class Driver:
+    def __init__(self):
+        self.p = subprocess.Popen([tap.program('t/lib/fetch-test')], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+    def say(self, line):
+        self.p.stdin.write(line + '\n')
+        self.p.stdin.flush()
+
+    def answer(self):
+        return json.loads(self.p.stdout.readline())
+
+    def get(self, line):
+        self.say('get 1 ' + line)
+        return self.answer()
+
+    def quit(self):
+        self.p.stdin.close()
+        rest = [json.loads(l) for l in self.p.stdout]
+        tap.equal(self.p.wait(), 0, 'exit code')
+        return rest
+
+
+def one(line):
+    d = Driver()
+    r = d.get(line)
+    tap.equal(d.quit(), [], 'further answers')
+    return r
+
+
+ERR = dict(LIMIT=-1003, TRUNCATED=-1005, HASH=-1006, HTTP=-1010, NETWORK=-1011, TIMEOUT=-1012, CANCELLED=-1013, SYNTAX=-1001)
+
+
+@tap.test
+def whole_and_ranges_on_one_connection():
+    d = Driver()
+    a = d.get(f'{URL}/whole')
+    b = d.get(f'{URL}/whole first=1000 last=1999')
+    tap.equal((a['error'], a['status'], a['sha256']), (0, 200, hashlib.sha256(BODY).hexdigest()))
+    tap.equal((b['error'], b['status'], b['sha256']), (0, 206, hashlib.sha256(BODY[1000:2000]).hexdigest()))
+    tap.equal((a['reused'], b['reused']), (False, True))
+    tap.check(0 < b['first_byte'] <= b['total'])
+    d.quit()
+
+
+@tap.test
+def many_at_once_each_answered_once():
+    d = Driver()
+    for i in range(200):
+        d.say(f'get {i} {URL}/whole first={i} last={i + 5000}')
+    got = {}
+    for _ in range(200):
+        r = d.answer()
+        got[r['id']] = r
+    tap.equal(len(got), 200)
+    for i, r in got.items():
+        tap.equal(r['sha256'], hashlib.sha256(BODY[i:i + 5001]).hexdigest(), f'body {i}')
+    tap.equal(d.quit(), [])
+
+
+@tap.test
+def statuses_are_no_errors():
+    r = one(f'{URL}/busy')
+    tap.equal((r['error'], r['status'], r['retry_after']), (0, 503, 9000000))
+    tap.equal(one(f'{URL}/empty')['status'], 204)
+    tap.equal(one(f'{URL}/moved')['sha256'], hashlib.sha256(BODY).hexdigest())
+
+
+@tap.test
+def failures_have_their_own_codes():
+    tap.equal(one(f'{URL}/cut')['error'], ERR['TRUNCATED'])
+    tap.equal(one(f'{URL}/loop')['error'], ERR['HTTP'])
+    tap.check(one(f'{URL}/garbage')['error'] in (ERR['HTTP'], ERR['NETWORK']))
+    tap.equal(one(f'{URL}/whole max=1000')['error'], ERR['LIMIT'])
+    tap.equal(one(f'{URL}/whole abort=3000')['error'], ERR['HASH'])
+    tap.equal(one('ftp://127.0.0.1/x')['error'], ERR['SYNTAX'])
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        tap.equal(one(f'http://127.0.0.1:{s.getsockname()[1]}/')['error'], ERR['NETWORK'])
+
+
+@tap.test
+def a_stall_ends_after_the_stall_timeout_and_not_later():
+    start = time.monotonic()
+    r = one(f'{URL}/stall stall=400')
+    tap.equal((r['error'], r['bytes']), (ERR['TIMEOUT'], 5000))
+    tap.check(0.35 < time.monotonic() - start < 3, 'time to give up')
+
+
+@tap.test
+def a_silent_host_ends_after_the_stall_timeout():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        s.listen(1)
+        tap.equal(one(f'http://127.0.0.1:{s.getsockname()[1]}/ stall=300')['error'], ERR['TIMEOUT'])
+
+
+@tap.test
+def waiting_for_a_connection_is_no_stall():
+    d = Driver()
+    for i in range(4):  # all the connections the driver may have
+        d.say(f'get {i} {URL}/stall stall=1500')
+    d.say(f'get 9 {URL}/whole stall=500')
+    answers = {r['id']: r['error'] for r in (d.answer() for _ in range(5))}
+    tap.equal(answers, {0: ERR['TIMEOUT'], 1: ERR['TIMEOUT'], 2: ERR['TIMEOUT'], 3: ERR['TIMEOUT'], 9: 0})
+    d.quit()
+
+
+@tap.test
+def cancel_and_quit_answer_what_runs():
+    d = Driver()
+    d.say(f'get 1 {URL}/stall')
+    d.say(f'get 2 {URL}/stall')
+    d.say('cancel 1')
+    r = d.answer()
+    tap.equal((r['id'], r['error']), (1, ERR['CANCELLED']))
+    tap.equal([(r['id'], r['error']) for r in d.quit()], [(2, ERR['CANCELLED'])])
+    gate.set()
+
+
+tap.run()
