@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An edge dies while a viewer watches: the picture goes on from the other one, without a stall."""
+import json, os, random, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+import film, tap
+
+library, revision, package = film.library(None, 'film')
+
+
+def play(url, *options, background=False):
+    report = os.path.join(tap.folder(), 'report.json')
+    argv = [tap.program('ribera-player'), url, '--output', 'null', '--report', report, *options]
+    return (tap.Process(*argv), report) if background else (tap.call(*argv, timeout=180), report)
+
+
+def read(path):
+    with open(path) as f:
+        return json.load(f)
+
+
+def video_frames():
+    best = max((n for n in os.listdir(package) if n.startswith('video')), key=lambda n: os.path.getsize(os.path.join(package, n)))
+    out = tap.call('ffprobe', '-v', 'error', '-count_packets', '-select_streams', 'v', '-show_entries', 'stream=nb_read_packets',
+                   '-of', 'csv=p=0', os.path.join(package, best), check_exit=0).stdout
+    return int(out.strip().strip(','))
+
+
+@tap.test
+def a_film_plays_through_an_edge_to_its_last_frame():
+    system = film.System(library, edges=2)
+    system.wait_filled('film', revision)
+    done, path = play(system.edge_urls['edge-a'] + '/v/film/manifest.mpd', '--speed', '4')
+    tap.equal(done.returncode, 0, done.stderr[-1500:])
+    r = read(path)
+    tap.equal(r['stalls'], [], 'stalls')
+    tap.equal(r['frames']['decoded'], video_frames(), 'frames decoded')
+    tap.check(r['max_av_offset_ms'] <= 40, f"A/V offset {r['max_av_offset_ms']} ms")
+    tap.equal({s['service_location'] for s in r['segments']}, {'edge-a'}, 'edges used')
+    system.stop()
+
+
+@tap.test
+def an_edge_killed_mid_play_costs_no_stall():
+    for round_, seed in enumerate((1, 2, 3)):
+        system = film.System(library, edges=2)
+        system.wait_filled('film', revision)
+        # a small buffer, so that segments still come when the edge dies
+        process, path = play(system.edge_urls['edge-a'] + '/v/film/manifest.mpd', '--speed', '2', '--buffer', '8s', background=True)
+        served = lambda: tap.metric(tap.http(system.edge_urls['edge-a'] + '/metrics').body.decode(), 'ribera_http_bytes_sent_total') or 0
+        tap.until(lambda: served() > 300000 * (1 + round_), 60, 'bytes from edge-a')
+        system.edges['edge-a'].kill()
+        tap.until(lambda: not process.alive(), 120, 'end of the film')
+        tap.equal(process.p.returncode, 0, process.text()[-1500:])
+        r = read(path)
+        tap.equal(r['stalls'], [], f'stalls in round {round_}')
+        tap.equal(r['frames']['decoded'], video_frames(), 'frames decoded')
+        tap.equal({s['service_location'] for s in r['segments']}, {'edge-a', 'edge-b'}, 'edges used')
+        tap.check(len(r['failovers']) >= 1, 'no fail-over in the report')
+        system.stop()
+
+
+@tap.test
+def everything_dead_is_an_error_and_not_a_hang():
+    system = film.System(library, edges=1)
+    url = system.edge_urls['edge-a'] + '/v/film/manifest.mpd'
+    system.stop()
+    done, _ = play(url)
+    tap.equal(done.returncode, 1)
+    tap.has(done.stderr, '/v/film/manifest.mpd')
+
+
+tap.run()
