@@ -24,7 +24,7 @@ struct buf;
 #define MPD_MAX_BYTES ((size_t)16 << 20)
 
 struct mpd_range {
-	uint64_t first, last; /* inclusive bytes */
+	uint64_t first, last; /* inclusive bytes; last is UINT64_MAX for "first-", up to the end */
 };
 
 struct mpd_descriptor {
@@ -40,7 +40,7 @@ struct mpd_base_url {
 	char *service_location;
 	bool has_availability_offset;
 	double availability_offset; /* seconds; INFINITY for "INF" */
-	int priority, weight;    /* DVB; 1 when absent */
+	uint32_t priority, weight; /* DVB; 1 when absent; lower priority numbers are preferred */
 };
 struct mpd_base_urls {
 	struct mpd_base_url *v;
@@ -62,6 +62,7 @@ struct mpd_s {
 	bool has_n;
 	int64_t r;               /* repeats after the first; -1: until the next or the end */
 	uint64_t k;              /* segments of a sequence; 1 when absent */
+	unsigned line;
 };
 
 struct mpd_segment_url {
@@ -93,6 +94,8 @@ struct mpd_segments {
 	size_t n_timeline;
 	struct mpd_segment_url *urls;
 	size_t n_urls;
+	char *xlink_href, *xlink_actuate; /* of a SegmentList */
+	unsigned line;
 };
 
 struct mpd_ratio {
@@ -162,6 +165,12 @@ struct mpd_steering {
 	bool query_before_start, client_requirement;
 };
 
+/* ServiceDescription's Latency (milliseconds) and PlaybackRate; 0: absent */
+struct mpd_service {
+	uint64_t latency_target, latency_min, latency_max;
+	double rate_min, rate_max;
+};
+
 struct mpd {
 	char *id, *profiles, *title, *source, *copyright;
 	bool dynamic;
@@ -169,8 +178,9 @@ struct mpd {
 	bool has_minimum_update, has_time_shift, has_suggested_delay, has_max_segment_duration;
 	dur_us duration, min_buffer_time, minimum_update, time_shift, suggested_delay, max_segment_duration;
 	wall_us availability_start, availability_end, publish_time;
-	struct mpd_base_urls base_urls, locations;
+	struct mpd_base_urls base_urls, locations, patch_locations;
 	struct mpd_steering steering;
+	struct mpd_service service; /* the first ServiceDescription's */
 	struct mpd_descriptors utc_timings, essential, supplemental;
 	struct mpd_period *periods;
 	size_t n_periods;
@@ -187,10 +197,13 @@ int mpd_write(const struct mpd *, struct buf *out);
 
 /* For makers of an MPD: zeroed elements appended to their parent, valid until
  * the next append to the same parent.  Strings put in them must be malloced. */
-struct mpd *mpd_new(void);
+struct mpd *mpd_new(void); /* static; never NULL */
 struct mpd_period *mpd_add_period(struct mpd *);
 struct mpd_set *mpd_add_set(struct mpd_period *);
 struct mpd_representation *mpd_add_representation(struct mpd_set *);
+struct mpd_s *mpd_add_s(struct mpd_segments *); /* starts the SegmentTimeline; k is 1 */
+struct mpd_segment_url *mpd_add_segment_url(struct mpd_segments *);
+/* These copy their strings. */
 void mpd_add_descriptor(struct mpd_descriptors *, const char *scheme, const char *value);
 void mpd_add_base_url(struct mpd_base_urls *, const char *url, const char *service_location);
 
@@ -198,9 +211,10 @@ void mpd_add_base_url(struct mpd_base_urls *, const char *url, const char *servi
  * the MPD-level BaseURLs by these (in order of preference) and leaves all other
  * bytes of meaning alone. */
 struct mpd_place {
-	const char *url;              /* absolute, ends with '/' */
+	const char *url;              /* absolute, ends with '/'; NULL service_location: none */
 	const char *service_location; /* a str_is_name */
 };
+/* ERR_SYNTAX, ERR_LIMIT as for mpd_read; the buffer's errors, -ENOMEM. */
 int mpd_localise(const void *bytes, size_t n, const struct mpd_place *, size_t n_places, struct buf *out,
                  struct fault *);
 

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * libxml2 with its doors shut.  Places are worked out from the parser's input
+ * window at the moment of the error, so they point at the value, not behind it.
+ */
+#include "dash/mpd_xml.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "dash/mpd.h"
+
+struct run {
+	const char *name;
+	void *user;
+	struct fault *fault;
+	int code; /* of the first failure */
+};
+
+static struct run *run_of(void *ctxt)
+{
+	return ((xmlParserCtxtPtr)ctxt)->_private;
+}
+
+void *mpd_xml_user(void *ctxt)
+{
+	return run_of(ctxt)->user;
+}
+
+static void fail(struct run *run, int code, int line, int column, const char *text)
+{
+	if (run->code != 0)
+		return;
+	run->code = code;
+	fault_set(run->fault, code, "%s:%d:%d: %s", run->name, line, column, text);
+}
+
+/* The '<' of the tag that ends at the parser's cursor: no '<' can stand inside a tag (XML 1.0 3.1). */
+static const xmlChar *tag_start(const struct _xmlParserInput *in)
+{
+	const xmlChar *p = in->cur;
+
+	while (p > in->base && *--p != '<')
+		;
+	return p;
+}
+
+static int lines_between(const xmlChar *from, const xmlChar *to)
+{
+	int n = 0;
+
+	while (from < to)
+		n += *from++ == '\n';
+	return n;
+}
+
+unsigned mpd_xml_line(void *ctxt)
+{
+	const struct _xmlParserInput *in = ((xmlParserCtxtPtr)ctxt)->input;
+
+	return (unsigned)(in->line - lines_between(tag_start(in), in->cur));
+}
+
+void mpd_xml_stop(void *ctxt, const char *at, int code, const char *text)
+{
+	const struct _xmlParserInput *in = ((xmlParserCtxtPtr)ctxt)->input;
+	const xmlChar *place = (const xmlChar *)at, *line;
+
+	if (place < in->base || place >= in->cur)
+		place = tag_start(in);
+	for (line = place; line > in->base && line[-1] != '\n'; line--)
+		;
+	/* Long lines have lost their start from the window: count back from the cursor instead. */
+	fail(run_of(ctxt), code, in->line - lines_between(place, in->cur),
+	     lines_between(place, in->cur) == 0 ? in->col - (int)(in->cur - place) : (int)(place - line) + 1, text);
+	xmlStopParser(ctxt);
+}
+
+static void on_error(void *ctxt, xmlErrorPtr error)
+{
+	char text[256];
+	size_t n;
+
+	if (error->level != XML_ERR_FATAL)
+		return; /* an undeclared prefix and the like: we can read on */
+	snprintf(text, sizeof text, "not well-formed XML: %s", error->message != NULL ? error->message : "unknown error");
+	n = strlen(text);
+	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' '))
+		text[--n] = '\0';
+	fail(run_of(ctxt), error->code == XML_ERR_NO_MEMORY ? -ENOMEM : ERR_SYNTAX, error->line, error->int2, text);
+}
+
+/* An MPD has no use for one, and entities and default attributes are how a small document grows huge. */
+static void on_doctype(void *ctxt, const xmlChar *name, const xmlChar *id, const xmlChar *system)
+{
+	mpd_xml_stop(ctxt, NULL, ERR_SYNTAX, "a document type declaration is not allowed in an MPD: remove <!DOCTYPE ...>");
+}
+
+static int parse(const void *bytes, size_t n, struct run *run, const xmlSAXHandler *sax, xmlDocPtr *ret_doc)
+{
+	xmlParserCtxtPtr ctxt;
+	xmlDocPtr doc;
+	bool good;
+
+	if (n > MPD_MAX_BYTES)
+		return fault_set(run->fault, ERR_LIMIT, "%s: is larger than the %zu MiB allowed for an MPD", run->name,
+		                 MPD_MAX_BYTES >> 20);
+	if (n == 0)
+		return fault_set(run->fault, ERR_SYNTAX, "%s: is empty, expected an MPD", run->name);
+	ctxt = xmlNewParserCtxt();
+	if (ctxt == NULL)
+		return fault_set(run->fault, -ENOMEM, "%s: out of memory", run->name);
+	if (sax != NULL)
+		*ctxt->sax = *sax;
+	ctxt->sax->initialized = XML_SAX2_MAGIC;
+	ctxt->sax->serror = on_error;
+	ctxt->sax->internalSubset = on_doctype;
+	ctxt->_private = run;
+	doc = xmlCtxtReadMemory(ctxt, bytes, (int)n, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	good = ctxt->wellFormed;
+	if (!good && run->code == 0)
+		fail(run, ERR_SYNTAX, ctxt->input != NULL ? ctxt->input->line : 1, 1, "not well-formed XML");
+	xmlFreeParserCtxt(ctxt);
+	if (run->code != 0 || ret_doc == NULL) {
+		xmlFreeDoc(doc);
+		return run->code;
+	}
+	if (doc == NULL)
+		return fault_set(run->fault, -ENOMEM, "%s: out of memory", run->name);
+	*ret_doc = doc;
+	return 0;
+}
+
+int mpd_xml_parse(const void *bytes, size_t n, const char *name, xmlSAXHandler *sax, void *user, struct fault *f)
+{
+	struct run run = {.name = name, .user = user, .fault = f};
+
+	return parse(bytes, n, &run, sax, NULL);
+}
+
+int mpd_xml_tree(const void *bytes, size_t n, const char *name, xmlDocPtr *ret_doc, struct fault *f)
+{
+	struct run run = {.name = name, .fault = f};
+
+	return parse(bytes, n, &run, NULL, ret_doc);
+}
+
+bool mpd_xml_is_namespace(const xmlChar *uri)
+{
+	static const char prefix[] = "urn:mpeg:dash:schema:mpd:";
+
+	return uri == NULL || strncasecmp((const char *)uri, prefix, sizeof prefix - 1) == 0;
+}
