@@ -116,7 +116,7 @@ out:
 
 int bmff_sidx_read(const uint8_t *bytes, size_t n, uint64_t offset, struct bmff_sidx **ret_sidx)
 {
-	struct bmff_box box;
+	struct bmff_box box = {0};
 	struct bmff_sidx *sidx;
 	int r = bmff_find(bytes, n, TYPE_SIDX, &box);
 
