@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The filter graphs.  One graph for all rungs: each smaller picture is scaled
+ * from the next larger one, so the large picture is read once.
+ */
+#include "ingest/filter.h"
+
+#include <errno.h>
+#include <libavfilter/avfilter.h>
+#include <libavfilter/buffersink.h>
+#include <libavfilter/buffersrc.h>
+#include <libavutil/opt.h>
+#include <libavutil/pixdesc.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/must.h"
+
+struct filter {
+	AVFilterGraph *graph;
+	AVFilterContext *source, *sinks[PLAN_MAX_RUNGS];
+	size_t n_sinks;
+	AVFrame *frame;
+	AVRational time_base;
+};
+
+#define TEXT_MAX 8192
+
+static int failed(struct fault *f, const char *what, int code)
+{
+	char text[AV_ERROR_MAX_STRING_SIZE];
+
+	av_strerror(code, text, sizeof text);
+	return fault_set(f, code == AVERROR(ENOMEM) ? -ENOMEM : ERR_MEDIA, "%s: %s", what, text);
+}
+
+static void put_mends(struct buf *b, const struct source_info *i, const struct plan *p)
+{
+	static const char *const turns[] = {"", "transpose=clock,", "hflip,vflip,", "transpose=cclock,"};
+
+	if (i->interlaced)
+		buf_puts(b, "bwdif=mode=send_frame:deint=all,");
+	buf_puts(b, turns[i->rotation / 90]);
+	buf_printf(b, "fps=fps=%d/%d:round=near:start_time=0,", p->frame_rate.num, p->frame_rate.den);
+}
+
+/* scale keeps the master's colours: matrix and range are told, never guessed anew */
+static void put_scale(struct buf *b, const struct plan_rung *r)
+{
+	buf_printf(b, "scale=%d:%d:flags=bicubic+accurate_rnd+full_chroma_int:out_range=tv,setsar=1,format=yuv420p",
+	           r->width, r->height);
+}
+
+static void put_video_graph(struct buf *b, const struct source_info *i, const struct plan *p)
+{
+	buf_puts(b, "[in]");
+	put_mends(b, i, p);
+	for (size_t n = p->n_rungs; n-- > 0;) {
+		put_scale(b, &p->rungs[n]);
+		if (n > 0)
+			buf_printf(b, ",split=2[out%zu][next%zu];[next%zu]", n, n, n);
+		else
+			buf_puts(b, "[out0]");
+	}
+}
+
+static int make_sink(struct filter *fl, AVFilterInOut *end, bool video, struct fault *f)
+{
+	AVFilterContext *sink = NULL;
+	unsigned long n = 0;
+	int r;
+
+	if (sscanf(end->name, "out%lu", &n) != 1 || n >= PLAN_MAX_RUNGS)
+		return fault_set(f, ERR_MEDIA, "the filter graph has an output \"%s\"", end->name);
+	r = avfilter_graph_create_filter(&sink, avfilter_get_by_name(video ? "buffersink" : "abuffersink"), end->name, NULL,
+	                                 NULL, fl->graph);
+	if (r >= 0)
+		r = avfilter_link(end->filter_ctx, (unsigned)end->pad_idx, sink, 0);
+	if (r < 0)
+		return failed(f, "filter graph", r);
+	fl->sinks[n] = sink;
+	if (n >= fl->n_sinks)
+		fl->n_sinks = n + 1;
+	return 0;
+}
+
+static int connect_ends(struct filter *fl, AVFilterInOut *ins, AVFilterInOut *outs, bool video, struct fault *f)
+{
+	int r = ins != NULL ? avfilter_link(fl->source, 0, ins->filter_ctx, (unsigned)ins->pad_idx) : AVERROR(EINVAL);
+
+	if (r < 0)
+		return failed(f, "filter graph", r);
+	for (AVFilterInOut *o = outs; o != NULL; o = o->next) {
+		r = make_sink(fl, o, video, f);
+		if (r != 0)
+			return r;
+	}
+	r = avfilter_graph_config(fl->graph, NULL);
+	return r < 0 ? failed(f, "filter graph", r) : 0;
+}
+
+static int build(struct filter *fl, const char *source_args, const char *text, bool video, struct fault *f)
+{
+	AVFilterInOut *ins = NULL, *outs = NULL;
+	int r;
+
+	fl->graph = avfilter_graph_alloc();
+	fl->frame = av_frame_alloc();
+	MUST(fl->graph != NULL && fl->frame != NULL);
+	fl->graph->nb_threads = 1; /* the encoders have the other cores */
+	r = avfilter_graph_create_filter(&fl->source, avfilter_get_by_name(video ? "buffer" : "abuffer"), "in", source_args,
+	                                 NULL, fl->graph);
+	if (r < 0)
+		return failed(f, "the master's frames", r);
+	r = avfilter_graph_parse2(fl->graph, text, &ins, &outs);
+	r = r < 0 ? failed(f, text, r) : connect_ends(fl, ins, outs, video, f);
+	avfilter_inout_free(&ins);
+	avfilter_inout_free(&outs);
+	return r;
+}
+
+static int finish_new(struct filter *fl, int r, struct filter **ret_filter)
+{
+	if (r != 0)
+		filter_free(&fl);
+	else
+		*ret_filter = fl;
+	return r;
+}
+
+int filter_new_video(const struct source_info *i, const struct plan *p, const AVFrame *first, AVRational time_base,
+                     struct filter **ret_filter, struct fault *f)
+{
+	struct filter *fl = mem_new(sizeof *fl);
+	struct buf text;
+	char args[256];
+	int r;
+
+	fl->time_base = time_base;
+	snprintf(args, sizeof args, "video_size=%dx%d:pix_fmt=%d:time_base=%d/%d:pixel_aspect=%d/%d:frame_rate=%d/%d",
+	         first->width, first->height, first->format, time_base.num, time_base.den, i->sar.num, i->sar.den,
+	         p->frame_rate.num, p->frame_rate.den);
+	buf_init(&text, TEXT_MAX);
+	put_video_graph(&text, i, p);
+	r = build(fl, args, buf_text(&text), true, f);
+	buf_fini(&text);
+	return finish_new(fl, r, ret_filter);
+}
+
+int filter_new_audio(const AVFrame *first, AVRational time_base, int rate, int channels, struct filter **ret_filter,
+                     struct fault *f)
+{
+	struct filter *fl = mem_new(sizeof *fl);
+	char args[256], text[512], layout[64];
+	AVChannelLayout in;
+	int r;
+
+	fl->time_base = time_base;
+	if (first->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC)
+		av_channel_layout_default(&in, first->ch_layout.nb_channels);
+	else
+		av_channel_layout_copy(&in, &first->ch_layout);
+	av_channel_layout_describe(&in, layout, sizeof layout);
+	av_channel_layout_uninit(&in);
+	snprintf(args, sizeof args, "sample_rate=%d:sample_fmt=%s:channel_layout=%s:time_base=%d/%d", first->sample_rate,
+	         av_get_sample_fmt_name(first->format), layout, time_base.num, time_base.den);
+	/* async fills gaps and cuts overlaps only from 100 ms on: jitter of time stamps is no gap */
+	snprintf(text, sizeof text,
+	         "[in]aresample=%d:async=1:min_hard_comp=0.1:first_pts=0:ochl=%s:osf=fltp,asetpts=N[out0]", rate,
+	         channels == 6 ? "5.1" : channels == 1 ? "mono" : "stereo");
+	r = build(fl, args, text, false, f);
+	return finish_new(fl, r, ret_filter);
+}
+
+void filter_free(struct filter **pf)
+{
+	struct filter *fl = *pf;
+
+	*pf = NULL;
+	if (fl == NULL)
+		return;
+	avfilter_graph_free(&fl->graph);
+	av_frame_free(&fl->frame);
+	free(fl);
+}
+
+static int drain(struct filter *fl, filter_out_f out, void *ctx, struct fault *f)
+{
+	bool more = true;
+
+	while (more) {
+		more = false;
+		for (size_t n = fl->n_sinks; n-- > 0;) {
+			int r = av_buffersink_get_frame(fl->sinks[n], fl->frame);
+
+			if (r == AVERROR(EAGAIN) || r == AVERROR_EOF)
+				continue;
+			if (r < 0)
+				return failed(f, "filtering", r);
+			more = true;
+			r = out(ctx, n, fl->frame);
+			av_frame_unref(fl->frame);
+			if (r != 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+int filter_push(struct filter *fl, AVFrame *frame, filter_out_f out, void *ctx, struct fault *f)
+{
+	int r = av_buffersrc_add_frame_flags(fl->source, frame, AV_BUFFERSRC_FLAG_KEEP_REF);
+
+	if (r < 0)
+		return failed(f, "filtering", r);
+	return drain(fl, out, ctx, f);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Pictures: deinterlaced, turned upright, put on the frame grid, scaled to every
+ * rung in one cascade.  Sound: put on the sample grid, gaps filled, mixed down.
+ * Both through libavfilter (libswscale, libswresample).
+ */
+#ifndef RIBERA_INGEST_FILTER_H
+#define RIBERA_INGEST_FILTER_H
+
+#include "ingest/plan.h"
+#include "ingest/source.h"
+
+struct filter; /* hidden */
+
+/* A non-zero return ends the push with it. `frame` stays the filter's; its pts counts
+ * frames of the grid (pictures) or samples (sound). */
+typedef int (*filter_out_f)(void *ctx, size_t output, AVFrame *frame);
+
+/* Output i is rung i of the plan, yuv420p 8 bit. */
+int filter_new_video(const struct source_info *, const struct plan *, const AVFrame *first, AVRational time_base,
+                     struct filter **ret_filter, struct fault *);
+
+/* One output: float planar at `rate`, `channels` (1, 2 or 6), starting at sample 0: silence is
+ * put in for what is missing, what lies before 0 is cut. */
+int filter_new_audio(const AVFrame *first, AVRational time_base, int rate, int channels, struct filter **ret_filter,
+                     struct fault *);
+void filter_free(struct filter **);
+
+/* frame NULL: the end; all that is left comes out. */
+int filter_push(struct filter *, AVFrame *frame, filter_out_f, void *ctx, struct fault *);
+
+#endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * ribera-ingest: a master in, a title package out.
+ */
+#include <config.h>
+#include <jansson.h>
+#include <libavutil/log.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "ingest/job.h"
+
+struct options {
+	const char *library, *title, *name, *preset;
+	dur_us segment;
+	uint64_t max_height, max_rungs;
+	bool accept_truncated, quiet, json, dry_run, help, version;
+};
+
+#define ROW(key, type, field, def, min, max, arg, help) {key, type, offsetof(struct options, field), def, min, max, arg, help}
+static const struct config_row rows[] = {
+	ROW("library", CONFIG_PATH, library, NULL, 0, 0, "DIR", "the library to publish into; made if its parent exists"),
+	ROW("title", CONFIG_STRING, title, NULL, 0, 0, "SLUG", "the title's name in URLs (default: made of the file name)"),
+	ROW("name", CONFIG_STRING, name, NULL, 0, 0, "TEXT", "the title's name for people (default: the file name)"),
+	ROW("preset", CONFIG_STRING, preset, "veryfast", 0, 0, "NAME", "libx264's preset, ultrafast to veryslow"),
+	ROW("segment", CONFIG_DURATION, segment, "4s", 500 * DUR_MS, 30 * DUR_S, "TIME", "segment length to come near to"),
+	ROW("max-height", CONFIG_UINT, max_height, "0", 0, 16384, "LINES", "no rendition higher than this; 0 is no limit"),
+	ROW("max-rungs", CONFIG_UINT, max_rungs, "0", 0, PLAN_MAX_RUNGS, "N", "at most so many video renditions; 0 is no limit"),
+	ROW("accept-truncated", CONFIG_BOOL, accept_truncated, "no", 0, 0, NULL, "publish what is there of a file that was cut short"),
+	ROW("dry-run", CONFIG_BOOL, dry_run, "no", 0, 0, NULL, "print the plan and stop"),
+	ROW("quiet", CONFIG_BOOL, quiet, "no", 0, 0, NULL, "no progress and no notes"),
+	ROW("json", CONFIG_BOOL, json, "no", 0, 0, NULL, "one JSON object on standard output at the end"),
+	ROW("help", CONFIG_BOOL, help, "no", 0, 0, NULL, "print this and stop"),
+	ROW("version", CONFIG_BOOL, version, "no", 0, 0, NULL, "print the version and stop"),
+};
+#define N_ROWS (sizeof rows / sizeof rows[0])
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int number)
+{
+	stop = number;
+}
+
+static void usage(FILE *out)
+{
+	fputs("Usage: ribera-ingest MASTER --library DIR [OPTION]...\n"
+	      "Makes a title package of a master video file and publishes it in a library.\n"
+	      "MASTER is a file, or - for standard input.\n\n",
+	      out);
+	config_print_help(rows, N_ROWS, out);
+	fputs("\nExit codes: 0 published (or already there), 1 failed, 2 wrong usage.\n", out);
+}
+
+static int complain(const struct fault *f)
+{
+	fprintf(stderr, "ribera-ingest: %s\n", fault_text(f));
+	return f->code == ERR_USAGE ? 2 : 1;
+}
+
+static char *stem_of(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path, *dot = strrchr(base, '.');
+
+	return dot != NULL && dot > base ? mem_dup_n(base, (size_t)(dot - base)) : mem_dup(base);
+}
+
+static void print_plan(const struct plan *p, double seconds, bool json)
+{
+	double fps = av_q2d(p->frame_rate);
+	json_t *rungs = json_array(), *all;
+
+	for (size_t i = 0; i < p->n_rungs; i++)
+		json_array_append_new(rungs, json_pack("{s:s, s:i, s:i, s:I, s:I}", "name", p->rungs[i].name, "width", p->rungs[i].width, "height",
+		                                       p->rungs[i].height, "bitrate", (json_int_t)p->rungs[i].bitrate, "bytes",
+		                                       (json_int_t)((double)p->rungs[i].bitrate * seconds / 8)));
+	all = json_pack("{s:f, s:f, s:i, s:f, s:o}", "frame_rate", fps, "duration", seconds, "segment_frames", (int)p->segment_frames,
+	                "segment_seconds", p->segment_frames / fps, "video", rungs);
+	if (json) {
+		json_dumpf(all, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		printf("%.3f s at %.3f frames/s, segments of %u frames (%.3f s)\n", seconds, fps, p->segment_frames, p->segment_frames / fps);
+		for (size_t i = 0; i < p->n_rungs; i++)
+			printf("  %-24s %5dx%-5d %8.0f kbit/s\n", p->rungs[i].name, p->rungs[i].width, p->rungs[i].height, (double)p->rungs[i].bitrate / 1000);
+	}
+	json_decref(all);
+}
+
+static int dry_run(const struct job_settings *s, bool json)
+{
+	struct source *source;
+	struct fault f = {0};
+	struct plan plan;
+	int r = source_open(s->master, &source, &f);
+
+	if (r != 0)
+		return complain(&f);
+	r = job_plan(s, source_info(source), &plan, &f);
+	if (r == 0)
+		print_plan(&plan, source_info(source)->container_seconds, json);
+	source_close(&source);
+	return r != 0 ? complain(&f) : 0;
+}
+
+static void print_result(const struct job_result *r, const struct options *o)
+{
+	char size[STR_BYTES_SIZE];
+
+	str_format_bytes(r->bytes, size);
+	if (o->json) {
+		json_t *j = json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:f}", "title", r->title, "revision", r->revision, "folder", r->folder,
+		                      "existed", r->existed, "frames", (json_int_t)r->frames, "bytes", (json_int_t)r->bytes, "video",
+		                      (json_int_t)r->n_video, "audio", (json_int_t)r->n_audio, "duration", r->seconds);
+
+		json_dumpf(j, stdout, JSON_INDENT(2));
+		putchar('\n');
+		json_decref(j);
+	} else {
+		printf("%s %s: %zu video and %zu audio renditions, %.2f s, %s\n", r->existed ? "already there:" : "published", r->folder, r->n_video,
+		       r->n_audio, r->seconds, size);
+	}
+}
+
+static int ingest(const struct job_settings *s, const struct options *o)
+{
+	struct job_result result;
+	struct fault f = {0};
+	struct sigaction act = {.sa_handler = on_signal};
+
+	sigaction(SIGINT, &act, NULL);
+	sigaction(SIGTERM, &act, NULL);
+	sigaction(SIGHUP, &act, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	if (job_run(s, &result, &f) != 0)
+		return complain(&f);
+	print_result(&result, o);
+	job_result_fini(&result);
+	return 0;
+}
+
+static int run(const struct options *o, const char *master)
+{
+	char *stem = stem_of(strcmp(master, "-") == 0 ? "stdin" : master);
+	char *title = o->title != NULL ? mem_dup(o->title) : str_slug(o->name != NULL ? o->name : stem);
+	struct job_settings s = {
+		.master = master,
+		.library = o->library,
+		.title = title,
+		.name = o->name != NULL ? o->name : stem,
+		.preset = o->preset,
+		.segment_seconds = (double)o->segment / 1e6,
+		.max_height = (int)o->max_height,
+		.max_rungs = o->max_rungs,
+		.accept_truncated = o->accept_truncated,
+		.quiet = o->quiet,
+		.stop = &stop,
+	};
+	int code;
+
+	if (!str_is_name(title, strlen(title)) || strlen(title) > 64) {
+		fprintf(stderr, "ribera-ingest: --title: \"%s\" cannot stand in a URL; use up to 64 of a-z A-Z 0-9 . _ -\n", title);
+		code = 2;
+	} else {
+		code = o->dry_run ? dry_run(&s, o->json) : ingest(&s, o);
+	}
+	free(title);
+	free(stem);
+	return code;
+}
+
+static int check(const struct options *o, int argc)
+{
+	if (argc != 2) {
+		fprintf(stderr, "ribera-ingest: %s; see --help\n", argc < 2 ? "no MASTER was given" : "one MASTER at a time");
+		return 2;
+	}
+	if (o->library == NULL && !o->dry_run) {
+		fputs("ribera-ingest: --library DIR is needed; see --help\n", stderr);
+		return 2;
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {0};
+	struct config *config = config_new(rows, N_ROWS, &o);
+	struct fault f = {0};
+	int code;
+
+	setlocale(LC_ALL, "C.UTF-8");
+	av_log_set_level(AV_LOG_FATAL); /* what matters is counted and said by us */
+	if (config_read_args(config, &argc, argv, &f) != 0) {
+		code = complain(&f);
+	} else if (o.help) {
+		usage(stdout);
+		code = 0;
+	} else if (o.version) {
+		printf("ribera-ingest %s (%s)\n", PACKAGE_VERSION, RIBERA_FEATURES);
+		code = 0;
+	} else {
+		code = check(&o, argc);
+		if (code == 0)
+			code = run(&o, argv[1]);
+	}
+	config_free(&config);
+	return code;
+}

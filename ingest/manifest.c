@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * manifest.mpd: ISO/IEC 23009-1 8.3 (on-demand) and 8.12 (CMAF).
+ */
+#include "ingest/manifest.h"
+
+#include <libavutil/mathematics.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "dash/mpd.h"
+
+/* Half a second above the longest segment: playing may start once one segment is here. */
+double manifest_buffer_seconds(const struct package *p)
+{
+	double longest = 0;
+
+	for (size_t i = 0; i < p->n_video; i++)
+		for (size_t s = 0; s < p->video[i].facts->n_segments; s++) {
+			double d = (double)p->video[i].facts->segments[s].duration / p->video[i].facts->timescale;
+
+			longest = d > longest ? d : longest;
+		}
+	return longest;
+}
+
+static dur_us duration_us(const struct track_facts *k)
+{
+	return av_rescale(k->duration, 1000000, k->timescale);
+}
+
+static void put_segments(struct mpd_segments *s, const struct track_facts *k)
+{
+	s->kind = MPD_SEGMENT_BASE;
+	s->has_timescale = true;
+	s->timescale = k->timescale;
+	s->has_index_range = true;
+	s->index_range = (struct mpd_range){k->header_size, k->header_size + k->index_size - 1};
+	s->index_range_exact = true;
+	s->initialization.present = true;
+	s->initialization.has_range = true;
+	s->initialization.range = (struct mpd_range){0, k->header_size - 1};
+}
+
+static struct mpd_representation *put_representation(struct mpd_set *set, const struct track_facts *k, double buffer)
+{
+	struct mpd_representation *r = mpd_add_representation(set);
+
+	r->id = mem_dup_n(k->file, strlen(k->file) - strlen(".mp4"));
+	r->bandwidth = track_bandwidth(k, buffer);
+	r->common.codecs = mem_dup(k->codecs);
+	r->common.start_with_sap = -1;
+	mpd_add_base_url(&r->base_urls, k->file, NULL);
+	put_segments(&r->segments, k);
+	return r;
+}
+
+static void put_set_basics(struct mpd_set *set, const char *type, const char *mime, unsigned id)
+{
+	set->id = mem_printf("%u", id);
+	set->content_type = mem_dup(type);
+	set->common.mime_type = mem_dup(mime);
+	set->common.start_with_sap = -1;
+	set->subsegment_alignment = true;
+	set->subsegment_starts_with_sap = 1;
+}
+
+static void put_video(struct mpd_period *period, const struct package *p, double buffer)
+{
+	struct mpd_set *set = mpd_add_set(period);
+	int num, den;
+
+	put_set_basics(set, "video", "video/mp4", 1);
+	av_reduce(&num, &den, p->plan->width, p->plan->height, 1000);
+	set->par = (struct mpd_ratio){(uint32_t)num, (uint32_t)den};
+	set->max_width = (uint32_t)p->video[p->n_video - 1].rung->width;
+	set->max_height = (uint32_t)p->video[p->n_video - 1].rung->height;
+	mpd_add_descriptor(&set->roles, "urn:mpeg:dash:role:2011", "main");
+	for (size_t i = 0; i < p->n_video; i++) {
+		struct mpd_representation *r = put_representation(set, p->video[i].facts, buffer);
+
+		r->common.width = (uint32_t)p->video[i].rung->width;
+		r->common.height = (uint32_t)p->video[i].rung->height;
+		r->common.sar = (struct mpd_ratio){1, 1};
+		r->common.frame_rate = (struct mpd_ratio){(uint32_t)p->plan->frame_rate.num, (uint32_t)p->plan->frame_rate.den};
+	}
+}
+
+/* ISO/IEC 23001-8 channel configuration */
+static const char *channel_configuration(int channels)
+{
+	return channels == 1 ? "1" : channels == 6 ? "6" : "2";
+}
+
+static void put_audio(struct mpd_period *period, const struct package_audio *a, unsigned id, double buffer)
+{
+	struct mpd_set *set = mpd_add_set(period);
+	struct mpd_representation *r;
+
+	put_set_basics(set, "audio", "audio/mp4", id);
+	set->lang = mem_dup(a->language);
+	if (a->label[0] != '\0')
+		set->label = mem_dup(a->label);
+	mpd_add_descriptor(&set->roles, "urn:mpeg:dash:role:2011", a->is_main ? "main" : "alternate");
+	r = put_representation(set, a->facts, buffer);
+	r->common.audio_sampling_rate = (uint32_t)a->sample_rate;
+	mpd_add_descriptor(&r->common.audio_channels, "urn:mpeg:mpegB:cicp:ChannelConfiguration", channel_configuration(a->channels));
+}
+
+int manifest_write(const struct package *p, struct buf *out)
+{
+	struct mpd *m = mpd_new();
+	struct mpd_period *period;
+	double buffer = manifest_buffer_seconds(p);
+	int r;
+
+	m->profiles = mem_dup("urn:mpeg:dash:profile:isoff-on-demand:2011,urn:mpeg:dash:profile:cmaf:2019");
+	m->title = mem_dup(p->name);
+	m->has_duration = true;
+	m->duration = duration_us(p->video[0].facts);
+	m->min_buffer_time = (dur_us)(buffer * 1e6);
+	m->has_max_segment_duration = true;
+	m->max_segment_duration = (dur_us)(buffer * 1e6);
+	period = mpd_add_period(m);
+	period->id = mem_dup("1");
+	period->has_start = true;
+	put_video(period, p, buffer);
+	for (size_t i = 0; i < p->n_audio; i++)
+		put_audio(period, &p->audio[i], (unsigned)i + 2, buffer);
+	r = mpd_write(m, out);
+	mpd_free(&m);
+	return r;
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The rest of a package, in the order in which it depends on itself: manifests,
+ * poster, report, and last the digest over all of it.
+ */
+#include "ingest/package.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "dash/digest.h"
+#include "ingest/manifest.h"
+#include "ingest/playlist.h"
+
+#define TEXT_MAX ((size_t)64 << 20)
+
+static int write_text(const struct package *p, const char *name, const struct buf *text, struct fault *f)
+{
+	char *path = path_join(p->folder, name);
+	int r = buf_error(text);
+
+	if (r == 0)
+		r = file_write_atomic(path, text->bytes, text->size, 0644);
+	if (r != 0)
+		fault_set(f, r, "%s: cannot be written: %s", path, err_text(r));
+	free(path);
+	return r;
+}
+
+static int write_manifest(const struct package *p, struct fault *f)
+{
+	struct buf text;
+	int r;
+
+	buf_init(&text, TEXT_MAX);
+	r = manifest_write(p, &text);
+	r = r != 0 ? fault_set(f, r, "the MPD cannot be made: %s", err_text(r)) : write_text(p, PACKAGE_MANIFEST, &text, f);
+	buf_fini(&text);
+	return r;
+}
+
+static int write_track_playlist(const struct package *p, const struct track_facts *k, struct fault *f)
+{
+	char *name = mem_printf("%.*s.m3u8", (int)(strlen(k->file) - strlen(".mp4")), k->file);
+	struct buf text;
+	int r;
+
+	buf_init(&text, TEXT_MAX);
+	playlist_write_track(k, &text);
+	r = write_text(p, name, &text, f);
+	buf_fini(&text);
+	free(name);
+	return r;
+}
+
+static int write_playlists(const struct package *p, struct fault *f)
+{
+	struct buf text;
+	int r;
+
+	buf_init(&text, TEXT_MAX);
+	playlist_write_main(p, &text);
+	r = write_text(p, PACKAGE_PLAYLIST, &text, f);
+	buf_fini(&text);
+	for (size_t i = 0; r == 0 && i < p->n_video; i++)
+		r = write_track_playlist(p, p->video[i].facts, f);
+	for (size_t i = 0; r == 0 && i < p->n_audio; i++)
+		r = write_track_playlist(p, p->audio[i].facts, f);
+	return r;
+}
+
+/* --- report.json ------------------------------------------------------------------------- */
+
+static json_t *track_json(const struct track_facts *k, double buffer)
+{
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:I}", "file", k->file, "codecs", k->codecs, "bytes", (json_int_t)k->size,
+	                 "bandwidth", (json_int_t)track_bandwidth(k, buffer), "average_bitrate", (json_int_t)track_average(k),
+	                 "peak_bitrate", (json_int_t)track_peak(k), "samples", (json_int_t)k->samples, "duration",
+	                 (double)k->duration / k->timescale, "segments", (json_int_t)k->n_segments);
+}
+
+static json_t *report_json(const struct package *p)
+{
+	double buffer = manifest_buffer_seconds(p), fps = av_q2d(p->plan->frame_rate);
+	json_t *video = json_array(), *audio = json_array(), *warnings = json_array(), *all;
+	char rate[32];
+
+	for (size_t i = 0; i < p->n_video; i++) {
+		json_t *t = track_json(p->video[i].facts, buffer);
+
+		json_object_set_new(t, "width", json_integer(p->video[i].rung->width));
+		json_object_set_new(t, "height", json_integer(p->video[i].rung->height));
+		json_object_set_new(t, "target_bitrate", json_integer((json_int_t)p->video[i].rung->bitrate));
+		json_array_append_new(video, t);
+	}
+	for (size_t i = 0; i < p->n_audio; i++) {
+		json_t *t = track_json(p->audio[i].facts, buffer);
+		double end = (double)p->audio[i].facts->duration / p->audio[i].sample_rate - (double)p->frames / fps;
+
+		json_object_set_new(t, "language", json_string(p->audio[i].language));
+		json_object_set_new(t, "label", json_string(p->audio[i].label));
+		json_object_set_new(t, "channels", json_integer(p->audio[i].channels));
+		json_object_set_new(t, "sample_rate", json_integer(p->audio[i].sample_rate));
+		json_object_set_new(t, "av_offset_start_ms", json_real(0));
+		json_object_set_new(t, "av_offset_end_ms", json_real(1000 * end));
+		json_array_append_new(audio, t);
+	}
+	for (size_t i = 0; i < p->n_warnings; i++)
+		json_array_append_new(warnings, json_string(p->warnings[i]));
+	snprintf(rate, sizeof rate, "%d/%d", p->plan->frame_rate.num, p->plan->frame_rate.den);
+	all = json_pack("{s:s, s:s, s:f, s:s, s:I, s:i, s:o, s:o, s:o}", "title", p->title, "name", p->name, "duration",
+	                (double)p->frames / fps, "frame_rate", rate, "frames", (json_int_t)p->frames, "segment_frames",
+	                (int)p->plan->segment_frames, "video", video, "audio", audio, "warnings", warnings);
+	return all;
+}
+
+static int write_report(const struct package *p, struct fault *f)
+{
+	json_t *all = report_json(p);
+	char *dump = all != NULL ? json_dumps(all, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) : NULL;
+	struct buf text;
+	int r;
+
+	json_decref(all);
+	if (dump == NULL)
+		return fault_set(f, ERR_SYNTAX, "the report cannot be made: is the name \"%s\" UTF-8?", p->name);
+	buf_init(&text, TEXT_MAX);
+	buf_puts(&text, dump);
+	buf_putc(&text, '\n');
+	r = write_text(p, PACKAGE_REPORT, &text, f);
+	buf_fini(&text);
+	free(dump);
+	return r;
+}
+
+/* --- digest -------------------------------------------------------------------------------- */
+
+struct hashing {
+	const struct package *p;
+	struct digest_builder *builder;
+	uint8_t *room;
+	struct fault *fault;
+};
+
+#define ROOM ((size_t)1 << 20)
+
+static int hash_file(void *ctx, const char *name)
+{
+	struct hashing *h = ctx;
+	char *path = path_join(h->p->folder, name);
+	int fd = -1, r = 0;
+	ssize_t n;
+
+	if (name[0] == '.') { /* an encoder's unfinished file, gone before the rename */
+		free(path);
+		return 0;
+	}
+	r = digest_builder_file(h->builder, name);
+	if (r == 0 && (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+		r = -errno;
+	while (r == 0 && (n = read(fd, h->room, ROOM)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			r = -errno;
+		else
+			digest_builder_bytes(h->builder, h->room, (size_t)n);
+	}
+	if (fd >= 0)
+		close(fd);
+	if (r != 0)
+		fault_set(h->fault, r, "%s: cannot be hashed: %s", path, err_text(r));
+	free(path);
+	return r;
+}
+
+static int write_digest(const struct package *p, char revision[static PACKAGE_REVISION_SIZE], struct fault *f)
+{
+	struct hashing h = {p, digest_builder_new(p->title), mem_new(ROOM), f};
+	struct buf metainfo, leaves;
+	int r = folder_list(p->folder, hash_file, &h);
+
+	buf_init(&metainfo, DIGEST_MAX_BYTES);
+	buf_init(&leaves, (size_t)4 << 30);
+	if (r == 0) {
+		r = digest_builder_finish(h.builder, NULL, &metainfo, &leaves, revision);
+		if (r != 0)
+			fault_set(f, r, "the digest cannot be made: %s", err_text(r));
+	}
+	if (r == 0)
+		r = write_text(p, PACKAGE_DIGEST, &metainfo, f);
+	if (r == 0)
+		r = write_text(p, PACKAGE_LEAVES, &leaves, f);
+	buf_fini(&metainfo);
+	buf_fini(&leaves);
+	digest_builder_free(&h.builder);
+	free(h.room);
+	return r;
+}
+
+int package_write(const struct package *p, char ret_revision[static PACKAGE_REVISION_SIZE], struct fault *f)
+{
+	int r = write_manifest(p, f);
+
+	if (r == 0)
+		r = write_playlists(p, f);
+	if (r == 0)
+		r = write_report(p, f);
+	if (r == 0)
+		r = write_digest(p, ret_revision, f);
+	return r;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What stands around the track files of a package: MPD, HLS playlists, report,
+ * digest.  The tracks are finished when this is called.
+ */
+#ifndef RIBERA_INGEST_PACKAGE_H
+#define RIBERA_INGEST_PACKAGE_H
+
+#include "dash/package.h"
+#include "ingest/plan.h"
+#include "ingest/track.h"
+
+struct package_video {
+	const struct track_facts *facts;
+	const struct plan_rung *rung;
+};
+
+struct package_audio {
+	const struct track_facts *facts;
+	const char *name;         /* without ".mp4" */
+	char language[16];        /* BCP 47; "und" */
+	const char *label;        /* "" if none */
+	int channels, sample_rate;
+	uint64_t bitrate;
+	bool is_main;             /* the one to start with */
+};
+
+struct package {
+	const char *folder;       /* where the tracks stand */
+	const char *title, *name; /* slug and human name */
+	const char *source;       /* the master's file name */
+	const struct plan *plan;
+	uint64_t frames;
+	struct package_video video[PLAN_MAX_RUNGS];
+	size_t n_video;
+	struct package_audio audio[32];
+	size_t n_audio;
+	const char **warnings;
+	size_t n_warnings;
+	double encode_seconds;    /* wall */
+};
+
+/* Writes everything but the tracks into the folder; the digest last. */
+int package_write(const struct package *, char ret_revision[static PACKAGE_REVISION_SIZE], struct fault *);
+
+#endif

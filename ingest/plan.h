@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What will be made of a master, decided before its first frame: the ladder and
+ * the boundaries.  Pure.
+ */
+#ifndef RIBERA_INGEST_PLAN_H
+#define RIBERA_INGEST_PLAN_H
+
+#include <libavutil/rational.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define PLAN_MAX_RUNGS 16
+
+struct plan_rung {
+	int width, height;     /* even */
+	uint64_t bitrate;      /* bit/s, the average asked for */
+	uint64_t max_rate;     /* bit/s, the VBV's */
+	uint64_t vbv;          /* bits */
+	char name[48];         /* "video-1080p-5800k" */
+};
+
+struct plan {
+	int width, height;     /* of the picture upright with square pixels, even */
+	AVRational frame_rate;
+	uint32_t segment_frames;
+	uint32_t video_timescale;
+	uint32_t frame_ticks;  /* a frame in the video timescale */
+	size_t n_rungs;
+	struct plan_rung rungs[PLAN_MAX_RUNGS]; /* ascending */
+};
+
+struct plan_input {
+	int width, height;     /* as decoded */
+	AVRational sar;
+	int rotation;          /* clockwise degrees */
+	AVRational frame_rate; /* after deinterlacing */
+	double segment_seconds; /* 4 */
+	int max_height;        /* 0: no limit */
+	size_t max_rungs;      /* 0: no limit */
+};
+
+/* Never upscales; at least one rung.  ERR_UNSUPPORTED for a picture with no sane shape. */
+int plan_make(const struct plan_input *, struct plan *ret_plan, struct fault *);
+
+/* The access unit that starts segment `segment`'s sound: the one whose presentation
+ * is nearest to the video boundary.  Access units are `unit` samples, the first
+ * `priming` samples are not presented. */
+int64_t plan_audio_cut(const struct plan *, uint64_t segment, int sample_rate, int unit, int priming);
+
+#endif
