@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <libxml/chvalid.h>
 #include <libxml/xmlwriter.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,7 @@ static size_t character(const unsigned char *s)
 	int n = 4;
 	int c = xmlGetUTF8Char(s, &n);
 
-	return c > 0 && xmlIsCharQ((unsigned)c) ? (size_t)n : 0;
+	return c > 0 && xmlIsCharQ(c) ? (size_t)n : 0;
 }
 
 static char *clean(const char *s)
