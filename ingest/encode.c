@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/must.h"
 
@@ -24,6 +25,7 @@ struct encode {
 	const struct plan *plan;
 	char name[64];
 	AVPacket *packet;
+	struct buf picture;      /* with lengths for start codes */
 	AVAudioFifo *fifo;       /* sound waiting for a whole access unit */
 	int64_t samples_in;      /* sound given to the encoder */
 	uint64_t units_out;      /* access units out of it */
@@ -44,7 +46,46 @@ struct encode {
 	uint64_t frames;
 };
 
+/* ISO/IEC 14496-15 5.3.2: start codes (Annex B) become lengths of 4 bytes. */
+static size_t next_start_code(const uint8_t *p, size_t n, size_t from)
+{
+	for (size_t i = from; i + 3 <= n; i++) {
+		const uint8_t *one = memchr(p + i + 2, 1, n - i - 2);
+
+		if (one == NULL)
+			return n;
+		i = (size_t)(one - p) - 2;
+		if (p[i] == 0 && p[i + 1] == 0)
+			return i;
+	}
+	return n;
+}
+
+static int to_lengths(const uint8_t *p, size_t n, struct buf *out)
+{
+	size_t at = next_start_code(p, n, 0);
+
+	buf_clear(out);
+	while (at < n) {
+		size_t start = at + 3, end = next_start_code(p, n, start), size;
+
+		at = end;
+		while (end > start && p[end - 1] == 0) /* trailing zeros and the long start code's first byte */
+			end--;
+		size = end - start;
+		buf_be(out, size, 4);
+		buf_append(out, p + start, size);
+	}
+	return buf_error(out);
+}
+
 /* --- packets to the track --------------------------------------------------------------- */
+
+/* Pictures leave the encoder in decode order: the first is presented so much after it could be decoded. */
+static int64_t delay_ticks(const struct encode *e)
+{
+	return (int64_t)e->ctx->has_b_frames * e->plan->frame_ticks;
+}
 
 static int picture_out(struct encode *e, struct fault *f)
 {
@@ -52,17 +93,21 @@ static int picture_out(struct encode *e, struct fault *f)
 	int64_t frame = p->pts, decode = (int64_t)track_facts(e->track)->samples;
 	bool boundary = frame % e->plan->segment_frames == 0, key = (p->flags & AV_PKT_FLAG_KEY) != 0;
 	struct track_sample s = {
-		.bytes = p->data,
-		.size = (size_t)p->size,
 		.duration = e->plan->frame_ticks,
-		.composition = (frame - decode) * (int64_t)e->plan->frame_ticks,
+		.composition = (frame - decode) * (int64_t)e->plan->frame_ticks + delay_ticks(e),
 		.sync = key,
 		.starts_segment = boundary,
 	};
 
+	if (s.composition < 0)
+		return fault_set(f, ERR_MEDIA, "%s: frame %lld left the encoder later than its delay of %d frames", e->name, (long long)frame, e->ctx->has_b_frames);
 	if (boundary && !key)
 		return fault_set(f, ERR_MEDIA, "%s: the encoder did not start segment %lld (frame %lld) with an IDR picture; try another --preset",
 		                 e->name, (long long)(frame / e->plan->segment_frames), (long long)frame);
+	if (to_lengths(p->data, (size_t)p->size, &e->picture) != 0)
+		return fault_set(f, -ENOMEM, "%s: a picture of %d bytes", e->name, p->size);
+	s.bytes = e->picture.bytes;
+	s.size = e->picture.size;
 	return track_add(e->track, &s, f);
 }
 
@@ -258,6 +303,7 @@ static struct encode *make(const char *name, const struct plan *plan, const char
 	pthread_cond_init(&e->changed, NULL);
 	e->ctx = avcodec_alloc_context3(codec);
 	e->packet = av_packet_alloc();
+	buf_init(&e->picture, (size_t)256 << 20);
 	MUST(e->ctx != NULL && e->packet != NULL);
 	e->ctx->flags |= AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_BITEXACT;
 	return e;
@@ -268,7 +314,8 @@ static int start(struct encode *e, const char *folder, uint32_t timescale, AVRat
 	AVCodecParameters *par = avcodec_parameters_alloc();
 	bool sound = e->ctx->codec_type == AVMEDIA_TYPE_AUDIO;
 	struct track_setup s = {.folder = folder, .name = e->name, .parameters = par, .timescale = timescale, .frame_rate = rate,
-	                        .priming = sound ? e->ctx->initial_padding : 0, .roll_distance = sound ? -1 : 0};
+	                        .edit_start = sound ? e->ctx->initial_padding : delay_ticks(e), .lead = sound ? 0 : delay_ticks(e),
+	                        .roll_distance = sound ? -1 : 0};
 	int r;
 
 	MUST(par != NULL && avcodec_parameters_from_context(par, e->ctx) >= 0);
@@ -379,6 +426,7 @@ void encode_free(struct encode **pe)
 	track_free(&e->track);
 	avcodec_free_context(&e->ctx);
 	av_packet_free(&e->packet);
+	buf_fini(&e->picture);
 	if (e->fifo != NULL)
 		av_audio_fifo_free(e->fifo);
 	pthread_cond_destroy(&e->changed);

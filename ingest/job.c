@@ -19,6 +19,7 @@
 #include "ingest/encode.h"
 #include "ingest/filter.h"
 #include "ingest/package.h"
+#include "ingest/poster.h"
 #include "ingest/publish.h"
 
 #define MAX_SOUNDS 32
@@ -55,6 +56,8 @@ struct job {
 	struct encode *video[PLAN_MAX_RUNGS];
 	struct sound sounds[SOURCE_MAX_AUDIO];
 	size_t held_bytes;
+	AVFrame *poster;         /* the best picture so far of the first minute */
+	double poster_worth;
 	double picture_time;     /* seconds of the newest picture */
 	uint64_t frames;         /* on the grid */
 	struct progress *progress;
@@ -91,6 +94,24 @@ int job_plan(const struct job_settings *s, const struct source_info *i, struct p
 	return plan_make(&in, ret_plan, f);
 }
 
+/* RFC 5646 2.2.1: the shortest code; ISO 639-2 to 639-1 for what masters mostly say. */
+static const char *language_tag(const char *code)
+{
+	static const char map[][2][4] = {
+		{"eng", "en"}, {"spa", "es"}, {"fra", "fr"}, {"fre", "fr"}, {"deu", "de"}, {"ger", "de"}, {"ita", "it"}, {"por", "pt"},
+		{"cat", "ca"}, {"eus", "eu"}, {"baq", "eu"}, {"glg", "gl"}, {"nld", "nl"}, {"dut", "nl"}, {"swe", "sv"}, {"dan", "da"},
+		{"nor", "no"}, {"fin", "fi"}, {"isl", "is"}, {"pol", "pl"}, {"ces", "cs"}, {"cze", "cs"}, {"slk", "sk"}, {"slo", "sk"},
+		{"hun", "hu"}, {"ron", "ro"}, {"rum", "ro"}, {"bul", "bg"}, {"ell", "el"}, {"gre", "el"}, {"tur", "tr"}, {"rus", "ru"},
+		{"ukr", "uk"}, {"ara", "ar"}, {"heb", "he"}, {"hin", "hi"}, {"zho", "zh"}, {"chi", "zh"}, {"jpn", "ja"}, {"kor", "ko"},
+		{"vie", "vi"}, {"tha", "th"}, {"ind", "id"}, {"msa", "ms"}, {"may", "ms"}, {"hrv", "hr"}, {"srp", "sr"}, {"slv", "sl"},
+	};
+
+	for (size_t i = 0; i < sizeof map / sizeof map[0]; i++)
+		if (strcmp(map[i][0], code) == 0)
+			return map[i][1];
+	return code;
+}
+
 static bool unique_name(const struct job *j, const char *name)
 {
 	for (size_t a = 0; a < j->info->n_audio; a++)
@@ -119,7 +140,7 @@ static void plan_sounds(struct job *j)
 	for (size_t a = 0; a < j->info->n_audio; a++) {
 		const struct source_audio *in = &j->info->audio[a];
 		struct sound *s = &j->sounds[a];
-		char *language = str_slug(in->language);
+		char *language = str_slug(language_tag(in->language));
 
 		s->last = &s->first;
 		s->rate = in->sample_rate == 44100 ? 44100 : 48000;
@@ -191,10 +212,30 @@ static int start_sound(struct job *j, struct sound *s, const AVFrame *first)
 
 /* --- frames ----------------------------------------------------------------------------------- */
 
+/* A picture of each second of the first minute is looked at, at about 720 lines. */
+static void consider_poster(struct job *j, size_t output, const AVFrame *frame)
+{
+	int64_t every = (int64_t)ceil(av_q2d(j->plan.frame_rate));
+	bool last = output + 1 == j->plan.n_rungs;
+	double worth;
+
+	if (frame->pts % every != 0 || frame->pts > 60 * every || frame->height > 800)
+		return;
+	if (!last && j->plan.rungs[output + 1].height <= 800)
+		return;
+	worth = poster_worth(frame);
+	if (j->poster != NULL && worth <= 1.1 * j->poster_worth)
+		return;
+	av_frame_free(&j->poster);
+	j->poster = av_frame_clone(frame);
+	j->poster_worth = worth;
+}
+
 static int picture_out(void *ctx, size_t output, AVFrame *frame)
 {
 	struct job *j = ctx;
 
+	consider_poster(j, output, frame);
 	if (output == 0 && (uint64_t)frame->pts + 1 > j->frames)
 		j->frames = (uint64_t)frame->pts + 1;
 	return encode_push(j->video[output], frame, j->fault);
@@ -374,7 +415,7 @@ static void describe_sounds(struct job *j, struct package *p)
 				.bitrate = s->bitrate[i],
 				.is_main = a == 0 && i == 0,
 			};
-			snprintf(out->language, sizeof out->language, "%s", j->info->audio[a].language);
+			snprintf(out->language, sizeof out->language, "%s", language_tag(j->info->audio[a].language));
 		}
 }
 
@@ -395,6 +436,14 @@ static int write_package(struct job *j, double seconds, char revision[static PAC
 	for (size_t i = 0; i < j->plan.n_rungs; i++)
 		p.video[p.n_video++] = (struct package_video){encode_facts(j->video[i]), &j->plan.rungs[i]};
 	describe_sounds(j, &p);
+	if (j->poster != NULL) {
+		char *path = path_join(j->folder, PACKAGE_POSTER);
+		int r = poster_write(j->poster, path, j->fault);
+
+		free(path);
+		if (r != 0)
+			return r;
+	}
 	return package_write(&p, revision, j->fault);
 }
 
@@ -417,6 +466,7 @@ static void job_fini(struct job *j)
 			free(h);
 		}
 	}
+	av_frame_free(&j->poster);
 	filter_free(&j->pictures);
 	source_close(&j->source);
 	for (size_t i = 0; i < j->n_warnings; i++)

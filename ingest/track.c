@@ -100,13 +100,14 @@ const struct track_facts *track_facts(const struct track *t)
 static void note_segment(struct track *t, uint64_t size)
 {
 	struct track_facts *k = &t->facts;
-	int64_t start = (int64_t)t->segment_time - t->setup.priming;
+	int64_t shift = t->setup.lead - t->setup.edit_start; /* from decode time to presentation */
+	int64_t start = (int64_t)t->segment_time + shift;
 
 	MEM_GROW(t->segments, t->cap_segments, k->n_segments);
 	t->segments[k->n_segments++] = (struct track_segment){
 		.size = size,
 		.start = start < 0 ? 0 : start,
-		.duration = (uint64_t)((int64_t)t->time - t->setup.priming - (start < 0 ? 0 : start)),
+		.duration = (uint64_t)((int64_t)t->time + shift - (start < 0 ? 0 : start)),
 		.sync = (t->samples[0].flags & BMFF_FLAG_IS_NON_SYNC) == 0,
 	};
 	k->segments = t->segments;
@@ -196,14 +197,14 @@ static int avformat_header(const struct track *t, uint8_t **ret_bytes, int *ret_
 	return r < 0 ? fault_set(f, ERR_MEDIA, "%s: its header cannot be made", t->facts.file) : 0;
 }
 
-static int make_header(struct track *t, uint64_t presented, struct buf *out, struct fault *f)
+static int make_header(struct track *t, struct buf *out, struct fault *f)
 {
 	struct bmff_header_settings s = {
-		.has_edit = t->setup.priming > 0 || presented > 0,
-		.edit_start = t->setup.priming,
-		.edit_duration = presented,
+		.has_edit = true,
+		.edit_start = t->setup.edit_start,
+		.edit_duration = t->facts.duration,
 		.roll_distance = t->setup.roll_distance,
-		.duration = presented > 0 ? presented : t->time,
+		.duration = t->facts.duration,
 	};
 	uint8_t *bytes = NULL;
 	int n = 0, r = avformat_header(t, &bytes, &n, f);
@@ -286,7 +287,7 @@ static void clip_to(struct track *t, uint64_t presented)
 {
 	struct track_facts *k = &t->facts;
 
-	k->duration = presented > 0 ? presented : (uint64_t)((int64_t)t->time - t->setup.priming);
+	k->duration = presented > 0 ? presented : (uint64_t)((int64_t)t->time + t->setup.lead - t->setup.edit_start);
 	for (size_t i = 0; i < k->n_segments; i++) {
 		struct track_segment *s = &t->segments[i];
 
@@ -307,7 +308,7 @@ int track_finish(struct track *t, uint64_t presented, struct fault *f)
 	clip_to(t, presented);
 	buf_init(&header, HEADER_MAX);
 	buf_init(&index, HEADER_MAX);
-	r = make_header(t, presented, &header, f);
+	r = make_header(t, &header, f);
 	if (r == 0)
 		r = read_codecs(t, &header, f);
 	if (r == 0)
@@ -317,6 +318,9 @@ int track_finish(struct track *t, uint64_t presented, struct fault *f)
 		if (r != 0)
 			cannot(t, r, "cannot be written", f);
 	}
+	close(t->fd);
+	unlink(t->part);
+	t->fd = -1;
 	t->facts.header_size = header.size;
 	t->facts.index_size = index.size;
 	t->facts.size = header.size + index.size;

@@ -20,7 +20,8 @@ struct track_setup {
 	const char *name;        /* without ".mp4" */
 	const AVCodecParameters *parameters; /* with extradata */
 	uint32_t timescale;
-	int64_t priming;         /* sound: samples not to be heard at the start */
+	int64_t edit_start;      /* media time presented at 0: the encoder's priming, or its reordering delay */
+	int64_t lead;            /* presentation of a segment's first sample behind its decode time: the delay; sound: 0 */
 	int16_t roll_distance;   /* sound; 0: none */
 	AVRational frame_rate;   /* pictures; 0/1 for sound */
 };
