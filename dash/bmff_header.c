@@ -1,224 +1,281 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * A CMAF header (ISO/IEC 23000-19 7.3.1) out of an initialisation segment: the
- * boxes are copied but for ftyp, the movie timescale, the edit list, mehd and the
- * roll group.
+ * Copies a moov and changes on the way what a CMAF header wants otherwise.  Each
+ * container that is entered writes its header with size 0 and fills it in when
+ * its children are through; every other box goes over as it is.
  */
 #include "dash/bmff_header.h"
 
 #include <string.h>
 
 #include "base/buf.h"
-#include "dash/bmff.h"
+#include "base/must.h"
+#include "dash/bmff_in.h"
 #include "dash/bmff_track.h"
 
 #define T(a, b, c, d) BMFF_TYPE(a, b, c, d)
-#define DEPTH_MAX 8
 
-struct maker {
-	const struct bmff_header_settings *s;
+struct making {
+	const struct bmff_header_settings *settings;
 	const struct bmff_track *track;
-	const uint8_t *bytes;
 	struct buf *out;
 };
 
-static void put_be_at(struct buf *b, size_t at, uint64_t v, unsigned n)
+/* 23000-19 tables A.1 and B.1; annexes of 23000-19 for the rest */
+static uint32_t avc_brand(const struct bmff_track *t)
 {
-	if (buf_error(b) == 0)
-		for (unsigned i = 0; i < n; i++)
-			b->bytes[at + i] = (uint8_t)(v >> (8 * (n - 1 - i)));
+	bool sdr = !t->colr.present || t->colr.transfer == 1 || t->colr.transfer == 6;
+	uint8_t profile = t->profile;
+
+	if (!sdr || (profile != 66 && profile != 77 && profile != 100))
+		return 0;
+	if (t->level <= 31 && t->width <= 864 && t->height <= 576)
+		return T('c', 'f', 's', 'd');
+	if (t->width > 1920 || t->height > 1080 || t->level > 42)
+		return 0;
+	return t->level <= 40 ? T('c', 'f', 'h', 'd') : T('c', 'h', 'd', 'f');
 }
 
-static size_t open_box(struct buf *b, uint32_t type)
+static uint32_t hevc_brand(const struct bmff_track *t)
 {
-	size_t at = b->size;
+	bool hd = t->width <= 1920 && t->height <= 1080 && t->level <= 123;
+	bool main8 = t->profile == 1;
 
-	buf_be(b, 0, 4);
-	buf_be(b, type, 4);
-	return at;
-}
-
-static void close_box(struct buf *b, size_t at)
-{
-	put_be_at(b, at, b->size - at, 4);
-}
-
-static void open_full(struct buf *b, uint8_t version, uint32_t flags)
-{
-	buf_be(b, (uint32_t)version << 24 | flags, 4);
+	if (t->profile > 2 || t->profile == 0 || t->width > 3840 || t->height > 2160 || t->level > 153)
+		return 0;
+	if (t->colr.present && t->colr.transfer == 18)
+		return main8 ? 0 : T('c', 'l', 'g', '1');
+	if (t->colr.present && t->colr.transfer == 16)
+		return main8 ? 0 : T('c', 'h', 'd', '1');
+	if (hd)
+		return main8 ? T('c', 'h', 'h', 'd') : T('c', 'h', 'h', '1');
+	return main8 ? T('c', 'u', 'd', '8') : T('c', 'u', 'd', '1');
 }
 
 uint32_t bmff_media_brand(const struct bmff_track *t)
 {
-	bool sd = (uint64_t)t->width * t->height <= 864 * 576;
-
 	switch (t->entry) {
 	case T('a', 'v', 'c', '1'):
-	case T('a', 'v', 'c', '3'): /* annex A.2: SD up to level 3.1, HD up to 4.0, HD high frame rate up to 4.2 */
-		return sd && t->level <= 31 ? T('c', 'f', 's', 'd')
-		       : t->level <= 40     ? T('c', 'f', 'h', 'd')
-		       : t->level <= 42     ? T('c', 'h', 'd', 'f')
-		                            : 0;
+	case T('a', 'v', 'c', '3'):
+		return avc_brand(t);
+	case T('h', 'v', 'c', '1'):
+	case T('h', 'e', 'v', '1'):
+		return hevc_brand(t);
 	case T('a', 'v', '0', '1'):
 		return T('a', 'v', '0', '1');
 	case T('m', 'p', '4', 'a'):
+		if (strncmp(t->codecs, "mp4a.40.", 8) != 0 || t->sample_rate > 48000)
+			return 0;
 		return t->channels <= 2 ? T('c', 'a', 'a', 'c') : T('c', 'a', 'm', 'c');
+	case T('e', 'c', '-', '3'):
+	case T('a', 'c', '-', '3'):
+		return T('c', 'e', 'a', 'c');
 	case T('w', 'v', 't', 't'):
 		return T('c', 'w', 'v', 't');
+	case T('s', 't', 'p', 'p'):
+		return strstr(t->codecs, "im1t") != NULL ? T('i', 'm', '1', 't') : 0;
 	default:
 		return 0;
 	}
 }
 
-static void put_ftyp(struct maker *m)
+static size_t open_box(struct buf *out, uint32_t type)
 {
-	bool edit = m->s->has_edit;
-	uint32_t media = bmff_media_brand(m->track);
-	size_t at = open_box(m->out, T('f', 't', 'y', 'p'));
-	uint32_t structural = edit ? T('c', 'm', 'f', 'c') : T('c', 'm', 'f', '2');
+	size_t start = out->size;
 
-	buf_be(m->out, structural, 4);
-	buf_be(m->out, 0, 4);
-	buf_be(m->out, T('i', 's', 'o', '6'), 4);
-	buf_be(m->out, T('c', 'm', 'f', 'c'), 4);
-	if (!edit)
-		buf_be(m->out, T('c', 'm', 'f', '2'), 4);
-	if (media != 0)
-		buf_be(m->out, media, 4);
-	buf_be(m->out, T('d', 'a', 's', 'h'), 4);
-	buf_be(m->out, T('m', 's', 'i', 'x'), 4);
-	close_box(m->out, at);
+	buf_be(out, 0, 4);
+	buf_be(out, type, 4);
+	return start;
 }
 
-/* 14496-12 8.6.5, 8.6.6: one edit from the priming on, version 1 for long films */
-static void put_edts(struct maker *m)
+static void patch(struct buf *out, size_t at, uint64_t value, unsigned n)
 {
-	size_t edts = open_box(m->out, T('e', 'd', 't', 's')), elst = open_box(m->out, T('e', 'l', 's', 't'));
+	for (unsigned i = 0; i < n && buf_error(out) == 0; i++)
+		out->bytes[at + i] = (uint8_t)(value >> (8 * (n - 1 - i)));
+}
 
-	open_full(m->out, 1, 0);
+static void close_box(struct buf *out, size_t start)
+{
+	patch(out, start, out->size - start, 4);
+}
+
+static void copy(struct making *m, const uint8_t *p, const struct bmff_box *box)
+{
+	buf_append(m->out, p + box->start, box->end - box->start);
+}
+
+/* mvhd, tkhd, mdhd: nothing is in the moov itself, so its duration is 0
+ * (23000-19 7.5.1).  `at` is from the payload: of the duration in version 0. */
+static void copy_without_duration(struct making *m, const uint8_t *p, const struct bmff_box *box, size_t at)
+{
+	bool wide = box->payload < box->end && p[box->payload] == 1;
+	size_t start = m->out->size, head = box->payload - box->start;
+
+	copy(m, p, box);
+	at += wide ? 8 : 0;
+	if (buf_error(m->out) == 0 && box->payload + at + 8 <= box->end)
+		patch(m->out, start + head + at, 0, wide ? 8 : 4);
+}
+
+static void put_ftyp(struct making *m)
+{
+	uint32_t media = bmff_media_brand(m->track);
+	size_t start = open_box(m->out, T('f', 't', 'y', 'p'));
+
+	buf_be(m->out, T('c', 'm', 'f', '2'), 4);
+	buf_be(m->out, 0, 4);
+	buf_be(m->out, T('c', 'm', 'f', '2'), 4);
+	buf_be(m->out, T('c', 'm', 'f', 'c'), 4);
+	buf_be(m->out, T('i', 's', 'o', '6'), 4);
+	buf_be(m->out, T('d', 'a', 's', 'h'), 4);
+	if (media != 0)
+		buf_be(m->out, media, 4);
+	close_box(m->out, start);
+}
+
+/* 8.6.5, 8.6.6; the movie timescale is the track's */
+static void put_edts(struct making *m)
+{
+	const struct bmff_header_settings *s = m->settings;
+	bool wide = s->edit_duration > UINT32_MAX || s->edit_start > INT32_MAX;
+	size_t edts, elst;
+
+	if (!s->has_edit)
+		return;
+	edts = open_box(m->out, T('e', 'd', 't', 's'));
+	elst = open_box(m->out, T('e', 'l', 's', 't'));
+	buf_be(m->out, wide ? 0x01000000 : 0, 4);
 	buf_be(m->out, 1, 4);
-	buf_be(m->out, m->s->edit_duration, 8);
-	buf_be(m->out, (uint64_t)m->s->edit_start, 8);
-	buf_be(m->out, 0x00010000, 4); /* media_rate 1 */
+	buf_be(m->out, s->edit_duration, wide ? 8 : 4);
+	buf_be(m->out, (uint64_t)s->edit_start, wide ? 8 : 4);
+	buf_be(m->out, 0x00010000, 4);
 	close_box(m->out, elst);
 	close_box(m->out, edts);
 }
 
-static void put_mehd(struct maker *m)
+/* 10.1.1 AudioRollRecoveryEntry */
+static void put_sgpd(struct making *m)
 {
-	size_t at = open_box(m->out, T('m', 'e', 'h', 'd'));
+	size_t start;
 
-	open_full(m->out, 1, 0);
-	buf_be(m->out, m->s->duration, 8);
-	close_box(m->out, at);
-}
-
-/* 8.9.3, version 1; roll_distance is the whole description (10.1) */
-static void put_roll(struct maker *m)
-{
-	size_t at = open_box(m->out, T('s', 'g', 'p', 'd'));
-
-	open_full(m->out, 1, 0);
+	if (m->settings->roll_distance == 0)
+		return;
+	start = open_box(m->out, T('s', 'g', 'p', 'd'));
+	buf_be(m->out, 0x01000000, 4);
 	buf_be(m->out, T('r', 'o', 'l', 'l'), 4);
 	buf_be(m->out, 2, 4);
 	buf_be(m->out, 1, 4);
-	buf_be(m->out, (uint16_t)m->s->roll_distance, 2);
-	close_box(m->out, at);
+	buf_be(m->out, (uint16_t)m->settings->roll_distance, 2);
+	close_box(m->out, start);
 }
 
-static void copy_box(struct maker *m, const struct bmff_box *box)
+static void put_mehd(struct making *m)
 {
-	buf_append(m->out, m->bytes + box->start, box->end - box->start);
+	bool wide = m->settings->duration > UINT32_MAX;
+	size_t start;
+
+	if (m->settings->duration == 0)
+		return;
+	start = open_box(m->out, T('m', 'e', 'h', 'd'));
+	buf_be(m->out, wide ? 0x01000000 : 0, 4);
+	buf_be(m->out, m->settings->duration, wide ? 8 : 4);
+	close_box(m->out, start);
 }
 
-/* 8.2.2: timescale behind version, flags and two times of 4 or 8 bytes */
-static int copy_mvhd(struct maker *m, const struct bmff_box *box)
+static bool is_roll_group(const uint8_t *p, const struct bmff_box *box)
 {
-	size_t at = m->out->size + (box->payload - box->start), wide = m->bytes[box->payload] == 1 ? 8 : 4;
-
-	if (box->end - box->payload < 4 + 2 * wide + 4 + wide)
-		return ERR_TRUNCATED;
-	copy_box(m, box);
-	put_be_at(m->out, at + 4 + 2 * wide, m->track->timescale, 4);
-	put_be_at(m->out, at + 4 + 2 * wide + 4, 0, (unsigned)wide);
-	return 0;
+	return (box->type == T('s', 'g', 'p', 'd') || box->type == T('s', 'b', 'g', 'p')) && box->end - box->payload >= 8 &&
+	       memcmp(p + box->payload + 4, "roll", 4) == 0;
 }
 
-static bool is_container(uint32_t type)
+static void copy_mvhd(struct making *m, const uint8_t *p, const struct bmff_box *box)
 {
-	return type == T('m', 'o', 'o', 'v') || type == T('t', 'r', 'a', 'k') || type == T('m', 'd', 'i', 'a') ||
-	       type == T('m', 'i', 'n', 'f') || type == T('s', 't', 'b', 'l') || type == T('m', 'v', 'e', 'x');
+	size_t start = m->out->size, head = box->payload - box->start;
+	size_t at = p[box->payload] == 1 ? 20 : 12;
+
+	copy_without_duration(m, p, box, 16);
+	patch(m->out, start + head + at, m->track->timescale, 4);
 }
 
-static int copy_container(struct maker *m, const struct bmff_box *box, int depth);
+static void copy_container(struct making *m, const uint8_t *p, const struct bmff_box *box);
 
-static int copy_child(struct maker *m, const struct bmff_box *box, int depth)
+/* bmff_movie_read has been over these bytes: boxes are whole and mvhd, tkhd and
+ * mdhd as long as they must be. */
+static void copy_child(struct making *m, const uint8_t *p, const struct bmff_box *box)
 {
-	if (box->type == T('e', 'd', 't', 's') || box->type == T('m', 'e', 'h', 'd') || box->type == T('s', 'g', 'p', 'd'))
-		return 0; /* ours is written instead */
-	if (is_container(box->type))
-		return copy_container(m, box, depth + 1);
-	if (box->type == T('m', 'v', 'h', 'd'))
-		return copy_mvhd(m, box);
-	copy_box(m, box);
-	if (box->type == T('t', 'k', 'h', 'd') && m->s->has_edit)
+	switch (box->type) {
+	case T('m', 'v', 'h', 'd'):
+		copy_mvhd(m, p, box);
+		break;
+	case T('t', 'k', 'h', 'd'):
+		copy_without_duration(m, p, box, 20);
 		put_edts(m);
-	return 0;
-}
-
-static int copy_container(struct maker *m, const struct bmff_box *box, int depth)
-{
-	size_t at = open_box(m->out, box->type), pos = box->payload;
-	struct bmff_box child;
-	int r;
-
-	if (depth > DEPTH_MAX)
-		return ERR_SYNTAX;
-	if (box->type == T('m', 'v', 'e', 'x') && m->s->duration > 0)
-		put_mehd(m);
-	while ((r = bmff_next(m->bytes, box->end, &pos, &child)) == 0) {
-		r = copy_child(m, &child, depth);
-		if (r != 0)
-			return r;
+		break;
+	case T('m', 'd', 'h', 'd'):
+		copy_without_duration(m, p, box, 16);
+		break;
+	case T('t', 'r', 'a', 'k'):
+	case T('m', 'd', 'i', 'a'):
+	case T('m', 'i', 'n', 'f'):
+	case T('s', 't', 'b', 'l'):
+	case T('m', 'v', 'e', 'x'):
+		copy_container(m, p, box);
+		break;
+	case T('e', 'd', 't', 's'):
+	case T('m', 'e', 'h', 'd'):
+		break;
+	default:
+		if (!is_roll_group(p, box))
+			copy(m, p, box);
 	}
-	if (r != ERR_NOT_FOUND)
-		return r;
-	if (box->type == T('s', 't', 'b', 'l') && m->s->roll_distance != 0)
-		put_roll(m);
-	close_box(m->out, at);
+}
+
+static void copy_container(struct making *m, const uint8_t *p, const struct bmff_box *box)
+{
+	struct bmff_in in = bmff_in_box(p, box);
+	size_t start = open_box(m->out, box->type);
+	struct bmff_box child;
+
+	if (box->type == T('m', 'v', 'e', 'x'))
+		put_mehd(m);
+	while (bmff_in_child(&in, &child))
+		copy_child(m, in.p, &child);
+	if (box->type == T('s', 't', 'b', 'l'))
+		put_sgpd(m);
+	close_box(m->out, start);
+}
+
+static int check(const struct bmff_movie *movie, struct fault *f)
+{
+	if (movie->n_tracks != 1)
+		return fault_set(f, ERR_UNSUPPORTED, "a CMAF header has one track, not %zu", movie->n_tracks);
+	if (!movie->fragmented)
+		return fault_set(f, ERR_UNSUPPORTED, "the moov has no mvex: let the muxer write a fragmented file");
+	if (movie->tracks[0].n_samples != 0)
+		return fault_set(f, ERR_UNSUPPORTED, "the moov has samples of its own: let the muxer write an empty moov");
 	return 0;
 }
 
-static int make(struct maker *m, size_t n)
-{
-	struct bmff_box box;
-	size_t pos = 0;
-	int r;
-
-	put_ftyp(m);
-	while ((r = bmff_next(m->bytes, n, &pos, &box)) == 0)
-		if (box.type == T('m', 'o', 'o', 'v'))
-			return copy_container(m, &box, 0);
-	return r;
-}
-
-int bmff_header_make(const uint8_t *init, size_t n, const struct bmff_header_settings *s, struct buf *out, struct fault *f)
+int bmff_header_make(const uint8_t *init, size_t n, const struct bmff_header_settings *settings, struct buf *out,
+                     struct fault *f)
 {
 	struct bmff_movie *movie;
-	struct maker m = {.s = s, .bytes = init, .out = out};
-	int r = bmff_movie_read(init, n, &movie, f);
+	struct bmff_box moov = {0};
+	struct making m = {.settings = settings, .out = out};
+	int r;
 
-	if (r != 0)
+	MUST(settings->edit_start >= 0);
+	r = bmff_movie_read(init, n, &movie, f);
+	if (r < 0)
 		return r;
-	if (movie->n_tracks != 1 || movie->tracks[0].n_samples > 0) {
-		r = fault_set(f, ERR_UNSUPPORTED, "a CMAF header has one track without samples, found %zu tracks", movie->n_tracks);
-	} else {
+	r = check(movie, f);
+	if (r == 0)
+		r = bmff_find(init, n, T('m', 'o', 'o', 'v'), &moov);
+	if (r == 0) {
 		m.track = &movie->tracks[0];
-		r = make(&m, n);
-		if (r == 0)
-			r = buf_error(out);
-		if (r != 0)
-			fault_set(f, r, "the track's header cannot be made: %s", err_text(r));
+		put_ftyp(&m);
+		copy_container(&m, init, &moov);
+		r = buf_error(out);
 	}
 	bmff_movie_free(&movie);
 	return r;

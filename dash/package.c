@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Names and URL paths of packages.
+ * URL paths and media types of a package.  Invariant: a path that parses can be
+ * joined to a folder without leaving it.
  */
 #include "dash/package.h"
 
@@ -14,57 +15,84 @@ static bool is_revision(const char *s, size_t n)
 {
 	if (n != PACKAGE_REVISION_SIZE - 1)
 		return false;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (!((s[i] >= '0' && s[i] <= '9') || (s[i] >= 'a' && s[i] <= 'f')))
 			return false;
+	}
 	return true;
 }
 
 int package_path_parse(const char *path, size_t n, struct package_path *ret_path)
 {
-	const char *end = path + n, *a, *b;
-	struct package_path p = {0};
+	static const char prefix[] = "/v/";
+	const char *part[3] = {NULL}, *p, *end = path + n;
+	size_t size[3] = {0}, n_parts = 0;
 
-	if (n < 4 || memcmp(path, "/v/", 3) != 0)
+	if (n < sizeof prefix - 1 || memcmp(path, prefix, sizeof prefix - 1) != 0)
 		return ERR_NOT_FOUND;
-	p.title = path + 3;
-	a = memchr(p.title, '/', (size_t)(end - p.title));
-	if (a == NULL)
-		return ERR_NOT_FOUND;
-	p.title_n = (size_t)(a - p.title);
-	b = memchr(a + 1, '/', (size_t)(end - a - 1));
-	if (b != NULL) {
-		p.revision = a + 1;
-		p.revision_n = (size_t)(b - a - 1);
-		if (!is_revision(p.revision, p.revision_n))
+	for (p = path + sizeof prefix - 1; n_parts < 3; p++) {
+		const char *slash = memchr(p, '/', (size_t)(end - p));
+
+		part[n_parts] = p;
+		size[n_parts] = (size_t)((slash != NULL ? slash : end) - p);
+		if (!str_is_name(p, size[n_parts++]))
 			return ERR_NOT_FOUND;
-		a = b;
+		p += size[n_parts - 1];
+		if (p == end)
+			break;
 	}
-	p.file = a + 1;
-	p.file_n = (size_t)(end - p.file);
-	if (!str_is_name(p.title, p.title_n) || !str_is_name(p.file, p.file_n))
+	if (p != end || n_parts < 2 || (n_parts == 3 && !is_revision(part[1], size[1])))
 		return ERR_NOT_FOUND;
-	*ret_path = p;
+	*ret_path = (struct package_path){
+		.title = part[0], .title_n = size[0], .file = part[n_parts - 1], .file_n = size[n_parts - 1]};
+	if (n_parts == 3) {
+		ret_path->revision = part[1];
+		ret_path->revision_n = size[1];
+	}
 	return 0;
+}
+
+static bool ends(const char *name, size_t n, const char *suffix)
+{
+	size_t k = strlen(suffix);
+
+	return n > k && memcmp(name + n - k, suffix, k) == 0;
+}
+
+/* .mp4 of a sound rendition is audio/mp4, of text application/mp4 (RFC 4337, RFC 6381) */
+static const char *mp4_type(const char *name, size_t n)
+{
+	if (n > 6 && memcmp(name, "audio-", 6) == 0)
+		return "audio/mp4";
+	if (n > 5 && memcmp(name, "text-", 5) == 0)
+		return "application/mp4";
+	return "video/mp4";
 }
 
 const char *package_media_type(const char *name, size_t n)
 {
 	static const struct {
-		const char *ending, *type;
-	} types[] = {
-		{".mpd", "application/dash+xml"}, {".m3u8", "application/vnd.apple.mpegurl"}, {".jpg", "image/jpeg"},
-		{".json", "application/json"},    {".html", "text/html; charset=utf-8"},      {".vtt", "text/vtt; charset=utf-8"},
-		{".torrent", "application/x-bittorrent"}, {".svg", "image/svg+xml"},
+		const char *suffix, *type;
+	} rows[] = {
+		{".mpd", "application/dash+xml"},
+		{".m3u8", "application/vnd.apple.mpegurl"},
+		{".m4s", "video/iso.segment"},
+		{".m4a", "audio/mp4"},
+		{".m4v", "video/mp4"},
+		{".vtt", "text/vtt; charset=utf-8"},
+		{".jpg", "image/jpeg"},
+		{".png", "image/png"},
+		{".svg", "image/svg+xml"},
+		{".json", "application/json"},
+		{".html", "text/html; charset=utf-8"},
+		{".torrent", "application/x-bittorrent"},
 	};
 
-	if (n > 4 && memcmp(name + n - 4, ".mp4", 4) == 0)
-		return n > 6 && memcmp(name, "audio-", 6) == 0 ? "audio/mp4" : "video/mp4";
-	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-		size_t m = strlen(types[i].ending);
-
-		if (n > m && memcmp(name + n - m, types[i].ending, m) == 0)
-			return types[i].type;
+	if (ends(name, n, ".mp4"))
+		return mp4_type(name, n);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		if (ends(name, n, rows[i].suffix))
+			return rows[i].type;
 	}
 	return "application/octet-stream";
 }
