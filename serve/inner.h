@@ -22,6 +22,8 @@
 #pragma GCC diagnostic ignored "-Wpointer-arith"
 #pragma GCC diagnostic ignored "-Wsign-compare"
 #include <h2o.h>
+#include <h2o/http1.h>
+#include <h2o/http2.h>
 #pragma GCC diagnostic pop
 
 #include "base/clock.h"
@@ -133,8 +135,10 @@ struct conn {
 	unsigned magic;
 	unsigned running; /* requests */
 	struct lane *lane;
+	struct door *door;
 	h2o_socket_t *sock;
-	h2o_linklist_t link; /* in lane->conns */
+	h2o_timeout_entry_t silence; /* until its first bytes */
+	h2o_linklist_t link;         /* in lane->conns */
 	struct serve_request *sending; /* whose sendfile waits for room */
 	char peer[46];
 	bool shed, loopback;

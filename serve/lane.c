@@ -33,6 +33,7 @@ static void conn_closed(void *data)
 	MUST_MAGIC(c, CONN_MAGIC);
 	atomic_fetch_sub_explicit(&c->lane->serve->open, 1, memory_order_relaxed);
 	h2o_linklist_unlink(&c->link);
+	h2o_timeout_unlink(&c->silence);
 	c->magic = 0;
 	free(c);
 }
@@ -58,13 +59,59 @@ static void name_peer(struct conn *c)
 	}
 }
 
+/* --- which protocol ---------------------------------------------------------------- */
+
+/* h2o ties HTTP/2 with prior knowledge to the Upgrade field, which RFC 9113 3.1 has
+ * dropped and by which requests slip past proxies: so h2o's is off and we look at
+ * the first bytes ourselves. */
+static const char preface[] = "PRI * HTTP/2";
+
+static void on_silence(h2o_timeout_entry_t *e)
+{
+	h2o_socket_close(H2O_STRUCT_FROM_MEMBER(struct conn, silence, e)->sock);
+}
+
+static void on_first_bytes(h2o_socket_t *sock, const char *err)
+{
+	struct conn *c = sock->on_close.data;
+	size_t n = sock->input->size < sizeof preface - 1 ? sock->input->size : sizeof preface - 1;
+	struct timeval now;
+
+	if (err != NULL) {
+		h2o_socket_close(sock);
+		return;
+	}
+	if (memcmp(sock->input->bytes, preface, n) == 0 && n < sizeof preface - 1)
+		return; /* more to come */
+	now = *h2o_get_timestamp(&c->lane->ctx, NULL, NULL);
+	h2o_timeout_unlink(&c->silence);
+	h2o_socket_read_stop(sock);
+	if (n == sizeof preface - 1 && memcmp(sock->input->bytes, preface, n) == 0)
+		h2o_http2_accept(&c->door->accept, sock, now);
+	else
+		h2o_http1_accept(&c->door->accept, sock, now);
+}
+
+static void welcome(struct conn *c)
+{
+	if (c->door->accept.ssl_ctx != NULL) {
+		h2o_accept(&c->door->accept, c->sock); /* ALPN says */
+		return;
+	}
+	c->silence.cb = on_silence;
+	h2o_timeout_link(c->lane->loop, &c->lane->ctx.http1.req_timeout, &c->silence);
+	h2o_socket_read_start(c->sock, on_first_bytes);
+}
+
+/* --- doors ------------------------------------------------------------------------- */
+
 static void take_in(struct door *d, h2o_socket_t *sock)
 {
 	struct serve *s = d->lane->serve;
 	int64_t open = atomic_fetch_add_explicit(&s->open, 1, memory_order_relaxed) + 1, max = (int64_t)s->settings.max_connections;
 	struct conn *c = mem_new(sizeof *c);
 
-	*c = (struct conn){.magic = CONN_MAGIC, .lane = d->lane, .sock = sock, .shed = open > max};
+	*c = (struct conn){.magic = CONN_MAGIC, .lane = d->lane, .door = d, .sock = sock, .shed = open > max};
 	h2o_linklist_insert(&d->lane->conns, &c->link);
 	sock->on_close.cb = conn_closed;
 	sock->on_close.data = c;
@@ -76,7 +123,7 @@ static void take_in(struct door *d, h2o_socket_t *sock)
 		return;
 	}
 	name_peer(c);
-	h2o_accept(&d->accept, sock);
+	welcome(c);
 }
 
 static void on_accept(h2o_socket_t *listening, const char *err)

@@ -240,19 +240,23 @@ static size_t count_lines(const char *p, const char *end, const char *name, size
 	return found;
 }
 
-/* A request whose length two readers may see differently (RFC 9112 6.3, 11.2).
- * h2o keeps neither field in its list, but the head, names in lower case, stands
- * at the start of its input. */
-static bool framing_is_doubtful(const h2o_req_t *req, const h2o_socket_t *sock)
+/* A request that two readers may understand differently: its length (RFC 9112 6.3,
+ * 11.2) or its host (RFC 9112 3.2).  h2o takes these fields out of its list, but
+ * the head stands, names in lower case, at the start of its input. */
+static bool head_is_doubtful(const h2o_req_t *req, const h2o_socket_t *sock)
 {
 	const char *head = sock->input->bytes, *end;
 	size_t lengths, codings;
 
-	if (req->entity.base == NULL || req->version >= 0x200)
+	if (req->version >= 0x200)
 		return false;
 	end = memmem(head, sock->input->size, "\r\n\r\n", 4);
 	if (end == NULL)
 		return true; /* lines end in a lone LF: not ours to guess */
+	if (count_lines(head, end, "\nhost:", 6) > 1)
+		return true;
+	if (req->entity.base == NULL)
+		return false;
 	lengths = count_lines(head, end, "\ncontent-length:", 16);
 	codings = count_lines(head, end, "\ntransfer-encoding:", 19);
 	return lengths + codings != 1 || (codings == 1 && req->version < 0x101);
@@ -275,7 +279,7 @@ static int check_head(struct serve_request *r)
 		return 431;
 	if (req->version == 0x101 && (hosts == 0 || req->authority.base == req->hostconf->authority.hostport.base))
 		return 400; /* RFC 9112 3.2 */
-	return framing_is_doubtful(req, r->conn->sock) ? 400 : 0;
+	return head_is_doubtful(req, r->conn->sock) ? 400 : 0;
 }
 
 static int take_target(struct serve_request *r)

@@ -79,6 +79,7 @@ static void configure_h2o(struct serve *s)
 	s->h2o.server_name = h2o_iovec_init(s->settings.name, strlen(s->settings.name));
 	s->h2o.max_request_entity_size = s->settings.max_body;
 	s->h2o.http1.req_timeout = (uint64_t)(s->settings.idle_timeout / DUR_MS);
+	s->h2o.http1.upgrade_to_http2 = 0; /* see lane.c */
 	s->h2o.http2.idle_timeout = (uint64_t)(s->settings.idle_timeout / DUR_MS);
 	host = h2o_config_register_host(&s->h2o, h2o_iovec_init(H2O_STRLIT("default")), 65535);
 	host->http2.push_preload = 0;

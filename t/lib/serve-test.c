@@ -300,7 +300,7 @@ static int start(const struct settings *s, struct fault *f)
 
 int main(int argc, char **argv)
 {
-	struct settings s;
+	struct settings s = {0};
 	struct fault f = {0};
 	struct config *config = config_new(rows, sizeof rows / sizeof rows[0], &s);
 	pthread_t feeder;
