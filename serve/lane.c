@@ -379,3 +379,25 @@ void lanes_stop(struct serve *s, dur_us limit)
 	atomic_store_explicit(&s->stopping, true, memory_order_release);
 	join_lanes(s, s->settings.threads);
 }
+
+/* h2o keeps free chunks and its queue per thread and has no call to give them back;
+ * under a sanitizer these are no leaks of ours. */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define WITH_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(WITH_ASAN)
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_options(void);
+
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:h2o_mem_alloc_recycle\nleak:h2o_multithread_create_queue\n";
+}
+
+const char *__lsan_default_options(void)
+{
+	return "print_suppressions=0";
+}
+#endif

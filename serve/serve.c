@@ -285,7 +285,6 @@ void serve_free(struct serve **ps, dur_us limit)
 {
 	struct serve *s = *ps;
 
-	*ps = NULL;
 	if (s == NULL)
 		return;
 	if (s->started)
@@ -311,6 +310,7 @@ void serve_free(struct serve **ps, dur_us limit)
 	free((void *)(uintptr_t)s->settings.tls_key);
 	free((void *)(uintptr_t)s->settings.allow_origin);
 	free(s);
+	*ps = NULL; /* not before: handlers may have read it until the lanes ended */
 }
 
 void serve_write_metrics(const struct serve *s, struct buf *out)
