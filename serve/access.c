@@ -158,25 +158,6 @@ static void put_field(struct line *l, const char *name, const h2o_req_t *req, co
 	*l->p++ = '"';
 }
 
-/* The session of CTA-5004: key sid of the CMCD parameter. */
-static void put_cmcd(struct line *l, struct lane *lane, const struct serve_request *r)
-{
-	size_t n;
-	const char *raw = path_param(r->target.query, r->target.query_n, "CMCD", &n), *sid;
-	char text[2049];
-
-	if (raw == NULL || n >= sizeof text || path_decode_param(raw, n, text, &n) != 0)
-		return;
-	counters_add(lane->serve->counters, C_CMCD, 1);
-	sid = strstr(text, "sid=\"");
-	if (sid == NULL || (sid != text && sid[-1] != ','))
-		return;
-	sid += 5;
-	PUT(l, ",\"session\":\"");
-	put_text(l, sid, strcspn(sid, "\""));
-	*l->p++ = '"';
-}
-
 static void put_time(struct line *l, struct lane *lane)
 {
 	struct timeval now = *h2o_get_timestamp(&lane->ctx, NULL, NULL);
@@ -193,7 +174,7 @@ static void put_time(struct line *l, struct lane *lane)
 	*l->p++ = 'Z';
 }
 
-static void put_times(struct line *l, struct lane *lane, const struct serve_request *r, mono_us now)
+static void put_times(struct line *l, const struct serve_request *r, const char *session, mono_us now)
 {
 	PUT(l, ",\"first_ms\":");
 	put_ms(l, r->first_byte > 0 ? r->first_byte - r->started : 0);
@@ -206,10 +187,14 @@ static void put_times(struct line *l, struct lane *lane, const struct serve_requ
 		put_text(l, r->cache, strlen(r->cache));
 		*l->p++ = '"';
 	}
-	put_cmcd(l, lane, r);
+	if (session[0] != '\0') {
+		PUT(l, ",\"session\":\"");
+		put_text(l, session, strlen(session));
+		*l->p++ = '"';
+	}
 }
 
-void access_write(struct lane *lane, h2o_req_t *req, struct serve_request *r, mono_us now)
+void access_write(struct lane *lane, h2o_req_t *req, const struct serve_request *r, const char *session, mono_us now)
 {
 	struct access_buffer *b = &lane->access;
 	struct conn *c = req->conn->callbacks->get_socket(req->conn)->on_close.data;
@@ -239,7 +224,7 @@ void access_write(struct lane *lane, h2o_req_t *req, struct serve_request *r, mo
 	PUT(&l, ",\"bytes\":");
 	put_number(&l, req->bytes_sent);
 	if (r != NULL)
-		put_times(&l, lane, r, now);
+		put_times(&l, r, session, now);
 	PUT(&l, "}\n");
 	b->n = (size_t)(l.p - b->bytes);
 }

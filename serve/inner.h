@@ -99,6 +99,13 @@ struct mailbox {
 	struct lane *lane;
 };
 
+/* HTTP-dates of late, by their second: objects have few different ones. */
+#define N_DATES 64
+struct date {
+	wall_us time;
+	char text[CLOCK_RFC3339_SIZE];
+};
+
 struct access_buffer {
 	char *bytes;
 	size_t n;
@@ -118,6 +125,7 @@ struct lane {
 	h2o_linklist_t conns;
 	struct mailbox *mailbox;
 	struct access_buffer access;
+	struct date dates[N_DATES];
 	uint64_t next_id;
 	bool closing; /* the doors are closed */
 };
@@ -238,7 +246,8 @@ void mailbox_unref(struct mailbox *);
 int access_open(const char *path, struct access_log **ret, struct fault *);
 void access_close(struct access_log **);
 void access_reopen(struct access_log *);
-void access_write(struct lane *, h2o_req_t *, struct serve_request *, mono_us now);
+/* `r` is NULL for what h2o answered itself; `session` may be "". */
+void access_write(struct lane *, h2o_req_t *, const struct serve_request *r, const char *session, mono_us now);
 void access_flush(struct lane *);
 
 /* tls.c */

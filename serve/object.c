@@ -106,26 +106,38 @@ static struct condition_field list_field(const struct serve_request *r, const h2
 	return (struct condition_field){joined.base, joined.len};
 }
 
+static const char *date_text(struct serve_request *r, wall_us t)
+{
+	struct date *d = &r->lane->dates[(uint64_t)(t / DUR_S) % N_DATES];
+
+	if (d->time != t) {
+		clock_to_http(t, d->text);
+		d->time = t;
+	}
+	return h2o_strdup(&r->req->pool, d->text, strlen(d->text)).base; /* the slot may change before the header goes out */
+}
+
 static void add_facts(struct serve_request *r)
 {
 	const struct serve_object *o = r->object;
 
 	if (o->etag != NULL)
 		request_add(r, H2O_TOKEN_ETAG, o->etag);
-	if (o->modified != 0) {
-		char *date = h2o_mem_alloc_pool(&r->req->pool, CLOCK_RFC3339_SIZE);
-
-		clock_to_http(o->modified, date);
-		request_add(r, H2O_TOKEN_LAST_MODIFIED, date);
-	}
+	if (o->modified != 0)
+		request_add(r, H2O_TOKEN_LAST_MODIFIED, date_text(r, o->modified));
 	if (o->cache_control != NULL)
 		request_add(r, H2O_TOKEN_CACHE_CONTROL, o->cache_control);
 }
 
 static void add_cache_status(struct serve_request *r)
 {
+	const char *name = r->lane->serve->settings.name;
+
 	if (r->cache != NULL) /* RFC 9211 2 */
-		request_add_name(r, "cache-status", request_printf(r, "%s;%s", r->lane->serve->settings.name, r->cache));
+		request_add_name(r, "cache-status",
+		                 h2o_concat(&r->req->pool, h2o_iovec_init(name, strlen(name)), h2o_iovec_init(H2O_STRLIT(";")),
+		                            h2o_iovec_init(r->cache, strlen(r->cache)))
+		                         .base);
 }
 
 static enum condition judge(struct serve_request *r)

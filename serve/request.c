@@ -11,6 +11,7 @@
 #include "base/blob.h"
 #include "base/counter.h"
 #include "base/must.h"
+#include "serve/cmcd.h"
 #include "serve/inner.h"
 
 #define MAX_FIELDS_SIZE 32768 /* of all fields together; more is 431 */
@@ -400,6 +401,34 @@ static unsigned counter_of(int status)
 	return status < 300 ? C_REPLIES_2XX : status < 400 ? C_REPLIES_3XX : status < 500 ? C_REPLIES_4XX : C_REPLIES_5XX;
 }
 
+/* The viewer's own words about its playback, by query or by fields (CTA-5004). */
+static void read_cmcd(struct serve_request *r, struct cmcd *cmcd)
+{
+	static const char *const fields[] = {"cmcd-session", "cmcd-status"};
+	struct counters *counters = r->lane->serve->counters;
+	size_t n;
+	const char *raw = path_param(r->target.query, r->target.query_n, "CMCD", &n);
+	bool any = false;
+
+	if (raw != NULL) {
+		char *text = h2o_mem_alloc_pool(&r->req->pool, n + 1);
+
+		any = path_decode_param(raw, n, text, &n) == 0;
+		if (any)
+			cmcd_read(text, n, cmcd);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		ssize_t at = h2o_find_header_by_str(&r->req->headers, fields[i], strlen(fields[i]), -1);
+
+		if (at < 0)
+			continue;
+		any = true;
+		cmcd_read(r->req->headers.entries[at].value.base, r->req->headers.entries[at].value.len, cmcd);
+	}
+	counters_add(counters, C_CMCD, any);
+	counters_add(counters, C_CMCD_STARVED, cmcd->starved);
+}
+
 /* h2o is about to free the request: also the ones it answered itself, which have no serve_request. */
 void request_end(h2o_logger_t *self, h2o_req_t *req)
 {
@@ -407,6 +436,7 @@ void request_end(h2o_logger_t *self, h2o_req_t *req)
 	struct conn *c = req->conn->callbacks->get_socket(req->conn)->on_close.data;
 	struct counters *counters = c->lane->serve->counters;
 	mono_us now = clock_mono();
+	struct cmcd cmcd = {.session = ""};
 
 	counters_add(counters, counter_of(req->res.status), 1);
 	counters_add(counters, C_BYTES, req->bytes_sent);
@@ -414,8 +444,9 @@ void request_end(h2o_logger_t *self, h2o_req_t *req)
 		if (r->first_byte > 0)
 			counters_observe(counters, C_FIRST_BYTE, r->first_byte - r->started);
 		counters_observe(counters, C_TOTAL, now - r->started);
+		read_cmcd(r, &cmcd);
 	}
-	access_write(c->lane, req, r, now);
+	access_write(c->lane, req, r, cmcd.session, now);
 	if (r == NULL)
 		return;
 	MUST_MAGIC(r, REQUEST_MAGIC);

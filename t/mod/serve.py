@@ -320,11 +320,14 @@ for p in h2:
     p.wait()
 r = get(P, "/big.mp4")
 ok(r.status == 200 and sha(r.body) == sha(big), "the server lives on", r.status)
+get(P, "/small.mpd", CMCD_Status="bs", CMCD_Session='sid="s2"')
+starved = metric(P, "ribera_http_cmcd_starved_total")
 status, err = S.stop()
 ok(status == 0, "SIGTERM ends it within its limit, with replies waiting", status, err)
 ok(err == "", "nothing was complained about", err)
 lines = [json.loads(line) for line in open(S.log)]
 ok(len(lines) > 500 and all({"time", "id", "client", "path", "status", "bytes"} <= set(x) for x in lines), "the access log is JSON lines")
+ok(starved == 1, "CMCD in fields is read", starved)
 ok(any(x.get("session") == "s1" for x in lines), "the CMCD session is logged")
 
 # --- limits of time and number ------------------------------------------------------------

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "serve/cmcd.h"
 #include "serve/condition.h"
 #include "serve/path.h"
 #include "serve/range.h"
@@ -193,4 +194,25 @@ Test(serve, params)
 	CHECK_STR(out, "2 x y");
 	CHECK_INT(path_decode_param("%00", 3, out, &n), ERR_SYNTAX);
 	CHECK_INT(path_decode_param("%4", 2, out, &n), ERR_SYNTAX);
+}
+
+static struct cmcd cmcd_of(const char *text)
+{
+	struct cmcd c = {.session = ""};
+
+	cmcd_read(text, strlen(text), &c);
+	return c;
+}
+
+Test(serve, cmcd)
+{
+	CHECK_STR(cmcd_of("bl=2900,bs,sid=\"6e2f\",sf=d").session, "6e2f");
+	CHECK(cmcd_of("bl=2900,bs,sid=\"6e2f\"").starved);
+	CHECK(!cmcd_of("bl=2900,sid=\"a,bs,b\"").starved);
+	CHECK_STR(cmcd_of("cid=\"x,sid=\\\",sid=y\", sid=\"z\"").session, "z");
+	CHECK_STR(cmcd_of("xsid=\"a\",sid").session, "");
+	CHECK(!cmcd_of("bs=false").starved);
+	CHECK_STR(cmcd_of("").session, "");
+	CHECK_STR(cmcd_of("sid=\"").session, "\"");
+	CHECK_INT(strlen(cmcd_of("sid=aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggggggggg").session), CMCD_MAX_SESSION);
 }
