@@ -11,6 +11,14 @@
 #include <string.h>
 #include <time.h>
 
+/* with clang, glibc's fortified headers make macros of some */
+#undef sprintf
+#undef vsprintf
+#undef strcpy
+#undef strcat
+#undef strncpy
+#undef strncat
+
 #pragma GCC poison sprintf vsprintf strcpy strcat strncpy strncat strtok atoi atol atof gets gmtime localtime asctime ctime
 
 #endif

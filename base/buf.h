@@ -30,7 +30,7 @@ int buf_append(struct buf *, const void *bytes, size_t n);
 int buf_puts(struct buf *, const char *s);
 int buf_putc(struct buf *, char c);
 int buf_printf(struct buf *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-int buf_vprintf(struct buf *, const char *fmt, va_list);
+int buf_vprintf(struct buf *, const char *fmt, va_list) __attribute__((format(printf, 2, 0)));
 int buf_be(struct buf *, uint64_t value, unsigned n_bytes); /* big-endian, 1 to 8 bytes */
 
 /* Room for n more bytes; write there, then buf_commit what was written.

@@ -80,6 +80,7 @@ struct serve_object {
 	const char *cache_control;
 	const struct serve_object_ops *ops; /* ready and want NULL: all bytes are there */
 	void *ctx;                  /* the owner's */
+	const void *view;           /* serve's own: the bytes in memory once somebody needed them; NULL at first */
 };
 #define SERVE_OBJECT_MAGIC 0x5e0b1ec7u
 

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Sending a body.  Two ways: sendfile(2) under h2o's feet on plain HTTP/1.1, and
+ * slices of memory (a mapped file, or a buffer filled by pread) handed to h2o for
+ * everything else.
+ *
+ *   start -> proceed -> ... -> finish | fail
+ *               \-> wait (growing object) -> wake -> proceed
+ *
+ * Invariant: the request is freed inside h2o_send(FINAL or ERROR), so nothing is
+ * touched behind it.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <linux/sockios.h>
+
+#include "base/counter.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "serve/inner.h"
+
+#define SMALL_BODY (16 << 10) /* goes out in one write with the header */
+#define SLICE (256 << 10)     /* TLS encrypts a whole slice at once */
+#define BUFFER (64 << 10)
+#define TURN (1 << 20) /* of sendfile, before the neighbours have theirs */
+
+static void proceed(struct serve_request *r);
+
+static void made_progress(struct serve_request *r)
+{
+	h2o_timeout_unlink(&r->stall);
+	h2o_timeout_link(r->lane->loop, &r->lane->stall, &r->stall);
+	r->seen_queued = -1;
+}
+
+/* --- waiting for bytes ------------------------------------------------------------- */
+
+static void waiter_unref(struct serve_waiter *w)
+{
+	if (atomic_fetch_sub(&w->refs, 1) > 1)
+		return;
+	mailbox_unref(w->mailbox);
+	free(w);
+}
+
+static struct serve_waiter *waiter_new(struct serve_request *r)
+{
+	struct serve_waiter *w = mem_new(sizeof *w);
+
+	w->refs = 1;
+	w->mailbox = r->lane->mailbox;
+	atomic_fetch_add(&w->mailbox->refs, 1);
+	w->request = r;
+	return w;
+}
+
+void body_wait(struct serve_request *r, uint64_t offset, uint64_t length)
+{
+	MUST(!r->waiting);
+	if (r->waiter == NULL)
+		r->waiter = waiter_new(r);
+	r->waiting = true;
+	atomic_fetch_add(&r->waiter->refs, 1);
+	r->object->ops->want(r->object, offset, length, r->waiter);
+}
+
+void serve_wake(struct serve_waiter *w)
+{
+	struct mailbox *m = w->mailbox;
+	bool sent = false;
+
+	pthread_mutex_lock(&m->lock);
+	if (m->open) {
+		h2o_multithread_send_message(&m->receiver, &w->message); /* the reference goes with it */
+		sent = true;
+	}
+	pthread_mutex_unlock(&m->lock);
+	if (!sent)
+		waiter_unref(w);
+}
+
+void body_on_messages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
+{
+	while (!h2o_linklist_is_empty(messages)) {
+		struct serve_waiter *w = H2O_STRUCT_FROM_MEMBER(struct serve_waiter, message.link, messages->next);
+		struct serve_request *r = w->request;
+
+		h2o_linklist_unlink(&w->message.link);
+		if (r != NULL && r->waiting) {
+			r->waiting = false;
+			made_progress(r);
+			r->resume(r);
+		}
+		waiter_unref(w);
+	}
+}
+
+/* --- ends -------------------------------------------------------------------------- */
+
+static void cork(struct serve_request *r, int on)
+{
+	(void)setsockopt(h2o_socket_get_fd(r->conn->sock), IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+}
+
+void body_fail(struct serve_request *r, int error)
+{
+	r->waiting = false;
+	r->conn->sending = NULL;
+	if (!r->replied) {
+		r->growing = false; /* the text of the error is all here */
+		request_refuse(r, error == ERR_TIMEOUT ? 504 : error == ERR_CANCELLED ? 503 : 502);
+		return;
+	}
+	counters_add(r->lane->serve->counters, C_CUT_FAILED, 1);
+	h2o_send(r->req, NULL, 0, H2O_SEND_STATE_ERROR);
+}
+
+/* The request ends, sent whole or not. */
+void body_release(struct serve_request *r)
+{
+	h2o_timeout_unlink(&r->stall);
+	if (r->conn->sending == r)
+		r->conn->sending = NULL;
+	if (r->waiter != NULL) {
+		r->waiter->request = NULL;
+		waiter_unref(r->waiter);
+		r->waiter = NULL;
+	}
+}
+
+/* Nothing was given to the kernel for stall_timeout.  A slow viewer whose kernel
+ * still takes bytes is no stall: the socket's queue tells. */
+void body_on_stall(h2o_timeout_entry_t *e)
+{
+	struct serve_request *r = H2O_STRUCT_FROM_MEMBER(struct serve_request, stall, e);
+	h2o_socket_t *sock = r->conn->sock;
+	int queued = 0, fd = h2o_socket_get_fd(sock);
+	bool moved;
+
+	if (r->waiting) {
+		counters_add(r->lane->serve->counters, C_CUT_STALLED, 1);
+		body_fail(r, ERR_TIMEOUT);
+		return;
+	}
+	(void)ioctl(fd, SIOCOUTQ, &queued);
+	moved = r->seen_queued < 0 || queued < r->seen_queued || sock->bytes_written != r->seen_written;
+	r->seen_queued = queued;
+	r->seen_written = sock->bytes_written;
+	if (moved) {
+		h2o_timeout_link(r->lane->loop, &r->lane->stall, &r->stall);
+		return;
+	}
+	counters_add(r->lane->serve->counters, C_CUT_STALLED, 1);
+	shutdown(fd, SHUT_RDWR); /* h2o finds out by itself */
+}
+
+/* --- by sendfile ------------------------------------------------------------------- */
+
+static void on_writable(h2o_socket_t *sock, const char *err)
+{
+	struct conn *c = sock->on_close.data;
+	struct serve_request *r = c->sending;
+
+	MUST(r != NULL);
+	c->sending = NULL;
+	if (err != NULL)
+		body_fail(r, -EPIPE);
+	else
+		proceed(r);
+}
+
+static void await_room(struct serve_request *r)
+{
+	r->conn->sending = r;
+	h2o_socket_notify_write(r->conn->sock, on_writable);
+}
+
+static void finish_sendfile(struct serve_request *r)
+{
+	cork(r, 0);
+	h2o_send(r->req, NULL, 0, H2O_SEND_STATE_FINAL);
+}
+
+/* How much may be sent from the span now, at most `max`; 0: wait; negative: never. */
+static int64_t available(struct serve_request *r, const struct span *s, uint64_t max)
+{
+	int64_t ready;
+
+	if (max > s->left)
+		max = s->left;
+	if (!r->growing)
+		return (int64_t)max;
+	ready = r->object->ops->ready(r->object, s->offset, s->left);
+	return ready > (int64_t)max ? (int64_t)max : ready;
+}
+
+static void run_sendfile(struct serve_request *r)
+{
+	struct span *s = &r->body.spans[0];
+	h2o_socket_t *sock = r->conn->sock;
+	int fd = h2o_socket_get_fd(sock);
+	uint64_t budget = TURN;
+
+	while (s->left > 0 && budget > 0) {
+		int64_t n = available(r, s, budget);
+		off_t offset = (off_t)s->offset;
+		ssize_t sent;
+
+		if (n < 0) {
+			body_fail(r, (int)n);
+			return;
+		}
+		if (n == 0) {
+			cork(r, 0); /* what is here goes out */
+			body_wait(r, s->offset, s->left);
+			return;
+		}
+		sent = sendfile(fd, r->object->fd, &offset, (size_t)n);
+		if (sent > 0) {
+			s->offset += (uint64_t)sent;
+			s->left -= (uint64_t)sent;
+			budget -= (uint64_t)sent;
+			r->req->bytes_sent += (size_t)sent;
+			sock->bytes_written += (size_t)sent;
+			continue;
+		}
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent == 0 || errno != EAGAIN) {
+			body_fail(r, sent == 0 ? ERR_TRUNCATED : -errno);
+			return;
+		}
+		break;
+	}
+	if (s->left == 0)
+		finish_sendfile(r);
+	else
+		await_room(r);
+}
+
+/* --- by memory --------------------------------------------------------------------- */
+
+/* Points `ret` to the next bytes of the span, at most `n`. */
+static int fill(struct serve_request *r, const struct span *s, size_t n, h2o_iovec_t *ret)
+{
+	ssize_t got;
+
+	if (r->body.view != NULL) {
+		*ret = h2o_iovec_init(r->body.view + s->offset, n);
+		return 0;
+	}
+	if (r->body.buffer == NULL)
+		r->body.buffer = h2o_mem_alloc_pool(&r->req->pool, BUFFER);
+	got = pread(r->object->fd, r->body.buffer, n < BUFFER ? n : BUFFER, (off_t)s->offset);
+	if (got <= 0)
+		return got < 0 ? -errno : ERR_TRUNCATED;
+	*ret = h2o_iovec_init(r->body.buffer, (size_t)got);
+	return 0;
+}
+
+/* Gathers what goes out next: 0 and *ret_n vectors (none: wait), or an error. */
+static int gather(struct serve_request *r, h2o_iovec_t vec[static 2], size_t *ret_n)
+{
+	struct span *s = &r->body.spans[r->body.at];
+	int64_t n = s->left > 0 ? available(r, s, SLICE) : 0;
+	int error;
+
+	*ret_n = 0;
+	if (n < 0)
+		return (int)n;
+	if (s->text_n > 0) {
+		vec[(*ret_n)++] = h2o_iovec_init(s->text, s->text_n);
+		s->text_n = 0;
+	}
+	if (n > 0) {
+		error = fill(r, s, (size_t)n, &vec[*ret_n]);
+		if (error < 0)
+			return error;
+		s->offset += vec[*ret_n].len;
+		s->left -= vec[*ret_n].len;
+		++*ret_n;
+	}
+	return 0;
+}
+
+static void run_memory(struct serve_request *r)
+{
+	struct span *s;
+	h2o_iovec_t vec[2];
+	size_t n;
+	int error;
+
+	if (r->body.at == r->body.n) { /* no body */
+		h2o_send(r->req, NULL, 0, H2O_SEND_STATE_FINAL);
+		return;
+	}
+	s = &r->body.spans[r->body.at];
+	error = gather(r, vec, &n);
+	if (error < 0) {
+		body_fail(r, error);
+		return;
+	}
+	if (n == 0) {
+		body_wait(r, s->offset, s->left);
+		return;
+	}
+	if (s->left == 0 && s->text_n == 0)
+		r->body.at++;
+	h2o_send(r->req, vec, n, r->body.at == r->body.n ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
+}
+
+/* --- both -------------------------------------------------------------------------- */
+
+static void proceed(struct serve_request *r)
+{
+	made_progress(r);
+	if (r->body.by_sendfile)
+		run_sendfile(r);
+	else
+		run_memory(r);
+}
+
+static void on_proceed(h2o_generator_t *g, h2o_req_t *req)
+{
+	proceed(H2O_STRUCT_FROM_MEMBER(struct serve_request, generator, g));
+}
+
+static void on_stop(h2o_generator_t *g, h2o_req_t *req)
+{
+	H2O_STRUCT_FROM_MEMBER(struct serve_request, generator, g)->stopped = true;
+}
+
+static bool may_sendfile(const struct serve_request *r)
+{
+	return r->req->version < 0x200 && r->conn->sock->ssl == NULL && r->body.n == 1 && r->body.spans[0].text_n == 0 &&
+	       r->req->_ostr_top->next == NULL;
+}
+
+void body_start(struct serve_request *r)
+{
+	struct body *b = &r->body;
+
+	r->first_byte = clock_mono();
+	r->generator = (h2o_generator_t){on_proceed, on_stop};
+	r->resume = proceed;
+	if (r->is_head || r->req->res.status == 204 || r->req->res.status == 304)
+		b->n = 0;
+	h2o_start_response(r->req, &r->generator);
+	if (b->n > 0 && b->view == NULL) {
+		bool sendfile_fits = may_sendfile(r);
+
+		if (!r->growing && (!sendfile_fits || b->spans[0].left <= SMALL_BODY))
+			b->view = object_view(r->object);
+		b->by_sendfile = b->view == NULL && sendfile_fits;
+	}
+	if (!b->by_sendfile) {
+		run_memory(r);
+		return;
+	}
+	cork(r, 1); /* the header shares a packet with the first bytes */
+	h2o_send(r->req, NULL, 0, H2O_SEND_STATE_IN_PROGRESS);
+}

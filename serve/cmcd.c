@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * CMCD lists: `bl=2900,bs,sid="6e2fb550"`, in any order.
+ */
+#include "serve/cmcd.h"
+
+#include <string.h>
+
+struct item {
+	const char *key, *value; /* value without its quotes; NULL: none */
+	size_t key_n, value_n;
+};
+
+/* The end of the item that starts at `p`: the next comma outside quotes. */
+static const char *item_end(const char *p, const char *end)
+{
+	bool quoted = false;
+
+	for (; p < end && (quoted || *p != ','); p++) {
+		if (*p == '\\' && quoted && p + 1 < end)
+			p++;
+		else if (*p == '"')
+			quoted = !quoted;
+	}
+	return p;
+}
+
+static struct item split(const char *p, const char *end)
+{
+	const char *equals = memchr(p, '=', (size_t)(end - p));
+	struct item i = {.key = p, .key_n = (size_t)((equals != NULL ? equals : end) - p)};
+
+	if (equals == NULL)
+		return i;
+	i.value = equals + 1;
+	i.value_n = (size_t)(end - i.value);
+	if (i.value_n >= 2 && i.value[0] == '"' && end[-1] == '"') {
+		i.value++;
+		i.value_n -= 2;
+	}
+	return i;
+}
+
+static bool is_key(const struct item *i, const char *name)
+{
+	return i->key_n == strlen(name) && memcmp(i->key, name, i->key_n) == 0;
+}
+
+void cmcd_read(const char *text, size_t n, struct cmcd *cmcd)
+{
+	const char *end = text + n;
+
+	for (const char *p = text, *stop; p < end; p = stop + 1) {
+		struct item i;
+
+		while (p < end && (*p == ' ' || *p == '\t'))
+			p++;
+		stop = item_end(p, end);
+		i = split(p, stop);
+		if (is_key(&i, "bs"))
+			cmcd->starved = i.value == NULL || (i.value_n == 4 && memcmp(i.value, "true", 4) == 0);
+		if (is_key(&i, "sid") && i.value != NULL) {
+			size_t size = i.value_n < CMCD_MAX_SESSION ? i.value_n : CMCD_MAX_SESSION;
+
+			memcpy(cmcd->session, i.value, size);
+			cmcd->session[size] = '\0';
+		}
+	}
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What the files of serve/ share and nobody else sees.
+ *
+ *   serve 1--* lane (one thread, one event loop) 1--* conn 1--* serve_request
+ *
+ * Everything of a lane is touched by its own thread only, except its mailbox.
+ */
+#ifndef RIBERA_SERVE_INNER_H
+#define RIBERA_SERVE_INNER_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+/* h2o's headers are not written for our warnings */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wundef"
+#pragma GCC diagnostic ignored "-Wshadow"
+#pragma GCC diagnostic ignored "-Wstrict-prototypes"
+#pragma GCC diagnostic ignored "-Wpointer-arith"
+#pragma GCC diagnostic ignored "-Wsign-compare"
+#include <h2o.h>
+#include <h2o/http1.h>
+#include <h2o/http2.h>
+#pragma GCC diagnostic pop
+
+#include "base/clock.h"
+#include "serve/path.h"
+#include "serve/range.h"
+#include "serve/serve.h"
+
+struct access_log;
+struct blob;
+struct counters;
+
+enum {
+	C_CONNECTIONS,
+	C_CONNECTIONS_SHED,
+	C_ACCEPT_FAILED,
+	C_REPLIES_2XX,
+	C_REPLIES_206,
+	C_REPLIES_3XX,
+	C_REPLIES_4XX,
+	C_REPLIES_5XX,
+	C_BYTES,
+	C_REFUSED_TARGET,
+	C_REFUSED_FRAMING,
+	C_CUT_STALLED,
+	C_CUT_FAILED,
+	C_CUT_LEFT,
+	C_CMCD,
+	C_CMCD_STARVED,
+	C_LOG_DROPPED,
+	C_OPEN,
+	C_FIRST_BYTE,
+	C_TOTAL,
+	N_COUNTERS,
+};
+
+struct route {
+	char *prefix;
+	size_t n;
+	serve_find_f find; /* either this */
+	serve_handler_f handle; /* or this */
+	void *ctx;
+};
+
+struct listener {
+	int *fds; /* one per thread */
+	bool tls;
+};
+
+struct serve {
+	struct serve_settings settings; /* strings owned */
+	struct route *routes;           /* longest prefix first */
+	size_t n_routes, cap_routes;
+	struct listener *listeners;
+	size_t n_listeners, cap_listeners;
+	h2o_globalconf_t h2o;
+	SSL_CTX *tls; /* or NULL */
+	struct counters *counters;
+	struct access_log *log; /* or NULL */
+	struct lane *lanes;     /* settings.threads of them, once started */
+	sem_t ready; /* posted by every lane that runs */
+	bool started;
+	atomic_bool stopping;
+	_Atomic mono_us stop_at; /* when what is still running is cut */
+	_Atomic int64_t open;
+};
+
+/* The way into a lane from other threads; outlives the lane while waiters point to it. */
+struct mailbox {
+	pthread_mutex_t lock; /* guards `open` and sending */
+	bool open;
+	atomic_uint refs;
+	h2o_multithread_receiver_t receiver;
+	struct lane *lane;
+};
+
+/* HTTP-dates of late, by their second: objects have few different ones. */
+#define N_DATES 64
+struct date {
+	wall_us time;
+	char text[CLOCK_RFC3339_SIZE];
+};
+
+struct access_buffer {
+	char *bytes;
+	size_t n;
+	int64_t second; /* of `time` */
+	char time[CLOCK_RFC3339_SIZE];
+};
+
+struct lane {
+	struct serve *serve;
+	unsigned index;
+	pthread_t thread;
+	h2o_evloop_t *loop;
+	h2o_context_t ctx;
+	struct door *doors; /* one per listener */
+	h2o_timeout_t stall, tick;
+	h2o_timeout_entry_t tick_entry;
+	h2o_linklist_t conns;
+	struct mailbox *mailbox;
+	struct access_buffer access;
+	struct date dates[N_DATES];
+	uint64_t next_id;
+	bool closing; /* the doors are closed */
+};
+
+/* A listening socket within a lane. */
+struct door {
+	struct lane *lane;
+	h2o_socket_t *sock;
+	h2o_accept_ctx_t accept;
+	bool resting; /* out of descriptors: until the next tick */
+};
+
+#define CONN_MAGIC 0xc0440001u
+struct conn {
+	unsigned magic;
+	unsigned running; /* requests */
+	struct lane *lane;
+	struct door *door;
+	h2o_socket_t *sock;
+	h2o_timeout_entry_t silence; /* until its first bytes */
+	h2o_linklist_t link;         /* in lane->conns */
+	struct serve_request *sending; /* whose sendfile waits for room */
+	char peer[46];
+	bool shed, loopback;
+};
+
+/* A piece of a body: text of ours, then bytes of the source. */
+struct span {
+	const char *text;
+	size_t text_n;
+	uint64_t offset, left;
+};
+
+struct body {
+	struct span *spans;
+	size_t n, at;
+	const uint8_t *view; /* the whole source in memory, or NULL */
+	char *buffer;        /* for pread */
+	bool by_sendfile;
+	struct span one;
+};
+
+#define REQUEST_MAGIC 0x4e9e5701u
+struct serve_request {
+	h2o_filereq_t anchor; /* req->filereq points here: how the logger finds us */
+	unsigned magic;
+	bool replied, waiting, stopped, is_head;
+	bool growing; /* the object's bytes are not all here yet */
+	h2o_generator_t generator;
+	h2o_req_t *req;
+	struct lane *lane;
+	struct conn *conn;
+	const struct route *route;
+	struct path_target target;
+	char *path;
+	size_t path_n;
+	const char *cache;
+	struct serve_object *object;
+	struct blob *blob;
+	struct serve_waiter *waiter;
+	struct body body;
+	h2o_timeout_entry_t stall;
+	size_t seen_written;
+	int seen_queued;
+	mono_us started, first_byte;
+	uint64_t id;
+	void (*resume)(struct serve_request *); /* when what it waits for came */
+	/* what a reply of an object needs once its first bytes are there */
+	int status;
+	uint64_t length;
+	size_t n_ranges;
+	struct range *ranges;
+};
+
+struct serve_waiter {
+	h2o_multithread_message_t message;
+	atomic_uint refs;
+	struct mailbox *mailbox; /* one reference */
+	struct serve_request *request; /* NULL: the viewer has left; the lane's thread only */
+};
+
+/* request.c */
+int request_start(h2o_handler_t *, h2o_req_t *);
+void request_end(h2o_logger_t *, h2o_req_t *);
+void request_add(struct serve_request *, const h2o_token_t *, const char *value); /* value must outlive the reply's start */
+void request_add_name(struct serve_request *, const char *name, const char *value);
+char *request_printf(struct serve_request *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void request_add_cors(struct serve_request *);
+/* A short text of our own, not to be stored. */
+void request_refuse(struct serve_request *, int status);
+void request_set_status(struct serve_request *, int status);
+const char *status_text(int status);
+const char *request_field(const struct serve_request *, const h2o_token_t *, size_t *ret_n);
+static inline struct serve_request *request_of(h2o_req_t *req)
+{
+	return (struct serve_request *)(void *)req->filereq;
+}
+
+/* object.c */
+void object_answer(struct serve_request *);
+/* All bytes of a complete object in memory, kept as long as the object; NULL: cannot be had. */
+const uint8_t *object_view(struct serve_object *);
+
+/* body.c */
+void body_start(struct serve_request *); /* status and fields are set; spans and the view too */
+void body_wait(struct serve_request *, uint64_t offset, uint64_t length);
+void body_fail(struct serve_request *, int error);
+void body_release(struct serve_request *);
+void body_on_stall(h2o_timeout_entry_t *);
+void body_on_messages(h2o_multithread_receiver_t *, h2o_linklist_t *);
+
+/* lane.c */
+int lanes_start(struct serve *, struct fault *);
+void lanes_stop(struct serve *, dur_us limit);
+void mailbox_unref(struct mailbox *);
+
+/* access.c */
+int access_open(const char *path, struct access_log **ret, struct fault *);
+void access_close(struct access_log **);
+void access_reopen(struct access_log *);
+/* `r` is NULL for what h2o answered itself; `session` may be "". */
+void access_write(struct lane *, h2o_req_t *, const struct serve_request *r, const char *session, mono_us now);
+void access_flush(struct lane *);
+
+/* tls.c */
+int tls_new(const char *cert, const char *key, SSL_CTX **ret, struct fault *);
+
+#endif

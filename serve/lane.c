@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Lanes: one thread and one h2o loop each, with doors (listening sockets) and the
+ * connections that came through them.  Invariant: a lane leaves its loop only
+ * when it has no connection left.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/counter.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "serve/inner.h"
+
+#define ACCEPTS_A_TURN 16
+#define TICK_MS 100
+#define FLUSH_TICKS 10
+#define LINGER (2 * DUR_S) /* after the limit: time for h2o to take down what was cut */
+
+/* --- connections ------------------------------------------------------------------- */
+
+static void conn_closed(void *data)
+{
+	struct conn *c = data;
+
+	MUST_MAGIC(c, CONN_MAGIC);
+	atomic_fetch_sub_explicit(&c->lane->serve->open, 1, memory_order_relaxed);
+	h2o_linklist_unlink(&c->link);
+	h2o_timeout_unlink(&c->silence);
+	c->magic = 0;
+	free(c);
+}
+
+static void name_peer(struct conn *c)
+{
+	struct sockaddr_storage ss = {0};
+	const struct sockaddr_in6 *v6 = (void *)&ss;
+	const struct sockaddr_in *v4 = (void *)&ss;
+	socklen_t len = sizeof ss;
+
+	if (getpeername(h2o_socket_get_fd(c->sock), (struct sockaddr *)&ss, &len) != 0)
+		return;
+	if (ss.ss_family == AF_INET) {
+		inet_ntop(AF_INET, &v4->sin_addr, c->peer, sizeof c->peer);
+		c->loopback = (ntohl(v4->sin_addr.s_addr) >> 24) == 127;
+	} else if (ss.ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
+		inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], c->peer, sizeof c->peer);
+		c->loopback = v6->sin6_addr.s6_addr[12] == 127;
+	} else if (ss.ss_family == AF_INET6) {
+		inet_ntop(AF_INET6, &v6->sin6_addr, c->peer, sizeof c->peer);
+		c->loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+	}
+}
+
+/* --- which protocol ---------------------------------------------------------------- */
+
+/* h2o ties HTTP/2 with prior knowledge to the Upgrade field, which RFC 9113 3.1 has
+ * dropped and by which requests slip past proxies: so h2o's is off and we look at
+ * the first bytes ourselves. */
+static const char preface[] = "PRI * HTTP/2";
+
+static void on_silence(h2o_timeout_entry_t *e)
+{
+	h2o_socket_close(H2O_STRUCT_FROM_MEMBER(struct conn, silence, e)->sock);
+}
+
+static void on_first_bytes(h2o_socket_t *sock, const char *err)
+{
+	struct conn *c = sock->on_close.data;
+	size_t n = sock->input->size < sizeof preface - 1 ? sock->input->size : sizeof preface - 1;
+	struct timeval now;
+
+	if (err != NULL) {
+		h2o_socket_close(sock);
+		return;
+	}
+	if (memcmp(sock->input->bytes, preface, n) == 0 && n < sizeof preface - 1)
+		return; /* more to come */
+	now = *h2o_get_timestamp(&c->lane->ctx, NULL, NULL);
+	h2o_timeout_unlink(&c->silence);
+	h2o_socket_read_stop(sock);
+	if (n == sizeof preface - 1 && memcmp(sock->input->bytes, preface, n) == 0)
+		h2o_http2_accept(&c->door->accept, sock, now);
+	else
+		h2o_http1_accept(&c->door->accept, sock, now);
+}
+
+static void welcome(struct conn *c)
+{
+	if (c->door->accept.ssl_ctx != NULL) {
+		h2o_accept(&c->door->accept, c->sock); /* ALPN says */
+		return;
+	}
+	c->silence.cb = on_silence;
+	h2o_timeout_link(c->lane->loop, &c->lane->ctx.http1.req_timeout, &c->silence);
+	h2o_socket_read_start(c->sock, on_first_bytes);
+}
+
+/* --- doors ------------------------------------------------------------------------- */
+
+static void take_in(struct door *d, h2o_socket_t *sock)
+{
+	struct serve *s = d->lane->serve;
+	int64_t open = atomic_fetch_add_explicit(&s->open, 1, memory_order_relaxed) + 1, max = (int64_t)s->settings.max_connections;
+	struct conn *c = mem_new(sizeof *c);
+
+	*c = (struct conn){.magic = CONN_MAGIC, .lane = d->lane, .door = d, .sock = sock, .shed = open > max};
+	h2o_linklist_insert(&d->lane->conns, &c->link);
+	sock->on_close.cb = conn_closed;
+	sock->on_close.data = c;
+	counters_add(s->counters, C_CONNECTIONS, 1);
+	counters_add(s->counters, C_CONNECTIONS_SHED, c->shed);
+	/* over the limit a request gets its 503, far over it there is no room even for that */
+	if (open > max + max / 4 + 16) {
+		h2o_socket_close(sock);
+		return;
+	}
+	name_peer(c);
+	welcome(c);
+}
+
+static void on_accept(h2o_socket_t *listening, const char *err)
+{
+	struct door *d = listening->data;
+
+	if (err != NULL)
+		return;
+	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+		h2o_socket_t *sock = h2o_evloop_socket_accept(listening);
+
+		if (sock != NULL) {
+			take_in(d, sock);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			/* epoll would tell of it again at once: rest until the next tick */
+			counters_add(d->lane->serve->counters, C_ACCEPT_FAILED, 1);
+			h2o_socket_read_stop(listening);
+			d->resting = true;
+		}
+		return;
+	}
+}
+
+/* --- stopping ---------------------------------------------------------------------- */
+
+static void close_doors(struct lane *l)
+{
+	for (size_t i = 0; i < l->serve->n_listeners; i++) {
+		h2o_socket_read_stop(l->doors[i].sock);
+		h2o_socket_close(l->doors[i].sock);
+	}
+}
+
+/* Ends connections from below: h2o sees the end of the stream and takes them down. */
+static void hang_up(struct lane *l, bool busy_too)
+{
+	for (h2o_linklist_t *n = l->conns.next, *next; n != &l->conns; n = next) {
+		struct conn *c = H2O_STRUCT_FROM_MEMBER(struct conn, link, n);
+
+		next = n->next;
+		if (c->running == 0 || busy_too)
+			shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
+	}
+}
+
+/* Replies that wait for bytes have no socket event to wake them. */
+static int fail_waiting(h2o_req_t *req, void *ctx)
+{
+	struct serve_request *r = request_of(req), **ret = ctx;
+
+	if (r == NULL || r->magic != REQUEST_MAGIC || !r->waiting)
+		return 0;
+	*ret = r;
+	return 1;
+}
+
+static void cut_all(struct lane *l)
+{
+	struct serve_request *r;
+
+	for (;;) {
+		r = NULL;
+		if (!l->serve->h2o.http1.callbacks.foreach_request(&l->ctx, fail_waiting, &r))
+			l->serve->h2o.http2.callbacks.foreach_request(&l->ctx, fail_waiting, &r);
+		if (r == NULL)
+			break;
+		body_fail(r, ERR_CANCELLED);
+	}
+	hang_up(l, true);
+}
+
+static void begin_stop(struct lane *l)
+{
+	l->closing = true;
+	close_doors(l);
+	h2o_context_request_shutdown(&l->ctx);
+}
+
+/* --- the loop ---------------------------------------------------------------------- */
+
+static void on_tick(h2o_timeout_entry_t *e)
+{
+	struct lane *l = H2O_STRUCT_FROM_MEMBER(struct lane, tick_entry, e);
+	static _Thread_local unsigned n;
+
+	if (++n % FLUSH_TICKS == 0)
+		access_flush(l);
+	for (size_t i = 0; !l->closing && i < l->serve->n_listeners; i++)
+		if (l->doors[i].resting) {
+			l->doors[i].resting = false;
+			h2o_socket_read_start(l->doors[i].sock, on_accept);
+		}
+	h2o_timeout_link(l->loop, &l->tick, e);
+}
+
+static void open_doors(struct lane *l)
+{
+	struct serve *s = l->serve;
+
+	l->doors = mem_new_array(s->n_listeners, sizeof *l->doors);
+	for (size_t i = 0; i < s->n_listeners; i++) {
+		struct door *d = &l->doors[i];
+
+		d->lane = l;
+		d->accept = (h2o_accept_ctx_t){.ctx = &l->ctx, .hosts = s->h2o.hosts, .ssl_ctx = s->listeners[i].tls ? s->tls : NULL};
+		d->sock = h2o_evloop_socket_create(l->loop, s->listeners[i].fds[l->index], H2O_SOCKET_FLAG_DONT_READ);
+		d->sock->data = d;
+		h2o_socket_read_start(d->sock, on_accept);
+	}
+}
+
+static void lane_init(struct lane *l)
+{
+	struct serve *s = l->serve;
+
+	l->loop = h2o_evloop_create();
+	h2o_context_init(&l->ctx, l->loop, &s->h2o);
+	h2o_linklist_init_anchor(&l->conns);
+	h2o_timeout_init(l->loop, &l->stall, (uint64_t)(s->settings.stall_timeout / DUR_MS));
+	h2o_timeout_init(l->loop, &l->tick, TICK_MS);
+	l->tick_entry.cb = on_tick;
+	h2o_timeout_link(l->loop, &l->tick, &l->tick_entry);
+	l->mailbox = mem_new(sizeof *l->mailbox);
+	pthread_mutex_init(&l->mailbox->lock, NULL);
+	l->mailbox->open = true;
+	l->mailbox->refs = 1;
+	l->mailbox->lane = l;
+	h2o_multithread_register_receiver(l->ctx.queue, &l->mailbox->receiver, body_on_messages);
+	open_doors(l);
+}
+
+static void close_mailbox(struct lane *l)
+{
+	struct mailbox *m = l->mailbox;
+
+	pthread_mutex_lock(&m->lock);
+	m->open = false;
+	pthread_mutex_unlock(&m->lock);
+	while (!h2o_linklist_is_empty(&m->receiver._messages)) /* sent before it closed */
+		h2o_evloop_run(l->loop, 10);
+	h2o_multithread_unregister_receiver(l->ctx.queue, &m->receiver);
+	mailbox_unref(m);
+}
+
+void mailbox_unref(struct mailbox *m)
+{
+	if (atomic_fetch_sub(&m->refs, 1) > 1)
+		return;
+	pthread_mutex_destroy(&m->lock);
+	free(m);
+}
+
+static void lane_fini(struct lane *l)
+{
+	bool empty = h2o_linklist_is_empty(&l->conns);
+
+	access_flush(l);
+	free(l->access.bytes);
+	close_mailbox(l);
+	h2o_timeout_unlink(&l->tick_entry);
+	h2o_timeout_unlink(&l->ctx.http2._graceful_shutdown_timeout);
+	free(l->doors);
+	if (!empty) { /* h2o's memory may still point here */
+		log_warn("serve/lane", "connections did not close in time and are left behind");
+		return;
+	}
+	h2o_timeout_dispose(l->loop, &l->stall);
+	h2o_timeout_dispose(l->loop, &l->tick);
+	h2o_context_dispose(&l->ctx);
+	h2o_evloop_run(l->loop, 0); /* frees the sockets that were closed */
+	h2o_evloop_destroy(l->loop);
+}
+
+static void *lane_main(void *arg)
+{
+	struct lane *l = arg;
+	struct serve *s = l->serve;
+
+	lane_init(l);
+	sem_post(&s->ready);
+	for (;;) {
+		mono_us now;
+
+		h2o_evloop_run(l->loop, 1000); /* -1 is EINTR */
+		if (!atomic_load_explicit(&s->stopping, memory_order_acquire))
+			continue;
+		if (!l->closing)
+			begin_stop(l);
+		now = clock_mono();
+		if (now >= s->stop_at)
+			cut_all(l);
+		else
+			hang_up(l, false);
+		if (h2o_linklist_is_empty(&l->conns) || now > s->stop_at + LINGER)
+			break;
+	}
+	lane_fini(l);
+	return NULL;
+}
+
+static void join_lanes(struct serve *s, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		pthread_join(s->lanes[i].thread, NULL);
+	sem_destroy(&s->ready);
+	free(s->lanes);
+	s->lanes = NULL;
+}
+
+int lanes_start(struct serve *s, struct fault *fault)
+{
+	unsigned n = s->settings.threads, i;
+	sigset_t all, old;
+	int error = 0;
+
+	s->lanes = mem_new_array(n, sizeof *s->lanes);
+	sem_init(&s->ready, 0, 0);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the main thread's */
+	for (i = 0; i < n && error == 0; i++) {
+		s->lanes[i].serve = s;
+		s->lanes[i].index = i;
+		s->lanes[i].next_id = ((uint64_t)clock_wall() << 8 | i) * 0x9e3779b97f4a7c15u;
+		error = pthread_create(&s->lanes[i].thread, NULL, lane_main, &s->lanes[i]);
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (error != 0)
+		i--; /* so many run */
+	for (unsigned k = 0; k < i; k++)
+		while (sem_wait(&s->ready) != 0)
+			;
+	if (error == 0) {
+		s->started = true;
+		return 0;
+	}
+	atomic_store_explicit(&s->stopping, true, memory_order_release);
+	join_lanes(s, i);
+	for (size_t k = 0; k < s->n_listeners; k++)
+		for (unsigned m = 0; m < n; m++) {
+			if (m >= i)
+				close(s->listeners[k].fds[m]);
+			s->listeners[k].fds[m] = -1;
+		}
+	return fault_set(fault, -error, "cannot start thread %u of %u: %s", i + 1, n, err_text(-error));
+}
+
+/* The lanes look at `stopping` at every tick. */
+void lanes_stop(struct serve *s, dur_us limit)
+{
+	s->stop_at = clock_mono() + limit;
+	atomic_store_explicit(&s->stopping, true, memory_order_release);
+	join_lanes(s, s->settings.threads);
+}
+
+/* h2o keeps free chunks and its queue per thread and has no call to give them back;
+ * under a sanitizer these are no leaks of ours. */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define WITH_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(WITH_ASAN)
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_options(void);
+
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:h2o_mem_alloc_recycle\nleak:h2o_multithread_create_queue\n";
+}
+
+const char *__lsan_default_options(void)
+{
+	return "print_suppressions=0";
+}
+#endif

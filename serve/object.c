@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Answering with an object: find, judge conditions and ranges, set the fields,
+ * hand over to body.c.  Status and fields depend on the request and the object's
+ * facts alone.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "serve/condition.h"
+#include "serve/inner.h"
+
+#define SMALL_VIEW (64 << 10) /* such files are copied to memory, larger ones mapped */
+#define BOUNDARY "ribera-3d6b6a416f9b5c1e"
+
+/* --- references -------------------------------------------------------------------- */
+
+struct serve_object *serve_object_ref(struct serve_object *o)
+{
+	MUST_MAGIC(o, SERVE_OBJECT_MAGIC);
+	MUST(__atomic_fetch_add(&o->refs, 1, __ATOMIC_RELAXED) > 0);
+	return o;
+}
+
+static void drop_view(const void *view, uint64_t size)
+{
+	void *p = (void *)(uintptr_t)view;
+
+	if (view == NULL)
+		return;
+	if (size <= SMALL_VIEW)
+		free(p);
+	else
+		munmap(p, size);
+}
+
+void serve_object_unref(struct serve_object **po)
+{
+	struct serve_object *o = *po;
+
+	*po = NULL;
+	if (o == NULL)
+		return;
+	MUST_MAGIC(o, SERVE_OBJECT_MAGIC);
+	if (__atomic_sub_fetch(&o->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	drop_view(o->view, o->size);
+	o->view = NULL;
+	o->ops->free(o);
+}
+
+static void *make_view(const struct serve_object *o)
+{
+	struct stat st;
+	void *p;
+
+	if (fstat(o->fd, &st) != 0 || (uint64_t)st.st_size < o->size)
+		return NULL; /* mapped bytes behind the end would be a SIGBUS */
+	if (o->size > SMALL_VIEW) {
+		p = mmap(NULL, o->size, PROT_READ, MAP_SHARED, o->fd, 0);
+		return p == MAP_FAILED ? NULL : p;
+	}
+	p = mem_try(o->size + 1, 1);
+	if (p != NULL && file_pread_all(o->fd, p, o->size, 0) != (ssize_t)o->size) {
+		free(p);
+		return NULL;
+	}
+	return p;
+}
+
+const uint8_t *object_view(struct serve_object *o)
+{
+	const void *view = __atomic_load_n(&o->view, __ATOMIC_ACQUIRE), *none = NULL;
+	void *made;
+
+	if (view != NULL || (made = make_view(o)) == NULL)
+		return view;
+	if (__atomic_compare_exchange_n(&o->view, &none, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return made;
+	drop_view(made, o->size); /* another thread was first */
+	return none;
+}
+
+/* --- fields ------------------------------------------------------------------------ */
+
+/* A list field, whose lines count as one (RFC 9110 5.3). */
+static struct condition_field list_field(const struct serve_request *r, const h2o_token_t *token)
+{
+	const h2o_headers_t *all = &r->req->headers;
+	ssize_t i = h2o_find_header(all, token, -1);
+	h2o_iovec_t joined;
+
+	if (i < 0)
+		return (struct condition_field){0};
+	joined = all->entries[i].value;
+	while ((i = h2o_find_header(all, token, i)) >= 0)
+		joined = h2o_concat(&r->req->pool, joined, h2o_iovec_init(H2O_STRLIT(", ")), all->entries[i].value);
+	return (struct condition_field){joined.base, joined.len};
+}
+
+static const char *date_text(struct serve_request *r, wall_us t)
+{
+	struct date *d = &r->lane->dates[(uint64_t)(t / DUR_S) % N_DATES];
+
+	if (d->time != t) {
+		clock_to_http(t, d->text);
+		d->time = t;
+	}
+	return h2o_strdup(&r->req->pool, d->text, strlen(d->text)).base; /* the slot may change before the header goes out */
+}
+
+static void add_facts(struct serve_request *r)
+{
+	const struct serve_object *o = r->object;
+
+	if (o->etag != NULL)
+		request_add(r, H2O_TOKEN_ETAG, o->etag);
+	if (o->modified != 0)
+		request_add(r, H2O_TOKEN_LAST_MODIFIED, date_text(r, o->modified));
+	if (o->cache_control != NULL)
+		request_add(r, H2O_TOKEN_CACHE_CONTROL, o->cache_control);
+}
+
+static void add_cache_status(struct serve_request *r)
+{
+	const char *name = r->lane->serve->settings.name;
+
+	if (r->cache != NULL) /* RFC 9211 2 */
+		request_add_name(r, "cache-status",
+		                 h2o_concat(&r->req->pool, h2o_iovec_init(name, strlen(name)), h2o_iovec_init(H2O_STRLIT(";")),
+		                            h2o_iovec_init(r->cache, strlen(r->cache)))
+		                         .base);
+}
+
+static enum condition judge(struct serve_request *r)
+{
+	const struct condition_fields fields = {
+		.if_match = list_field(r, H2O_TOKEN_IF_MATCH),
+		.if_unmodified_since = list_field(r, H2O_TOKEN_IF_UNMODIFIED_SINCE),
+		.if_none_match = list_field(r, H2O_TOKEN_IF_NONE_MATCH),
+		.if_modified_since = list_field(r, H2O_TOKEN_IF_MODIFIED_SINCE),
+	};
+
+	return condition_judge(&fields, r->object->etag, r->object->modified);
+}
+
+/* RANGE_IGNORE when the whole is to be sent. */
+static enum range_verdict judge_range(struct serve_request *r)
+{
+	const struct condition_field range = list_field(r, H2O_TOKEN_RANGE), if_range = list_field(r, H2O_TOKEN_IF_RANGE);
+	struct range ranges[RANGE_MAX];
+	enum range_verdict verdict;
+
+	if (range.text == NULL || r->is_head) /* RFC 9110 14.2: only GET */
+		return RANGE_IGNORE;
+	if (if_range.text != NULL && !condition_if_range(&if_range, r->object->etag, r->object->modified, clock_wall()))
+		return RANGE_IGNORE;
+	verdict = range_parse(range.text, range.n, r->object->size, ranges, &r->n_ranges);
+	if (verdict == RANGE_SOME) {
+		r->ranges = h2o_mem_alloc_pool(&r->req->pool, r->n_ranges * sizeof *ranges);
+		memcpy(r->ranges, ranges, r->n_ranges * sizeof *ranges);
+	}
+	return verdict;
+}
+
+/* --- the body's spans -------------------------------------------------------------- */
+
+static void plan_whole(struct serve_request *r, uint64_t offset, uint64_t length)
+{
+	r->body.one = (struct span){.offset = offset, .left = length};
+	r->body.spans = &r->body.one;
+	r->body.n = length > 0 ? 1 : 0;
+	r->length = length;
+}
+
+/* multipart/byteranges (RFC 9110 14.6). */
+static void plan_parts(struct serve_request *r)
+{
+	const struct serve_object *o = r->object;
+	struct span *spans = h2o_mem_alloc_pool(&r->req->pool, (r->n_ranges + 1) * sizeof *spans);
+
+	for (size_t i = 0; i < r->n_ranges; i++) {
+		const struct range *g = &r->ranges[i];
+
+		spans[i].text = request_printf(r, "%s--" BOUNDARY "\r\nContent-Type: %s\r\nContent-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n\r\n",
+		                               i > 0 ? "\r\n" : "", o->type != NULL ? o->type : "application/octet-stream",
+		                               g->first, g->last, o->size);
+		spans[i].text_n = strlen(spans[i].text);
+		spans[i].offset = g->first;
+		spans[i].left = g->last - g->first + 1;
+		r->length += spans[i].text_n + spans[i].left;
+	}
+	spans[r->n_ranges] = (struct span){.text = "\r\n--" BOUNDARY "--\r\n", .text_n = sizeof BOUNDARY - 1 + 8};
+	r->length += spans[r->n_ranges].text_n;
+	r->body.spans = spans;
+	r->body.n = r->n_ranges + 1;
+}
+
+/* --- sending ----------------------------------------------------------------------- */
+
+static bool is_growing(struct serve_object *o)
+{
+	return o->ops->ready != NULL && o->ops->ready(o, 0, o->size) < (int64_t)o->size;
+}
+
+/* All is decided; the first bytes, if any are to be sent, are there. */
+static void send_object(struct serve_request *r)
+{
+	const struct serve_object *o = r->object;
+
+	r->replied = true;
+	request_set_status(r, r->status);
+	if (r->n_ranges > 1)
+		request_add(r, H2O_TOKEN_CONTENT_TYPE, "multipart/byteranges; boundary=" BOUNDARY);
+	else if (o->type != NULL)
+		request_add(r, H2O_TOKEN_CONTENT_TYPE, o->type);
+	if (r->n_ranges == 1)
+		request_add(r, H2O_TOKEN_CONTENT_RANGE,
+		            request_printf(r, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, r->ranges->first, r->ranges->last, o->size));
+	request_add(r, H2O_TOKEN_ACCEPT_RANGES, "bytes");
+	add_facts(r);
+	add_cache_status(r);
+	request_add_cors(r);
+	r->req->res.content_length = r->length;
+	body_start(r);
+}
+
+/* An object still on its way: no header before its first byte is here, so that a
+ * failure can still be told as one. */
+static void send_when_ready(struct serve_request *r)
+{
+	const struct span *s = r->body.spans;
+	int64_t ready = r->growing && r->body.n > 0 && !r->is_head
+	                        ? r->object->ops->ready(r->object, s->offset, s->left)
+	                        : 1;
+
+	r->resume = send_when_ready;
+	if (ready > 0)
+		send_object(r);
+	else if (ready < 0)
+		body_fail(r, (int)ready);
+	else
+		body_wait(r, s->offset, s->left);
+}
+
+static void send_not_modified(struct serve_request *r)
+{
+	r->replied = true;
+	request_set_status(r, 304);
+	add_facts(r);
+	add_cache_status(r);
+	request_add_cors(r);
+	r->req->res.content_length = SIZE_MAX;
+	body_start(r);
+}
+
+static void answer_found(struct serve_request *r)
+{
+	enum condition condition = judge(r);
+	enum range_verdict range;
+
+	if (condition == CONDITION_NOT_MODIFIED) {
+		send_not_modified(r);
+		return;
+	}
+	if (condition == CONDITION_FAILED) {
+		request_refuse(r, 412);
+		return;
+	}
+	range = judge_range(r);
+	if (range == RANGE_UNSATISFIABLE) {
+		request_add(r, H2O_TOKEN_CONTENT_RANGE, request_printf(r, "bytes */%" PRIu64, r->object->size));
+		request_add(r, H2O_TOKEN_ACCEPT_RANGES, "bytes");
+		request_refuse(r, 416);
+		return;
+	}
+	r->growing = is_growing(r->object);
+	r->status = range == RANGE_SOME ? 206 : 200;
+	if (r->n_ranges > 1)
+		plan_parts(r);
+	else if (r->n_ranges == 1)
+		plan_whole(r, r->ranges->first, r->ranges->last - r->ranges->first + 1);
+	else
+		plan_whole(r, 0, r->object->size);
+	send_when_ready(r);
+}
+
+static void answer_without_object(struct serve_request *r, const struct serve_found *found)
+{
+	add_cache_status(r);
+	if (found->location != NULL)
+		request_add(r, H2O_TOKEN_LOCATION, h2o_strdup(&r->req->pool, found->location, strlen(found->location)).base);
+	request_refuse(r, found->status >= 200 && found->status <= 599 ? found->status : 404);
+}
+
+void object_answer(struct serve_request *r)
+{
+	struct serve_found found = {0};
+
+	r->route->find(r->route->ctx, r->path, r->path_n, r, &found);
+	r->cache = found.cache;
+	if (found.object != NULL) {
+		MUST_MAGIC(found.object, SERVE_OBJECT_MAGIC);
+		r->object = found.object;
+		answer_found(r);
+	} else {
+		answer_without_object(r, &found);
+	}
+	free(found.location);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Request targets.  Invariant: a decoded path starts with '/', is UTF-8 without
+ * control characters, and no two accepted spellings differ in their segments.
+ */
+#include "serve/path.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/err.h"
+
+int path_split(const char *target, size_t n, struct path_target *ret)
+{
+	const char *query;
+
+	if (n > PATH_MAX_TARGET)
+		return ERR_LIMIT;
+	if (n > 7 && (strncasecmp(target, "http://", 7) == 0 || (n > 8 && strncasecmp(target, "https://", 8) == 0))) {
+		const char *authority = (const char *)memchr(target, ':', n) + 3, *end = target + n, *slash;
+
+		slash = memchr(authority, '/', (size_t)(end - authority));
+		if (slash == NULL || slash == authority)
+			return ERR_SYNTAX;
+		target = slash;
+		n = (size_t)(end - slash);
+	}
+	if (n == 0 || target[0] != '/')
+		return ERR_SYNTAX;
+	query = memchr(target, '?', n);
+	ret->path = target;
+	ret->path_n = query != NULL ? (size_t)(query - target) : n;
+	ret->query = query != NULL ? query + 1 : target + n;
+	ret->query_n = query != NULL ? n - ret->path_n - 1 : 0;
+	return 0;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+		return (c | 0x20) - 'a' + 10;
+	return -1;
+}
+
+/* The byte behind a '%', or -1. */
+static int escape(const char *p, const char *end)
+{
+	int high, low;
+
+	if (end - p < 3 || (high = hex_digit(p[1])) < 0 || (low = hex_digit(p[2])) < 0)
+		return -1;
+	return high * 16 + low;
+}
+
+/* UTF-8 of RFC 3629: no overlong forms, no surrogates, nothing past U+10FFFF. */
+static bool is_utf8(const uint8_t *s, size_t n)
+{
+	for (size_t i = 0; i < n;) {
+		uint8_t c = s[i];
+		size_t more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : (c & 0xf0) == 0xe0 ? 2 : c >= 0xf0 && c < 0xf5 ? 3 : 4;
+
+		if (more == 4 || n - i <= more)
+			return false;
+		for (size_t k = 1; k <= more; k++)
+			if ((s[i + k] & 0xc0) != 0x80)
+				return false;
+		if ((c == 0xe0 && s[i + 1] < 0xa0) || (c == 0xed && s[i + 1] > 0x9f) ||
+		    (c == 0xf0 && s[i + 1] < 0x90) || (c == 0xf4 && s[i + 1] > 0x8f))
+			return false;
+		i += more + 1;
+	}
+	return true;
+}
+
+/* The segment that ends at `end` and starts behind the last '/': not empty, "." or "..". */
+static bool is_segment(const char *start, const char *end)
+{
+	size_t n = (size_t)(end - start);
+
+	return n > 0 && !(start[0] == '.' && (n == 1 || (n == 2 && start[1] == '.')));
+}
+
+int path_decode(const char *path, size_t n, char *out, size_t *ret_n)
+{
+	const char *p = path, *end = path + n;
+	char *o = out, *segment = out + 1;
+	bool high = false;
+
+	if (n == 0 || path[0] != '/')
+		return ERR_SYNTAX;
+	*o++ = *p++;
+	for (; p < end; p++) {
+		int c = (uint8_t)*p;
+
+		if (c == '/') {
+			if (!is_segment(segment, o))
+				return ERR_SYNTAX;
+			segment = o + 1;
+		} else if (c == '%') {
+			c = escape(p, end);
+			if (c < 0 || c == '/')
+				return ERR_SYNTAX;
+			high |= c >= 0x80;
+			p += 2;
+		} else if (c >= 0x80 || c == '#') {
+			return ERR_SYNTAX; /* RFC 3986 2: to be escaped */
+		}
+		if (c < 0x20 || c == 0x7f || c == '\\')
+			return ERR_SYNTAX;
+		*o++ = (char)c;
+	}
+	if (o > segment && !is_segment(segment, o)) /* nothing behind the last '/' is a folder's name */
+		return ERR_SYNTAX;
+	if (high && !is_utf8((uint8_t *)out, (size_t)(o - out)))
+		return ERR_SYNTAX;
+	*o = '\0';
+	*ret_n = (size_t)(o - out);
+	return 0;
+}
+
+const char *path_param(const char *query, size_t n, const char *name, size_t *ret_n)
+{
+	const char *p = query, *end = query + n;
+	size_t name_n = strlen(name);
+
+	while (p < end) {
+		const char *stop = memchr(p, '&', (size_t)(end - p)), *value = p + name_n;
+
+		if (stop == NULL)
+			stop = end;
+		if ((size_t)(stop - p) >= name_n && memcmp(p, name, name_n) == 0 && (value == stop || *value == '=')) {
+			value += value < stop;
+			*ret_n = (size_t)(stop - value);
+			return value;
+		}
+		p = stop + 1;
+	}
+	return NULL;
+}
+
+int path_decode_param(const char *value, size_t n, char *out, size_t *ret_n)
+{
+	const char *end = value + n;
+	char *o = out;
+
+	for (const char *p = value; p < end; p++) {
+		int c = *p == '+' ? ' ' : (uint8_t)*p;
+
+		if (c == '%') {
+			c = escape(p, end);
+			p += 2;
+		}
+		if (c <= 0)
+			return ERR_SYNTAX;
+		*o++ = (char)c;
+	}
+	*o = '\0';
+	*ret_n = (size_t)(o - out);
+	return 0;
+}

@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * One request: from h2o's hands to a route, and what handlers may ask and answer.
+ * Invariant: every request that h2o gave us is answered exactly once, counted
+ * once and logged once, whatever becomes of its connection.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/blob.h"
+#include "base/counter.h"
+#include "base/must.h"
+#include "serve/cmcd.h"
+#include "serve/inner.h"
+
+#define MAX_FIELDS_SIZE 32768 /* of all fields together; more is 431 */
+
+static const struct {
+	int status;
+	const char *text;
+} statuses[] = {
+	{200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"}, {206, "Partial Content"},
+	{301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"}, {304, "Not Modified"},
+	{307, "Temporary Redirect"}, {308, "Permanent Redirect"}, {400, "Bad Request"}, {401, "Unauthorized"},
+	{403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"},
+	{409, "Conflict"}, {410, "Gone"}, {411, "Length Required"}, {412, "Precondition Failed"},
+	{413, "Content Too Large"}, {414, "URI Too Long"}, {415, "Unsupported Media Type"},
+	{416, "Range Not Satisfiable"}, {417, "Expectation Failed"}, {421, "Misdirected Request"},
+	{422, "Unprocessable Content"}, {428, "Precondition Required"}, {429, "Too Many Requests"},
+	{431, "Request Header Fields Too Large"}, {500, "Internal Server Error"}, {501, "Not Implemented"},
+	{502, "Bad Gateway"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"}, {507, "Insufficient Storage"},
+};
+
+const char *status_text(int status)
+{
+	for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
+		if (statuses[i].status == status)
+			return statuses[i].text;
+	return "Other";
+}
+
+/* --- building replies -------------------------------------------------------------- */
+
+void request_set_status(struct serve_request *r, int status)
+{
+	r->req->res.status = status;
+	r->req->res.reason = status_text(status);
+}
+
+void request_add(struct serve_request *r, const h2o_token_t *token, const char *value)
+{
+	h2o_add_header(&r->req->pool, &r->req->res.headers, token, NULL, value, strlen(value));
+}
+
+void request_add_name(struct serve_request *r, const char *name, const char *value)
+{
+	h2o_add_header_by_str(&r->req->pool, &r->req->res.headers, name, strlen(name), 1, NULL, value, strlen(value));
+}
+
+char *request_printf(struct serve_request *r, const char *fmt, ...)
+{
+	va_list args;
+	char *text;
+	int n;
+
+	va_start(args, fmt);
+	n = vsnprintf(NULL, 0, fmt, args);
+	va_end(args);
+	MUST(n >= 0);
+	text = h2o_mem_alloc_pool(&r->req->pool, (size_t)n + 1);
+	va_start(args, fmt);
+	vsnprintf(text, (size_t)n + 1, fmt, args);
+	va_end(args);
+	return text;
+}
+
+void request_add_cors(struct serve_request *r)
+{
+	const char *origin = r->lane->serve->settings.allow_origin;
+
+	if (origin == NULL)
+		return;
+	request_add(r, H2O_TOKEN_ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+	request_add_name(r, "access-control-expose-headers",
+	                 "Accept-Ranges, Age, Cache-Status, Content-Length, Content-Range, Date, ETag, Last-Modified, Location, "
+	                 "Retry-After, Server-Timing");
+	request_add_name(r, "timing-allow-origin", origin);
+}
+
+static void send_memory(struct serve_request *r, const void *bytes, size_t n)
+{
+	r->replied = true;
+	r->req->res.content_length = r->req->res.status == 204 || r->req->res.status == 304 ? SIZE_MAX : n;
+	r->body.one = (struct span){.left = n};
+	r->body.spans = &r->body.one;
+	r->body.n = n > 0 ? 1 : 0;
+	r->body.view = bytes;
+	body_start(r);
+}
+
+void request_refuse(struct serve_request *r, int status)
+{
+	char *text = request_printf(r, "%d %s\n", status, status_text(status));
+
+	request_set_status(r, status);
+	request_add(r, H2O_TOKEN_CONTENT_TYPE, "text/plain; charset=utf-8");
+	request_add(r, H2O_TOKEN_CACHE_CONTROL, "no-store"); /* a failure must not outlive its cause */
+	if (status == 503)
+		request_add(r, H2O_TOKEN_RETRY_AFTER, "1");
+	request_add_cors(r);
+	send_memory(r, text, strlen(text));
+}
+
+static void refuse_and_close(struct serve_request *r, int status, unsigned counter)
+{
+	counters_add(r->lane->serve->counters, counter, 1);
+	r->req->http1_is_persistent = 0;
+	request_refuse(r, status);
+}
+
+void serve_reply(struct serve_request *r, int status, const char *type, struct blob *body, const struct serve_header *extra,
+                 size_t n_extra)
+{
+	h2o_mem_pool_t *pool = &r->req->pool;
+
+	MUST_MAGIC(r, REQUEST_MAGIC);
+	MUST(!r->replied && status >= 200 && status <= 599);
+	request_set_status(r, status);
+	if (type != NULL)
+		request_add(r, H2O_TOKEN_CONTENT_TYPE, h2o_strdup(pool, type, strlen(type)).base);
+	for (size_t i = 0; i < n_extra; i++) {
+		h2o_iovec_t name = h2o_strdup(pool, extra[i].name, strlen(extra[i].name));
+		h2o_iovec_t value = h2o_strdup(pool, extra[i].value, strlen(extra[i].value));
+
+		h2o_add_header_by_str(pool, &r->req->res.headers, name.base, name.len, 1, NULL, value.base, value.len);
+	}
+	request_add_cors(r);
+	r->blob = body;
+	send_memory(r, body != NULL ? body->bytes : NULL, body != NULL ? body->size : 0);
+}
+
+/* --- what handlers ask ------------------------------------------------------------- */
+
+const char *request_field(const struct serve_request *r, const h2o_token_t *token, size_t *ret_n)
+{
+	ssize_t i = h2o_find_header(&r->req->headers, token, -1);
+
+	if (i < 0)
+		return NULL;
+	*ret_n = r->req->headers.entries[i].value.len;
+	return r->req->headers.entries[i].value.base;
+}
+
+static const char *terminated(const struct serve_request *r, h2o_iovec_t v)
+{
+	return h2o_strdup(&r->req->pool, v.base, v.len).base;
+}
+
+const char *serve_method(const struct serve_request *r)
+{
+	return terminated(r, r->req->method);
+}
+
+const char *serve_path(const struct serve_request *r, size_t *ret_n)
+{
+	if (ret_n != NULL)
+		*ret_n = r->path_n;
+	return r->path;
+}
+
+const char *serve_query(const struct serve_request *r, size_t *ret_n)
+{
+	if (ret_n != NULL)
+		*ret_n = r->target.query_n;
+	return r->target.query;
+}
+
+const char *serve_param(struct serve_request *r, const char *name)
+{
+	size_t n;
+	const char *raw = path_param(r->target.query, r->target.query_n, name, &n);
+	char *out;
+
+	if (raw == NULL)
+		return NULL;
+	out = h2o_mem_alloc_pool(&r->req->pool, n + 1);
+	return path_decode_param(raw, n, out, &n) == 0 ? out : NULL;
+}
+
+const char *serve_field(const struct serve_request *r, const char *lower_case_name, size_t *ret_n)
+{
+	ssize_t i = h2o_find_header_by_str(&r->req->headers, lower_case_name, strlen(lower_case_name), -1);
+	const h2o_token_t *token;
+
+	if (i < 0 && (token = h2o_lookup_token(lower_case_name, strlen(lower_case_name))) != NULL)
+		i = h2o_find_header(&r->req->headers, token, -1);
+	if (i < 0)
+		return NULL;
+	if (ret_n != NULL)
+		*ret_n = r->req->headers.entries[i].value.len;
+	return terminated(r, r->req->headers.entries[i].value);
+}
+
+const char *serve_host(const struct serve_request *r, size_t *ret_n)
+{
+	if (ret_n != NULL)
+		*ret_n = r->req->authority.len;
+	return terminated(r, r->req->authority);
+}
+
+const void *serve_body(const struct serve_request *r, size_t *ret_n)
+{
+	*ret_n = r->req->entity.base != NULL ? r->req->entity.len : 0;
+	return r->req->entity.base;
+}
+
+const char *serve_peer(const struct serve_request *r)
+{
+	return r->conn->peer;
+}
+
+bool serve_peer_is_loopback(const struct serve_request *r)
+{
+	return r->conn->loopback;
+}
+
+bool serve_is_tls(const struct serve_request *r)
+{
+	return r->conn->sock->ssl != NULL;
+}
+
+/* --- the way in -------------------------------------------------------------------- */
+
+static size_t count_lines(const char *p, const char *end, const char *name, size_t n)
+{
+	size_t found = 0;
+
+	for (; (p = memmem(p, (size_t)(end - p), name, n)) != NULL; p += n)
+		found++;
+	return found;
+}
+
+/* A request that two readers may understand differently: its length (RFC 9112 6.3,
+ * 11.2) or its host (RFC 9112 3.2).  h2o takes these fields out of its list, but
+ * the head stands, names in lower case, at the start of its input. */
+static bool head_is_doubtful(const h2o_req_t *req, const h2o_socket_t *sock)
+{
+	const char *head = sock->input->bytes, *end;
+	size_t lengths, codings;
+
+	if (req->version >= 0x200)
+		return false;
+	end = memmem(head, sock->input->size, "\r\n\r\n", 4);
+	if (end == NULL)
+		return true; /* lines end in a lone LF: not ours to guess */
+	if (count_lines(head, end, "\nhost:", 6) > 1)
+		return true;
+	if (req->entity.base == NULL)
+		return false;
+	lengths = count_lines(head, end, "\ncontent-length:", 16);
+	codings = count_lines(head, end, "\ntransfer-encoding:", 19);
+	return lengths + codings != 1 || (codings == 1 && req->version < 0x101);
+}
+
+/* 0, or the status to refuse with. */
+static int check_head(struct serve_request *r)
+{
+	h2o_req_t *req = r->req;
+	size_t size = 0, hosts = req->authority.len > 0;
+
+	for (size_t i = 0; i < req->headers.size; i++) {
+		const h2o_header_t *h = &req->headers.entries[i];
+
+		if (h->name->len == 0)
+			return 400; /* obs-fold (RFC 9112 5.2) */
+		size += h->name->len + h->value.len + 4;
+	}
+	if (size > MAX_FIELDS_SIZE)
+		return 431;
+	if (req->version == 0x101 && (hosts == 0 || req->authority.base == req->hostconf->authority.hostport.base))
+		return 400; /* RFC 9112 3.2 */
+	return head_is_doubtful(req, r->conn->sock) ? 400 : 0;
+}
+
+static int take_target(struct serve_request *r)
+{
+	int error = path_split(r->req->input.path.base, r->req->input.path.len, &r->target);
+
+	if (error == 0) {
+		r->path = h2o_mem_alloc_pool(&r->req->pool, r->target.path_n + 1);
+		error = path_decode(r->target.path, r->target.path_n, r->path, &r->path_n);
+	}
+	return error == 0 ? 0 : error == ERR_LIMIT ? 414 : 400;
+}
+
+static bool is_method(const struct serve_request *r, const char *name, size_t n)
+{
+	return r->req->method.len == n && memcmp(r->req->method.base, name, n) == 0;
+}
+
+static void answer_options(struct serve_request *r)
+{
+	size_t n;
+
+	request_set_status(r, 204);
+	request_add(r, H2O_TOKEN_ALLOW, "GET, HEAD, OPTIONS");
+	if (r->lane->serve->settings.allow_origin != NULL &&
+	    serve_field(r, "access-control-request-method", &n) != NULL) {
+		const char *asked = serve_field(r, "access-control-request-headers", &n);
+
+		request_add_name(r, "access-control-allow-methods", "GET, HEAD, OPTIONS");
+		/* we have no secrets behind fields: what is asked for may be sent (CMCD, Range, ...) */
+		request_add_name(r, "access-control-allow-headers", asked != NULL && n > 0 ? asked : "Range");
+		request_add_name(r, "access-control-max-age", "86400");
+	}
+	request_add_cors(r);
+	send_memory(r, NULL, 0);
+}
+
+static const struct route *find_route(const struct serve *s, const char *path, size_t n)
+{
+	for (size_t i = 0; i < s->n_routes; i++)
+		if (n >= s->routes[i].n && memcmp(path, s->routes[i].prefix, s->routes[i].n) == 0)
+			return &s->routes[i];
+	return NULL;
+}
+
+static void dispatch(struct serve_request *r)
+{
+	const struct route *route = r->route = find_route(r->lane->serve, r->path, r->path_n);
+	size_t n;
+	bool preflight = is_method(r, "OPTIONS", 7) && (route == NULL || route->find != NULL ||
+	                                                serve_field(r, "access-control-request-method", &n) != NULL);
+
+	if (route == NULL) {
+		request_refuse(r, 404);
+	} else if (preflight) {
+		answer_options(r);
+	} else if (route->find != NULL) {
+		if (r->is_head || is_method(r, "GET", 3)) {
+			object_answer(r);
+		} else {
+			request_add(r, H2O_TOKEN_ALLOW, "GET, HEAD, OPTIONS");
+			request_refuse(r, 405);
+		}
+	} else {
+		route->handle(route->ctx, r);
+		MUST(r->replied); /* a handler answers before it returns */
+	}
+}
+
+static struct serve_request *request_new(h2o_req_t *req)
+{
+	struct serve_request *r = h2o_mem_alloc_pool(&req->pool, sizeof *r);
+	struct conn *c = req->conn->callbacks->get_socket(req->conn)->on_close.data;
+
+	MUST_MAGIC(c, CONN_MAGIC);
+	memset(r, 0, sizeof *r);
+	r->magic = REQUEST_MAGIC;
+	r->req = req;
+	r->conn = c;
+	r->lane = c->lane;
+	r->started = clock_mono();
+	r->id = r->lane->next_id++;
+	r->is_head = is_method(r, "HEAD", 4);
+	r->stall.cb = body_on_stall;
+	r->seen_queued = -1;
+	h2o_timeout_link(r->lane->loop, &r->lane->stall, &r->stall);
+	req->filereq = &r->anchor;
+	c->running++;
+	return r;
+}
+
+int request_start(h2o_handler_t *self, h2o_req_t *req)
+{
+	struct serve_request *r = request_new(req);
+	int status;
+
+	if (r->conn->shed) {
+		req->http1_is_persistent = 0;
+		request_refuse(r, 503);
+	} else if ((status = check_head(r)) != 0) {
+		refuse_and_close(r, status, C_REFUSED_FRAMING);
+	} else if (is_method(r, "OPTIONS", 7) && req->input.path.len == 1 && req->input.path.base[0] == '*') {
+		answer_options(r);
+	} else if ((status = take_target(r)) != 0) {
+		refuse_and_close(r, status, C_REFUSED_TARGET);
+	} else {
+		dispatch(r);
+	}
+	return 0;
+}
+
+/* --- the way out ------------------------------------------------------------------- */
+
+static unsigned counter_of(int status)
+{
+	if (status == 206)
+		return C_REPLIES_206;
+	return status < 300 ? C_REPLIES_2XX : status < 400 ? C_REPLIES_3XX : status < 500 ? C_REPLIES_4XX : C_REPLIES_5XX;
+}
+
+/* The viewer's own words about its playback, by query or by fields (CTA-5004). */
+static void read_cmcd(struct serve_request *r, struct cmcd *cmcd)
+{
+	static const char *const fields[] = {"cmcd-session", "cmcd-status"};
+	struct counters *counters = r->lane->serve->counters;
+	size_t n;
+	const char *raw = path_param(r->target.query, r->target.query_n, "CMCD", &n);
+	bool any = false;
+
+	if (raw != NULL) {
+		char *text = h2o_mem_alloc_pool(&r->req->pool, n + 1);
+
+		any = path_decode_param(raw, n, text, &n) == 0;
+		if (any)
+			cmcd_read(text, n, cmcd);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		ssize_t at = h2o_find_header_by_str(&r->req->headers, fields[i], strlen(fields[i]), -1);
+
+		if (at < 0)
+			continue;
+		any = true;
+		cmcd_read(r->req->headers.entries[at].value.base, r->req->headers.entries[at].value.len, cmcd);
+	}
+	counters_add(counters, C_CMCD, any);
+	counters_add(counters, C_CMCD_STARVED, cmcd->starved);
+}
+
+/* h2o is about to free the request: also the ones it answered itself, which have no serve_request. */
+void request_end(h2o_logger_t *self, h2o_req_t *req)
+{
+	struct serve_request *r = request_of(req);
+	struct conn *c = req->conn->callbacks->get_socket(req->conn)->on_close.data;
+	struct counters *counters = c->lane->serve->counters;
+	mono_us now = clock_mono();
+	struct cmcd cmcd = {.session = ""};
+
+	counters_add(counters, counter_of(req->res.status), 1);
+	counters_add(counters, C_BYTES, req->bytes_sent);
+	if (r != NULL) {
+		if (r->first_byte > 0)
+			counters_observe(counters, C_FIRST_BYTE, r->first_byte - r->started);
+		counters_observe(counters, C_TOTAL, now - r->started);
+		read_cmcd(r, &cmcd);
+	}
+	access_write(c->lane, req, r, cmcd.session, now);
+	if (r == NULL)
+		return;
+	MUST_MAGIC(r, REQUEST_MAGIC);
+	if (r->stopped)
+		counters_add(counters, C_CUT_LEFT, 1);
+	body_release(r);
+	blob_unref(&r->blob);
+	serve_object_unref(&r->object);
+	c->running--;
+	r->magic = 0;
+	req->filereq = NULL;
+}

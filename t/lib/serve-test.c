@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Serves a folder through serve/, for tests and benches:
+ *   /NAME              the file
+ *   /grow/NAME         the file as an object that grows by 16 KiB every few milliseconds
+ *   /stuck/NAME        ... that never gets past its first 16 KiB
+ *   /fail/502, /fail/504   an object whose bytes never come; /fail/cut: after 32 KiB
+ *   /h/echo, /h/big    handlers; /metrics
+ * Prints "port N" (and "tls N") and runs until SIGTERM or SIGINT.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/blob.h"
+#include "base/buf.h"
+#include "base/config.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/str.h"
+#include "serve/serve.h"
+
+#define STEP 16384
+#define MAX_WAITERS 4096
+
+struct settings {
+	const char *root, *listen, *tls_listen, *cert, *key, *log, *cors;
+	uint64_t threads, max_connections;
+	dur_us idle, stall, stop;
+};
+
+static const struct config_row rows[] = {
+	{"root", CONFIG_PATH, offsetof(struct settings, root), ".", 0, 0, "DIR", "the folder"},
+	{"listen", CONFIG_STRING, offsetof(struct settings, listen), "127.0.0.1:0", 0, 0, "ADDR:PORT", "where to listen"},
+	{"tls-listen", CONFIG_STRING, offsetof(struct settings, tls_listen), NULL, 0, 0, "ADDR:PORT", "where to listen with TLS"},
+	{"cert", CONFIG_PATH, offsetof(struct settings, cert), NULL, 0, 0, "FILE", "certificate"},
+	{"key", CONFIG_PATH, offsetof(struct settings, key), NULL, 0, 0, "FILE", "private key"},
+	{"log", CONFIG_PATH, offsetof(struct settings, log), NULL, 0, 0, "FILE", "access log"},
+	{"cors", CONFIG_STRING, offsetof(struct settings, cors), "*", 0, 0, "ORIGIN", "allowed origin"},
+	{"threads", CONFIG_UINT, offsetof(struct settings, threads), "2", 1, 64, "N", "event loops"},
+	{"max-connections", CONFIG_UINT, offsetof(struct settings, max_connections), "0", 0, 0, "N", "at once"},
+	{"idle", CONFIG_DURATION, offsetof(struct settings, idle), "30s", 0, 0, "T", "idle timeout"},
+	{"stall", CONFIG_DURATION, offsetof(struct settings, stall), "60s", 0, 0, "T", "stall timeout"},
+	{"stop", CONFIG_DURATION, offsetof(struct settings, stop), "2s", 0, 0, "T", "how long replies may finish"},
+};
+
+/* One file; those that grow have a copy of their own per request. */
+struct file {
+	struct serve_object object;
+	char *path, *etag;
+	_Atomic uint64_t grown;
+	uint64_t fail_at; /* 0: never */
+	int fail_with;
+};
+
+static struct file **files;
+static size_t n_files, cap_files;
+static struct serve *server;
+
+/* The waiters of all growing objects, woken as the feeder steps. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+	struct file *file;
+	struct serve_waiter *waiter;
+} waiters[MAX_WAITERS];
+static size_t n_waiters;
+static atomic_bool quit;
+
+static void file_free(struct serve_object *o)
+{
+	struct file *f = o->ctx;
+
+	close(o->fd);
+	free(f->path);
+	free(f->etag);
+	free(f);
+}
+
+static int64_t file_ready(struct serve_object *o, uint64_t offset, uint64_t length)
+{
+	struct file *f = o->ctx;
+	uint64_t grown = f->grown;
+
+	if (offset < grown)
+		return (int64_t)(grown - offset);
+	return f->fail_with != 0 && grown >= f->fail_at ? f->fail_with : 0;
+}
+
+static void file_want(struct serve_object *o, uint64_t offset, uint64_t length, struct serve_waiter *w)
+{
+	pthread_mutex_lock(&lock);
+	MUST(n_waiters < MAX_WAITERS);
+	waiters[n_waiters].file = o->ctx;
+	waiters[n_waiters++].waiter = w;
+	serve_object_ref(o);
+	pthread_mutex_unlock(&lock);
+}
+
+static const struct serve_object_ops whole_ops = {.free = file_free};
+static const struct serve_object_ops growing_ops = {.ready = file_ready, .want = file_want, .free = file_free};
+
+static void *feed(void *arg)
+{
+	while (!quit) {
+		struct timespec pause = {.tv_nsec = 2000000};
+
+		nanosleep(&pause, NULL);
+		pthread_mutex_lock(&lock);
+		for (size_t i = n_waiters; i-- > 0;) {
+			struct file *f = waiters[i].file;
+			struct serve_object *o = &f->object;
+
+			if (f->fail_with == ERR_BUSY && f->grown > 0)
+				continue; /* stuck */
+			if (f->fail_with == 0 || f->grown < f->fail_at || f->fail_with == ERR_BUSY)
+				f->grown += f->grown + STEP <= f->object.size ? STEP : f->object.size - f->grown;
+			serve_wake(waiters[i].waiter);
+			waiters[i] = waiters[--n_waiters];
+			serve_object_unref(&o);
+		}
+		pthread_mutex_unlock(&lock);
+	}
+	for (size_t i = 0; i < n_waiters; i++) {
+		struct serve_object *o = &waiters[i].file->object;
+
+		serve_wake(waiters[i].waiter);
+		serve_object_unref(&o);
+	}
+	return NULL;
+}
+
+static struct file *file_open(const char *path, const char *url, const struct serve_object_ops *ops)
+{
+	struct file *f = mem_new(sizeof *f);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const char *type = str_ends(path, ".mpd") ? "application/dash+xml" : str_ends(path, ".mp4") ? "video/mp4" : "application/octet-stream";
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0) {
+		perror(path);
+		exit(1);
+	}
+	f->path = mem_dup(url);
+	f->etag = mem_printf("\"%llx-%llx\"", (unsigned long long)st.st_ino, (unsigned long long)st.st_size);
+	f->object = (struct serve_object){.magic = SERVE_OBJECT_MAGIC, .refs = 1, .fd = fd, .size = (uint64_t)st.st_size,
+	                                  .modified = 1700000000 * DUR_S, .type = type, .etag = f->etag,
+	                                  .cache_control = "public, max-age=31536000, immutable", .ops = ops, .ctx = f};
+	return f;
+}
+
+static const char *root;
+
+static int each_file(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	if (kind != FTW_F)
+		return 0;
+	MEM_GROW(files, cap_files, n_files);
+	files[n_files++] = file_open(path, path + strlen(root), &whole_ops);
+	return 0;
+}
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp((*(struct file *const *)a)->path, (*(struct file *const *)b)->path);
+}
+
+static struct file *look_up(const char *path)
+{
+	struct file key = {.path = (char *)(uintptr_t)path}, *kp = &key, **found;
+
+	found = bsearch(&kp, files, n_files, sizeof *files, by_path);
+	return found != NULL ? *found : NULL;
+}
+
+static void find(void *ctx, const char *path, size_t n, struct serve_request *r, struct serve_found *ret)
+{
+	struct file *f = look_up(path);
+
+	ret->status = 404;
+	ret->cache = f != NULL ? "hit" : "fwd=uri-miss;detail=unknown";
+	if (f != NULL)
+		ret->object = serve_object_ref(&f->object);
+}
+
+static void find_growing(void *ctx, const char *path, size_t n, struct serve_request *r, struct serve_found *ret)
+{
+	const char *name = strchr(path + 1, '/');
+	struct file *f = look_up(name);
+	char *full;
+
+	ret->status = 404;
+	ret->cache = "fwd=uri-miss;detail=not-planned";
+	if (f == NULL && (f = look_up("/big.mp4")) == NULL)
+		return;
+	full = mem_printf("%s%s", root, f->path);
+	f = file_open(full, path, &growing_ops);
+	free(full);
+	f->fail_with = strcmp(path, "/fail/502") == 0   ? ERR_HTTP
+	               : strcmp(path, "/fail/504") == 0 ? ERR_TIMEOUT
+	               : strcmp(path, "/fail/cut") == 0 ? ERR_NETWORK
+	               : str_starts(path, "/stuck/")    ? ERR_BUSY
+	                                                : 0;
+	f->fail_at = f->fail_with == ERR_NETWORK ? 2 * STEP : f->fail_with == ERR_BUSY ? UINT64_MAX : 0;
+	ret->object = &f->object;
+}
+
+static void find_moved(void *ctx, const char *path, size_t n, struct serve_request *r, struct serve_found *ret)
+{
+	ret->status = 302;
+	ret->location = mem_dup("/small.mpd");
+}
+
+static void echo(void *ctx, struct serve_request *r)
+{
+	struct serve_header extra[] = {{"x-test", "1"}};
+	const char *q = serve_param(r, "q");
+	struct buf out;
+	size_t n;
+	const void *body = serve_body(r, &n);
+
+	buf_init(&out, 2 << 20);
+	buf_printf(&out, "%s %s q=%s peer=%s loopback=%d tls=%d body=", serve_method(r), serve_path(r, NULL), q != NULL ? q : "-",
+	           serve_peer(r), serve_peer_is_loopback(r), serve_is_tls(r));
+	buf_append(&out, body, n);
+	serve_reply(r, 200, "text/plain", blob_take_buf(&out), extra, 1);
+}
+
+static void big(void *ctx, struct serve_request *r)
+{
+	struct buf out;
+
+	buf_init(&out, 4 << 20);
+	while (out.size < 3 << 20)
+		buf_printf(&out, "%zu,", out.size);
+	serve_reply(r, 200, "text/plain", blob_take_buf(&out), NULL, 0);
+}
+
+static void metrics(void *ctx, struct serve_request *r)
+{
+	struct buf out;
+
+	buf_init(&out, 1 << 20);
+	serve_write_metrics(server, &out);
+	serve_reply(r, 200, "text/plain; version=0.0.4", blob_take_buf(&out), NULL, 0);
+}
+
+static void load(const char *folder)
+{
+	root = folder;
+	if (nftw(folder, each_file, 16, FTW_PHYS) != 0) {
+		perror(folder);
+		exit(1);
+	}
+	if (n_files > 0)
+		qsort(files, n_files, sizeof *files, by_path);
+}
+
+static int start(const struct settings *s, struct fault *f)
+{
+	const struct serve_settings settings = {
+		.name = "serve-test", .threads = (unsigned)s->threads, .max_connections = s->max_connections,
+		.idle_timeout = s->idle, .stall_timeout = s->stall, .access_log = s->log,
+		.tls_cert = s->cert, .tls_key = s->key, .allow_origin = s->cors[0] != '\0' ? s->cors : NULL,
+	};
+	uint16_t port;
+	int r = serve_new(&settings, &server, f);
+
+	if (r < 0)
+		return r;
+	serve_route_objects(server, "/", find, NULL);
+	serve_route_objects(server, "/grow/", find_growing, NULL);
+	serve_route_objects(server, "/stuck/", find_growing, NULL);
+	serve_route_objects(server, "/fail/", find_growing, NULL);
+	serve_route_objects(server, "/moved", find_moved, NULL);
+	serve_route(server, "/h/echo", echo, NULL);
+	serve_route(server, "/h/big", big, NULL);
+	serve_route(server, "/metrics", metrics, NULL);
+	r = serve_listen(server, s->listen, false, &port, f);
+	if (r < 0)
+		return r;
+	printf("port %u\n", port);
+	if (s->tls_listen != NULL) {
+		r = serve_listen(server, s->tls_listen, true, &port, f);
+		if (r < 0)
+			return r;
+		printf("tls %u\n", port);
+	}
+	r = serve_start(server, f);
+	fflush(stdout);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct settings s = {0};
+	struct fault f = {0};
+	struct config *config = config_new(rows, sizeof rows / sizeof rows[0], &s);
+	pthread_t feeder;
+	sigset_t set;
+	int got, r = config_read_args(config, &argc, argv, &f);
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	if (r == 0) {
+		load(s.root);
+		r = start(&s, &f);
+	}
+	if (r < 0) {
+		fprintf(stderr, "serve-test: %s\n", fault_text(&f));
+		serve_free(&server, 0);
+		config_free(&config);
+		return 1;
+	}
+	pthread_create(&feeder, NULL, feed, NULL);
+	while (sigwait(&set, &got) == 0 && got == SIGHUP)
+		serve_reopen_log(server);
+	serve_free(&server, s.stop);
+	quit = true;
+	pthread_join(feeder, NULL);
+	for (size_t i = 0; i < n_files; i++) {
+		struct serve_object *o = &files[i]->object;
+
+		serve_object_unref(&o);
+	}
+	free(files);
+	config_free(&config);
+	return 0;
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The pure parts of serve/: ranges, conditions, targets.
+ */
+#include "t/lib/unit.h"
+
+#include <stdio.h>
+
+#include "base/err.h"
+#include "serve/cmcd.h"
+#include "serve/condition.h"
+#include "serve/path.h"
+#include "serve/range.h"
+
+/* "verdict first-last first-last" */
+static const char *ranges_of(const char *field, uint64_t size)
+{
+	static char text[1024];
+	struct range r[RANGE_MAX];
+	size_t n = 0, at;
+	enum range_verdict v = range_parse(field, strlen(field), size, r, &n);
+
+	at = (size_t)snprintf(text, sizeof text, "%s", v == RANGE_IGNORE ? "ignore" : v == RANGE_SOME ? "some" : "none");
+	for (size_t i = 0; v == RANGE_SOME && i < n; i++)
+		at += (size_t)snprintf(text + at, sizeof text - at, " %llu-%llu", (unsigned long long)r[i].first,
+		                       (unsigned long long)r[i].last);
+	return text;
+}
+
+Test(serve, ranges)
+{
+	CHECK_STR(ranges_of("bytes=0-0", 10), "some 0-0");
+	CHECK_STR(ranges_of("BYTES=0-99", 10), "some 0-9");
+	CHECK_STR(ranges_of("bytes=3-", 10), "some 3-9");
+	CHECK_STR(ranges_of("bytes=-3", 10), "some 7-9");
+	CHECK_STR(ranges_of("bytes=-30", 10), "some 0-9");
+	CHECK_STR(ranges_of("bytes=-0", 10), "none");
+	CHECK_STR(ranges_of("bytes=10-", 10), "none");
+	CHECK_STR(ranges_of("bytes=10-,0-0", 10), "some 0-0");
+	CHECK_STR(ranges_of("bytes=0-0", 0), "none");
+	CHECK_STR(ranges_of("bytes=-1", 0), "none");
+	CHECK_STR(ranges_of("bytes=5-4", 10), "ignore");
+	CHECK_STR(ranges_of("bytes=", 10), "ignore");
+	CHECK_STR(ranges_of("bytes=,", 10), "ignore");
+	CHECK_STR(ranges_of("bytes=a-b", 10), "ignore");
+	CHECK_STR(ranges_of("bytes=1", 10), "ignore");
+	CHECK_STR(ranges_of("bytes=--1", 10), "ignore");
+	CHECK_STR(ranges_of("bytes=-", 10), "ignore");
+	CHECK_STR(ranges_of("bytes=0-1x", 10), "ignore");
+	CHECK_STR(ranges_of("items=0-1", 10), "ignore");
+	CHECK_STR(ranges_of("bytes = 0-1", 10), "ignore");
+	CHECK_STR(ranges_of("bytes= ,0-1 , ,", 10), "some 0-1");
+	CHECK_STR(ranges_of("bytes=99999999999999999999999-", 10), "none");
+	CHECK_STR(ranges_of("bytes=0-99999999999999999999999", 10), "some 0-9");
+}
+
+Test(serve, ranges_coalesce)
+{
+	CHECK_STR(ranges_of("bytes=0-10,5-20", 1000), "some 0-20");
+	CHECK_STR(ranges_of("bytes=0-10,50-60", 1000), "some 0-60");
+	CHECK_STR(ranges_of("bytes=500-510,0-10", 1000), "some 500-510 0-10");
+	CHECK_STR(ranges_of("bytes=0-10,500-510,0-999", 1000), "some 0-999");
+	CHECK_STR(ranges_of("bytes=0-10,200-210,100-120", 1000), "some 0-10 100-210");
+	CHECK_STR(ranges_of("bytes=900-910,0-10,700-710,800-820,720-800", 1000), "some 700-910 0-10");
+}
+
+Test(serve, ranges_many)
+{
+	char field[1024] = "bytes=0-0";
+
+	for (int i = 1; i < RANGE_MAX; i++)
+		snprintf(field + strlen(field), sizeof field - strlen(field), ",%d-%d", i * 1000, i * 1000);
+	CHECK(strncmp(ranges_of(field, 100000), "some 0-0 1000-1000", 18) == 0);
+	snprintf(field + strlen(field), sizeof field - strlen(field), ",99000-99001");
+	CHECK_STR(ranges_of(field, 100000), "ignore");
+}
+
+#define F(s) {(s), sizeof(s) - 1}
+#define MODIFIED ((wall_us)784111777 * DUR_S) /* Sun, 06 Nov 1994 08:49:37 GMT */
+#define THEN "Sun, 06 Nov 1994 08:49:37 GMT"
+#define BEFORE "Sun, 06 Nov 1994 08:49:36 GMT"
+#define LATER "Sun, 06 Nov 1994 08:49:38 GMT"
+
+static int judge(struct condition_fields f)
+{
+	return (int)condition_judge(&f, "\"abc\"", MODIFIED + 5);
+}
+
+Test(serve, conditions)
+{
+	struct condition_fields none = {0};
+
+	CHECK_INT(judge(none), CONDITION_PASSED);
+	CHECK_INT(judge((struct condition_fields){.if_none_match = F("\"abc\"")}), CONDITION_NOT_MODIFIED);
+	CHECK_INT(judge((struct condition_fields){.if_none_match = F("W/\"abc\"")}), CONDITION_NOT_MODIFIED);
+	CHECK_INT(judge((struct condition_fields){.if_none_match = F("\"x\", \"abc\"")}), CONDITION_NOT_MODIFIED);
+	CHECK_INT(judge((struct condition_fields){.if_none_match = F("*")}), CONDITION_NOT_MODIFIED);
+	CHECK_INT(judge((struct condition_fields){.if_none_match = F("\"abcd\"")}), CONDITION_PASSED);
+	CHECK_INT(judge((struct condition_fields){.if_none_match = F("abc")}), CONDITION_PASSED);
+	CHECK_INT(judge((struct condition_fields){.if_none_match = F("")}), CONDITION_PASSED);
+	CHECK_INT(judge((struct condition_fields){.if_match = F("\"abc\"")}), CONDITION_PASSED);
+	CHECK_INT(judge((struct condition_fields){.if_match = F("W/\"abc\"")}), CONDITION_FAILED);
+	CHECK_INT(judge((struct condition_fields){.if_match = F("*")}), CONDITION_PASSED);
+	CHECK_INT(judge((struct condition_fields){.if_match = F("\"x\"")}), CONDITION_FAILED);
+	CHECK_INT(judge((struct condition_fields){.if_modified_since = F(THEN)}), CONDITION_NOT_MODIFIED);
+	CHECK_INT(judge((struct condition_fields){.if_modified_since = F(BEFORE)}), CONDITION_PASSED);
+	CHECK_INT(judge((struct condition_fields){.if_modified_since = F("yesterday")}), CONDITION_PASSED);
+	CHECK_INT(judge((struct condition_fields){.if_unmodified_since = F(BEFORE)}), CONDITION_FAILED);
+	CHECK_INT(judge((struct condition_fields){.if_unmodified_since = F(THEN)}), CONDITION_PASSED);
+	CHECK_INT(judge((struct condition_fields){.if_unmodified_since = F("yesterday")}), CONDITION_PASSED);
+	/* the order of 13.2.2 */
+	CHECK_INT(judge((struct condition_fields){.if_match = F("\"abc\""), .if_unmodified_since = F(BEFORE)}), CONDITION_PASSED);
+	CHECK_INT(judge((struct condition_fields){.if_none_match = F("\"x\""), .if_modified_since = F(LATER)}), CONDITION_PASSED);
+	CHECK_INT(judge((struct condition_fields){.if_match = F("\"x\""), .if_none_match = F("\"abc\"")}), CONDITION_FAILED);
+}
+
+Test(serve, if_range)
+{
+	struct condition_field tag = F("\"abc\""), weak = F("W/\"abc\""), other = F("\"x\""), date = F(THEN), late = F(LATER);
+	wall_us now = MODIFIED + 100 * DUR_S;
+
+	CHECK(condition_if_range(&tag, "\"abc\"", MODIFIED, now));
+	CHECK(!condition_if_range(&weak, "\"abc\"", MODIFIED, now));
+	CHECK(!condition_if_range(&weak, "W/\"abc\"", MODIFIED, now));
+	CHECK(!condition_if_range(&other, "\"abc\"", MODIFIED, now));
+	CHECK(!condition_if_range(&tag, NULL, MODIFIED, now));
+	CHECK(condition_if_range(&date, "\"abc\"", MODIFIED, now));
+	CHECK(!condition_if_range(&late, "\"abc\"", MODIFIED, now));
+	CHECK(!condition_if_range(&date, "\"abc\"", MODIFIED, MODIFIED));
+	CHECK(!condition_if_range(&date, "\"abc\"", 0, now));
+}
+
+static const char *decoded(const char *path)
+{
+	static char out[256];
+	size_t n = 0;
+
+	if (path_decode(path, strlen(path), out, &n) != 0)
+		return "refused";
+	return strlen(out) == n ? out : "wrong length";
+}
+
+Test(serve, paths)
+{
+	static const char *const refused[] = {
+		"", "x", "//", "/a//b", "/.", "/..", "/a/../b", "/a/./b", "/%2e%2e/a", "/%2e", "/a%2fb", "/a%2Fb", "/%00", "/a%",
+		"/a%2", "/a%zz", "/a\\b", "/a%5cb", "/%0d%0a", "/%7f", "/a#b", "/\xc3\xa9", "/%c0%af", "/%e0%80%af", "/%ed%a0%80",
+		"/%f4%90%80%80", "/%ff", "/%c3", "/a/..", "/..%2f..", "/%f8%88%80%80%80",
+	};
+
+	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+		CHECK_STR(decoded(refused[i]), "refused");
+	CHECK_STR(decoded("/"), "/");
+	CHECK_STR(decoded("/a/"), "/a/");
+	CHECK_STR(decoded("/a%20b"), "/a b");
+	CHECK_STR(decoded("/%C3%A9%e2%82%ac%f0%9f%98%80"), "/\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
+	CHECK_STR(decoded("/..a/...b"), "/..a/...b");
+	CHECK_STR(decoded("/a%252e"), "/a%2e");
+}
+
+Test(serve, targets)
+{
+	struct path_target t;
+	char *longest = malloc(PATH_MAX_TARGET + 2);
+
+	CHECK_INT(path_split("/a?b=c?d", 8, &t), 0);
+	CHECK(t.path_n == 2 && t.query_n == 5 && memcmp(t.query, "b=c?d", 5) == 0);
+	CHECK_INT(path_split("/a", 2, &t), 0);
+	CHECK_INT(t.query_n, 0);
+	CHECK_INT(path_split("http://h:1/a?b", 14, &t), 0);
+	CHECK(t.path_n == 2 && t.query_n == 1);
+	CHECK_INT(path_split("http://h", 8, &t), ERR_SYNTAX);
+	CHECK_INT(path_split("http:///a", 9, &t), ERR_SYNTAX);
+	CHECK_INT(path_split("*", 1, &t), ERR_SYNTAX);
+	CHECK_INT(path_split("", 0, &t), ERR_SYNTAX);
+	memset(longest, '/', PATH_MAX_TARGET + 1);
+	CHECK_INT(path_split(longest, PATH_MAX_TARGET, &t), 0);
+	CHECK_INT(path_split(longest, PATH_MAX_TARGET + 1, &t), ERR_LIMIT);
+	free(longest);
+}
+
+Test(serve, params)
+{
+	const char *q = "a=1&bb=&c&ab=2%20x+y&a=3", *v;
+	char out[64];
+	size_t n;
+
+	CHECK((v = path_param(q, strlen(q), "a", &n)) != NULL && n == 1 && *v == '1');
+	CHECK(path_param(q, strlen(q), "bb", &n) != NULL && n == 0);
+	CHECK(path_param(q, strlen(q), "c", &n) != NULL && n == 0);
+	CHECK(path_param(q, strlen(q), "b", &n) == NULL);
+	CHECK((v = path_param(q, strlen(q), "ab", &n)) != NULL);
+	CHECK_INT(path_decode_param(v, n, out, &n), 0);
+	CHECK_STR(out, "2 x y");
+	CHECK_INT(path_decode_param("%00", 3, out, &n), ERR_SYNTAX);
+	CHECK_INT(path_decode_param("%4", 2, out, &n), ERR_SYNTAX);
+}
+
+static struct cmcd cmcd_of(const char *text)
+{
+	struct cmcd c = {.session = ""};
+
+	cmcd_read(text, strlen(text), &c);
+	return c;
+}
+
+Test(serve, cmcd)
+{
+	CHECK_STR(cmcd_of("bl=2900,bs,sid=\"6e2f\",sf=d").session, "6e2f");
+	CHECK(cmcd_of("bl=2900,bs,sid=\"6e2f\"").starved);
+	CHECK(!cmcd_of("bl=2900,sid=\"a,bs,b\"").starved);
+	CHECK_STR(cmcd_of("cid=\"x,sid=\\\",sid=y\", sid=\"z\"").session, "z");
+	CHECK_STR(cmcd_of("xsid=\"a\",sid").session, "");
+	CHECK(!cmcd_of("bs=false").starved);
+	CHECK_STR(cmcd_of("").session, "");
+	CHECK_STR(cmcd_of("sid=\"").session, "\"");
+	CHECK_INT(strlen(cmcd_of("sid=aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggggggggg").session), CMCD_MAX_SESSION);
+}
