@@ -20,7 +20,9 @@ void window_at(const struct window *w, wall_us now, struct window_state *ret_sta
 	int64_t today = floor_div(now, DUR_S * DAY);
 
 	*ret_state = (struct window_state){.changes = INT64_MAX};
-	if (w->duration <= 0 || w->duration >= DUR_S * DAY) {
+	if (w->duration <= 0)
+		return;
+	if (w->duration >= DUR_S * DAY) {
 		*ret_state = (struct window_state){true, INT64_MAX, (int32_t)today};
 		return;
 	}

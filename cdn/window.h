@@ -19,12 +19,12 @@
 struct window {
 	const struct zone *zone; /* not owned */
 	dur_us start;            /* after local midnight as the clock shows it, less than a day */
-	dur_us duration;         /* 0, or a day and more: always open */
+	dur_us duration;         /* 0: never open; a day and more: always */
 };
 
 struct window_state {
 	bool open;
-	wall_us changes; /* when it closes (open) or opens; INT64_MAX when always open */
+	wall_us changes; /* when it closes (open) or opens; INT64_MAX: never */
 	int32_t day;     /* open: the local date it belongs to, in days since 1970 */
 };
 
