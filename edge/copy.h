@@ -39,6 +39,9 @@ struct package {
 	 * readers load them inside an RCU section. */
 	struct copy **copies;
 	size_t n_copies;
+	/* By the plan in force; the engine's thread writes, any reads (atomic). */
+	int listed;                 /* it exists */
+	int hold;                   /* it is to be filled, and is not evicted */
 	bool named;                 /* its folders are known to be on disk; the journal thread's */
 };
 #define PACKAGE_TORRENT_AT(p) ((p)->digest->n_files)
@@ -54,6 +57,7 @@ struct copy {
 	uint64_t *blocks;           /* n_pieces words, atomic */
 	uint64_t *journalled;       /* bitmap of pieces; the journal's lock */
 	uint64_t held;              /* bytes in verified pieces, atomic */
+	bool evicted;               /* an earlier copy was given up for others */
 	int gone;                   /* atomic: not in the store any more */
 	mono_us fail_until;         /* atomic: bytes that are not here will not come before */
 	int fail_code;              /* atomic: why */

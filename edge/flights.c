@@ -331,8 +331,16 @@ static void process(struct flight *f)
 	good = f->by_block ? check_blocks(f, got) : check_whole(f, got);
 	if (good > f->checked)
 		show(f, good);
-	if (f->lied || f->write_error != 0)
-		fetch_cancel(f->fill ? f->all->s.fill : f->all->s.pull, f->id);
+}
+
+static bool is_stopped(struct flights *all)
+{
+	bool stopped;
+
+	pthread_mutex_lock(&all->lock);
+	stopped = all->stopped;
+	pthread_mutex_unlock(&all->lock);
+	return stopped;
 }
 
 static void run_job(struct job *job)
@@ -341,6 +349,8 @@ static void run_job(struct job *job)
 
 	__atomic_store_n(&f->posted, 0, __ATOMIC_RELEASE);
 	process(f);
+	if ((f->lied || f->write_error != 0) && !is_stopped(f->all)) /* the clients may be gone once stopped */
+		fetch_cancel(f->fill ? f->all->s.fill : f->all->s.pull, f->id);
 }
 
 /* --- tries ----------------------------------------------------------------------------- */
@@ -392,16 +402,6 @@ static void send_request(struct flight *f)
 	counters_add(f->all->s.counters, f->fill ? COUNT_FLIGHTS_FILL : COUNT_FLIGHTS_PULL, 1);
 	f->id = fetch_start(f->fill ? f->all->s.fill : f->all->s.pull, &req, on_header, on_data, on_done, f);
 	free(url);
-}
-
-static bool is_stopped(struct flights *all)
-{
-	bool stopped;
-
-	pthread_mutex_lock(&all->lock);
-	stopped = all->stopped;
-	pthread_mutex_unlock(&all->lock);
-	return stopped;
 }
 
 /* The next source, or the end; `error` is why the last one was not enough. */
@@ -572,8 +572,10 @@ void flights_want(struct flights *all, struct copy *c, uint64_t offset, uint64_t
 	bool waits;
 
 	pthread_mutex_lock(&all->lock);
-	if (all->stopped || offset >= c->object.size) {
+	if (all->stopped) {
 		copy_fail(c, ERR_CANCELLED, INT64_MAX);
+		waits = false;
+	} else if (offset >= c->object.size) {
 		waits = false;
 	} else {
 		waits = wait_for(all, c, offset, length > 0 ? length : 1, viewer);
@@ -583,8 +585,7 @@ void flights_want(struct flights *all, struct copy *c, uint64_t offset, uint64_t
 		serve_wake(viewer);
 }
 
-/* Starts what viewers asked for, as many at once as there may be. */
-static void start_queued(struct flights *all)
+void flights_step(struct flights *all)
 {
 	while (all->pulling < MAX_PULLING) {
 		struct flight *f;
@@ -612,7 +613,7 @@ static void take_queue(struct job *job)
 	pthread_mutex_lock(&all->lock);
 	all->posted = false;
 	pthread_mutex_unlock(&all->lock);
-	start_queued(all);
+	flights_step(all);
 }
 
 /* --- the fill asks --------------------------------------------------------------------- */
@@ -630,6 +631,24 @@ int flights_fill(struct flights *all, struct copy *c, size_t piece)
 	all->filling++;
 	start(f);
 	return 0;
+}
+
+void flights_pull(struct flights *all, struct copy *c, size_t piece)
+{
+	pthread_mutex_lock(&all->lock);
+	if (!all->stopped && copy_failure(c, clock_mono()) == 0 && !copy_has_piece(c, piece))
+		find_or_add(all, c, piece);
+	pthread_mutex_unlock(&all->lock);
+}
+
+bool flights_touch(struct flights *all, const struct copy *c)
+{
+	bool touch;
+
+	pthread_mutex_lock(&all->lock);
+	touch = c->flights != NULL;
+	pthread_mutex_unlock(&all->lock);
+	return touch;
 }
 
 unsigned flights_filling(const struct flights *all)

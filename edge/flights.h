@@ -41,8 +41,13 @@ void flights_want(struct flights *, struct copy *, uint64_t offset, uint64_t len
 /* The fill's: starts the piece.  ERR_BUSY: it is under way already.  The engine's thread. */
 int flights_fill(struct flights *, struct copy *, size_t piece);
 unsigned flights_filling(const struct flights *); /* fill flights now; the engine's thread */
-/* A flight of this piece is under way.  Any thread. */
+/* A flight of this piece, or any of this copy, is under way.  Any thread. */
 bool flights_has(struct flights *, struct copy *, size_t piece);
+bool flights_touch(struct flights *, const struct copy *);
+/* As if a viewer wanted the piece.  Any thread. */
+void flights_pull(struct flights *, struct copy *, size_t piece);
+/* Starts what is queued, as many at once as there may be; after every round.  The engine's thread. */
+void flights_step(struct flights *);
 
 /* Everybody who waits is told that nothing comes, and nothing new starts.  Any thread. */
 void flights_stop(struct flights *);
