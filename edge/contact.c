@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * One round: register (until the origin knows us), heartbeat, plan.  A round
+ * that fails is said once and counted always.
+ */
+#include "edge/contact.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/blob.h"
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "edge/counts.h"
+
+#define WHERE "edge/contact"
+#define MAX_REPLY ((size_t)1 << 20)
+#define BACK_OFF 8 /* a silent origin is asked at least every so many intervals */
+
+struct contact {
+	struct contact_settings s;
+	char *base, *authorization, *plan_path;
+	pthread_t thread;
+	bool started;
+	bool registered, silent;
+	unsigned failures; /* in a row */
+	char *etag;        /* of the plan in force */
+	uint32_t random;
+	int has_plan;      /* atomic */
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t news;
+	bool stop, kicked;
+};
+
+bool contact_has_plan(const struct contact *c)
+{
+	return __atomic_load_n(&c->has_plan, __ATOMIC_ACQUIRE);
+}
+
+static void hand_over(struct contact *c, struct plan *plan)
+{
+	__atomic_store_n(&c->has_plan, 1, __ATOMIC_RELEASE);
+	c->s.plan(c->s.ctx, plan);
+}
+
+static void read_kept_plan(struct contact *c)
+{
+	struct fault f = {0};
+	struct plan *plan;
+	struct buf b;
+	int r;
+
+	buf_init(&b, PLAN_MAX_BYTES);
+	r = file_read(c->plan_path, &b);
+	if (r == 0) {
+		r = plan_read(b.bytes, b.size, &plan, &f);
+		if (r == 0)
+			hand_over(c, plan);
+		else
+			log_warn(WHERE, "the plan on disk is of no use: %s path=\"%s\"", fault_text(&f), c->plan_path);
+	}
+	buf_fini(&b);
+}
+
+struct contact *contact_new(const struct contact_settings *settings)
+{
+	struct contact *c = mem_new(sizeof *c);
+	size_t n = strlen(settings->origin);
+	pthread_condattr_t attr;
+
+	c->s = *settings;
+	while (n > 0 && settings->origin[n - 1] == '/')
+		n--;
+	c->base = mem_printf("%.*s/api/v1", (int)n, settings->origin);
+	c->authorization = settings->token != NULL ? mem_printf("Authorization: Bearer %s", settings->token) : NULL;
+	c->plan_path = mem_dup(settings->plan_path);
+	c->random = (uint32_t)clock_mono() | 1;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->news, &attr);
+	pthread_condattr_destroy(&attr);
+	read_kept_plan(c);
+	return c;
+}
+
+/* --- requests -------------------------------------------------------------------------- */
+
+static int request(struct contact *c, const char *method, const char *path, const char *body, const char *condition,
+                   size_t max, struct blob **ret_blob, struct fetch_result *ret, char **ret_etag, struct fault *f)
+{
+	char *url = mem_printf("%s%s", c->base, path);
+	const char *fields[3];
+	size_t n = 0;
+	struct fetch_request req = {
+		.url = url,
+		.method = method,
+		.body = body,
+		.body_size = body != NULL ? strlen(body) : 0,
+		.fields = fields,
+		.max_bytes = max,
+		.stall_timeout = 3 * DUR_S,
+		.total_timeout = 10 * DUR_S,
+	};
+	int r;
+
+	if (c->authorization != NULL)
+		fields[n++] = c->authorization;
+	if (body != NULL)
+		fields[n++] = "Content-Type: application/json";
+	if (condition != NULL)
+		fields[n++] = condition;
+	req.n_fields = n;
+	r = fetch_get(c->s.fetch, &req, ret_blob, ret, ret_etag, f);
+	free(url);
+	return r;
+}
+
+/* What the origin said (RFC 9457), for people. */
+static int refused(struct fault *f, int r, const struct fetch_result *result, const struct blob *reply)
+{
+	json_t *root = reply != NULL ? json_loadb((const char *)reply->bytes, reply->size, 0, NULL) : NULL;
+	const char *detail = json_string_value(json_object_get(root, "detail"));
+
+	if (result->status > 0)
+		fault_set(f, r, "the origin answered %d%s%.200s", result->status, detail != NULL ? ": " : "",
+		          detail != NULL ? detail : "");
+	json_decref(root);
+	return r;
+}
+
+static int post(struct contact *c, const char *path, json_t *body, int *ret_status, struct fault *f)
+{
+	char *text = json_dumps(body, JSON_COMPACT);
+	struct fetch_result result = {0};
+	struct blob *reply = NULL;
+	int r;
+
+	MUST(text != NULL);
+	r = request(c, "POST", path, text, NULL, MAX_REPLY, &reply, &result, NULL, f);
+	if (r != 0)
+		refused(f, r, &result, reply);
+	*ret_status = result.status;
+	blob_unref(&reply);
+	json_decref(body);
+	free(text);
+	return r;
+}
+
+static int do_register(struct contact *c, const struct contact_status *s, struct fault *f)
+{
+	json_t *body = json_pack("{s:s, s:s, s:I}", "name", c->s.name, "url", c->s.public_url, "capacity",
+	                         (json_int_t)s->capacity);
+	int status, r = post(c, "/edges", body, &status, f);
+
+	if (r == 0) {
+		c->registered = true;
+		log_info(WHERE, "registered at the origin origin=\"%s\" name=%s url=\"%s\"", c->base, c->s.name,
+		         c->s.public_url);
+	}
+	return r;
+}
+
+static int do_heartbeat(struct contact *c, const struct contact_status *s, struct fault *f)
+{
+	json_t *holds = json_array();
+	char *path = mem_printf("/edges/%s/heartbeat", c->s.name);
+	int status, r;
+
+	for (size_t i = 0; i < s->n_holds; i++)
+		json_array_append_new(holds, json_string(s->holds[i]));
+	r = post(c, path, json_pack("{s:I, s:f, s:o}", "free_bytes", (json_int_t)s->free_bytes, "load", s->load, "holds",
+	                            holds), &status, f);
+	if (status == 404)
+		c->registered = false; /* it forgot us */
+	free(path);
+	return r;
+}
+
+static int take_plan(struct contact *c, const struct blob *reply, struct fault *f)
+{
+	struct plan *plan;
+	int r = plan_read(reply->bytes, reply->size, &plan, f);
+
+	if (r != 0) {
+		counters_add(c->s.counters, COUNT_PLANS_BAD, 1);
+		return r;
+	}
+	r = file_write_atomic(c->plan_path, reply->bytes, reply->size, 0644);
+	if (r != 0)
+		log_warn(WHERE, "cannot keep the plan: %s path=\"%s\"", err_text(r), c->plan_path);
+	log_info(WHERE, "new plan version=%s titles=%zu peers=%zu", plan->version, plan->n_titles, plan->n_peers);
+	counters_add(c->s.counters, COUNT_PLANS, 1);
+	hand_over(c, plan);
+	return 0;
+}
+
+static int do_plan(struct contact *c, struct fault *f)
+{
+	char *path = mem_printf("/edges/%s/plan", c->s.name);
+	char *condition = c->etag != NULL ? mem_printf("If-None-Match: %s", c->etag) : NULL;
+	struct fetch_result result = {0};
+	struct blob *reply = NULL;
+	char *etag = NULL;
+	int r = request(c, "GET", path, NULL, condition, PLAN_MAX_BYTES, &reply, &result, &etag, f);
+
+	if (r != 0) {
+		refused(f, r, &result, reply);
+		c->registered &= result.status != 404;
+	} else if (result.status == 200) {
+		r = take_plan(c, reply, f);
+		if (r == 0) {
+			free(c->etag);
+			c->etag = etag;
+			etag = NULL;
+		}
+	}
+	blob_unref(&reply);
+	free(etag);
+	free(path);
+	free(condition);
+	return r;
+}
+
+/* --- the thread ------------------------------------------------------------------------ */
+
+static void free_status(struct contact_status *s)
+{
+	for (size_t i = 0; i < s->n_holds; i++)
+		free(s->holds[i]);
+	free(s->holds);
+}
+
+static int round_of(struct contact *c, struct fault *f)
+{
+	struct contact_status s = {0};
+	int r = 0;
+
+	c->s.status(c->s.ctx, &s);
+	if (!c->registered)
+		r = do_register(c, &s, f);
+	if (r == 0)
+		r = do_heartbeat(c, &s, f);
+	if (r == 0)
+		r = do_plan(c, f);
+	free_status(&s);
+	return r;
+}
+
+static void account(struct contact *c, int r, const struct fault *f)
+{
+	if (r == 0) {
+		if (c->silent)
+			log_info(WHERE, "the origin is back origin=\"%s\"", c->base);
+		c->silent = false;
+		c->failures = 0;
+		return;
+	}
+	counters_add(c->s.counters, COUNT_CONTACT_FAILED, 1);
+	c->failures++;
+	if (!c->silent)
+		log_warn(WHERE, "no contact with the origin, going on with what is here: %s origin=\"%s\"", fault_text(f),
+		         c->base);
+	c->silent = true;
+}
+
+/* Four fifths to six fifths of the interval, so that many edges spread out. */
+static dur_us pause_of(struct contact *c)
+{
+	dur_us d = c->s.interval * (dur_us)(c->failures < BACK_OFF ? c->failures + (c->failures == 0) : BACK_OFF);
+
+	c->random = c->random * 1664525u + 1013904223u;
+	return d * 4 / 5 + (dur_us)((uint64_t)d * 2 / 5 * (c->random >> 16) / 65536);
+}
+
+/* False: the end has come. */
+static bool pause_or_stop(struct contact *c, dur_us d)
+{
+	mono_us until = clock_mono() + d;
+	struct timespec ts = {.tv_sec = until / DUR_S, .tv_nsec = until % DUR_S * 1000};
+	bool go_on;
+
+	pthread_mutex_lock(&c->lock);
+	while (!c->stop && !c->kicked && pthread_cond_timedwait(&c->news, &c->lock, &ts) == 0)
+		;
+	c->kicked = false;
+	go_on = !c->stop;
+	pthread_mutex_unlock(&c->lock);
+	return go_on;
+}
+
+static void *contact_main(void *ctx)
+{
+	struct contact *c = ctx;
+
+	do {
+		struct fault f = {0};
+
+		account(c, round_of(c, &f), &f);
+	} while (pause_or_stop(c, pause_of(c)));
+	return NULL;
+}
+
+void contact_start(struct contact *c)
+{
+	MUST(pthread_create(&c->thread, NULL, contact_main, c) == 0);
+	c->started = true;
+}
+
+void contact_kick(struct contact *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->kicked = true;
+	pthread_cond_signal(&c->news);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void contact_free(struct contact **pc)
+{
+	struct contact *c = *pc;
+
+	if (c == NULL)
+		return;
+	*pc = NULL;
+	if (c->started) {
+		pthread_mutex_lock(&c->lock);
+		c->stop = true;
+		pthread_cond_signal(&c->news);
+		pthread_mutex_unlock(&c->lock);
+		pthread_join(c->thread, NULL);
+	}
+	pthread_mutex_destroy(&c->lock);
+	pthread_cond_destroy(&c->news);
+	free(c->base);
+	free(c->authorization);
+	free(c->plan_path);
+	free(c->etag);
+	free(c);
+}

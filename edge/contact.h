@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Contact with the origin: registers, sends heartbeats, polls the plan.  A
+ * thread of its own, so that a dead origin holds up nothing.  The last good plan
+ * is kept on disk; what becomes of the origin later does not matter to viewers.
+ */
+#ifndef RIBERA_EDGE_CONTACT_H
+#define RIBERA_EDGE_CONTACT_H
+
+#include "base/counter.h"
+#include "edge/plan.h"
+#include "fetch/fetch.h"
+
+struct contact; /* hidden */
+
+struct contact_status {
+	uint64_t capacity, free_bytes;
+	double load;     /* 0 idle, 1 all it can do */
+	char **holds;    /* "TITLE/REVISION"; freed by the caller of the callback */
+	size_t n_holds;
+};
+
+struct contact_settings {
+	const char *origin;    /* control URL */
+	const char *token;     /* or NULL */
+	const char *name, *public_url;
+	const char *plan_path; /* where the last plan is kept */
+	dur_us interval;
+	struct fetch *fetch;
+	struct counters *counters;
+	void (*status)(void *ctx, struct contact_status *ret_status); /* this thread */
+	void (*plan)(void *ctx, struct plan *);                       /* this thread; takes the reference */
+	void *ctx;
+};
+
+/* Reads the plan on disk, if there is a good one, and hands it over (on the
+ * caller's thread). */
+struct contact *contact_new(const struct contact_settings *);
+void contact_start(struct contact *);
+void contact_kick(struct contact *); /* something worth a heartbeat has happened; any thread */
+void contact_free(struct contact **); /* stops and joins; a request under way is waited for */
+bool contact_has_plan(const struct contact *); /* any thread */
+
+#endif

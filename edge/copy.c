@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Invariant: a bit is set only after its bytes were written and verified, with
+ * release order; `held` counts a piece exactly while its word is full.
+ */
+#include "edge/copy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "dash/package.h"
+
+struct package *package_ref(struct package *p)
+{
+	__atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+	return p;
+}
+
+/* The copies hold references of the package, so the last one to go finds none of them. */
+void package_unref(struct package **pp)
+{
+	struct package *p = *pp;
+
+	*pp = NULL;
+	if (p == NULL || __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	digest_free(&p->digest);
+	free(p->copies);
+	free(p->folder);
+	free(p->title);
+	free(p);
+}
+
+bool package_is_whole(const struct package *p)
+{
+	for (size_t i = 0; i < p->n_copies; i++) {
+		const struct copy *c = __atomic_load_n(&p->copies[i], __ATOMIC_ACQUIRE);
+
+		if (c == NULL || !copy_is_whole(c))
+			return false;
+	}
+	return true;
+}
+
+uint64_t package_held(const struct package *p)
+{
+	uint64_t held = 0;
+
+	for (size_t i = 0; i < p->digest->n_files; i++) {
+		const struct copy *c = __atomic_load_n(&p->copies[i], __ATOMIC_ACQUIRE);
+
+		held += c != NULL ? __atomic_load_n(&c->held, __ATOMIC_RELAXED) : 0;
+	}
+	return held;
+}
+
+static bool is_name(const char *name, const char *s, size_t n)
+{
+	return strlen(name) == n && memcmp(name, s, n) == 0;
+}
+
+int package_find(const struct package *p, const char *name, size_t n)
+{
+	if (is_name(PACKAGE_DIGEST, name, n))
+		return (int)PACKAGE_TORRENT_AT(p);
+	if (is_name(PACKAGE_LEAVES, name, n))
+		return (int)PACKAGE_LEAVES_AT(p);
+	return digest_find(p->digest, name, n);
+}
+
+/* --- copies -------------------------------------------------------------------------- */
+
+struct copy *copy_of_object(struct serve_object *o)
+{
+	return (struct copy *)o; /* the first member */
+}
+
+struct copy *copy_ref(struct copy *c)
+{
+	serve_object_ref(&c->object);
+	return c;
+}
+
+void copy_unref(struct copy **pc)
+{
+	struct serve_object *o = *pc != NULL ? &(*pc)->object : NULL;
+
+	*pc = NULL;
+	serve_object_unref(&o);
+}
+
+struct copy *copy_new(struct package *p, size_t index, const char *name, uint64_t size, const char *etag,
+                      const struct serve_object_ops *ops)
+{
+	struct copy *c = mem_new(sizeof *c);
+
+	c->package = package_ref(p);
+	c->index = index;
+	c->name = name;
+	c->etag = mem_dup(etag);
+	c->n_pieces = (size_t)((size + DIGEST_PIECE - 1) / DIGEST_PIECE);
+	c->blocks = mem_new_array(c->n_pieces + 1, sizeof *c->blocks);
+	c->journalled = mem_new_array(c->n_pieces / 64 + 1, sizeof *c->journalled);
+	c->object = (struct serve_object){
+		.magic = SERVE_OBJECT_MAGIC,
+		.refs = 1,
+		.fd = -1,
+		.size = size,
+		.type = package_media_type(name, strlen(name)),
+		.etag = c->etag,
+		.cache_control = PACKAGE_CACHE_IMMUTABLE,
+		.ops = ops,
+	};
+	return c;
+}
+
+static int open_at_size(const char *path, uint64_t size)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	struct stat st;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) == 0 && ((uint64_t)st.st_size == size || ftruncate(fd, (off_t)size) == 0))
+		return fd;
+	r = -errno;
+	close(fd);
+	return r;
+}
+
+int copy_open(struct copy *c)
+{
+	int none = -1, fd;
+	char *path;
+
+	if (__atomic_load_n(&c->object.fd, __ATOMIC_ACQUIRE) >= 0)
+		return 0;
+	if (__atomic_load_n(&c->gone, __ATOMIC_ACQUIRE))
+		return ERR_NOT_FOUND; /* its name may be another copy's by now */
+	path = path_join(c->package->folder, c->name);
+	fd = open_at_size(path, c->object.size);
+	free(path);
+	if (fd < 0)
+		return fd;
+	if (!__atomic_compare_exchange_n(&c->object.fd, &none, fd, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		close(fd); /* another thread was first */
+	return 0;
+}
+
+uint64_t copy_piece_size(const struct copy *c, size_t piece)
+{
+	uint64_t left = c->object.size - piece * DIGEST_PIECE;
+
+	return left < DIGEST_PIECE ? left : DIGEST_PIECE;
+}
+
+uint64_t copy_full_word(const struct copy *c, size_t piece)
+{
+	uint64_t blocks = (copy_piece_size(c, piece) + DIGEST_BLOCK - 1) / DIGEST_BLOCK;
+
+	return blocks == 64 ? UINT64_MAX : (UINT64_C(1) << blocks) - 1;
+}
+
+static uint64_t word(const struct copy *c, size_t piece)
+{
+	return __atomic_load_n(&c->blocks[piece], __ATOMIC_ACQUIRE);
+}
+
+bool copy_has_piece(const struct copy *c, size_t piece)
+{
+	return word(c, piece) == copy_full_word(c, piece);
+}
+
+bool copy_is_whole(const struct copy *c)
+{
+	return __atomic_load_n(&c->held, __ATOMIC_ACQUIRE) == c->object.size;
+}
+
+uint64_t copy_ready(const struct copy *c, uint64_t offset, uint64_t length)
+{
+	uint64_t size = c->object.size, end, at = offset;
+
+	if (offset >= size)
+		return 0;
+	end = length < size - offset ? offset + length : size;
+	if (copy_is_whole(c))
+		return end - offset;
+	while (at < end) {
+		size_t piece = (size_t)(at / DIGEST_PIECE);
+		unsigned block = (unsigned)(at % DIGEST_PIECE / DIGEST_BLOCK);
+		uint64_t missing = ~word(c, piece) >> block;
+		uint64_t run = missing == 0 ? 64 - block : (uint64_t)__builtin_ctzll(missing);
+
+		if (run == 0)
+			break;
+		at = piece * DIGEST_PIECE + (block + run) * DIGEST_BLOCK;
+		if (block + run < 64)
+			break;
+	}
+	return (at < end ? at : end) - offset;
+}
+
+void copy_show_blocks(struct copy *c, size_t piece, unsigned first, unsigned n)
+{
+	uint64_t bits = n == 64 ? UINT64_MAX : ((UINT64_C(1) << n) - 1) << first;
+	uint64_t full = copy_full_word(c, piece);
+	uint64_t before = __atomic_fetch_or(&c->blocks[piece], bits, __ATOMIC_ACQ_REL);
+
+	if (before != full && (before | bits) == full)
+		__atomic_add_fetch(&c->held, copy_piece_size(c, piece), __ATOMIC_ACQ_REL);
+}
+
+void copy_hide_piece(struct copy *c, size_t piece)
+{
+	bool was_whole = copy_has_piece(c, piece);
+
+	if (was_whole) /* first: copy_is_whole must not outlive the bits */
+		__atomic_sub_fetch(&c->held, copy_piece_size(c, piece), __ATOMIC_ACQ_REL);
+	__atomic_store_n(&c->blocks[piece], 0, __ATOMIC_RELEASE);
+}
+
+void copy_fail(struct copy *c, int code, mono_us until)
+{
+	__atomic_store_n(&c->fail_code, code, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->fail_until, until, __ATOMIC_RELEASE);
+}
+
+int copy_failure(const struct copy *c, mono_us now)
+{
+	mono_us until = __atomic_load_n(&c->fail_until, __ATOMIC_ACQUIRE);
+
+	return until > now ? __atomic_load_n(&c->fail_code, __ATOMIC_RELAXED) : 0;
+}

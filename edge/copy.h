@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The edge's copy of one file of a package, and the package it belongs to.
+ *
+ * A copy is a full-size (sparse) file plus one 64-bit word a piece: bit i is set
+ * when the piece's 16 KiB block i stands in the file and was verified.  Bits are
+ * set by the engine's thread after the bytes were written, and read by any
+ * thread; so what copy_ready says is there may be sent, and nothing else.
+ *
+ * Both are reference counted; a copy holds its package.  An evicted copy
+ * ("gone") keeps its unlinked file for the viewers it has.
+ */
+#ifndef RIBERA_EDGE_COPY_H
+#define RIBERA_EDGE_COPY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "dash/digest.h"
+#include "serve/serve.h"
+
+struct flight;
+struct store;
+
+struct package {
+	unsigned refs;
+	struct store *store;
+	char *title;
+	char revision[PACKAGE_REVISION_SIZE];
+	char *folder;               /* STORE/TITLE/REVISION */
+	int64_t id;                 /* in the journal */
+	struct digest *digest;
+	struct sha256 torrent_hash;
+	uint64_t torrent_size;
+	/* One for every file of the digest, then package.torrent and
+	 * package.leaves (NULL until here).  The store's owner swaps entries,
+	 * readers load them inside an RCU section. */
+	struct copy **copies;
+	size_t n_copies;
+	/* By the plan in force; the engine's thread writes, any reads (atomic). */
+	int listed;                 /* it exists */
+	int hold;                   /* it is to be filled, and is not evicted */
+	bool named;                 /* its folders are known to be on disk; the journal thread's */
+};
+#define PACKAGE_TORRENT_AT(p) ((p)->digest->n_files)
+#define PACKAGE_LEAVES_AT(p) ((p)->digest->n_files + 1)
+
+struct copy {
+	struct serve_object object; /* carries the reference count; fd is -1 until copy_open */
+	struct package *package;    /* one reference */
+	size_t index;               /* in package->copies */
+	const char *name;           /* the digest's, or static */
+	char *etag;
+	size_t n_pieces;
+	uint64_t *blocks;           /* n_pieces words, atomic */
+	uint64_t *journalled;       /* bitmap of pieces; the journal's lock */
+	uint64_t held;              /* bytes in verified pieces, atomic */
+	bool evicted;               /* an earlier copy was given up for others */
+	int gone;                   /* atomic: not in the store any more */
+	mono_us fail_until;         /* atomic: bytes that are not here will not come before */
+	int fail_code;              /* atomic: why */
+	uint64_t requests, bytes;   /* asked for so far, atomic: the demand */
+	unsigned uses;              /* since it came in, atomic: for eviction */
+	uint64_t order;             /* of coming in; the engine's */
+	struct flight *flights;     /* under way; the flights' lock */
+};
+
+struct copy *copy_of_object(struct serve_object *);
+struct copy *copy_ref(struct copy *);   /* any thread */
+void copy_unref(struct copy **);        /* any thread */
+
+/* A new copy with nothing in it; takes a reference of the package. */
+struct copy *copy_new(struct package *, size_t index, const char *name, uint64_t size, const char *etag,
+                      const struct serve_object_ops *);
+
+/* Opens (and creates at full size) the file, once.  -errno.  Any thread. */
+int copy_open(struct copy *);
+
+/* Verified bytes from `offset` on, at most to offset + length.  Any thread. */
+uint64_t copy_ready(const struct copy *, uint64_t offset, uint64_t length);
+bool copy_is_whole(const struct copy *);               /* any thread */
+bool copy_has_piece(const struct copy *, size_t piece); /* any thread */
+uint64_t copy_piece_size(const struct copy *, size_t piece);
+uint64_t copy_full_word(const struct copy *, size_t piece); /* the word of a piece that is whole */
+
+/* The engine's: blocks [first, first + n) of the piece are in the file. */
+void copy_show_blocks(struct copy *, size_t piece, unsigned first, unsigned n);
+void copy_hide_piece(struct copy *, size_t piece);
+
+/* Bytes that are missing will not come before `until`; 0 forgets it. */
+void copy_fail(struct copy *, int code, mono_us until);
+int copy_failure(const struct copy *, mono_us now); /* negative, or 0 */
+
+struct package *package_ref(struct package *);
+void package_unref(struct package **);
+/* Every file, package.torrent and package.leaves are whole.  Inside an RCU
+ * section, or on the engine's thread. */
+bool package_is_whole(const struct package *);
+/* Bytes verified, of the digest's files. */
+uint64_t package_held(const struct package *);
+/* The index in copies for a file name, or -1. */
+int package_find(const struct package *, const char *name, size_t n);
+
+#endif

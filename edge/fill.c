@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Each title has a cursor over its pieces; what fails is met again when the
+ * cursor has been through and the title's pause is over.  A title is begun only
+ * when all of it fits.
+ */
+#include "edge/fill.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "cdn/bucket.h"
+#include "edge/counts.h"
+
+#define WHERE "edge/fill"
+#define LOOK_AGAIN (10 * DUR_S)
+#define PAUSE_MAX (60 * DUR_S)
+#define PAUSE_NO_ROOM (30 * DUR_S)
+
+struct title {
+	struct package *package;
+	size_t file, piece;  /* the cursor */
+	bool fits, full_said;
+	unsigned failures;   /* in a row */
+	mono_us paused_until;
+};
+
+struct fill {
+	struct fill_settings s;
+	struct bucket bucket;
+	struct title *titles; /* in the plan's order */
+	size_t n, cap;
+	int was_open; /* -1: not known */
+};
+
+struct fill *fill_new(const struct fill_settings *settings, mono_us now)
+{
+	struct fill *f = mem_new(sizeof *f);
+
+	f->s = *settings;
+	f->was_open = -1;
+	bucket_init(&f->bucket, f->s.rate, DIGEST_PIECE, now);
+	return f;
+}
+
+void fill_free(struct fill **pf)
+{
+	if (*pf == NULL)
+		return;
+	free((*pf)->titles);
+	free(*pf);
+	*pf = NULL;
+}
+
+static const struct title *find(const struct title *titles, size_t n, const struct package *p)
+{
+	for (size_t i = 0; i < n; i++)
+		if (titles[i].package == p)
+			return &titles[i];
+	return NULL;
+}
+
+void fill_set_plan(struct fill *f, const struct plan *plan)
+{
+	struct title *old = f->titles;
+	size_t n_old = f->n;
+
+	f->titles = NULL;
+	f->n = f->cap = 0;
+	for (size_t i = 0; i < plan->n_titles; i++) {
+		const struct plan_title *t = &plan->titles[i];
+		struct package *p = t->hold ? store_find(f->s.store, t->title, t->revision) : NULL;
+		const struct title *known = p != NULL ? find(old, n_old, p) : NULL;
+
+		if (p == NULL)
+			continue;
+		MEM_GROW(f->titles, f->cap, f->n);
+		f->titles[f->n] = known != NULL ? *known : (struct title){.package = p};
+		f->titles[f->n].fits = false; /* asked again: others may have come before it */
+		f->n++;
+	}
+	free(old);
+}
+
+void fill_forget(struct fill *f, const struct package *p)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (f->titles[i].package == p) {
+			memmove(&f->titles[i], &f->titles[i + 1], (f->n - i - 1) * sizeof *f->titles);
+			f->n--;
+			return;
+		}
+}
+
+void fill_landed(struct fill *f, const struct copy *c, bool fill, int error, mono_us now)
+{
+	struct title *t = NULL;
+
+	for (size_t i = 0; i < f->n && t == NULL; i++)
+		if (f->titles[i].package == c->package)
+			t = &f->titles[i];
+	if (t == NULL)
+		return;
+	if (error == 0) {
+		t->failures = 0;
+		if (package_is_whole(t->package))
+			log_info(WHERE, "complete title=%s revision=%s bytes=%llu", t->package->title,
+			         t->package->revision, (unsigned long long)t->package->digest->size);
+	} else if (fill) {
+		dur_us pause = DUR_S << (t->failures < 6 ? t->failures : 6);
+
+		if (error == -ENOSPC || error == -EDQUOT)
+			pause = PAUSE_NO_ROOM;
+		t->failures++;
+		t->fits = false;
+		t->paused_until = now + (pause < PAUSE_MAX ? pause : PAUSE_MAX);
+	}
+}
+
+/* --- the next piece -------------------------------------------------------------------- */
+
+static uint64_t left(const struct title *t)
+{
+	return t->package->digest->size - package_held(t->package);
+}
+
+static bool fits(struct fill *f, struct title *t, mono_us now)
+{
+	if (t->fits)
+		return true;
+	if (space_for_fill(f->s.space, left(t))) {
+		t->fits = true;
+		t->full_said = false;
+		return true;
+	}
+	if (!t->full_said)
+		log_warn(WHERE, "no room for a title of the plan: give the store more room or the edge less to hold "
+		         "title=%s needs=%llu available=%llu", t->package->title, (unsigned long long)left(t),
+		         (unsigned long long)store_available(f->s.store));
+	t->full_said = true;
+	t->paused_until = now + PAUSE_NO_ROOM;
+	counters_add(f->s.counters, COUNT_NO_SPACE, 1);
+	return false;
+}
+
+/* Moves the cursor to a piece that is neither here nor on its way. */
+static struct copy *next_piece(struct fill *f, struct title *t)
+{
+	struct digest *d = t->package->digest;
+
+	for (; t->file < d->n_files; t->file++, t->piece = 0) {
+		struct copy *c = t->package->copies[t->file];
+
+		if (copy_is_whole(c))
+			continue;
+		for (; t->piece < c->n_pieces; t->piece++)
+			if (!copy_has_piece(c, t->piece) && !flights_has(f->s.flights, c, t->piece))
+				return c;
+	}
+	t->file = t->piece = 0;
+	return NULL;
+}
+
+/* The first title of the plan that has something to fetch now.  *wake: when a pause ends. */
+static struct copy *next(struct fill *f, mono_us now, struct title **ret_title, mono_us *wake)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		struct title *t = &f->titles[i];
+		struct copy *c;
+
+		if (left(t) == 0)
+			continue;
+		if (t->paused_until <= now && fits(f, t, now)) {
+			c = next_piece(f, t);
+			if (c != NULL) {
+				*ret_title = t;
+				return c;
+			}
+		}
+		if (t->paused_until > now && t->paused_until < *wake)
+			*wake = t->paused_until;
+	}
+	return NULL;
+}
+
+static void say_window(struct fill *f, const struct window_state *state)
+{
+	counters_set(f->s.counters, COUNT_WINDOW_OPEN, state->open);
+	if (f->was_open != state->open)
+		log_info(WHERE, "the fill window is %s", state->open ? "open" : "closed");
+	f->was_open = state->open;
+}
+
+static void count_left(struct fill *f)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < f->n; i++)
+		bytes += left(&f->titles[i]);
+	counters_set(f->s.counters, COUNT_FILL_LEFT, (int64_t)bytes);
+}
+
+static mono_us start_some(struct fill *f, mono_us now, mono_us wake)
+{
+	while (flights_filling(f->s.flights) < f->s.parallel) {
+		struct title *t = NULL;
+		struct copy *c = next(f, now, &t, &wake);
+		uint64_t size;
+		size_t piece;
+		dur_us wait;
+
+		if (c == NULL)
+			break;
+		piece = t->piece;
+		size = copy_piece_size(c, piece);
+		wait = bucket_take(&f->bucket, size, now);
+		if (wait > 0)
+			return now + wait < wake ? now + wait : wake;
+		t->piece++; /* t may be gone, or paused, when the piece fails at once */
+		if (flights_fill(f->s.flights, c, piece) != 0) {
+			bucket_return(&f->bucket, size);
+			break;
+		}
+	}
+	return wake;
+}
+
+mono_us fill_step(struct fill *f, mono_us now, wall_us wall)
+{
+	struct window_state state;
+	mono_us wake = now + LOOK_AGAIN; /* the wall clock may be set meanwhile */
+
+	window_at(&f->s.window, wall, &state);
+	say_window(f, &state);
+	count_left(f);
+	if (!state.open)
+		return state.changes - wall < LOOK_AGAIN ? now + (state.changes - wall) : wake;
+	return start_some(f, now, wake);
+}

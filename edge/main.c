@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * ribera-edge: settings, signals, and the messages a service manager and
+ * scripts wait for.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "edge/node.h"
+
+#define WHERE "edge"
+
+static void print_help(void)
+{
+	printf("Usage: ribera-edge --name NAME --origin URL --store DIR [OPTION]...\n"
+	       "Takes titles from an origin in the quiet hours and serves them to viewers.\n\n"
+	       "      --config=FILE\n        read settings from a YAML file\n"
+	       "  -t, --check\n        check the settings and exit\n"
+	       "      --sample\n        print a commented sample of the file\n"
+	       "      --help, --version\n");
+	config_print_help(settings_rows, settings_n_rows, stdout);
+}
+
+/* Takes what is no setting out of argv.  Returns true when the program is done. */
+static bool take_plain_options(int *argc, char **argv, bool *ret_check)
+{
+	int kept = 1;
+
+	for (int i = 1; i < *argc; i++) {
+		if (strcmp(argv[i], "--help") == 0) {
+			print_help();
+			return true;
+		}
+		if (strcmp(argv[i], "--version") == 0) {
+			printf("ribera-edge %s (%s)\n", PACKAGE_VERSION, RIBERA_FEATURES);
+			return true;
+		}
+		if (strcmp(argv[i], "--sample") == 0) {
+			config_print_sample(settings_rows, settings_n_rows, stdout);
+			return true;
+		}
+		if (strcmp(argv[i], "-t") == 0 || strcmp(argv[i], "--check") == 0)
+			*ret_check = true;
+		else
+			argv[kept++] = argv[i];
+	}
+	*argc = kept;
+	argv[kept] = NULL;
+	return false;
+}
+
+static int read_settings(struct config *config, struct settings *s, int argc, char **argv, struct fault *f)
+{
+	int r = config_read_args(config, &argc, argv, f);
+
+	if (r == 0 && argc > 1)
+		r = fault_set(f, ERR_USAGE, "found \"%s\", expected only options; --help lists them", argv[1]);
+	return r == 0 ? settings_check(s, f) : r;
+}
+
+/* sd_notify(3): one datagram to the socket the service manager names. */
+static void notify(const char *state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	size_t n = path != NULL ? strlen(path) : 0;
+	int fd;
+
+	if (n == 0 || n >= sizeof a.sun_path)
+		return;
+	memcpy(a.sun_path, path, n);
+	if (path[0] == '@')
+		a.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&a,
+	           (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
+		log_warn(WHERE, "cannot notify the service manager: %s", err_text(-errno));
+	close(fd);
+}
+
+static int write_ports(const char *path, const struct node_ports *p, struct fault *f)
+{
+	char *text;
+	int r;
+
+	if (path == NULL)
+		return 0;
+	text = p->control != 0 ? mem_printf("{\"viewers\": %u, \"control\": %u}\n", p->viewers, p->control)
+	                       : mem_printf("{\"viewers\": %u}\n", p->viewers);
+	r = file_write_atomic(path, text, strlen(text), 0644);
+	free(text);
+	return r == 0 ? 0 : fault_set(f, r, "ports_file: cannot write %s: %s", path, err_text(r));
+}
+
+/* A descriptor a file and one a viewer. */
+static void raise_limits(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+		l.rlim_cur = l.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &l);
+	}
+}
+
+static void run_until_told(struct node *n, const sigset_t *signals)
+{
+	int signal;
+
+	while (sigwait(signals, &signal) == 0 && signal == SIGHUP)
+		node_reopen_log(n);
+	log_info(WHERE, "ending: signal %d", signal);
+}
+
+static int run(const struct settings *s, struct fault *f)
+{
+	struct node_ports ports;
+	struct node *n = NULL;
+	sigset_t signals;
+	int r;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before the first thread */
+	signal(SIGPIPE, SIG_IGN);
+	raise_limits();
+	r = node_start(s, &n, &ports, f);
+	if (r == 0)
+		r = write_ports(s->ports_file, &ports, f);
+	if (r == 0) {
+		log_info(WHERE, "listening viewers=%u control=%u name=%s store=\"%s\"", ports.viewers, ports.control,
+		         s->name, s->store);
+		notify("READY=1");
+		run_until_told(n, &signals);
+		notify("STOPPING=1");
+	}
+	if (n != NULL)
+		node_stop(&n);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct settings s = {0};
+	struct config *config = config_new(settings_rows, settings_n_rows, &s);
+	struct fault f = {0};
+	bool check = false;
+	int r = 0;
+
+	if (!take_plain_options(&argc, argv, &check)) {
+		r = read_settings(config, &s, argc, argv, &f);
+		if (r == 0)
+			log_set_level(s.level);
+		if (r == 0 && check)
+			printf("the settings are good\n");
+		else if (r == 0)
+			r = run(&s, &f);
+	}
+	if (r != 0)
+		fprintf(stderr, "ribera-edge: %s\n", fault_text(&f));
+	settings_fini(&s);
+	config_free(&config);
+	return r == 0 ? 0 : r == ERR_USAGE ? 2 : 1;
+}

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Wiring.  What must hold: viewers are answered before the origin is asked for
+ * anything, and the parts end before those they call.
+ */
+#include "edge/node.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/rcu.h"
+#include "base/str.h"
+#include "edge/contact.h"
+#include "edge/counts.h"
+#include "edge/fill.h"
+#include "edge/prepare.h"
+#include "edge/scrub.h"
+#include "edge/space.h"
+#include "edge/viewers.h"
+
+#define WHERE "edge"
+#define GRACE (5 * DUR_S)
+#define REFRESH (200 * DUR_MS) /* the fill looks at everything at most so often, unless something came */
+
+struct node {
+	const struct settings *settings;
+	char *public_url;
+	struct counters *counters;
+	struct store *store;
+	struct engine *engine;
+	struct upstream *upstream;
+	struct fetch *fetch_pull, *fetch_fill, *fetch_control;
+	struct flights *flights;
+	struct space space;
+	struct fill *fill;
+	struct prepare *prepare;
+	struct viewers *viewers;
+	struct serve *serve, *control;
+	struct contact *contact;
+	struct scrub *scrub;
+
+	/* the engine's */
+	struct plan *plan;
+	bool view_due;
+	mono_us fill_due, prepare_due;
+};
+
+/* --- the engine's side ------------------------------------------------------------------ */
+
+struct plan_job {
+	struct job job;
+	struct node *node;
+	struct plan *plan;
+};
+
+static void mark_packages(struct node *n)
+{
+	size_t count;
+	struct package **packages = store_packages(n->store, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct plan_title *t = plan_find(n->plan, packages[i]->title, packages[i]->revision);
+
+		__atomic_store_n(&packages[i]->listed, t != NULL, __ATOMIC_RELAXED);
+		__atomic_store_n(&packages[i]->hold, t != NULL && t->hold, __ATOMIC_RELAXED);
+	}
+}
+
+/* Plan or packages have changed. */
+static void look_anew(struct node *n)
+{
+	mark_packages(n);
+	fill_set_plan(n->fill, n->plan);
+	n->view_due = true;
+	n->fill_due = n->prepare_due = 0;
+}
+
+static void set_plan(struct node *n, struct plan *plan)
+{
+	plan_unref(&n->plan);
+	n->plan = plan;
+	upstream_set_plan(n->upstream, plan);
+	prepare_set_plan(n->prepare, plan);
+	look_anew(n);
+}
+
+static void run_plan(struct job *job)
+{
+	struct plan_job *j = (struct plan_job *)job;
+
+	set_plan(j->node, j->plan);
+	free(j);
+}
+
+static void on_plan(void *ctx, struct plan *plan)
+{
+	struct node *n = ctx;
+	struct plan_job *j = mem_new(sizeof *j);
+
+	*j = (struct plan_job){{.run = run_plan}, n, plan};
+	engine_post(n->engine, &j->job);
+}
+
+static void on_prepared(void *ctx)
+{
+	look_anew(ctx);
+}
+
+static void on_forget(void *ctx, struct package *p)
+{
+	struct node *n = ctx;
+
+	fill_forget(n->fill, p);
+	n->view_due = true;
+}
+
+static void on_make_room(void *ctx, struct copy *c, uint64_t bytes)
+{
+	struct node *n = ctx;
+
+	space_make_room(&n->space, c, bytes);
+}
+
+static void on_landed(void *ctx, struct copy *c, size_t piece, bool fill, int error)
+{
+	struct node *n = ctx;
+
+	fill_landed(n->fill, c, fill, error, clock_mono());
+	n->fill_due = 0;
+	if (error == 0 && package_is_whole(c->package))
+		contact_kick(n->contact);
+}
+
+static void publish(struct node *n)
+{
+	if (!n->view_due || n->plan == NULL)
+		return;
+	n->view_due = false;
+	viewers_publish(n->viewers, view_new(n->plan, n->store));
+}
+
+static mono_us idle(void *ctx, mono_us now)
+{
+	struct node *n = ctx;
+
+	flights_step(n->flights);
+	if (n->plan == NULL)
+		return now + DUR_S;
+	if (n->prepare_due <= now)
+		n->prepare_due = prepare_step(n->prepare, now);
+	if (n->fill_due <= now) {
+		n->fill_due = INT64_MAX; /* a piece that lands at once sets it to 0 again */
+		mono_us due = fill_step(n->fill, now, clock_wall());
+
+		if (due < n->fill_due)
+			n->fill_due = due;
+		if (n->fill_due <= now)
+			n->fill_due = now + REFRESH;
+	}
+	publish(n);
+	return n->fill_due < n->prepare_due ? n->fill_due : n->prepare_due;
+}
+
+struct bad_job {
+	struct job job;
+	struct node *node;
+	struct copy *copy;
+	size_t piece;
+};
+
+static void run_bad(struct job *job)
+{
+	struct bad_job *j = (struct bad_job *)job;
+
+	if (!__atomic_load_n(&j->copy->gone, __ATOMIC_ACQUIRE) &&
+	    store_forget_piece(j->node->store, j->copy, j->piece) != 0)
+		log_error(WHERE, "cannot take a bad piece out of the journal");
+	j->node->fill_due = 0;
+	copy_unref(&j->copy);
+	free(j);
+}
+
+static void on_bad(void *ctx, struct copy *c, size_t piece)
+{
+	struct node *n = ctx;
+	struct bad_job *j = mem_new(sizeof *j);
+
+	*j = (struct bad_job){{.run = run_bad}, n, copy_ref(c), piece};
+	engine_post(n->engine, &j->job);
+}
+
+/* --- other threads ---------------------------------------------------------------------- */
+
+static int64_t on_ready(struct serve_object *o, uint64_t offset, uint64_t length)
+{
+	struct node *n = o->ctx;
+
+	return flights_ready(n->flights, copy_of_object(o), offset, length);
+}
+
+static void on_want(struct serve_object *o, uint64_t offset, uint64_t length, struct serve_waiter *w)
+{
+	struct node *n = o->ctx;
+
+	flights_want(n->flights, copy_of_object(o), offset, length, w);
+}
+
+static const char *health(void *ctx)
+{
+	struct node *n = ctx;
+	const char *trouble = store_trouble(n->store);
+
+	if (trouble != NULL)
+		return trouble;
+	return contact_has_plan(n->contact) ? NULL : "no plan from the origin yet";
+}
+
+static struct package **on_packages(void *ctx, size_t *ret_n)
+{
+	struct node *n = ctx;
+
+	return viewers_packages(n->viewers, ret_n);
+}
+
+static void on_status(void *ctx, struct contact_status *s)
+{
+	struct node *n = ctx;
+	size_t count;
+	struct package **packages = viewers_packages(n->viewers, &count);
+	double load[1] = {0};
+
+	s->holds = mem_new_array(count + 1, sizeof *s->holds);
+	for (size_t i = 0; i < count; i++) {
+		bool whole;
+
+		rcu_read_begin();
+		whole = package_is_whole(packages[i]);
+		rcu_read_end();
+		if (whole)
+			s->holds[s->n_holds++] = mem_printf("%s/%s", packages[i]->title, packages[i]->revision);
+		package_unref(&packages[i]);
+	}
+	free(packages);
+	s->capacity = store_capacity(n->store);
+	s->free_bytes = store_available(n->store);
+	if (getloadavg(load, 1) == 1)
+		s->load = load[0] / (double)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+/* --- starting --------------------------------------------------------------------------- */
+
+static int make_store(struct node *n, struct fault *f)
+{
+	struct store_settings s = {
+		.folder = n->settings->store,
+		.capacity = n->settings->capacity,
+		.reserve = n->settings->reserve,
+		.ready = on_ready,
+		.want = on_want,
+		.ctx = n,
+	};
+
+	return store_open(&s, &n->store, f);
+}
+
+static int make_fetch(struct node *n, unsigned max_per_host, struct fetch **ret_fetch, struct fault *f)
+{
+	struct fetch_settings s = {
+		.user_agent = "ribera-edge/" PACKAGE_VERSION,
+		.max_per_host = max_per_host,
+		.http2 = true,
+		.ca_file = n->settings->ca_file,
+	};
+	int r = fetch_new(&s, ret_fetch);
+
+	return r == 0 ? 0 : fault_set(f, r, "cannot start the HTTP client: %s", err_text(r));
+}
+
+static void make_parts(struct node *n)
+{
+	struct flights_settings flights = {
+		.engine = n->engine, .store = n->store, .upstream = n->upstream, .counters = n->counters,
+		.pull = n->fetch_pull, .fill = n->fetch_fill, .make_room = on_make_room, .landed = on_landed, .ctx = n,
+	};
+	struct prepare_settings prepare;
+	struct fill_settings fill;
+	struct viewers_settings viewers = {n->settings->name, n->store, n->counters, health, n};
+
+	n->flights = flights_new(&flights);
+	n->space = (struct space){n->store, n->flights, n->counters, n->settings->pull_share, on_forget, n};
+	prepare = (struct prepare_settings){n->engine, n->store, n->flights, n->upstream, n->counters, n->fetch_pull,
+	                                    on_prepared, n};
+	n->prepare = prepare_new(&prepare);
+	fill = (struct fill_settings){n->store, n->flights, &n->space, n->counters, n->settings->window,
+	                              n->settings->rate, (unsigned)n->settings->parallel};
+	n->fill = fill_new(&fill, clock_mono());
+	n->viewers = viewers_new(&viewers);
+}
+
+static int make_server(struct node *n, const char *listen, unsigned threads, bool tls, struct serve **ret_serve,
+                       uint16_t *ret_port, struct fault *f)
+{
+	struct serve_settings s = {
+		.name = "ribera-edge",
+		.threads = threads,
+		.access_log = tls || threads > 0 ? n->settings->access_log : NULL,
+		.tls_cert = tls ? n->settings->tls_cert : NULL,
+		.tls_key = tls ? n->settings->tls_key : NULL,
+		.allow_origin = n->settings->allow_origin,
+	};
+	int r = serve_new(&s, ret_serve, f);
+
+	return r == 0 ? serve_listen(*ret_serve, listen, tls, ret_port, f) : r;
+}
+
+/* "http://127.0.0.1:8090" from the listener, when that says where it is. */
+static int find_url(struct node *n, uint16_t port, struct fault *f)
+{
+	const struct settings *s = n->settings;
+	const char *colon = strrchr(s->listen, ':');
+	size_t host = colon != NULL ? (size_t)(colon - s->listen) : 0;
+	size_t len;
+
+	if (s->public_url != NULL) {
+		len = strlen(s->public_url);
+		while (len > 0 && s->public_url[len - 1] == '/')
+			len--;
+		n->public_url = mem_dup_n(s->public_url, len);
+		return 0;
+	}
+	if (host == 0 || s->listen[0] == '*' || strncmp(s->listen, "0.0.0.0:", 8) == 0 ||
+	    strncmp(s->listen, "[::]:", 5) == 0)
+		return fault_set(f, ERR_USAGE, "listen \"%s\" does not say how others reach this edge: set public_url",
+		                 s->listen);
+	n->public_url = mem_printf("%s://%.*s:%u", s->tls_cert != NULL ? "https" : "http", (int)host, s->listen, port);
+	return 0;
+}
+
+static int make_servers(struct node *n, struct node_ports *ports, struct fault *f)
+{
+	const struct settings *s = n->settings;
+	int r = make_server(n, s->listen, (unsigned)s->threads, s->tls_cert != NULL, &n->serve, &ports->viewers, f);
+
+	if (r == 0)
+		r = find_url(n, ports->viewers, f);
+	if (r != 0)
+		return r;
+	viewers_set_url(n->viewers, n->public_url);
+	viewers_add_routes(n->viewers, n->serve);
+	if (s->control == NULL)
+		return 0;
+	r = make_server(n, s->control, 1, false, &n->control, &ports->control, f);
+	if (r == 0)
+		viewers_add_control_routes(n->viewers, n->control, n->serve);
+	return r;
+}
+
+static void make_contact(struct node *n)
+{
+	char *plan_path = store_path(n->store, "plan.json");
+	struct contact_settings s = {
+		.origin = n->settings->origin,
+		.token = n->settings->token,
+		.name = n->settings->name,
+		.public_url = n->public_url,
+		.plan_path = plan_path,
+		.interval = n->settings->heartbeat,
+		.fetch = n->fetch_control,
+		.counters = n->counters,
+		.status = on_status,
+		.plan = on_plan,
+		.ctx = n,
+	};
+
+	n->contact = contact_new(&s);
+	free(plan_path);
+}
+
+/* What the kept plan says is shown before the first viewer can ask. */
+static void take_kept_plan(struct node *n)
+{
+	engine_drain(n->engine);
+	publish(n);
+}
+
+static int start_all(struct node *n, struct node_ports *ports, struct fault *f)
+{
+	int r = make_store(n, f);
+
+	if (r == 0)
+		r = make_fetch(n, 16, &n->fetch_pull, f);
+	if (r == 0)
+		r = make_fetch(n, (unsigned)n->settings->parallel, &n->fetch_fill, f);
+	if (r == 0)
+		r = make_fetch(n, 1, &n->fetch_control, f);
+	if (r != 0)
+		return r;
+	make_parts(n);
+	r = make_servers(n, ports, f);
+	if (r != 0)
+		return r;
+	make_contact(n);
+	take_kept_plan(n);
+	r = serve_start(n->serve, f);
+	if (r == 0 && n->control != NULL)
+		r = serve_start(n->control, f);
+	return r;
+}
+
+int node_start(const struct settings *settings, struct node **ret_node, struct node_ports *ret_ports, struct fault *f)
+{
+	struct node *n = mem_new(sizeof *n);
+	struct node_ports ports = {0};
+	struct scrub_settings scrub = {settings->scrub_rate, settings->scrub_every, NULL, on_packages, on_bad, n};
+	int r;
+
+	n->settings = settings;
+	n->counters = counts_new();
+	n->engine = engine_new();
+	n->upstream = upstream_new();
+	r = start_all(n, &ports, f);
+	if (r != 0) {
+		node_stop(&n);
+		return r;
+	}
+	scrub.counters = n->counters;
+	engine_start(n->engine, idle, n);
+	contact_start(n->contact);
+	n->scrub = scrub_new(&scrub);
+	*ret_node = n;
+	*ret_ports = ports;
+	return 0;
+}
+
+void node_reopen_log(struct node *n)
+{
+	serve_reopen_log(n->serve);
+}
+
+/* Who calls goes before who is called; nobody waits for a viewer's byte that will not come. */
+void node_stop(struct node **pn)
+{
+	struct node *n = *pn;
+
+	*pn = NULL;
+	contact_free(&n->contact);
+	scrub_free(&n->scrub);
+	if (n->flights != NULL)
+		flights_stop(n->flights);
+	engine_stop(n->engine);
+	if (n->prepare != NULL)
+		prepare_stop(n->prepare);
+	fetch_free(&n->fetch_pull);
+	fetch_free(&n->fetch_fill);
+	fetch_free(&n->fetch_control);
+	engine_drain(n->engine);
+	serve_free(&n->serve, GRACE);
+	serve_free(&n->control, GRACE);
+	viewers_free(&n->viewers);
+	prepare_free(&n->prepare);
+	fill_free(&n->fill);
+	flights_free(&n->flights);
+	store_close(&n->store);
+	upstream_free(&n->upstream);
+	plan_unref(&n->plan);
+	engine_free(&n->engine);
+	counters_free(&n->counters);
+	free(n->public_url);
+	free(n);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The edge as a whole: makes the parts, joins them, starts and ends them in the
+ * right order.
+ *
+ *   contact --plan--> engine { prepare, fill, space, flights } --view--> viewers
+ *                        ^  wants                                          |
+ *                        +-------------------------------------------------+
+ */
+#ifndef RIBERA_EDGE_NODE_H
+#define RIBERA_EDGE_NODE_H
+
+#include "edge/settings.h"
+
+struct node; /* hidden */
+
+struct node_ports {
+	uint16_t viewers, control; /* control 0: none */
+};
+
+/* Opens the store, listens, serves.  The settings stay the caller's and must
+ * outlive the node.  Errors: those of the parts; the fault says which. */
+int node_start(const struct settings *, struct node **ret_node, struct node_ports *ret_ports, struct fault *);
+void node_reopen_log(struct node *);
+void node_stop(struct node **); /* replies that can finish, do */
+
+#endif

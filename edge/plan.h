@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What the origin tells this edge (doc/ARCHITECTURE.md, "The control plane"):
+ * read strictly from JSON, immutable, reference counted, any thread.
+ */
+#ifndef RIBERA_EDGE_PLAN_H
+#define RIBERA_EDGE_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/sha256.h"
+#include "dash/package.h"
+
+#define PLAN_MAX_BYTES ((size_t)64 << 20)
+
+struct plan_title {
+	char *title;
+	char revision[PACKAGE_REVISION_SIZE];
+	struct sha256 digest;  /* of package.torrent */
+	uint64_t digest_bytes;
+	uint64_t bytes;
+	bool hold;
+};
+
+struct plan_peer {
+	char *name, *url;      /* url without a '/' at the end */
+	char **holds;          /* "TITLE/REVISION", sorted */
+	size_t n_holds;
+};
+
+struct plan {
+	unsigned refs;
+	char *version, *origin; /* origin: URL without a '/' at the end */
+	struct plan_title *titles; /* in filling order; of a title's revisions the first is the current one */
+	size_t n_titles;
+	struct plan_peer *peers;
+	size_t n_peers;
+};
+
+/* ERR_SYNTAX, ERR_LIMIT; the fault says which value. */
+int plan_read(const void *json, size_t n, struct plan **ret_plan, struct fault *);
+struct plan *plan_ref(struct plan *);
+void plan_unref(struct plan **);
+
+const struct plan_title *plan_find(const struct plan *, const char *title, const char *revision);
+bool plan_peer_holds(const struct plan_peer *, const char *title, const char *revision);
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The table of settings and the checks across rows.
+ */
+#include "edge/settings.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#define AT(field) offsetof(struct settings, field)
+
+const struct config_row settings_rows[] = {
+	{"name", CONFIG_STRING, AT(name), NULL, 0, 0, "NAME", "what this edge is called, unique at its origin"},
+	{"origin", CONFIG_STRING, AT(origin), NULL, 0, 0, "URL", "the origin's control listener"},
+	{"token_file", CONFIG_PATH, AT(token_file), NULL, 0, 0, "FILE", "file with the token for the origin"},
+	{"ca_file", CONFIG_PATH, AT(ca_file), NULL, 0, 0, "FILE", "certificates to trust instead of the system's"},
+	{"listen", CONFIG_STRING, AT(listen), "127.0.0.1:8090", 0, 0, "ADDR:PORT", "where viewers and peers connect"},
+	{"control", CONFIG_STRING, AT(control), NULL, 0, 0, "ADDR:PORT",
+         "second listener, for /healthz and /metrics from elsewhere than loopback"},
+	{"public_url", CONFIG_STRING, AT(public_url), NULL, 0, 0, "URL",
+         "how viewers and peers reach this edge; made from listen when that names an address"},
+	{"tls.cert", CONFIG_PATH, AT(tls_cert), NULL, 0, 0, "FILE", "certificate chain for viewers, PEM"},
+	{"tls.key", CONFIG_PATH, AT(tls_key), NULL, 0, 0, "FILE", "its private key, PEM"},
+	{"allow_origin", CONFIG_STRING, AT(allow_origin), "*", 0, 0, "ORIGIN", "web pages that may play from here (CORS)"},
+	{"store", CONFIG_PATH, AT(store), NULL, 0, 0, "DIR", "folder for packages, this edge's alone"},
+	{"capacity", CONFIG_BYTES, AT(capacity), "0", 0, 0, "SIZE", "bytes the store may take, 0 for all of the file system"},
+	{"reserve", CONFIG_BYTES, AT(reserve), "256MiB", 0, 0, "SIZE", "bytes of the file system that stay free"},
+	{"pull_share", CONFIG_UINT, AT(pull_share), "10", 0, 100, "PERCENT",
+         "part of the capacity for titles that were not planned but asked for"},
+	{"window.zone", CONFIG_STRING, AT(window_zone), "UTC", 0, 0, "ZONE", "time zone of the fill window, Europe/Vienna"},
+	{"window.start", CONFIG_STRING, AT(window_start), "00:00", 0, 0, "HH:MM", "local time at which the fill may begin"},
+	{"window.duration", CONFIG_DURATION, AT(window_duration), "24h", 0, 86400000000, "TIME",
+         "for how long, 24h for always, 0s for never"},
+	{"rate", CONFIG_RATE, AT(rate), "0", 0, 0, "RATE", "most bytes per second the fill takes, 0 for no cap"},
+	{"parallel", CONFIG_UINT, AT(parallel), "4", 1, 32, "N", "pieces the fill fetches at once"},
+	{"scrub.rate", CONFIG_RATE, AT(scrub_rate), "8MiB", 0, 0, "RATE",
+         "bytes per second re-read and checked in the background, 0 for none"},
+	{"scrub.every", CONFIG_DURATION, AT(scrub_every), "24h", 0, 0, "TIME", "how often a check of everything begins"},
+	{"heartbeat", CONFIG_DURATION, AT(heartbeat), "2s", 100000, 3600000000, "TIME", "how often the origin hears from it"},
+	{"threads", CONFIG_UINT, AT(threads), "2", 1, 64, "N", "threads that serve viewers"},
+	{"access_log", CONFIG_PATH, AT(access_log), NULL, 0, 0, "FILE", "log of requests, - for standard output"},
+	{"log_level", CONFIG_STRING, AT(log_level), "info", 0, 0, "LEVEL", "error, warn, info, verbose or debug"},
+	{"ports_file", CONFIG_PATH, AT(ports_file), NULL, 0, 0, "FILE", "write the ports in use there, as JSON"},
+};
+const size_t settings_n_rows = sizeof settings_rows / sizeof settings_rows[0];
+
+static int missing(struct fault *f, const char *option, const char *example)
+{
+	return fault_set(f, ERR_USAGE, "%s is not set: give --%s %s or set it in the file", option, option, example);
+}
+
+static int read_zone(struct settings *s, struct fault *f)
+{
+	char *path;
+	struct buf b;
+	int r;
+
+	if (strcmp(s->window_zone, "UTC") == 0) {
+		s->zone = zone_utc();
+		return 0;
+	}
+	if (!zone_name_is_good(s->window_zone))
+		return fault_set(f, ERR_USAGE, "window.zone: found \"%s\", expected an IANA name such as Europe/Vienna",
+		                 s->window_zone);
+	path = mem_printf("/usr/share/zoneinfo/%s", s->window_zone);
+	buf_init(&b, ZONE_MAX_BYTES);
+	r = file_read(path, &b);
+	if (r == -ENOENT || r == -EISDIR)
+		r = fault_set(f, ERR_USAGE, "window.zone: there is no zone \"%s\" (%s): is tzdata installed?", s->window_zone,
+		              path);
+	else if (r != 0)
+		r = fault_set(f, r, "window.zone: cannot read %s: %s", path, err_text(r));
+	else
+		r = zone_read(b.bytes, b.size, path, &s->zone, f);
+	buf_fini(&b);
+	free(path);
+	return r;
+}
+
+static int read_token(struct settings *s, struct fault *f)
+{
+	struct buf b;
+	size_t n;
+	int r;
+
+	if (s->token_file == NULL)
+		return 0;
+	buf_init(&b, 4096);
+	r = file_read(s->token_file, &b);
+	n = r == 0 ? strcspn(buf_text(&b), " \t\r\n") : 0;
+	if (r != 0)
+		fault_set(f, r, "token_file: cannot read %s: %s", s->token_file, err_text(r));
+	else if (n == 0 || strspn(buf_text(&b) + n, " \t\r\n") != b.size - n)
+		r = fault_set(f, ERR_SYNTAX, "token_file: %s is not one token on one line", s->token_file);
+	else
+		s->token = mem_dup_n(buf_text(&b), n);
+	buf_fini(&b);
+	return r;
+}
+
+static bool is_url(const char *s)
+{
+	return str_starts(s, "http://") || str_starts(s, "https://");
+}
+
+static int check_rows(struct settings *s, struct fault *f)
+{
+	if (s->name == NULL)
+		return missing(f, "name", "edge-a");
+	if (!str_is_name(s->name, strlen(s->name)))
+		return fault_set(f, ERR_USAGE, "name: found \"%s\", expected letters, digits, '.', '_' and '-'", s->name);
+	if (s->origin == NULL)
+		return missing(f, "origin", "http://127.0.0.1:8081");
+	if (!is_url(s->origin))
+		return fault_set(f, ERR_USAGE, "origin: found \"%s\", expected an http or https URL", s->origin);
+	if (s->public_url != NULL && !is_url(s->public_url))
+		return fault_set(f, ERR_USAGE, "public_url: found \"%s\", expected an http or https URL", s->public_url);
+	if (s->store == NULL)
+		return missing(f, "store", "DIR");
+	if ((s->tls_cert != NULL) != (s->tls_key != NULL))
+		return fault_set(f, ERR_USAGE, "tls.cert and tls.key go together: set both or none");
+	if (window_parse_start(s->window_start, &s->window.start) != 0)
+		return fault_set(f, ERR_USAGE, "window.start: found \"%s\", expected a time such as 02:00", s->window_start);
+	if (log_level_from_name(s->log_level, &s->level) != 0)
+		return fault_set(f, ERR_USAGE, "log_level: found \"%s\", expected error, warn, info, verbose or debug",
+		                 s->log_level);
+	return 0;
+}
+
+int settings_check(struct settings *s, struct fault *f)
+{
+	int r = check_rows(s, f);
+
+	if (r == 0)
+		r = read_zone(s, f);
+	if (r == 0)
+		r = read_token(s, f);
+	s->window.zone = s->zone;
+	s->window.duration = s->window_duration;
+	return r;
+}
+
+void settings_fini(struct settings *s)
+{
+	zone_free(&s->zone);
+	free(s->token);
+	s->token = NULL;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The edge's settings: one table for file, command line, help and sample.
+ */
+#ifndef RIBERA_EDGE_SETTINGS_H
+#define RIBERA_EDGE_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "cdn/window.h"
+
+struct settings {
+	const char *name, *origin, *token_file;
+	const char *listen, *control, *public_url;
+	const char *tls_cert, *tls_key, *ca_file;
+	const char *store;
+	uint64_t capacity, reserve, pull_share;
+	const char *window_zone, *window_start;
+	dur_us window_duration;
+	uint64_t rate, parallel;
+	uint64_t scrub_rate;
+	dur_us scrub_every;
+	dur_us heartbeat;
+	uint64_t threads;
+	const char *access_log, *log_level, *ports_file, *allow_origin;
+
+	/* made of the above by settings_check */
+	struct zone *zone;
+	struct window window;
+	enum log_level level;
+	char *token; /* NULL: none */
+};
+
+extern const struct config_row settings_rows[];
+extern const size_t settings_n_rows;
+
+/* What a row alone cannot say: required values, the zone, the token.  Fills the
+ * last part.  ERR_USAGE, ERR_NOT_FOUND, -errno. */
+int settings_check(struct settings *, struct fault *);
+void settings_fini(struct settings *);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Places are kept by name, so that what was learned of a peer outlives a plan.
+ */
+#include "edge/upstream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define MAX_PLACES 8192
+#define TRIES_EACH 2
+
+struct upstream {
+	struct plan *plan;
+	struct upstream_place **places; /* [0] is the origin */
+	size_t n, cap;
+	uint32_t random; /* xorshift: spreads choices, nothing secret */
+};
+
+static struct upstream_place *add(struct upstream *u, const char *name)
+{
+	struct upstream_place *p = mem_new(sizeof *p);
+
+	p->name = mem_dup(name);
+	MEM_GROW(u->places, u->cap, u->n);
+	u->places[u->n++] = p;
+	return p;
+}
+
+struct upstream *upstream_new(void)
+{
+	struct upstream *u = mem_new(sizeof *u);
+
+	u->random = (uint32_t)clock_mono() | 1;
+	add(u, "origin")->source.origin = true;
+	return u;
+}
+
+void upstream_free(struct upstream **pu)
+{
+	struct upstream *u = *pu;
+
+	if (u == NULL)
+		return;
+	for (size_t i = 0; i < u->n; i++) {
+		free(u->places[i]->name);
+		free(u->places[i]->url);
+		free(u->places[i]);
+	}
+	plan_unref(&u->plan);
+	free(u->places);
+	free(u);
+	*pu = NULL;
+}
+
+static struct upstream_place *place_of(struct upstream *u, const char *name)
+{
+	for (size_t i = 1; i < u->n; i++)
+		if (strcmp(u->places[i]->name, name) == 0)
+			return u->places[i];
+	return u->n < MAX_PLACES ? add(u, name) : NULL;
+}
+
+static void set_url(struct upstream_place *p, const char *url)
+{
+	if (p->url != NULL && strcmp(p->url, url) == 0)
+		return;
+	free(p->url);
+	p->url = mem_dup(url);
+}
+
+void upstream_set_plan(struct upstream *u, struct plan *plan)
+{
+	plan_ref(plan);
+	plan_unref(&u->plan);
+	u->plan = plan;
+	for (size_t i = 0; i < u->n; i++)
+		u->places[i]->peer = NULL;
+	set_url(u->places[0], plan->origin);
+	for (size_t i = 0; i < plan->n_peers; i++) {
+		struct upstream_place *p = place_of(u, plan->peers[i].name);
+
+		if (p == NULL)
+			continue;
+		p->peer = &plan->peers[i];
+		set_url(p, p->peer->url);
+	}
+}
+
+static bool may_try(const struct upstream_place *p, const struct upstream_tries *tries)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < tries->n; i++)
+		n += tries->places[i] == p;
+	return n < TRIES_EACH && !(n > 0 && p->source.lied);
+}
+
+static uint32_t next_random(struct upstream *u)
+{
+	u->random ^= u->random << 13;
+	u->random ^= u->random >> 17;
+	u->random ^= u->random << 5;
+	return u->random;
+}
+
+struct upstream_place *upstream_pick(struct upstream *u, const char *title, const char *revision,
+                                     const struct upstream_tries *tries, mono_us now)
+{
+	struct source *sources = mem_new_array(u->n, sizeof *sources);
+	bool *usable = mem_new_array(u->n, sizeof *usable);
+	int best;
+
+	for (size_t i = 0; i < u->n; i++) {
+		const struct upstream_place *p = u->places[i];
+
+		sources[i] = p->source;
+		usable[i] = p->url != NULL && tries->n < UPSTREAM_MAX_TRIES && may_try(p, tries) &&
+		            (i == 0 || (p->peer != NULL && plan_peer_holds(p->peer, title, revision)));
+	}
+	best = sources_pick(sources, u->n, usable, now, next_random(u));
+	free(sources);
+	free(usable);
+	return best < 0 ? NULL : u->places[best];
+}
+
+char *upstream_url(const struct upstream_place *p, const char *title, const char *revision, const char *file)
+{
+	return mem_printf("%s/v/%s/%s/%s", p->url, title, revision, file);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The places bytes can be had from, by the plan: peers and the origin, with what
+ * was measured of each (cdn/sources.h).  The engine's thread.
+ */
+#ifndef RIBERA_EDGE_UPSTREAM_H
+#define RIBERA_EDGE_UPSTREAM_H
+
+#include "cdn/sources.h"
+#include "edge/plan.h"
+
+struct upstream; /* hidden */
+
+/* One place; stays where it is until upstream_free. */
+struct upstream_place {
+	char *name, *url;      /* "origin" for the origin; url without a '/' at the end */
+	struct source source;
+	const struct plan_peer *peer; /* of the plan in force; NULL: the origin, or not in the plan any more */
+};
+
+#define UPSTREAM_MAX_TRIES 6
+/* What a flight has tried already. */
+struct upstream_tries {
+	struct upstream_place *places[UPSTREAM_MAX_TRIES];
+	unsigned n;
+};
+
+struct upstream *upstream_new(void);
+void upstream_free(struct upstream **);
+void upstream_set_plan(struct upstream *, struct plan *); /* takes its own reference */
+
+/* The best place for a piece of this package; one that failed in this flight
+ * gets a second chance, unless it lied.  NULL: nowhere. */
+struct upstream_place *upstream_pick(struct upstream *, const char *title, const char *revision,
+                                     const struct upstream_tries *, mono_us now);
+
+/* "URL/v/TITLE/REVISION/FILE"; caller frees. */
+char *upstream_url(const struct upstream_place *, const char *title, const char *revision, const char *file);
+
+#endif

@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Names come from the plan and the digests alone: what a client sends is looked
+ * up, never passed on.  A name that is not known costs a search in memory.
+ */
+#include "edge/viewers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/blob.h"
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/rcu.h"
+#include "base/str.h"
+#include "dash/package.h"
+#include "edge/counts.h"
+#include "edge/manifest.h"
+#include "edge/store.h"
+
+#define PLAIN "text/plain; charset=utf-8"
+#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define METRICS_MAX ((size_t)64 << 20)
+
+struct viewers {
+	struct viewers_settings s;
+	char *name, *url;
+	struct view *view; /* RCU */
+	struct serve *serve; /* whose counters /metrics shows */
+};
+
+struct viewers *viewers_new(const struct viewers_settings *settings)
+{
+	struct viewers *v = mem_new(sizeof *v);
+
+	v->s = *settings;
+	v->name = mem_dup(settings->name);
+	return v;
+}
+
+void viewers_free(struct viewers **pv)
+{
+	if (*pv == NULL)
+		return;
+	viewers_publish(*pv, NULL);
+	free((*pv)->name);
+	free((*pv)->url);
+	free(*pv);
+	*pv = NULL;
+}
+
+void viewers_set_url(struct viewers *v, const char *url)
+{
+	free(v->url);
+	v->url = mem_dup(url);
+}
+
+void viewers_publish(struct viewers *v, struct view *view)
+{
+	struct view *old = RCU_SWAP(&v->view, view);
+
+	rcu_synchronize();
+	view_free(&old);
+}
+
+static size_t count_packages(const struct view *view)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; view != NULL && i < view->n; i++)
+		for (size_t k = 0; k < view->titles[i].n; k++)
+			n += view->titles[i].revisions[k].package != NULL;
+	return n;
+}
+
+struct package **viewers_packages(struct viewers *v, size_t *ret_n)
+{
+	struct package **packages;
+	struct view *view;
+	size_t n = 0;
+
+	rcu_read_begin();
+	view = RCU_LOAD(&v->view);
+	packages = mem_new_array(count_packages(view) + 1, sizeof *packages);
+	for (size_t i = 0; view != NULL && i < view->n; i++)
+		for (size_t k = 0; k < view->titles[i].n; k++)
+			if (view->titles[i].revisions[k].package != NULL)
+				packages[n++] = package_ref(view->titles[i].revisions[k].package);
+	rcu_read_end();
+	*ret_n = n;
+	return packages;
+}
+
+/* --- answers --------------------------------------------------------------------------- */
+
+static void not_found(struct viewers *v, struct serve_found *found)
+{
+	counters_add(v->s.counters, COUNT_UNKNOWN, 1);
+	found->status = 404;
+	found->cache = "fwd=uri-miss;detail=unknown";
+}
+
+/* The origin has it: where nothing can be fetched to, that is better than an error. */
+static void send_to_origin(struct viewers *v, char *location, const char *cache, struct serve_found *found)
+{
+	counters_add(v->s.counters, COUNT_SENT_TO_ORIGIN, 1);
+	found->status = 302;
+	found->location = location;
+	found->cache = cache;
+}
+
+/* --- files ----------------------------------------------------------------------------- */
+
+/* What was found of a name, outside the RCU section. */
+struct looked {
+	struct copy *copy;     /* one reference, or NULL */
+	bool listed, hold;     /* the revision, by the plan */
+	bool prepared;         /* its digest is here */
+	bool known;            /* the file is one of the package's, or may be */
+	char *at_origin;       /* its URL there; owned; NULL unless needed */
+};
+
+static void look_in_package(const struct view_revision *r, const struct package_path *path, struct looked *l)
+{
+	int i = r->package != NULL ? package_find(r->package, path->file, path->file_n) : 0;
+
+	l->listed = r->listed;
+	l->hold = r->hold;
+	l->prepared = r->package != NULL;
+	l->known = i >= 0;
+	if (r->package == NULL || i < 0)
+		return;
+	l->copy = RCU_LOAD(&r->package->copies[i]);
+	if (l->copy != NULL)
+		copy_ref(l->copy);
+}
+
+static void look(struct viewers *v, const struct package_path *path, const char *whole, size_t n, struct looked *l)
+{
+	struct view *view;
+	const struct view_title *t;
+	const struct view_revision *r = NULL;
+
+	*l = (struct looked){.known = false};
+	rcu_read_begin();
+	view = RCU_LOAD(&v->view);
+	t = view != NULL ? view_find(view, path->title, path->title_n) : NULL;
+	if (t != NULL)
+		r = view_find_revision(t, path->revision);
+	if (r != NULL)
+		look_in_package(r, path, l);
+	if (l->known && l->listed && (l->copy == NULL || !copy_is_whole(l->copy)))
+		l->at_origin = mem_printf("%s%.*s", view->plan->origin, (int)n, whole);
+	rcu_read_end();
+}
+
+/* The bytes a request is after, near enough to say hit or miss and to count:
+ * one range of RFC 9110 14.1.2, else everything. */
+static void wanted(const struct serve_request *req, uint64_t size, uint64_t *ret_first, uint64_t *ret_length)
+{
+	size_t n;
+	const char *s = serve_field(req, "range", &n), *dash, *end;
+	uint64_t first, last = size;
+
+	*ret_first = 0;
+	*ret_length = size;
+	if (s == NULL || n < 7 || memcmp(s, "bytes=", 6) != 0)
+		return;
+	end = s + n;
+	s += 6;
+	dash = memchr(s, '-', (size_t)(end - s));
+	if (dash == NULL)
+		return;
+	if (dash == s) { /* the last bytes */
+		if (str_parse_u64(dash + 1, (size_t)(end - dash - 1), &last) != 0 || last > size)
+			return;
+		*ret_first = size - last;
+		*ret_length = last;
+		return;
+	}
+	if (str_parse_u64(s, (size_t)(dash - s), &first) != 0 || first >= size)
+		return;
+	if (dash + 1 < end && str_parse_u64(dash + 1, (size_t)(end - dash - 1), &last) != 0)
+		return;
+	if (last < first)
+		return;
+	*ret_first = first;
+	*ret_length = (last < size ? last + 1 : size) - first;
+}
+
+static bool only_if_cached(const struct serve_request *req)
+{
+	static const char word[] = "only-if-cached";
+	size_t n;
+	const char *s = serve_field(req, "cache-control", &n);
+
+	return s != NULL && memmem(s, n, word, sizeof word - 1) != NULL;
+}
+
+static const char *count_miss(struct viewers *v, const struct looked *l)
+{
+	if (l->copy->evicted) {
+		counters_add(v->s.counters, COUNT_MISS_EVICTED, 1);
+		return "fwd=uri-miss;detail=evicted";
+	}
+	counters_add(v->s.counters, l->hold ? COUNT_MISS_NOT_FILLED : COUNT_MISS_NOT_PLANNED, 1);
+	return l->hold ? "fwd=uri-miss;detail=planned-not-filled" : "fwd=uri-miss;detail=not-planned";
+}
+
+static void overloaded(struct viewers *v, struct looked *l, struct serve_found *found)
+{
+	counters_add(v->s.counters, COUNT_MISS_OVERLOADED, 1);
+	if (l->at_origin != NULL) {
+		send_to_origin(v, l->at_origin, "fwd=uri-miss;detail=node-overloaded", found);
+		l->at_origin = NULL;
+	} else {
+		found->status = 503;
+		found->cache = "fwd=uri-miss;detail=node-overloaded";
+	}
+}
+
+/* Known by the plan, but its digest (or that file) is not here yet. */
+static void not_prepared(struct viewers *v, struct looked *l, struct serve_found *found)
+{
+	if (!l->known || l->at_origin == NULL) {
+		not_found(v, found);
+		return;
+	}
+	counters_add(v->s.counters, l->hold ? COUNT_MISS_NOT_FILLED : COUNT_MISS_NOT_PLANNED, 1);
+	send_to_origin(v, l->at_origin,
+	               l->hold ? "fwd=uri-miss;detail=planned-not-filled" : "fwd=uri-miss;detail=not-planned", found);
+	l->at_origin = NULL;
+}
+
+static void count_demand(struct copy *c, uint64_t length)
+{
+	__atomic_add_fetch(&c->requests, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&c->bytes, length, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&c->uses, 1, __ATOMIC_RELAXED);
+}
+
+static void give(struct copy **copy, const char *cache, struct serve_found *found)
+{
+	found->object = &(*copy)->object;
+	found->cache = cache;
+	*copy = NULL;
+}
+
+/* No room here and none to be made: seen a moment ago. */
+static bool is_full(const struct copy *c)
+{
+	int failure = copy_failure(c, clock_mono());
+
+	return failure < 0 && failure > -1000; /* an errno: of the disk, not of a source */
+}
+
+static void answer(struct viewers *v, struct serve_request *req, struct looked *l, struct serve_found *found)
+{
+	struct copy *c = l->copy;
+	uint64_t first, length;
+
+	wanted(req, c->object.size, &first, &length);
+	if (copy_open(c) != 0) {
+		overloaded(v, l, found);
+		return;
+	}
+	count_demand(c, length);
+	if (copy_ready(c, first, length) == length) {
+		counters_add(v->s.counters, COUNT_HITS, 1);
+		give(&l->copy, "hit", found);
+	} else if (only_if_cached(req)) {
+		counters_add(v->s.counters, COUNT_REFUSED_LOOP, 1);
+		found->status = 504; /* RFC 9111 5.2.1.7 */
+		found->cache = "fwd=uri-miss;detail=only-if-cached";
+	} else if (!l->listed) {
+		not_found(v, found);
+	} else if (is_full(c)) {
+		overloaded(v, l, found);
+	} else {
+		give(&l->copy, count_miss(v, l), found);
+	}
+}
+
+static void find_file(struct viewers *v, const struct package_path *path, const char *whole, size_t n,
+                      struct serve_request *req, struct serve_found *found)
+{
+	struct looked l;
+
+	look(v, path, whole, n, &l);
+	if (l.copy != NULL)
+		answer(v, req, &l, found);
+	else
+		not_prepared(v, &l, found);
+	copy_unref(&l.copy);
+	free(l.at_origin);
+}
+
+/* --- the short forms ------------------------------------------------------------------- */
+
+/* What a manifest is made of, with references. */
+struct current {
+	struct plan *plan;
+	struct package *package;
+	struct copy *copy;       /* of the manifest */
+	struct serve_object *made;
+	char revision[PACKAGE_REVISION_SIZE];
+};
+
+static bool look_current(struct viewers *v, const struct package_path *path, struct current *ret)
+{
+	struct view *view;
+	struct view_title *t;
+
+	*ret = (struct current){.plan = NULL};
+	rcu_read_begin();
+	view = RCU_LOAD(&v->view);
+	t = view != NULL ? view_find(view, path->title, path->title_n) : NULL;
+	if (t != NULL) {
+		struct view_revision *r = &t->revisions[0];
+		int i = r->package != NULL ? package_find(r->package, PACKAGE_MANIFEST, strlen(PACKAGE_MANIFEST)) : -1;
+
+		memcpy(ret->revision, r->revision, sizeof ret->revision);
+		ret->plan = plan_ref(view->plan);
+		ret->package = r->package != NULL ? package_ref(r->package) : NULL;
+		ret->copy = i >= 0 ? RCU_LOAD(&r->package->copies[i]) : NULL;
+		if (ret->copy != NULL)
+			copy_ref(ret->copy);
+		ret->made = __atomic_load_n(&t->manifest, __ATOMIC_ACQUIRE);
+		if (ret->made != NULL)
+			serve_object_ref(ret->made);
+	}
+	rcu_read_end();
+	return t != NULL;
+}
+
+static void drop_current(struct current *c)
+{
+	plan_unref(&c->plan);
+	package_unref(&c->package);
+	copy_unref(&c->copy);
+	serve_object_unref(&c->made);
+}
+
+/* Keeps it for the next who asks, unless the view has changed meanwhile. */
+static void keep_manifest(struct viewers *v, const struct package_path *path, const struct plan *plan,
+                          struct serve_object *made)
+{
+	struct serve_object *none = NULL;
+	struct view *view;
+	struct view_title *t;
+
+	rcu_read_begin();
+	view = RCU_LOAD(&v->view);
+	t = view != NULL && view->plan == plan ? view_find(view, path->title, path->title_n) : NULL;
+	if (t != NULL && t->revisions[0].package != NULL) {
+		serve_object_ref(made);
+		if (!__atomic_compare_exchange_n(&t->manifest, &none, made, false, __ATOMIC_ACQ_REL,
+		                                 __ATOMIC_RELAXED))
+			serve_object_unref(&(struct serve_object *){made});
+	}
+	rcu_read_end();
+}
+
+static void find_manifest(struct viewers *v, const struct package_path *path, const char *whole, size_t n,
+                          struct serve_found *found)
+{
+	struct current c;
+
+	if (!look_current(v, path, &c)) {
+		not_found(v, found);
+		return;
+	}
+	if (c.made == NULL && c.copy != NULL && copy_is_whole(c.copy) &&
+	    manifest_make(c.copy, c.plan, v->name, v->url, &c.made) == 0)
+		keep_manifest(v, path, c.plan, c.made);
+	if (c.made != NULL) {
+		found->object = c.made;
+		found->cache = "hit";
+		c.made = NULL;
+	} else {
+		send_to_origin(v, mem_printf("%s%.*s", c.plan->origin, (int)n, whole),
+		               "fwd=uri-miss;detail=planned-not-filled", found);
+	}
+	drop_current(&c);
+}
+
+static void find_playlist(struct viewers *v, const struct package_path *path, struct serve_found *found)
+{
+	struct current c;
+
+	if (!look_current(v, path, &c)) {
+		not_found(v, found);
+		return;
+	}
+	found->status = 302;
+	found->location = mem_printf("/v/%.*s/%s/" PACKAGE_PLAYLIST, (int)path->title_n, path->title, c.revision);
+	found->cache = "hit";
+	drop_current(&c);
+}
+
+static bool is(const char *s, size_t n, const char *name)
+{
+	return strlen(name) == n && memcmp(s, name, n) == 0;
+}
+
+static void find(void *ctx, const char *path, size_t n, struct serve_request *req, struct serve_found *found)
+{
+	struct viewers *v = ctx;
+	struct package_path p;
+
+	*found = (struct serve_found){.status = 404};
+	if (package_path_parse(path, n, &p) != 0)
+		not_found(v, found);
+	else if (p.revision_n > 0)
+		find_file(v, &p, path, n, req, found);
+	else if (is(p.file, p.file_n, PACKAGE_MANIFEST))
+		find_manifest(v, &p, path, n, found);
+	else if (is(p.file, p.file_n, PACKAGE_PLAYLIST))
+		find_playlist(v, &p, found);
+	else
+		not_found(v, found);
+}
+
+/* --- operators ------------------------------------------------------------------------- */
+
+static void reply_text(struct serve_request *req, int status, const char *type, struct buf *text)
+{
+	static const struct serve_header no_store[] = {{"cache-control", "no-store"}};
+
+	if (buf_error(text) != 0) {
+		buf_clear(text);
+		status = 500;
+	}
+	serve_reply(req, status, type, blob_take_buf(text), no_store, 1);
+	buf_fini(text);
+}
+
+static void on_health(void *ctx, struct serve_request *req)
+{
+	struct viewers *v = ctx;
+	const char *why = v->s.health(v->s.ctx);
+	struct buf text;
+
+	buf_init(&text, 1024);
+	buf_printf(&text, "%s\n", why != NULL ? why : "ok");
+	reply_text(req, why != NULL ? 503 : 200, PLAIN, &text);
+}
+
+static void write_titles(struct package **packages, size_t n, struct buf *out)
+{
+	buf_puts(out, "# HELP ribera_edge_title_bytes Bytes of the title's files.\n"
+	              "# TYPE ribera_edge_title_bytes gauge\n");
+	for (size_t i = 0; i < n; i++)
+		buf_printf(out, "ribera_edge_title_bytes{title=\"%s\",revision=\"%s\"} %llu\n", packages[i]->title,
+		           packages[i]->revision, (unsigned long long)packages[i]->digest->size);
+	buf_puts(out, "# HELP ribera_edge_title_held_bytes Bytes of it that are here and verified.\n"
+	              "# TYPE ribera_edge_title_held_bytes gauge\n");
+	for (size_t i = 0; i < n; i++) {
+		uint64_t held;
+
+		rcu_read_begin();
+		held = package_held(packages[i]);
+		rcu_read_end();
+		buf_printf(out, "ribera_edge_title_held_bytes{title=\"%s\",revision=\"%s\"} %llu\n", packages[i]->title,
+		           packages[i]->revision, (unsigned long long)held);
+	}
+}
+
+static void write_demand_of(struct package *p, size_t offset, const char *name, struct buf *out)
+{
+	for (size_t i = 0; i < p->digest->n_files; i++) {
+		const struct copy *c;
+		uint64_t value = 0;
+
+		rcu_read_begin();
+		c = RCU_LOAD(&p->copies[i]);
+		if (c != NULL)
+			value = __atomic_load_n((const uint64_t *)((const char *)c + offset), __ATOMIC_RELAXED);
+		rcu_read_end();
+		if (value > 0)
+			buf_printf(out, "%s{title=\"%s\",revision=\"%s\",file=\"%s\"} %llu\n", name, p->title, p->revision,
+			           p->digest->files[i].name, (unsigned long long)value);
+	}
+}
+
+static void write_demand(struct package **packages, size_t n, struct buf *out)
+{
+	buf_puts(out, "# HELP ribera_edge_demand_requests_total Requests by file.\n"
+	              "# TYPE ribera_edge_demand_requests_total counter\n");
+	for (size_t i = 0; i < n; i++)
+		write_demand_of(packages[i], offsetof(struct copy, requests), "ribera_edge_demand_requests_total", out);
+	buf_puts(out, "# HELP ribera_edge_demand_bytes_total Bytes asked for by file.\n"
+	              "# TYPE ribera_edge_demand_bytes_total counter\n");
+	for (size_t i = 0; i < n; i++)
+		write_demand_of(packages[i], offsetof(struct copy, bytes), "ribera_edge_demand_bytes_total", out);
+}
+
+static void write_gauge(struct buf *out, const char *name, const char *help, uint64_t value)
+{
+	buf_printf(out, "# HELP %s %s\n# TYPE %s gauge\n%s %llu\n", name, help, name, name, (unsigned long long)value);
+}
+
+static void write_store(struct viewers *v, struct buf *out)
+{
+	write_gauge(out, "ribera_edge_store_used_bytes", "Bytes the store takes.", store_used(v->s.store));
+	write_gauge(out, "ribera_edge_store_available_bytes", "Bytes it may still take.",
+	            store_available(v->s.store));
+	write_gauge(out, "ribera_edge_store_capacity_bytes", "Bytes it may take in all.", store_capacity(v->s.store));
+	write_gauge(out, "ribera_edge_journal_lag_pieces", "Pieces verified and not yet journalled.",
+	            store_journal_lag(v->s.store));
+	write_gauge(out, "ribera_edge_healthy", "1 when /healthz says ok.", v->s.health(v->s.ctx) == NULL);
+}
+
+static void reply_metrics(struct viewers *v, struct serve_request *req)
+{
+	struct package **packages;
+	struct buf text;
+	size_t n;
+
+	buf_init(&text, METRICS_MAX);
+	counters_write(v->s.counters, &text);
+	serve_write_metrics(v->serve, &text);
+	write_store(v, &text);
+	packages = viewers_packages(v, &n);
+	write_titles(packages, n, &text);
+	write_demand(packages, n, &text);
+	for (size_t i = 0; i < n; i++)
+		package_unref(&packages[i]);
+	free(packages);
+	reply_text(req, 200, METRICS_TYPE, &text);
+}
+
+static void on_metrics(void *ctx, struct serve_request *req)
+{
+	if (serve_peer_is_loopback(req))
+		reply_metrics(ctx, req);
+	else
+		serve_reply(req, 404, PLAIN, NULL, NULL, 0);
+}
+
+static void on_control_metrics(void *ctx, struct serve_request *req)
+{
+	reply_metrics(ctx, req);
+}
+
+void viewers_add_routes(struct viewers *v, struct serve *s)
+{
+	v->serve = s;
+	serve_route_objects(s, "/v/", find, v);
+	serve_route(s, "/healthz", on_health, v);
+	serve_route(s, "/metrics", on_metrics, v);
+}
+
+void viewers_add_control_routes(struct viewers *v, struct serve *control, struct serve *viewers)
+{
+	v->serve = viewers;
+	serve_route(control, "/healthz", on_health, v);
+	serve_route(control, "/metrics", on_control_metrics, v);
+}
