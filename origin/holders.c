@@ -11,8 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/must.h"
-#include "origin/rcu.h"
+#include "base/rcu.h"
 
 struct slot {
 	char *key;               /* NULL: empty; constant once set */
