@@ -26,7 +26,6 @@
 
 #define N_SETS 512
 #define N_WAYS 4
-#define MAX_CANDIDATES 256 /* edges looked at per viewer */
 
 struct entry {
 	char *key;
@@ -95,19 +94,20 @@ static void add_place(struct places *p, const char *name, const char *url, const
 
 static void add_edges(struct places *p, const struct holders_set *set, const struct revision *r, uint64_t client)
 {
-	struct steer_edge candidates[MAX_CANDIDATES];
-	size_t order[MANIFEST_MAX_EDGES], n = set->n < MAX_CANDIDATES ? set->n : MAX_CANDIDATES;
+	struct steer_edge *candidates = mem_new_array(set->n, sizeof *candidates);
+	size_t order[MANIFEST_MAX_EDGES], n;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < set->n; i++)
 		candidates[i] = (struct steer_edge){
 			.name = set->edges[i]->name,
 			.up = true,
 			.holds = true,
 			.load = __atomic_load_n(&set->edges[i]->load_permille, __ATOMIC_RELAXED) / 1000.0,
 		};
-	n = steer_order(client, candidates, n, MANIFEST_MAX_EDGES, order);
+	n = steer_order(client, candidates, set->n, MANIFEST_MAX_EDGES, order);
 	for (size_t i = 0; i < n; i++)
 		add_place(p, set->edges[order[i]]->name, set->edges[order[i]]->url, r);
+	free(candidates);
 }
 
 static void places_init(struct places *p, const struct manifest_cache *c, const struct revision *r, const char *client)
@@ -149,7 +149,7 @@ static void free_object(struct serve_object *object)
 
 static const struct serve_object_ops manifest_ops = {.free = free_object};
 
-static int new_object(const struct buf *b, wall_us modified, struct serve_object **ret_object)
+static int new_object(const struct buf *b, struct serve_object **ret_object)
 {
 	struct manifest_object *m;
 	char hex[SHA256_HEX_SIZE];
@@ -195,7 +195,7 @@ static int make_object(const struct revision *r, const struct places *p, struct 
 	if (e == 0)
 		e = mpd_localise(in.bytes, in.size, p->v, p->n, &out, f);
 	if (e == 0)
-		e = new_object(&out, r->published, ret_object);
+		e = new_object(&out, ret_object);
 	buf_fini(&in);
 	buf_fini(&out);
 	free(path);
