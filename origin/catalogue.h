@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The catalogue: what must survive a restart (SQLite, WAL).  Titles, revisions
+ * and files as the library showed them, edges and what they hold, tokens, and
+ * who changed what.
+ *
+ * The origin works without it: when the database is locked, full, damaged or
+ * away, every call returns an error, catalogue_problem() says why, and
+ * catalogue_tick() tries again.  Invariant: a call that returned 0 is on the
+ * disk (synchronous=FULL) and survives kill -9 and power cuts.
+ *
+ * Errors of every call: ERR_BUSY (locked by another process), ERR_DATABASE
+ * (full, damaged, not open), ERR_NOT_FOUND where said.  Any thread; calls are
+ * done one at a time and may take as long as the disk: never from a viewers' loop.
+ */
+#ifndef RIBERA_ORIGIN_CATALOGUE_H
+#define RIBERA_ORIGIN_CATALOGUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/sha256.h"
+
+struct catalogue; /* hidden */
+struct library_view;
+
+/* Locks PATH.lock and tries to open (made if need be, brought to the present
+ * schema).  Only ERR_LOCKED (another origin) is an error; a database that cannot
+ * be opened is a problem to be seen in catalogue_problem(). */
+int catalogue_new(const char *path, struct catalogue **ret_catalogue, struct fault *);
+void catalogue_free(struct catalogue **);
+
+/* Copies the present problem, "" when all is well. */
+void catalogue_problem(struct catalogue *, char *ret_text, size_t size);
+/* Opens again if it is not open, or looks whether it can be written again after
+ * a problem.  True when it has just become usable. */
+bool catalogue_tick(struct catalogue *);
+
+/* --- the library --- */
+
+/* Writes what changed between two views (`old` may be NULL) in one transaction. */
+int catalogue_put_library(struct catalogue *, const struct library_view *old, const struct library_view *now,
+                          wall_us when, struct fault *);
+
+/* --- edges --- */
+
+struct catalogue_edge {
+	const char *name, *url;
+	uint64_t capacity;
+	bool up;
+};
+int catalogue_put_edge(struct catalogue *, const struct catalogue_edge *, const char *who, wall_us when, struct fault *);
+int catalogue_remove_edge(struct catalogue *, const char *name, const char *who, wall_us when, struct fault *);
+int catalogue_set_up(struct catalogue *, const char *name, bool up, struct fault *);
+/* Keys are "TITLE/REVISION". */
+int catalogue_put_holdings(struct catalogue *, const char *edge, char *const *added, size_t n_added,
+                           char *const *dropped, size_t n_dropped, struct fault *);
+
+/* Edges by name, each followed by its holdings by key.  The strings live during the call. */
+typedef void (*catalogue_edge_f)(void *ctx, const struct catalogue_edge *);
+typedef void (*catalogue_holding_f)(void *ctx, const char *edge, const char *key);
+int catalogue_each_edge(struct catalogue *, catalogue_edge_f, catalogue_holding_f, void *ctx, struct fault *);
+
+/* --- tokens --- */
+
+struct catalogue_token {
+	int64_t id;
+	const char *role, *note;
+	struct sha256 hash;
+	wall_us created, expires; /* expires 0: never */
+};
+int catalogue_add_token(struct catalogue *, const struct catalogue_token *, const char *who, int64_t *ret_id,
+                        struct fault *);
+/* ERR_NOT_FOUND when there is none or it is revoked already. */
+int catalogue_revoke_token(struct catalogue *, int64_t id, const char *who, wall_us when, struct fault *);
+/* Those not revoked, by id. */
+typedef void (*catalogue_token_f)(void *ctx, const struct catalogue_token *);
+int catalogue_each_token(struct catalogue *, catalogue_token_f, void *ctx, struct fault *);
+
+#endif

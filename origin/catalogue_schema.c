@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The catalogue's schema as steps that only go forward.  Step N brings version
+ * N-1 to N in one transaction; PRAGMA user_version says where a database is.
+ * A step that was released is never changed: the next one repairs it.
+ *
+ *   title 1-n revision 1-n file        edge 1-n holding        token      audit
+ *
+ * Times are wall microseconds.  A holding names its revision by its key, not by
+ * reference: an edge may hold what the library no longer has.
+ */
+#include <stdio.h>
+
+#include "origin/catalogue_sql.h"
+
+static const char *const steps[] = {
+	"CREATE TABLE title("
+	"  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, label TEXT NOT NULL, seen INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE revision("
+	"  id INTEGER PRIMARY KEY, title INTEGER NOT NULL REFERENCES title(id) ON DELETE CASCADE,"
+	"  revision TEXT NOT NULL, digest BLOB NOT NULL, bytes INTEGER NOT NULL, published INTEGER NOT NULL,"
+	"  seen INTEGER NOT NULL, gone INTEGER, UNIQUE(title, revision)) STRICT;"
+	"CREATE TABLE file("
+	"  revision INTEGER NOT NULL REFERENCES revision(id) ON DELETE CASCADE, name TEXT NOT NULL,"
+	"  bytes INTEGER NOT NULL, root BLOB NOT NULL, PRIMARY KEY(revision, name)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE edge("
+	"  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, url TEXT NOT NULL, capacity INTEGER NOT NULL,"
+	"  up INTEGER NOT NULL, registered INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE holding("
+	"  edge INTEGER NOT NULL REFERENCES edge(id) ON DELETE CASCADE, key TEXT NOT NULL,"
+	"  PRIMARY KEY(edge, key)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE token("
+	"  id INTEGER PRIMARY KEY AUTOINCREMENT, role TEXT NOT NULL, hash BLOB NOT NULL UNIQUE, note TEXT NOT NULL,"
+	"  created INTEGER NOT NULL, expires INTEGER, revoked INTEGER) STRICT;"
+	"CREATE TABLE audit("
+	"  id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,"
+	"  subject TEXT NOT NULL, detail TEXT) STRICT;",
+};
+#define N_STEPS ((int)(sizeof steps / sizeof steps[0]))
+
+static int read_version(sqlite3 *db, int *ret_version)
+{
+	sqlite3_stmt *s = NULL;
+	int r = sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &s, NULL);
+
+	if (r == SQLITE_OK)
+		r = sqlite3_step(s);
+	if (r == SQLITE_ROW)
+		*ret_version = sqlite3_column_int(s, 0);
+	sqlite3_finalize(s);
+	return r == SQLITE_ROW ? SQLITE_OK : r;
+}
+
+static int do_step(sqlite3 *db, int version)
+{
+	char pragma[64];
+	int r = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+
+	snprintf(pragma, sizeof pragma, "PRAGMA user_version = %d", version + 1);
+	if (r == SQLITE_OK)
+		r = sqlite3_exec(db, steps[version], NULL, NULL, NULL);
+	if (r == SQLITE_OK)
+		r = sqlite3_exec(db, pragma, NULL, NULL, NULL);
+	if (r == SQLITE_OK)
+		r = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+	return r;
+}
+
+int catalogue_schema_update(sqlite3 *db, const char *path, struct fault *f)
+{
+	int version = 0;
+
+	if (read_version(db, &version) != SQLITE_OK)
+		return catalogue_error(db, path, f);
+	if (version > N_STEPS)
+		return fault_set(f, ERR_UNSUPPORTED,
+		                 "catalogue \"%s\" has schema %d, this program knows up to %d: use the program that wrote it, or a newer one",
+		                 path, version, N_STEPS);
+	for (; version < N_STEPS; version++)
+		if (do_step(db, version) != SQLITE_OK)
+			return catalogue_error(db, path, f);
+	return 0;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The catalogue's insides, shared by catalogue*.c alone: statements as a table,
+ * schema steps, and the translation of SQLite's errors.
+ */
+#ifndef RIBERA_ORIGIN_CATALOGUE_SQL_H
+#define RIBERA_ORIGIN_CATALOGUE_SQL_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "origin/catalogue.h"
+
+/*        name                 SQL */
+#define CATALOGUE_STATEMENTS(X)                                                                                       \
+	X(SQL_BEGIN, "BEGIN IMMEDIATE")                                                                               \
+	X(SQL_COMMIT, "COMMIT")                                                                                       \
+	X(SQL_ROLLBACK, "ROLLBACK")                                                                                   \
+	X(SQL_PUT_TITLE, "INSERT INTO title(name, label, seen) VALUES(?1, ?2, ?3) "                                   \
+	                 "ON CONFLICT(name) DO UPDATE SET label = ?2")                                                \
+	X(SQL_PUT_REVISION, "INSERT INTO revision(title, revision, digest, bytes, published, seen) "                  \
+	                    "VALUES((SELECT id FROM title WHERE name = ?1), ?2, ?3, ?4, ?5, ?6) "                     \
+	                    "ON CONFLICT(title, revision) DO UPDATE SET gone = NULL RETURNING id")                    \
+	X(SQL_PUT_FILE, "INSERT OR IGNORE INTO file(revision, name, bytes, root) VALUES(?1, ?2, ?3, ?4)")             \
+	X(SQL_GONE_REVISION, "UPDATE revision SET gone = ?3 WHERE revision = ?2 AND gone IS NULL AND "                \
+	                     "title = (SELECT id FROM title WHERE name = ?1)")                                        \
+	X(SQL_PUT_EDGE, "INSERT INTO edge(name, url, capacity, up, registered) VALUES(?1, ?2, ?3, ?4, ?5) "           \
+	                "ON CONFLICT(name) DO UPDATE SET url = ?2, capacity = ?3, up = ?4")                           \
+	X(SQL_REMOVE_EDGE, "DELETE FROM edge WHERE name = ?1")                                                        \
+	X(SQL_SET_UP, "UPDATE edge SET up = ?2 WHERE name = ?1")                                                      \
+	X(SQL_EACH_EDGE, "SELECT id, name, url, capacity, up FROM edge ORDER BY name")                                \
+	X(SQL_ADD_HOLDING, "INSERT OR IGNORE INTO holding(edge, key) SELECT id, ?2 FROM edge WHERE name = ?1")        \
+	X(SQL_DROP_HOLDING, "DELETE FROM holding WHERE key = ?2 AND edge = (SELECT id FROM edge WHERE name = ?1)")    \
+	X(SQL_EACH_HOLDING, "SELECT key FROM holding WHERE edge = ?1 ORDER BY key")                                   \
+	X(SQL_ADD_TOKEN, "INSERT INTO token(role, hash, note, created, expires) VALUES(?1, ?2, ?3, ?4, ?5)")          \
+	X(SQL_REVOKE_TOKEN, "UPDATE token SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL")                        \
+	X(SQL_EACH_TOKEN, "SELECT id, role, hash, note, created, expires FROM token WHERE revoked IS NULL ORDER BY id") \
+	X(SQL_AUDIT, "INSERT INTO audit(at, who, what, subject, detail) VALUES(?1, ?2, ?3, ?4, ?5)")
+
+enum catalogue_statement {
+#define CATALOGUE_ENUM(name, sql) name,
+	CATALOGUE_STATEMENTS(CATALOGUE_ENUM)
+#undef CATALOGUE_ENUM
+	N_SQL
+};
+
+struct catalogue {
+	char *path;
+	int lock_fd;
+	pthread_mutex_t lock; /* guards all below */
+	sqlite3 *db;          /* NULL: not open */
+	sqlite3_stmt *statements[N_SQL];
+	char problem[256];
+};
+
+/* Brings the schema of an open database to the present version.  ERR_UNSUPPORTED
+ * when it was written by a newer program. */
+int catalogue_schema_update(sqlite3 *, const char *path, struct fault *);
+
+/* ERR_BUSY or ERR_DATABASE, with what SQLite says and the cure. */
+int catalogue_error(sqlite3 *, const char *path, struct fault *);
+
+/* With the lock held. --------------------------------------------------------- */
+
+/* Takes the lock, opens if need be, begins a transaction. */
+int catalogue_begin(struct catalogue *, struct fault *);
+/* Commits when e is 0, else rolls back; remembers the problem; gives the lock back.  Returns the result. */
+int catalogue_end(struct catalogue *, int e, struct fault *);
+
+/* The statement, with `fmt` bound from ?1 on: s text (NULL allowed), i int64_t, h const struct sha256 *. */
+sqlite3_stmt *catalogue_bind(struct catalogue *, enum catalogue_statement, const char *fmt, ...);
+/* Runs it to its end; the number of changed rows, or negative. */
+int catalogue_run(struct catalogue *, sqlite3_stmt *, struct fault *);
+int catalogue_audit(struct catalogue *, wall_us when, const char *who, const char *what, const char *subject,
+                    const char *detail, struct fault *);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * JSON forms by table.
+ */
+#include "origin/form.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+#define URL_MAX 1024
+
+int form_fail(struct form_error *e, const char *field, const char *fmt, ...)
+{
+	va_list ap;
+
+	snprintf(e->field, sizeof e->field, "%s", field);
+	va_start(ap, fmt);
+	vsnprintf(e->text, sizeof e->text, fmt, ap);
+	va_end(ap);
+	return ERR_SYNTAX;
+}
+
+static const char *expected(const struct form_row *row)
+{
+	static const char *const texts[] = {
+		[FORM_NAME] = "a name of 1 to 128 of a-z A-Z 0-9 . _ -",
+		[FORM_TEXT] = "text without control characters",
+		[FORM_URL] = "an absolute http or https URL without query, fragment and user",
+		[FORM_SIZE] = "a whole number, not negative",
+		[FORM_NUMBER] = "a number, not negative",
+		[FORM_LIST] = "a list",
+	};
+	return texts[row->type];
+}
+
+static bool is_text(const char *s, size_t n, size_t max)
+{
+	if (s == NULL || n > max || strlen(s) != n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static bool is_url(const char *s, size_t n)
+{
+	const char *host;
+
+	if (!is_text(s, n, URL_MAX) || strpbrk(s, "?#@\"<>\\^`{|} ") != NULL)
+		return false;
+	if (str_starts(s, "http://"))
+		host = s + 7;
+	else if (str_starts(s, "https://"))
+		host = s + 8;
+	else
+		return false;
+	return *host != '\0' && *host != '/' && *host != ':';
+}
+
+static bool read_string(const struct form_row *row, const json_t *v, const char **ret_s)
+{
+	const char *s = json_string_value(v);
+	size_t n = json_string_length(v);
+
+	switch (row->type) {
+	case FORM_NAME:
+		if (s == NULL || !str_is_name(s, n))
+			return false;
+		break;
+	case FORM_TEXT:
+		if (!is_text(s, n, row->max))
+			return false;
+		break;
+	default:
+		if (s == NULL || !is_url(s, n))
+			return false;
+		break;
+	}
+	*ret_s = s;
+	return true;
+}
+
+static bool read_value(const struct form_row *row, const json_t *v, void *field)
+{
+	switch (row->type) {
+	case FORM_SIZE:
+		if (!json_is_integer(v) || json_integer_value(v) < 0 || (uint64_t)json_integer_value(v) < row->min)
+			return false;
+		*(uint64_t *)field = (uint64_t)json_integer_value(v);
+		return true;
+	case FORM_NUMBER:
+		if (!json_is_number(v) || !isfinite(json_number_value(v)) || json_number_value(v) < 0)
+			return false;
+		*(double *)field = json_number_value(v);
+		return true;
+	case FORM_LIST:
+		if (!json_is_array(v) || json_array_size(v) > row->max)
+			return false;
+		*(const json_t **)field = v;
+		return true;
+	default:
+		return read_string(row, v, field);
+	}
+}
+
+static const struct form_row *find_row(const struct form_row *rows, size_t n_rows, const char *name)
+{
+	for (size_t i = 0; i < n_rows; i++)
+		if (strcmp(rows[i].name, name) == 0)
+			return &rows[i];
+	return NULL;
+}
+
+int form_read_object(const json_t *o, const char *where, const struct form_row *rows, size_t n_rows, void *out,
+                     struct form_error *e)
+{
+	const char *dot = where[0] != '\0' ? "." : "", *key;
+	char name[128];
+	json_t *v;
+
+	if (!json_is_object(o))
+		return form_fail(e, where, "expected an object");
+	json_object_foreach((json_t *)o, key, v) {
+		snprintf(name, sizeof name, "%s%s%.40s", where, dot, key);
+		if (find_row(rows, n_rows, key) == NULL)
+			return form_fail(e, name, "unknown field");
+	}
+	for (size_t i = 0; i < n_rows; i++) {
+		v = json_object_get(o, rows[i].name);
+		snprintf(name, sizeof name, "%s%s%s", where, dot, rows[i].name);
+		if (v == NULL && rows[i].required)
+			return form_fail(e, name, "is missing: expected %s", expected(&rows[i]));
+		if (v != NULL && !read_value(&rows[i], v, (char *)out + rows[i].offset))
+			return form_fail(e, name, "expected %s", expected(&rows[i]));
+	}
+	return 0;
+}
+
+int form_read(const void *bytes, size_t n, const struct form_row *rows, size_t n_rows, void *out, json_t **ret_root,
+              struct form_error *e)
+{
+	json_error_t je;
+	json_t *root = json_loadb(n > 0 ? bytes : "", n, JSON_REJECT_DUPLICATES, &je);
+	int r;
+
+	if (root == NULL)
+		return form_fail(e, "", "line %d, column %d: %s", je.line, je.column, je.text);
+	r = form_read_object(root, "", rows, n_rows, out, e);
+	if (r != 0)
+		json_decref(root);
+	else
+		*ret_root = root;
+	return r;
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The library's thread and its readers.  Only the thread scans and publishes
+ * views; readers reach the present view by rcu, so nothing they do waits for a
+ * scan or for each other.
+ */
+#include "origin/library.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/rcu.h"
+#include "base/str.h"
+#include "origin/library_scan.h"
+#include "serve/serve.h"
+
+#define EVENTS (IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR)
+#define DIRTY_MAX 1000 /* more names than this: look at all */
+
+struct watch {
+	int wd;
+	char *title; /* NULL: the library itself */
+};
+
+struct library {
+	struct library_settings settings;
+	char *folder;
+	struct library_view *view; /* rcu */
+	struct open_files *open;
+	struct library_scan scan;
+	/* the thread's */
+	pthread_t thread;
+	bool running;
+	int inotify, stop;
+	struct watch *watches; /* sorted by wd: the kernel gives rising numbers */
+	size_t n_watches, cap_watches;
+	char **dirty;
+	size_t n_dirty, cap_dirty;
+	bool all_dirty, watch_failed;
+	/* shared */
+	pthread_mutex_t lock;
+	size_t n_refused;
+	char problem[256];
+};
+
+/* --- readers --- */
+
+struct library_view *library_view(struct library *l)
+{
+	struct library_view *v;
+
+	rcu_read_begin();
+	v = RCU_LOAD(&l->view);
+	__atomic_add_fetch(&v->refs, 1, __ATOMIC_RELAXED);
+	rcu_read_end();
+	return v;
+}
+
+static struct revision *pick(const struct library_title *t, const char *revision, size_t n)
+{
+	for (size_t i = 0; t != NULL && i < t->n_revisions; i++)
+		if (strncmp(t->revisions[i]->revision, revision, n) == 0 && t->revisions[i]->revision[n] == '\0')
+			return t->revisions[i];
+	return NULL;
+}
+
+int library_find(struct library *l, const struct package_path *p, struct serve_object **ret_object)
+{
+	struct serve_object *object = NULL;
+	struct revision_file *file = NULL;
+	struct revision *r;
+	int e = 0;
+
+	rcu_read_begin();
+	r = pick(library_view_find(RCU_LOAD(&l->view), p->title, p->title_n), p->revision, p->revision_n);
+	if (r != NULL)
+		file = revision_find(r, p->file, p->file_n);
+	if (file != NULL)
+		object = revision_file_object(file);
+	if (file != NULL && object == NULL)
+		revision_ref(r);
+	rcu_read_end();
+	if (file == NULL)
+		return ERR_NOT_FOUND;
+	if (object == NULL) {
+		e = revision_file_open(file, &object);
+		if (e != 0)
+			log_error("origin/library", "cannot open a file of the library: %s/%s: %s", r->folder, file->name,
+			          err_text(e));
+		revision_unref(&r);
+	}
+	if (e == 0)
+		*ret_object = object;
+	return e;
+}
+
+struct revision *library_current(struct library *l, const char *title, size_t n)
+{
+	const struct library_title *t;
+	struct revision *r = NULL;
+
+	rcu_read_begin();
+	t = library_view_find(RCU_LOAD(&l->view), title, n);
+	if (t != NULL)
+		r = revision_ref(t->revisions[0]);
+	rcu_read_end();
+	return r;
+}
+
+void library_state(struct library *l, struct library_state *ret_state)
+{
+	struct library_view *v = library_view(l);
+
+	*ret_state = (struct library_state){
+		.n_titles = v->n_titles,
+		.n_revisions = v->n_revisions,
+		.bytes = v->bytes,
+		.n_open_files = open_files_count(l->open),
+	};
+	library_view_unref(&v);
+	pthread_mutex_lock(&l->lock);
+	ret_state->n_refused = l->n_refused;
+	memcpy(ret_state->problem, l->problem, sizeof ret_state->problem);
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* --- the thread: watching --- */
+
+static void add_watch(struct library *l, const char *path, const char *title)
+{
+	int wd = inotify_add_watch(l->inotify, path, EVENTS);
+
+	if (wd < 0 && (errno == ENOSPC || errno == ENOMEM) && !l->watch_failed) {
+		l->watch_failed = true;
+		log_warn("origin/library", "not every folder can be watched (%s): raise fs.inotify.max_user_watches; "
+		         "new packages are found by looking again", err_text(-errno));
+	}
+	if (wd < 0 || (l->n_watches > 0 && wd <= l->watches[l->n_watches - 1].wd))
+		return; /* gone, or watched already */
+	MEM_GROW(l->watches, l->cap_watches, l->n_watches);
+	l->watches[l->n_watches++] = (struct watch){wd, mem_dup(title)};
+}
+
+static void watch_title(void *ctx, const char *title)
+{
+	struct library *l = ctx;
+	char *path = path_join(l->folder, title);
+
+	add_watch(l, path, title);
+	free(path);
+}
+
+static struct watch *find_watch(struct library *l, int wd)
+{
+	size_t low = 0, high = l->n_watches;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (l->watches[middle].wd == wd)
+			return &l->watches[middle];
+		if (wd < l->watches[middle].wd)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+static void mark_dirty(struct library *l, const char *title)
+{
+	if (!str_is_name(title, strlen(title)) || l->all_dirty)
+		return;
+	for (size_t i = 0; i < l->n_dirty; i++)
+		if (strcmp(l->dirty[i], title) == 0)
+			return;
+	if (l->n_dirty == DIRTY_MAX) {
+		l->all_dirty = true;
+		return;
+	}
+	MEM_GROW(l->dirty, l->cap_dirty, l->n_dirty);
+	l->dirty[l->n_dirty++] = mem_dup(title);
+}
+
+static void take_event(struct library *l, const struct inotify_event *event)
+{
+	struct watch *w = find_watch(l, event->wd);
+
+	if ((event->mask & IN_Q_OVERFLOW) != 0)
+		l->all_dirty = true;
+	if (w == NULL)
+		return;
+	if ((event->mask & IN_IGNORED) != 0) { /* the folder is gone */
+		free(w->title);
+		memmove(w, w + 1, (size_t)(l->watches + --l->n_watches - w) * sizeof *w);
+	} else if (w->title != NULL) {
+		mark_dirty(l, w->title);
+	} else if (event->len > 0) {
+		mark_dirty(l, event->name);
+	}
+}
+
+static void take_events(struct library *l)
+{
+	char bytes[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
+	ssize_t n;
+
+	while ((n = read(l->inotify, bytes, sizeof bytes)) > 0) {
+		for (ssize_t at = 0; at < n;) {
+			const struct inotify_event *event = (const struct inotify_event *)(bytes + at);
+
+			take_event(l, event);
+			at += (ssize_t)(sizeof *event + event->len);
+		}
+	}
+}
+
+/* --- the thread: scanning --- */
+
+static void set_problem(struct library *l, const char *text)
+{
+	pthread_mutex_lock(&l->lock);
+	if (strcmp(l->problem, text) != 0 && text[0] != '\0')
+		log_error("origin/library", "%s", text);
+	else if (l->problem[0] != '\0' && text[0] == '\0')
+		log_info("origin/library", "the library can be read again");
+	snprintf(l->problem, sizeof l->problem, "%s", text);
+	l->n_refused = l->scan.n_refused;
+	pthread_mutex_unlock(&l->lock);
+}
+
+static void publish(struct library *l, struct library_view *fresh)
+{
+	struct library_view *old;
+
+	if (l->view != NULL && library_view_equal(l->view, fresh)) {
+		library_view_unref(&fresh);
+		return;
+	}
+	old = RCU_SWAP(&l->view, fresh);
+	if (l->settings.changed != NULL)
+		l->settings.changed(l->settings.ctx, fresh);
+	if (old != NULL) {
+		rcu_synchronize();
+		library_view_unref(&old);
+	}
+}
+
+static int compare_dirty(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int look(struct library *l, bool all, struct fault *f)
+{
+	struct library_view *fresh;
+	int e;
+
+	if (all)
+		add_watch(l, l->folder, NULL); /* again, should the folder have been replaced */
+	else
+		qsort(l->dirty, l->n_dirty, sizeof *l->dirty, compare_dirty);
+	e = library_scan(&l->scan, l->view, all ? NULL : l->dirty, all ? 0 : l->n_dirty, &fresh, f);
+	for (size_t i = 0; i < l->n_dirty; i++)
+		free(l->dirty[i]);
+	l->n_dirty = 0;
+	l->all_dirty = false;
+	if (e == 0)
+		publish(l, fresh);
+	return e;
+}
+
+static void *run(void *arg)
+{
+	struct library *l = arg;
+	mono_us next = clock_mono() + l->settings.rescan;
+
+	for (;;) {
+		struct pollfd fds[] = {{.fd = l->inotify, .events = POLLIN}, {.fd = l->stop, .events = POLLIN}};
+		dur_us left = next - clock_mono();
+		struct fault f = {0};
+		bool all;
+		int e = 0;
+
+		if (left > 0)
+			poll(fds, 2, left > DUR_HOUR ? 3600 * 1000 : (int)(left / DUR_MS) + 1);
+		if (fds[1].revents != 0)
+			return NULL;
+		take_events(l);
+		all = l->all_dirty || clock_mono() >= next;
+		if (all)
+			next = clock_mono() + l->settings.rescan;
+		if (all || l->n_dirty > 0) {
+			e = look(l, all, &f);
+			set_problem(l, e != 0 ? fault_text(&f) : "");
+		}
+	}
+}
+
+int library_open(const struct library_settings *settings, struct library **ret_library, struct fault *f)
+{
+	struct library *l = mem_new(sizeof *l);
+	int e;
+
+	*l = (struct library){.settings = *settings, .folder = mem_dup(settings->folder), .inotify = -1, .stop = -1};
+	pthread_mutex_init(&l->lock, NULL);
+	l->open = open_files_new(settings->max_open_files);
+	l->scan = (struct library_scan){.folder = l->folder, .open = l->open, .watch = watch_title, .ctx = l};
+	e = folder_make(l->folder, 0755);
+	if (e != 0) {
+		fault_set(f, e, "library \"%s\" cannot be made: %s", l->folder, err_text(e));
+		goto out;
+	}
+	l->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	l->stop = eventfd(0, EFD_CLOEXEC);
+	if (l->inotify < 0 || l->stop < 0) {
+		e = fault_set(f, -errno, "cannot watch the library: %s", err_text(-errno));
+		goto out;
+	}
+	library_sweep(l->folder);
+	e = look(l, true, f);
+	if (e != 0)
+		goto out;
+	set_problem(l, "");
+	e = -pthread_create(&l->thread, NULL, run, l);
+	if (e != 0)
+		fault_set(f, e, "cannot start a thread: %s", err_text(e));
+	else
+		l->running = true;
+out:
+	if (e != 0)
+		library_close(&l);
+	else
+		*ret_library = l;
+	return e;
+}
+
+void library_close(struct library **pl)
+{
+	struct library *l = *pl;
+
+	if (l == NULL)
+		return;
+	if (l->running) {
+		MUST(write(l->stop, &(uint64_t){1}, 8) == 8);
+		pthread_join(l->thread, NULL);
+	}
+	library_view_unref(&l->view);
+	library_scan_fini(&l->scan);
+	open_files_free(&l->open);
+	for (size_t i = 0; i < l->n_watches; i++)
+		free(l->watches[i].title);
+	for (size_t i = 0; i < l->n_dirty; i++)
+		free(l->dirty[i]);
+	free(l->watches);
+	free(l->dirty);
+	if (l->inotify >= 0)
+		close(l->inotify);
+	if (l->stop >= 0)
+		close(l->stop);
+	pthread_mutex_destroy(&l->lock);
+	free(l->folder);
+	free(l);
+	*pl = NULL;
+}

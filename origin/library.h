@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The library: the packages of a folder LIBRARY/TITLE/REVISION/, found at the
+ * start and, while it runs, by inotify and by looking again now and then (which
+ * is enough for network file systems).  Invariant: a view is immutable; readers
+ * see the old one or the new one as a whole.
+ */
+#ifndef RIBERA_ORIGIN_LIBRARY_H
+#define RIBERA_ORIGIN_LIBRARY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "origin/revision.h"
+
+struct library; /* hidden */
+struct serve_object;
+
+struct library_title {
+	char *name;
+	struct revision **revisions; /* newest published first; at least one */
+	size_t n_revisions;
+};
+
+struct library_view {
+	unsigned refs;               /* private */
+	uint64_t version;            /* grows with every change */
+	struct library_title *titles; /* sorted by name */
+	size_t n_titles, n_revisions;
+	uint64_t bytes;
+};
+
+struct library_settings {
+	const char *folder;
+	size_t max_open_files;
+	dur_us rescan;               /* look again even without an event */
+	/* Something changed; in the library's thread.  NULL: nobody cares. */
+	void (*changed)(void *ctx, const struct library_view *);
+	void *ctx;
+};
+
+/* Scans once (missing folder: made), removes work folders that nobody works on,
+ * then keeps watching in a thread of its own.  Damaged packages are logged and
+ * left out.  -errno. */
+int library_open(const struct library_settings *, struct library **ret_library, struct fault *);
+void library_close(struct library **); /* the servers are gone by now */
+
+/* The present view, one reference.  Any thread. */
+struct library_view *library_view(struct library *);
+void library_view_unref(struct library_view **); /* any thread; takes NULL, sets NULL */
+const struct library_title *library_view_find(const struct library_view *, const char *name, size_t n);
+
+/* A file of a package, ready to be sent (one reference).  ERR_NOT_FOUND; -errno
+ * and ERR_CORRUPT when it cannot be opened.  Any thread; takes no lock when the
+ * file is open already. */
+int library_find(struct library *, const struct package_path *, struct serve_object **ret_object);
+/* The current revision of a title, one reference, or NULL.  Any thread. */
+struct revision *library_current(struct library *, const char *title, size_t n);
+
+struct library_state {
+	size_t n_titles, n_revisions, n_refused, n_open_files;
+	uint64_t bytes;
+	char problem[256]; /* empty: the folder can be read */
+};
+void library_state(struct library *, struct library_state *ret_state); /* any thread */
+
+#endif

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Scanning.  Invariant: a revision once loaded is taken over into the next view
+ * as it is (packages are immutable), so a scan costs listing folders only.
+ */
+#include "origin/library_scan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#define WORK_PREFIX ".work-"
+
+struct names {
+	char **v;
+	size_t n, cap;
+};
+
+static void names_add(struct names *names, const char *s)
+{
+	MEM_GROW(names->v, names->cap, names->n);
+	names->v[names->n++] = mem_dup(s);
+}
+
+static void names_fini(struct names *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		free(names->v[i]);
+	free(names->v);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void names_sort_unique(struct names *names)
+{
+	size_t kept = 0;
+
+	if (names->n > 0)
+		qsort(names->v, names->n, sizeof *names->v, compare_names);
+	for (size_t i = 0; i < names->n; i++) {
+		if (kept > 0 && strcmp(names->v[kept - 1], names->v[i]) == 0)
+			free(names->v[i]);
+		else
+			names->v[kept++] = names->v[i];
+	}
+	names->n = kept;
+}
+
+static int add_visible(void *ctx, const char *name)
+{
+	if (str_is_name(name, strlen(name)))
+		names_add(ctx, name);
+	return 0;
+}
+
+static bool is_revision(const char *s)
+{
+	return strlen(s) == PACKAGE_REVISION_SIZE - 1 && strspn(s, "0123456789abcdef") == PACKAGE_REVISION_SIZE - 1;
+}
+
+/* --- packages that are refused --- */
+
+static void refuse(struct library_scan *s, const char *key, const char *why)
+{
+	for (size_t i = 0; i < s->n_refused; i++) {
+		if (strcmp(s->refused[i].key, key) == 0) {
+			s->refused[i].seen = true;
+			return;
+		}
+	}
+	log_warn("origin/library", "package is not served: %s", why);
+	MEM_GROW(s->refused, s->cap_refused, s->n_refused);
+	s->refused[s->n_refused++] = (struct library_refused){mem_dup(key), mem_dup(why), true};
+}
+
+static bool is_refused_of(const struct library_refused *r, const char *title)
+{
+	size_t n = strlen(title);
+
+	return strncmp(r->key, title, n) == 0 && r->key[n] == '/';
+}
+
+/* Before a title is looked at: nothing of it was seen; after: what was not seen is forgotten. */
+static void refused_begin(struct library_scan *s, const char *title)
+{
+	for (size_t i = 0; i < s->n_refused; i++)
+		if (is_refused_of(&s->refused[i], title))
+			s->refused[i].seen = false;
+}
+
+static void refused_end(struct library_scan *s)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < s->n_refused; i++) {
+		if (s->refused[i].seen) {
+			s->refused[kept++] = s->refused[i];
+			continue;
+		}
+		free(s->refused[i].key);
+		free(s->refused[i].why);
+	}
+	s->n_refused = kept;
+}
+
+void library_scan_fini(struct library_scan *s)
+{
+	for (size_t i = 0; i < s->n_refused; i++)
+		s->refused[i].seen = false;
+	refused_end(s);
+	free(s->refused);
+}
+
+/* --- one title --- */
+
+static int compare_published(const void *pa, const void *pb)
+{
+	const struct revision *a = *(struct revision *const *)pa, *b = *(struct revision *const *)pb;
+
+	if (a->published != b->published)
+		return a->published > b->published ? -1 : 1;
+	return strcmp(a->revision, b->revision);
+}
+
+static void title_add(struct library_title *t, struct revision *r)
+{
+	t->revisions = mem_resize(t->revisions, t->n_revisions + 1, sizeof(struct revision *));
+	t->revisions[t->n_revisions++] = r;
+}
+
+static void title_fini(struct library_title *t)
+{
+	for (size_t i = 0; i < t->n_revisions; i++)
+		revision_unref(&t->revisions[i]);
+	free(t->revisions);
+	free(t->name);
+}
+
+static void copy_title(struct library_title *to, const struct library_title *from)
+{
+	for (size_t i = 0; i < from->n_revisions; i++)
+		title_add(to, revision_ref(from->revisions[i]));
+}
+
+static struct revision *find_loaded(const struct library_title *t, const char *revision)
+{
+	for (size_t i = 0; t != NULL && i < t->n_revisions; i++)
+		if (strcmp(t->revisions[i]->revision, revision) == 0)
+			return revision_ref(t->revisions[i]);
+	return NULL;
+}
+
+static struct revision *load(struct library_scan *s, const char *title, const char *revision)
+{
+	struct revision *r = NULL;
+	struct fault f = {0};
+
+	if (revision_load(s->folder, title, revision, s->open, &r, &f) == 0) {
+		log_info("origin/library", "package found title=%s revision=%s bytes=%llu", title, revision,
+		         (unsigned long long)r->bytes);
+	} else {
+		char *key = mem_printf("%s/%s", title, revision);
+
+		refuse(s, key, fault_text(&f));
+		free(key);
+	}
+	return r;
+}
+
+static void scan_title(struct library_scan *s, struct library_title *t, const struct library_title *old)
+{
+	char *path = path_join(s->folder, t->name);
+	struct names names = {0};
+	int e;
+
+	if (s->watch != NULL)
+		s->watch(s->ctx, t->name); /* first the watch, then the list: nothing is missed between them */
+	e = folder_list(path, add_visible, &names);
+	if (e != 0 && e != -ENOENT && e != -ENOTDIR && old != NULL) {
+		log_warn("origin/library", "cannot list, keeping what is known: %s: %s", path, err_text(e));
+		copy_title(t, old);
+	}
+	refused_begin(s, t->name);
+	for (size_t i = 0; e == 0 && i < names.n; i++) {
+		struct revision *r = is_revision(names.v[i]) ? find_loaded(old, names.v[i]) : NULL;
+
+		if (r == NULL && is_revision(names.v[i]))
+			r = load(s, t->name, names.v[i]);
+		if (r != NULL)
+			title_add(t, r);
+	}
+	if (t->n_revisions > 0)
+		qsort(t->revisions, t->n_revisions, sizeof(struct revision *), compare_published);
+	names_fini(&names);
+	free(path);
+}
+
+/* --- the view --- */
+
+void library_view_unref(struct library_view **pv)
+{
+	struct library_view *v = *pv;
+
+	*pv = NULL;
+	if (v == NULL || __atomic_sub_fetch(&v->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	for (size_t i = 0; i < v->n_titles; i++)
+		title_fini(&v->titles[i]);
+	free(v->titles);
+	free(v);
+}
+
+const struct library_title *library_view_find(const struct library_view *v, const char *name, size_t n)
+{
+	size_t low = 0, high = v->n_titles;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const char *have = v->titles[middle].name;
+		int c = strncmp(name, have, n);
+
+		if (c == 0 && have[n] == '\0')
+			return &v->titles[middle];
+		if (c <= 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+bool library_view_equal(const struct library_view *a, const struct library_view *b)
+{
+	if (a->n_titles != b->n_titles || a->n_revisions != b->n_revisions)
+		return false;
+	for (size_t i = 0; i < a->n_titles; i++) {
+		const struct library_title *x = &a->titles[i], *y = &b->titles[i];
+
+		if (strcmp(x->name, y->name) != 0 || x->n_revisions != y->n_revisions)
+			return false;
+		for (size_t j = 0; j < x->n_revisions; j++)
+			if (x->revisions[j] != y->revisions[j])
+				return false;
+	}
+	return true;
+}
+
+static bool is_dirty(const char *title, char *const *dirty, size_t n_dirty)
+{
+	return dirty == NULL || (n_dirty > 0 && bsearch(&title, dirty, n_dirty, sizeof *dirty, compare_names) != NULL);
+}
+
+static void count(struct library_view *v)
+{
+	for (size_t i = 0; i < v->n_titles; i++) {
+		v->n_revisions += v->titles[i].n_revisions;
+		for (size_t j = 0; j < v->titles[i].n_revisions; j++)
+			v->bytes += v->titles[i].revisions[j]->bytes;
+	}
+}
+
+static int list_titles(struct library_scan *s, const struct library_view *old, char *const *dirty, size_t n_dirty,
+                       struct names *names, struct fault *f)
+{
+	int e = 0;
+
+	if (dirty == NULL) {
+		e = folder_list(s->folder, add_visible, names);
+	} else {
+		for (size_t i = 0; i < n_dirty; i++)
+			names_add(names, dirty[i]);
+		for (size_t i = 0; old != NULL && i < old->n_titles; i++)
+			names_add(names, old->titles[i].name);
+	}
+	names_sort_unique(names);
+	return e != 0 ? fault_set(f, e, "library \"%s\" cannot be listed: %s", s->folder, err_text(e)) : 0;
+}
+
+int library_scan(struct library_scan *s, const struct library_view *old, char *const *dirty, size_t n_dirty,
+                 struct library_view **ret_view, struct fault *f)
+{
+	struct names names = {0};
+	struct library_view *v;
+	int e = list_titles(s, old, dirty, n_dirty, &names, f);
+
+	if (e != 0) {
+		names_fini(&names);
+		return e;
+	}
+	v = mem_new(sizeof *v);
+	v->refs = 1;
+	v->version = old != NULL ? old->version + 1 : 1;
+	v->titles = mem_new_array(names.n + 1, sizeof *v->titles);
+	for (size_t i = 0; dirty == NULL && i < s->n_refused; i++)
+		s->refused[i].seen = false; /* titles that are gone as a whole */
+	for (size_t i = 0; i < names.n; i++) {
+		struct library_title *t = &v->titles[v->n_titles];
+		const struct library_title *before =
+			old != NULL ? library_view_find(old, names.v[i], strlen(names.v[i])) : NULL;
+
+		*t = (struct library_title){.name = mem_dup(names.v[i])};
+		if (is_dirty(names.v[i], dirty, n_dirty))
+			scan_title(s, t, before);
+		else
+			copy_title(t, before);
+		if (t->n_revisions > 0)
+			v->n_titles++;
+		else
+			title_fini(t);
+	}
+	refused_end(s);
+	count(v);
+	names_fini(&names);
+	*ret_view = v;
+	return 0;
+}
+
+/* --- leftovers --- */
+
+/* Who works in a folder holds a lock on it (flock on the folder itself). */
+static bool is_locked(const char *folder)
+{
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	bool locked;
+
+	if (fd < 0)
+		return true;
+	locked = flock(fd, LOCK_EX | LOCK_NB) < 0;
+	close(fd);
+	return locked;
+}
+
+static int sweep_one(void *ctx, const char *name)
+{
+	const char *folder = ctx;
+	char *path = path_join(folder, name);
+
+	if (str_starts(name, WORK_PREFIX) && !is_locked(path)) {
+		int e = folder_remove(path);
+
+		if (e == 0)
+			log_info("origin/library", "removed what an unfinished ingest left: %s", path);
+		else
+			log_warn("origin/library", "cannot remove what an unfinished ingest left: %s: %s", path, err_text(e));
+	}
+	free(path);
+	return 0;
+}
+
+static int sweep_title(void *ctx, const char *name)
+{
+	const char *folder = ctx;
+	char *path = path_join(folder, name);
+
+	if (str_is_name(name, strlen(name)) && file_is_folder(path))
+		folder_list(path, sweep_one, path);
+	free(path);
+	return 0;
+}
+
+void library_sweep(const char *folder)
+{
+	folder_list(folder, sweep_one, (void *)folder);
+	folder_list(folder, sweep_title, (void *)folder);
+}

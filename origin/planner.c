@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Plans.  Invariant: a plan's version is a hash of all that it says, so equal
+ * plans have equal versions, also after a restart.
+ */
+#include "origin/planner.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/blob.h"
+#include "base/mem.h"
+#include "cdn/placement.h"
+#include "origin/library.h"
+#include "origin/registry.h"
+
+#define VERSION_SIZE 33 /* 128 bits in hex and a NUL */
+#define MAX_KEPT REGISTRY_MAX_EDGES
+
+struct kept {
+	char *edge;
+	uint64_t library_version, registry_version;
+	struct blob *json;
+	char version[VERSION_SIZE];
+};
+
+struct planner {
+	struct registry *registry;
+	char *origin_url;
+	struct kept *kept;
+	size_t n_kept, cap_kept;
+};
+
+struct planner *planner_new(struct registry *r, const char *origin_url)
+{
+	struct planner *p = mem_new(sizeof *p);
+
+	*p = (struct planner){.registry = r, .origin_url = mem_dup(origin_url)};
+	return p;
+}
+
+static void kept_clear(struct planner *p)
+{
+	for (size_t i = 0; i < p->n_kept; i++) {
+		free(p->kept[i].edge);
+		blob_unref(&p->kept[i].json);
+	}
+	p->n_kept = 0;
+}
+
+void planner_free(struct planner **pp)
+{
+	struct planner *p = *pp;
+
+	if (p == NULL)
+		return;
+	kept_clear(p);
+	free(p->kept);
+	free(p->origin_url);
+	free(p);
+	*pp = NULL;
+}
+
+/* --- the titles --- */
+
+struct listing {
+	const struct revision **revisions;
+	struct placement_item *items;
+	size_t n;
+	uint64_t capacity;
+};
+
+static void list_revisions(struct listing *l, const struct library_view *v)
+{
+	l->revisions = mem_new_array(v->n_revisions + 1, sizeof *l->revisions);
+	l->items = mem_new_array(v->n_revisions + 1, sizeof *l->items);
+	for (size_t i = 0; i < v->n_titles; i++) {
+		for (size_t j = 0; j < v->titles[i].n_revisions; j++) {
+			const struct revision *r = v->titles[i].revisions[j];
+
+			l->revisions[l->n] = r;
+			l->items[l->n++] = (struct placement_item){
+				.title = r->title,
+				.revision = r->revision,
+				.bytes = r->bytes,
+				.published = r->published,
+				.current = j == 0,
+			};
+		}
+	}
+}
+
+static bool take_edge(void *ctx, const struct registry_edge *e)
+{
+	struct listing *l = ctx;
+
+	l->capacity = e->capacity;
+	for (size_t i = 0; i < l->n; i++)
+		l->items[i].held = registry_edge_holds(e, l->revisions[i]->key);
+	return true;
+}
+
+static json_t *title_json(const struct revision *r, bool hold)
+{
+	char digest[SHA256_HEX_SIZE];
+
+	sha256_to_hex(&r->digest, digest);
+	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:b}", "title", r->title, "revision", r->revision, "digest", digest,
+	                 "digest_bytes", (json_int_t)r->digest_bytes, "bytes", (json_int_t)r->bytes, "hold", (int)hold);
+}
+
+static json_t *titles_json(const struct listing *l)
+{
+	struct placement_choice *choices = mem_new_array(l->n + 1, sizeof *choices);
+	json_t *titles = json_array();
+
+	placement_plan(l->items, l->n, l->capacity, choices);
+	for (size_t i = 0; i < l->n; i++)
+		json_array_append_new(titles, title_json(l->revisions[choices[i].item], choices[i].hold));
+	free(choices);
+	return titles;
+}
+
+/* --- the peers --- */
+
+struct peers {
+	const char *self;
+	json_t *array;
+};
+
+static bool add_peer(void *ctx, const struct registry_edge *e)
+{
+	struct peers *p = ctx;
+	json_t *holds;
+
+	if (!e->up || strcmp(e->name, p->self) == 0)
+		return true;
+	holds = json_array();
+	for (size_t i = 0; i < e->n_holds; i++)
+		json_array_append_new(holds, json_string(e->holds[i]));
+	json_array_append_new(p->array, json_pack("{s:s, s:s, s:o}", "name", e->name, "url", e->url, "holds", holds));
+	return true;
+}
+
+/* --- the plan --- */
+
+static void hash_json(json_t *j, char ret_version[static VERSION_SIZE])
+{
+	char *text = json_dumps(j, JSON_COMPACT);
+	char hex[SHA256_HEX_SIZE];
+	struct sha256 h;
+
+	sha256_of(text, strlen(text), &h);
+	sha256_to_hex(&h, hex);
+	snprintf(ret_version, VERSION_SIZE, "%.32s", hex);
+	free(text);
+}
+
+static int make(struct planner *p, const struct library_view *v, struct kept *k, struct fault *f)
+{
+	struct peers peers = {.self = k->edge, .array = json_array()};
+	struct listing l = {0};
+	json_t *plan;
+	char *text;
+
+	list_revisions(&l, v);
+	if (registry_with(p->registry, k->edge, take_edge, &l) != 0) {
+		json_decref(peers.array);
+		free(l.revisions);
+		free(l.items);
+		return fault_set(f, ERR_NOT_FOUND, "there is no edge \"%s\": register it first", k->edge);
+	}
+	registry_each(p->registry, NULL, add_peer, &peers);
+	plan = json_pack("{s:s, s:o, s:o}", "origin", p->origin_url, "titles", titles_json(&l), "peers", peers.array);
+	hash_json(plan, k->version);
+	json_object_set_new(plan, "version", json_string(k->version));
+	text = json_dumps(plan, JSON_COMPACT);
+	k->json = blob_copy(text, strlen(text));
+	free(text);
+	json_decref(plan);
+	free(l.revisions);
+	free(l.items);
+	return k->json != NULL ? 0 : fault_set(f, -ENOMEM, "no memory for a plan");
+}
+
+static struct kept *find_kept(struct planner *p, const char *edge)
+{
+	for (size_t i = 0; i < p->n_kept; i++)
+		if (strcmp(p->kept[i].edge, edge) == 0)
+			return &p->kept[i];
+	if (p->n_kept == MAX_KEPT)
+		kept_clear(p);
+	MEM_GROW(p->kept, p->cap_kept, p->n_kept);
+	p->kept[p->n_kept] = (struct kept){.edge = mem_dup(edge)};
+	return &p->kept[p->n_kept++];
+}
+
+int planner_plan(struct planner *p, const struct library_view *v, const char *edge, struct blob **ret_json,
+                 char ret_version[static SHA256_HEX_SIZE], struct fault *f)
+{
+	struct kept *k = find_kept(p, edge);
+	uint64_t version = registry_version(p->registry);
+	int e = 0;
+
+	if (k->json == NULL || k->library_version != v->version || k->registry_version != version) {
+		blob_unref(&k->json);
+		e = make(p, v, k, f);
+		k->library_version = v->version;
+		k->registry_version = version; /* read before: a change since then makes it stale, not wrong */
+	}
+	if (e == 0) {
+		*ret_json = blob_ref(k->json);
+		snprintf(ret_version, SHA256_HEX_SIZE, "%s", k->version);
+	}
+	return e;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Runs cdn/placement over the library and the registry, and writes an edge's
+ * plan as the JSON of doc/openapi.yaml.
+ */
+#ifndef RIBERA_ORIGIN_PLANNER_H
+#define RIBERA_ORIGIN_PLANNER_H
+
+#include <jansson.h>
+
+#include "base/err.h"
+#include "base/sha256.h"
+
+struct library_view;
+struct registry;
+struct planner; /* hidden */
+struct blob;
+
+/* Borrows the registry; `origin_url` is copied. */
+struct planner *planner_new(struct registry *, const char *origin_url);
+void planner_free(struct planner **);
+
+/* The edge's plan as JSON text (one reference) and its version.  Kept until the
+ * library or the registry changes, so that an edge that polls costs next to
+ * nothing.  ERR_NOT_FOUND.  One thread. */
+int planner_plan(struct planner *, const struct library_view *, const char *edge, struct blob **ret_json,
+                 char ret_version[static SHA256_HEX_SIZE], struct fault *);
+
+#endif

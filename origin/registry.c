@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Edges in memory.  Invariant, under the lock: an edge stands in the holders'
+ * sets of exactly the keys it holds if it is up, and in none if it is down.
+ */
+#include "origin/registry.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "origin/catalogue.h"
+
+struct registry {
+	struct catalogue *catalogue;
+	struct holders *holders;
+	dur_us heartbeat;
+	pthread_mutex_t lock; /* guards all below */
+	struct registry_edge **edges; /* sorted by name */
+	size_t n_edges, cap_edges;
+	uint64_t version;
+};
+
+static void free_keys(char **keys, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(keys[i]);
+	free(keys);
+}
+
+static void free_filling(struct registry_filling *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(v[i].key);
+	free(v);
+}
+
+void registry_beat_fini(struct registry_beat *b)
+{
+	free_keys(b->holds, b->n_holds);
+	free_filling(b->filling, b->n_filling);
+	*b = (struct registry_beat){0};
+}
+
+struct registry *registry_new(struct catalogue *catalogue, dur_us heartbeat)
+{
+	struct registry *r = mem_new(sizeof *r);
+
+	*r = (struct registry){.catalogue = catalogue, .holders = holders_new(), .heartbeat = heartbeat, .version = 1};
+	pthread_mutex_init(&r->lock, NULL);
+	return r;
+}
+
+static void show(struct registry *r, struct registry_edge *e)
+{
+	if (e->up)
+		return;
+	e->up = true;
+	holders_add(r->holders, e->shown, e->holds, e->n_holds);
+	r->version++;
+}
+
+static void hide(struct registry *r, struct registry_edge *e)
+{
+	if (!e->up)
+		return;
+	e->up = false;
+	holders_drop(r->holders, e->shown, e->holds, e->n_holds);
+	r->version++;
+}
+
+static void edge_free(struct registry *r, struct registry_edge *e)
+{
+	hide(r, e);
+	holders_edge_free(&e->shown);
+	free_keys(e->holds, e->n_holds);
+	free_filling(e->filling, e->n_filling);
+	free(e->name);
+	free(e->url);
+	free(e);
+}
+
+void registry_free(struct registry **pr)
+{
+	struct registry *r = *pr;
+
+	if (r == NULL)
+		return;
+	for (size_t i = 0; i < r->n_edges; i++)
+		edge_free(r, r->edges[i]);
+	free(r->edges);
+	holders_free(&r->holders);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+	*pr = NULL;
+}
+
+const struct holders *registry_holders(const struct registry *r)
+{
+	return r->holders;
+}
+
+dur_us registry_heartbeat_interval(const struct registry *r)
+{
+	return r->heartbeat;
+}
+
+/* Where the name stands, or would stand. */
+static size_t place_of(const struct registry *r, const char *name)
+{
+	size_t low = 0, high = r->n_edges;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(r->edges[middle]->name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static struct registry_edge *find(const struct registry *r, const char *name)
+{
+	size_t i = place_of(r, name);
+
+	return i < r->n_edges && strcmp(r->edges[i]->name, name) == 0 ? r->edges[i] : NULL;
+}
+
+static struct registry_edge *insert(struct registry *r, const char *name, const char *url, uint64_t capacity, mono_us now)
+{
+	struct registry_edge *e = mem_new(sizeof *e);
+	size_t at = place_of(r, name);
+
+	*e = (struct registry_edge){.name = mem_dup(name), .url = mem_dup(url), .capacity = capacity, .last = now};
+	e->shown = holders_edge_new(name, url);
+	MEM_GROW(r->edges, r->cap_edges, r->n_edges);
+	memmove(r->edges + at + 1, r->edges + at, (r->n_edges - at) * sizeof(struct registry_edge *));
+	r->edges[at] = e;
+	r->n_edges++;
+	r->version++;
+	return e;
+}
+
+/* --- from the catalogue --- */
+
+struct loading {
+	struct registry *r;
+	struct registry_edge *now; /* the edge whose holdings come; NULL: known already */
+	size_t cap_holds;
+	bool up;
+	mono_us at;
+};
+
+static void end_loading(struct loading *l)
+{
+	if (l->now != NULL && l->up)
+		show(l->r, l->now);
+	l->now = NULL;
+}
+
+static void load_edge(void *ctx, const struct catalogue_edge *edge)
+{
+	struct loading *l = ctx;
+
+	end_loading(l);
+	if (find(l->r, edge->name) != NULL)
+		return;
+	l->now = insert(l->r, edge->name, edge->url, edge->capacity, l->at);
+	l->up = edge->up;
+	l->cap_holds = 0;
+}
+
+static void load_holding(void *ctx, const char *edge, const char *key)
+{
+	struct loading *l = ctx;
+
+	if (l->now == NULL)
+		return;
+	MEM_GROW(l->now->holds, l->cap_holds, l->now->n_holds);
+	l->now->holds[l->now->n_holds++] = mem_dup(key);
+}
+
+int registry_load(struct registry *r, mono_us now, struct fault *f)
+{
+	struct loading l = {.r = r, .at = now};
+	int e;
+
+	pthread_mutex_lock(&r->lock);
+	e = catalogue_each_edge(r->catalogue, load_edge, load_holding, &l, f);
+	end_loading(&l);
+	pthread_mutex_unlock(&r->lock);
+	return e;
+}
+
+/* --- registration --- */
+
+static void renew(struct registry *r, struct registry_edge *e, const char *url, uint64_t capacity)
+{
+	if (strcmp(e->url, url) != 0) {
+		hide(r, e);
+		holders_edge_free(&e->shown);
+		e->shown = holders_edge_new(e->name, url);
+		free(e->url);
+		e->url = mem_dup(url);
+	}
+	e->capacity = capacity;
+	r->version++;
+}
+
+static int put_locked(struct registry *r, const char *name, const char *url, uint64_t capacity, const char *who,
+                      mono_us now, bool *ret_new, struct fault *f)
+{
+	struct registry_edge *e = find(r, name);
+	struct catalogue_edge row = {.name = name, .url = url, .capacity = capacity, .up = true};
+	bool is_new = e == NULL, changed = is_new || strcmp(e->url, url) != 0 || e->capacity != capacity || !e->up;
+	int err = 0;
+
+	if (is_new && r->n_edges >= REGISTRY_MAX_EDGES)
+		return fault_set(f, ERR_LIMIT, "there are %d edges already; remove some", REGISTRY_MAX_EDGES);
+	if (changed)
+		err = catalogue_put_edge(r->catalogue, &row, who, clock_wall(), f);
+	if (err != 0)
+		return err;
+	if (is_new)
+		e = insert(r, name, url, capacity, now);
+	else if (changed)
+		renew(r, e, url, capacity);
+	e->last = now;
+	e->heard = true;
+	show(r, e);
+	*ret_new = is_new;
+	return 0;
+}
+
+int registry_put(struct registry *r, const char *name, const char *url, uint64_t capacity, const char *who, mono_us now,
+                 bool *ret_new, struct fault *f)
+{
+	int e;
+
+	pthread_mutex_lock(&r->lock);
+	e = put_locked(r, name, url, capacity, who, now, ret_new, f);
+	pthread_mutex_unlock(&r->lock);
+	return e;
+}
+
+int registry_remove(struct registry *r, const char *name, const char *who, struct fault *f)
+{
+	size_t at;
+	int e = 0;
+
+	pthread_mutex_lock(&r->lock);
+	at = place_of(r, name);
+	if (at == r->n_edges || strcmp(r->edges[at]->name, name) != 0)
+		e = fault_set(f, ERR_NOT_FOUND, "there is no edge \"%s\"", name);
+	if (e == 0)
+		e = catalogue_remove_edge(r->catalogue, name, who, clock_wall(), f);
+	if (e == 0) {
+		edge_free(r, r->edges[at]);
+		r->n_edges--;
+		memmove(r->edges + at, r->edges + at + 1, (r->n_edges - at) * sizeof(struct registry_edge *));
+		r->version++;
+	}
+	pthread_mutex_unlock(&r->lock);
+	return e;
+}
+
+/* --- heartbeats --- */
+
+static int compare_keys(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static size_t sort_unique(char **keys, size_t n)
+{
+	size_t kept = 0;
+
+	if (n > 0)
+		qsort(keys, n, sizeof *keys, compare_keys);
+	for (size_t i = 0; i < n; i++) {
+		if (kept > 0 && strcmp(keys[kept - 1], keys[i]) == 0)
+			free(keys[i]);
+		else
+			keys[kept++] = keys[i];
+	}
+	return kept;
+}
+
+/* Views of those in `a` and not in `b`; both sorted. */
+static char **difference(char **a, size_t n_a, char **b, size_t n_b, size_t *ret_n)
+{
+	char **d = mem_new_array(n_a + 1, sizeof *d);
+	size_t n = 0, j = 0;
+
+	for (size_t i = 0; i < n_a; i++) {
+		while (j < n_b && strcmp(b[j], a[i]) < 0)
+			j++;
+		if (j == n_b || strcmp(b[j], a[i]) != 0)
+			d[n++] = a[i];
+	}
+	*ret_n = n;
+	return d;
+}
+
+static void set_holds(struct registry *r, struct registry_edge *e, char **holds, size_t n)
+{
+	size_t n_added, n_dropped;
+	char **added = difference(holds, n, e->holds, e->n_holds, &n_added);
+	char **dropped = difference(e->holds, e->n_holds, holds, n, &n_dropped);
+	struct fault f = {0};
+
+	if (n_added + n_dropped > 0) {
+		if (e->up) {
+			holders_add(r->holders, e->shown, added, n_added);
+			holders_drop(r->holders, e->shown, dropped, n_dropped);
+		}
+		r->version++;
+		if (catalogue_put_holdings(r->catalogue, e->name, added, n_added, dropped, n_dropped, &f) != 0)
+			log_verbose("origin/registry", "holdings are not recorded: %s edge=%s", fault_text(&f), e->name);
+	}
+	free_keys(e->holds, e->n_holds);
+	e->holds = holds;
+	e->n_holds = n;
+	free(added);
+	free(dropped);
+}
+
+static void record_up(struct registry *r, const struct registry_edge *e, bool up)
+{
+	struct fault f = {0};
+
+	log_info("origin/registry", "edge is %s name=%s url=%s", up ? "up" : "down", e->name, e->url);
+	if (catalogue_set_up(r->catalogue, e->name, up, &f) != 0)
+		log_verbose("origin/registry", "state is not recorded: %s edge=%s", fault_text(&f), e->name);
+}
+
+static void take_beat(struct registry *r, struct registry_edge *e, struct registry_beat *b, mono_us now)
+{
+	double permille = b->load * 1000;
+
+	e->last = now;
+	e->heard = true;
+	e->free_bytes = b->free_bytes;
+	e->load = b->load;
+	__atomic_store_n(&e->shown->load_permille, permille < 1e9 ? (uint32_t)permille : 1000000000u, __ATOMIC_RELAXED);
+	set_holds(r, e, b->holds, sort_unique(b->holds, b->n_holds));
+	free_filling(e->filling, e->n_filling);
+	e->filling = b->filling;
+	e->n_filling = b->n_filling;
+	*b = (struct registry_beat){0};
+	if (!e->up) {
+		show(r, e);
+		record_up(r, e, true);
+	}
+}
+
+int registry_heartbeat(struct registry *r, const char *name, struct registry_beat *b, mono_us now, struct fault *f)
+{
+	struct registry_edge *e;
+
+	pthread_mutex_lock(&r->lock);
+	e = find(r, name);
+	if (e != NULL)
+		take_beat(r, e, b, now);
+	pthread_mutex_unlock(&r->lock);
+	registry_beat_fini(b);
+	return e != NULL ? 0 : fault_set(f, ERR_NOT_FOUND, "there is no edge \"%s\": register it first", name);
+}
+
+void registry_tick(struct registry *r, mono_us now)
+{
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < r->n_edges; i++) {
+		struct registry_edge *e = r->edges[i];
+
+		if (e->up && now - e->last > REGISTRY_MISSED * r->heartbeat) {
+			hide(r, e);
+			record_up(r, e, false);
+		}
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
+/* --- reading --- */
+
+uint64_t registry_version(struct registry *r)
+{
+	uint64_t v;
+
+	pthread_mutex_lock(&r->lock);
+	v = r->version;
+	pthread_mutex_unlock(&r->lock);
+	return v;
+}
+
+void registry_counts(struct registry *r, size_t *ret_edges, size_t *ret_up)
+{
+	size_t up = 0;
+
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < r->n_edges; i++)
+		up += r->edges[i]->up;
+	*ret_edges = r->n_edges;
+	pthread_mutex_unlock(&r->lock);
+	*ret_up = up;
+}
+
+void registry_each(struct registry *r, const char *after, registry_each_f each, void *ctx)
+{
+	size_t i;
+
+	pthread_mutex_lock(&r->lock);
+	i = after != NULL ? place_of(r, after) : 0;
+	if (after != NULL && i < r->n_edges && strcmp(r->edges[i]->name, after) == 0)
+		i++;
+	while (i < r->n_edges && each(ctx, r->edges[i]))
+		i++;
+	pthread_mutex_unlock(&r->lock);
+}
+
+int registry_with(struct registry *r, const char *name, registry_each_f with, void *ctx)
+{
+	struct registry_edge *e;
+
+	pthread_mutex_lock(&r->lock);
+	e = find(r, name);
+	if (e != NULL)
+		with(ctx, e);
+	pthread_mutex_unlock(&r->lock);
+	return e != NULL ? 0 : ERR_NOT_FOUND;
+}
+
+bool registry_edge_holds(const struct registry_edge *e, const char *key)
+{
+	return e->n_holds > 0 && bsearch(&key, e->holds, e->n_holds, sizeof *e->holds, compare_keys) != NULL;
+}

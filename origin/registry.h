@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The edges as they are now: facts from their registration (kept in the
+ * catalogue), state from their heartbeats.  An edge is up while heartbeats
+ * come; three missed ones make it down.  Only monotonic time counts, so a clock
+ * that jumps changes nothing.
+ *
+ * After a restart edges are as the catalogue knew them and have three
+ * heartbeats' time to show that they live.
+ *
+ * Any thread; viewers' loops use registry_holders() only.
+ */
+#ifndef RIBERA_ORIGIN_REGISTRY_H
+#define RIBERA_ORIGIN_REGISTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "origin/holders.h"
+
+#define REGISTRY_MISSED 3
+#define REGISTRY_MAX_EDGES 10000
+
+struct registry; /* hidden */
+struct catalogue;
+
+/* A revision on its way to an edge. */
+struct registry_filling {
+	char *key; /* "TITLE/REVISION" */
+	uint64_t bytes;
+};
+
+struct registry_edge {
+	char *name, *url;
+	uint64_t capacity;
+	bool up, heard;      /* heard: since this process started */
+	mono_us last;        /* when it was last heard, or the start */
+	uint64_t free_bytes; /* valid once heard by a heartbeat */
+	double load;
+	char **holds;        /* keys, sorted, unique */
+	size_t n_holds;
+	struct registry_filling *filling;
+	size_t n_filling;
+	struct holders_edge *shown; /* private */
+};
+
+/* `catalogue` is borrowed. */
+struct registry *registry_new(struct catalogue *, dur_us heartbeat);
+void registry_free(struct registry **);
+const struct holders *registry_holders(const struct registry *);
+dur_us registry_heartbeat_interval(const struct registry *);
+
+/* Takes in the edges of the catalogue that are not known yet. */
+int registry_load(struct registry *, mono_us now, struct fault *);
+
+/* Registers or renews; durable when it returns 0.  The catalogue's errors; ERR_LIMIT. */
+int registry_put(struct registry *, const char *name, const char *url, uint64_t capacity, const char *who, mono_us now,
+                 bool *ret_new, struct fault *);
+/* ERR_NOT_FOUND, the catalogue's errors. */
+int registry_remove(struct registry *, const char *name, const char *who, struct fault *);
+
+struct registry_beat {
+	uint64_t free_bytes;
+	double load;
+	char **holds; /* any order; taken over, also on failure */
+	size_t n_holds;
+	struct registry_filling *filling; /* taken over, also on failure */
+	size_t n_filling;
+};
+void registry_beat_fini(struct registry_beat *);
+/* ERR_NOT_FOUND.  What cannot be written to the catalogue is logged: the next
+ * heartbeat says it again. */
+int registry_heartbeat(struct registry *, const char *name, struct registry_beat *, mono_us now, struct fault *);
+
+/* Makes edges down that were not heard of; to be called about once a heartbeat. */
+void registry_tick(struct registry *, mono_us now);
+
+/* Grows with every change that a plan could depend on. */
+uint64_t registry_version(struct registry *);
+void registry_counts(struct registry *, size_t *ret_edges, size_t *ret_up);
+
+/* Calls `each` for the edges behind `after` (NULL: from the first), by name,
+ * with the registry locked; stops when it returns false. */
+typedef bool (*registry_each_f)(void *ctx, const struct registry_edge *);
+void registry_each(struct registry *, const char *after, registry_each_f, void *ctx);
+/* Calls `with` for one edge; ERR_NOT_FOUND. */
+int registry_with(struct registry *, const char *name, registry_each_f with, void *ctx);
+bool registry_edge_holds(const struct registry_edge *, const char *key);
+
+#endif

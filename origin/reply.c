@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Replies.  Nothing of the control plane may be kept by a cache without asking.
+ */
+#include "origin/reply.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/blob.h"
+#include "base/mem.h"
+#include "base/sha256.h"
+#include "origin/form.h"
+
+#define JSON_TYPE "application/json"
+#define PROBLEM_TYPE "application/problem+json"
+#define ETAG_SIZE 33
+
+bool reply_matches(const struct serve_request *req, const char *etag)
+{
+	size_t n, etag_n = strlen(etag);
+	const char *field = serve_field(req, "if-none-match", &n), *end;
+
+	if (field == NULL)
+		return false;
+	for (end = field + n; field < end;) {
+		size_t item = 0;
+
+		while (field < end && (*field == ' ' || *field == ',' || *field == '\t'))
+			field++;
+		while (field + item < end && field[item] != ',')
+			item++;
+		n = item;
+		while (n > 0 && (field[n - 1] == ' ' || field[n - 1] == '\t'))
+			n--;
+		if (n == 1 && field[0] == '*')
+			return true;
+		if (n > 2 && field[0] == 'W' && field[1] == '/')
+			field += 2, n -= 2, item -= 2;
+		if (n == etag_n + 2 && field[0] == '"' && field[n - 1] == '"' && memcmp(field + 1, etag, etag_n) == 0)
+			return true;
+		field += item;
+	}
+	return false;
+}
+
+static bool is_read(const struct serve_request *req)
+{
+	return strcmp(serve_method(req), "GET") == 0 || strcmp(serve_method(req), "HEAD") == 0;
+}
+
+void reply_json_blob(struct serve_request *req, struct blob *body, const char *etag)
+{
+	char quoted[SHA256_HEX_SIZE + 2];
+	struct serve_header fields[] = {{"etag", quoted}, {"cache-control", "no-cache"}};
+
+	snprintf(quoted, sizeof quoted, "\"%s\"", etag);
+	if (reply_matches(req, etag)) {
+		blob_unref(&body);
+		serve_reply(req, 304, NULL, NULL, fields, 2);
+		return;
+	}
+	serve_reply(req, 200, JSON_TYPE, body, fields, 2);
+}
+
+/* Compact JSON with a newline, as a blob; NULL without memory. */
+static struct blob *dump(json_t *j)
+{
+	char *text = json_dumps(j, JSON_COMPACT), *line;
+	struct blob *b;
+
+	if (text == NULL)
+		return NULL;
+	line = mem_printf("%s\n", text);
+	b = blob_copy(line, strlen(line));
+	free(line);
+	free(text);
+	return b;
+}
+
+static void send_json(struct serve_request *req, int status, const char *type, json_t *body, const char *name,
+                      const char *value)
+{
+	struct serve_header fields[] = {{"cache-control", "no-store"}, {name, value}};
+	struct blob *b = dump(body);
+
+	json_decref(body);
+	serve_reply(req, b != NULL ? status : 500, type, b, fields, name != NULL ? 2 : 1);
+}
+
+void reply_json(struct serve_request *req, int status, json_t *body)
+{
+	char hex[SHA256_HEX_SIZE], etag[ETAG_SIZE];
+	struct sha256 hash;
+	struct blob *b;
+
+	if (status != 200 || !is_read(req)) {
+		send_json(req, status, JSON_TYPE, body, NULL, NULL);
+		return;
+	}
+	b = dump(body);
+	json_decref(body);
+	if (b == NULL) {
+		reply_problem(req, 500, "no memory for the answer");
+		return;
+	}
+	sha256_of(b->bytes, b->size, &hash);
+	sha256_to_hex(&hash, hex);
+	snprintf(etag, sizeof etag, "%.32s", hex);
+	reply_json_blob(req, b, etag);
+}
+
+void reply_created(struct serve_request *req, json_t *body, const char *location)
+{
+	send_json(req, 201, JSON_TYPE, body, location != NULL ? "location" : NULL, location);
+}
+
+void reply_text(struct serve_request *req, int status, const char *text)
+{
+	struct serve_header field = {"cache-control", "no-store"};
+
+	serve_reply(req, status, "text/plain; charset=utf-8", blob_copy(text, strlen(text)), &field, 1);
+}
+
+void reply_empty(struct serve_request *req, int status)
+{
+	struct serve_header field = {"cache-control", "no-store"};
+
+	serve_reply(req, status, NULL, NULL, &field, 1);
+}
+
+/* --- problems --- */
+
+static const char *title_of(int status)
+{
+	static const struct {
+		int status;
+		const char *title;
+	} titles[] = {
+		{400, "Bad request"},      {401, "Unauthorized"},           {403, "Forbidden"},
+		{404, "Not found"},        {405, "Method not allowed"},     {409, "Conflict"},
+		{413, "Content too large"}, {415, "Unsupported media type"}, {421, "Misdirected request"},
+		{429, "Too many requests"}, {500, "Internal error"},        {503, "Service unavailable"},
+	};
+
+	for (size_t i = 0; i < sizeof titles / sizeof titles[0]; i++)
+		if (titles[i].status == status)
+			return titles[i].title;
+	return "Error";
+}
+
+static json_t *problem(int status, const char *detail, const char *field)
+{
+	json_t *p = json_pack("{s:s, s:s, s:i}", "type", "about:blank", "title", title_of(status), "status", status);
+	json_t *text = json_string(detail); /* NULL when it is not UTF-8 */
+
+	json_object_set_new(p, "detail", text != NULL ? text : json_string("(not printable)"));
+	if (field != NULL && field[0] != '\0')
+		json_object_set_new(p, "field", json_string(field));
+	return p;
+}
+
+void reply_problem(struct serve_request *req, int status, const char *fmt, ...)
+{
+	char detail[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(detail, sizeof detail, fmt, ap);
+	va_end(ap);
+	send_json(req, status, PROBLEM_TYPE, problem(status, detail, NULL), status == 503 ? "retry-after" : NULL, "5");
+}
+
+void reply_form_error(struct serve_request *req, const struct form_error *e)
+{
+	send_json(req, 400, PROBLEM_TYPE, problem(400, e->text, e->field), NULL, NULL);
+}
+
+void reply_fault(struct serve_request *req, const struct fault *f)
+{
+	int status;
+
+	switch (f->code) {
+	case ERR_NOT_FOUND:
+		status = 404;
+		break;
+	case ERR_EXISTS:
+	case ERR_LIMIT:
+		status = 409;
+		break;
+	case ERR_BUSY:
+	case ERR_DATABASE:
+		status = 503;
+		break;
+	default:
+		status = err_class_of(f->code) == ERR_CLASS_INPUT ? 400 : 500;
+		break;
+	}
+	reply_problem(req, status, "%s", fault_text(f));
+}
+
+void reply_not_allowed(struct serve_request *req, const char *allow)
+{
+	send_json(req, 405, PROBLEM_TYPE, problem(405, "this resource answers other methods", NULL), "allow", allow);
+}
+
+void reply_unauthorized(struct serve_request *req, const char *detail)
+{
+	send_json(req, 401, PROBLEM_TYPE, problem(401, detail, NULL), "www-authenticate", "Bearer realm=\"ribera\"");
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Replies in JSON, with validators, and problems (RFC 9457).  Each ends the request.
+ */
+#ifndef RIBERA_ORIGIN_REPLY_H
+#define RIBERA_ORIGIN_REPLY_H
+
+#include <jansson.h>
+
+#include "base/err.h"
+#include "serve/serve.h"
+
+struct form_error;
+
+/* Takes `body` (one reference).  For a GET that is 200 an ETag from the bytes
+ * is added, and If-None-Match answered with 304. */
+void reply_json(struct serve_request *, int status, json_t *body);
+/* Text that is JSON already, with its ETag (without quotes); takes the blob. */
+void reply_json_blob(struct serve_request *, struct blob *body, const char *etag);
+void reply_created(struct serve_request *, json_t *body, const char *location);
+void reply_text(struct serve_request *, int status, const char *text);
+void reply_empty(struct serve_request *, int status);
+
+/* `detail` is for people. */
+void reply_problem(struct serve_request *, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void reply_form_error(struct serve_request *, const struct form_error *);
+/* The status that fits the fault's code. */
+void reply_fault(struct serve_request *, const struct fault *);
+/* 405 (RFC 9110 15.5.6) */
+void reply_not_allowed(struct serve_request *, const char *allow);
+/* 401 (RFC 6750 3) */
+void reply_unauthorized(struct serve_request *, const char *detail);
+
+/* Does If-None-Match name this ETag (without quotes)?  Weak comparison (RFC 9110 13.1.2). */
+bool reply_matches(const struct serve_request *, const char *etag);
+
+#endif
