@@ -47,7 +47,7 @@ function show() {
 	document.body.dataset.view = r.title === null ? 'wall' : 'title';
 	window.scrollTo(0, 0);
 	view = r.title === null ? showWall(main, r.q) : showTitle(main, r.title, r.t);
-	if (!first)
+	if (!first && document.activeElement !== search) // whoever types goes on typing
 		main.focus({preventScroll: true});
 }
 

@@ -65,9 +65,11 @@ function sort(error) {
 }
 
 export class Film extends EventTarget {
-	constructor(video) {
+	/** `captions`: an element over the picture for subtitles that are not the browser's own (TTML) */
+	constructor(video, captions) {
 		super();
 		this.video = video;
+		this.captions = captions;
 		this.pathways = new Pathways({on_move: (from, to) => { if (from) this.counts.moves++; }});
 		this.counts = {switches: 0, stalls: 0, moves: 0, failures: 0};
 		this.shown = null;       // the video Representation on the screen
@@ -145,6 +147,7 @@ export class Film extends EventTarget {
 		});
 		player.setAutoPlay(false);
 		player.attachView(this.video);
+		player.attachTTMLRenderingDiv(this.captions);
 		this.wants_play = true;
 		player.attachSource(this.manifest, start ?? NaN);
 	}
@@ -224,7 +227,8 @@ export class Film extends EventTarget {
 		const tracks = this.player?.getTracksFor('audio') ?? [];
 		const current = this.player?.getCurrentTrackFor('audio');
 		return tracks.map(track => ({track, lang: track.lang, label: track.labels?.[0]?.text ?? null,
-			channels: Number(track.audioChannelConfiguration?.[0]?.value) || null, current: track === current || track.id !== null && track.id === current?.id && track.index === current?.index}));
+			channels: Number(track.audioChannelConfiguration?.[0]?.value) || null,
+			current: track.index === current?.index && track.id === current?.id}));
 	}
 
 	setAudio(track) {
