@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// One film playing in one <video>: dash.js with the settings our packages want, the choice of edge, errors sorted
+// into kinds that can be told to people, and the numbers of the statistics.  Knows nothing of the page around it.
+//
+// Events: "state" (video.dataset.state has changed), "tracks" (what there is to choose), "quality", "fail" (detail
+// {key, status, again}: `again` is whether waiting can help).
+import {Pathways} from './pathways.js';
+
+const SCRIPT = '/www/dash.mediaplayer.min.js';
+
+const SETTINGS = {
+	debug: {logLevel: 1},
+	streaming: {
+		// Two or more places serve the same bytes: ask the next one soon instead of the same one for long.
+		fragmentRequestTimeout: 15000,
+		retryIntervals: {MPD: 1000, MediaSegment: 250, InitializationSegment: 250, IndexSegment: 250},
+		retryAttempts: {MPD: 3, MediaSegment: 6, InitializationSegment: 6, IndexSegment: 6},
+		blacklistExpiryTime: 30,
+		buffer: {
+			fastSwitchEnabled: false, // what was paid for is shown; a choice by hand replaces it
+			bufferTimeDefault: 20, bufferTimeAtTopQuality: 30, bufferTimeAtTopQualityLongForm: 30, bufferToKeep: 20,
+		},
+		text: {defaultEnabled: false},
+		// The clock of a static film is nobody's business, least of all an outside server's.
+		utcSynchronization: {enabled: false, enableBackgroundSyncAfterSegmentDownloadError: false,
+			defaultTimingSource: {scheme: '', value: ''}},
+		cmcd: {enabled: true, version: 1, mode: 'query', includeInRequests: ['segment']},
+	},
+};
+
+let script = null;
+
+/** Loads dash.js once; rejects where it is not installed.  A later call tries again. */
+export function loadScript() {
+	script ??= new Promise((resolve, reject) => {
+		const e = document.createElement('script');
+		e.src = SCRIPT;
+		e.onload = () => window.dashjs ? resolve(window.dashjs) : reject(new Error('not dash.js'));
+		e.onerror = () => { e.remove(); reject(new Error('not there')); };
+		document.head.append(e);
+	}).catch(error => { script = null; throw error; });
+	return script;
+}
+
+/** Kinds of dash.js errors (its codes) -> what is said, and whether trying again by itself makes sense. */
+function sort(error) {
+	const status = error.data?.response?.status ?? 0;
+	switch (error.code) {
+	case 25: case 11:
+		return status ? {key: 'manifest_missing', status, again: false} : {key: 'manifest_down', status, again: true};
+	case 10: case 31: case 34:
+		return {key: 'manifest_bad', status, again: false};
+	case 15: case 17: case 19: case 26: case 27: case 28:
+		return {key: 'media_down', status, again: true};
+	case 23:
+		return {key: 'no_mse', status, again: false};
+	case 32: case 35:
+		return {key: 'codec', status, again: false};
+	case 12: case 16: case 29: case 33:
+		return null; // playback does without
+	default:
+		return {key: 'media_bad', status, again: false};
+	}
+}
+
+export class Film extends EventTarget {
+	/** `captions`: an element over the picture for subtitles that are not the browser's own (TTML) */
+	constructor(video, captions) {
+		super();
+		this.video = video;
+		this.captions = captions;
+		this.pathways = new Pathways({on_move: (from, to) => { if (from) this.counts.moves++; }});
+		this.counts = {switches: 0, stalls: 0, moves: 0, failures: 0};
+		this.shown = null;       // the video Representation on the screen
+		this.failure = null;     // waits until the buffer is empty
+		this.begun = false;
+		this.player = null;
+		this.abort = new AbortController();
+		this.watchVideo();
+		this.setState('loading');
+	}
+
+	setState(state) {
+		if (this.video.dataset.state === state)
+			return;
+		this.video.dataset.state = state;
+		this.dispatchEvent(new Event('state'));
+	}
+
+	watchVideo() {
+		const v = this.video, signal = this.abort.signal;
+		const on = (type, f) => v.addEventListener(type, f, {signal});
+		on('playing', () => { this.begun = true; this.setState('playing'); });
+		on('pause', () => { if (!v.ended && v.dataset.state !== 'error') this.setState(this.begun ? 'paused' : 'ready'); });
+		on('ended', () => this.setState('ended'));
+		on('waiting', () => {
+			if (this.begun && !v.seeking && !v.ended)
+				this.counts.stalls++;
+			if (v.dataset.state !== 'error')
+				this.setState('waiting');
+			this.tellFailure();
+		});
+		on('canplay', () => { if (v.paused && v.dataset.state !== 'error' && !v.ended) this.setState(this.begun ? 'paused' : 'ready'); });
+		on('seeking', () => { if (v.dataset.state === 'ended') this.setState(v.paused ? 'paused' : 'waiting'); });
+	}
+
+	/** Starts loading `manifest` at `start` seconds (null: the beginning); plays when it may. */
+	async open(manifest, title, start) {
+		this.manifest = new URL(manifest, location.href).href;
+		let dashjs;
+		try {
+			dashjs = await loadScript();
+		} catch {
+			this.fail({key: 'script_missing', status: 0, again: false});
+			return;
+		}
+		if (this.abort.signal.aborted)
+			return;
+		if (!dashjs.supportsMediaSource()) {
+			this.fail({key: 'no_mse', status: 0, again: false});
+			return;
+		}
+		const player = this.player = dashjs.MediaPlayer().create();
+		const events = dashjs.MediaPlayer.events;
+		player.initialize();
+		player.updateSettings(SETTINGS);
+		player.updateSettings({streaming: {cmcd: {cid: title.slice(0, 64)}}});
+		player.addRequestInterceptor(async r => this.pathways.request(r));
+		player.addResponseInterceptor(async r => this.pathways.response(r));
+		player.on(events.BASE_URLS_UPDATED, e => this.pathways.setPlaces(e.baseUrls ?? []));
+		player.on(events.ERROR, e => this.onError(e.error));
+		player.on(events.STREAM_INITIALIZED, () => {
+			this.failure = null;
+			this.dispatchEvent(new Event('tracks'));
+			if (this.wants_play)
+				this.play();
+		});
+		player.on(events.TEXT_TRACKS_ADDED, () => this.dispatchEvent(new Event('tracks')));
+		player.on(events.QUALITY_CHANGE_RENDERED, e => {
+			if (e.mediaType !== 'video')
+				return;
+			if (this.shown)
+				this.counts.switches++;
+			this.shown = e.newRepresentation ?? null;
+			this.dispatchEvent(new Event('quality'));
+		});
+		player.setAutoPlay(false);
+		player.attachView(this.video);
+		player.attachTTMLRenderingDiv(this.captions);
+		this.wants_play = true;
+		player.attachSource(this.manifest, start ?? NaN);
+	}
+
+	/** Loads everything anew, at the place where it stopped. */
+	again() {
+		const at = this.begun || this.video.currentTime > 0 ? this.video.currentTime : NaN;
+		this.failure = null;
+		this.shown = null;
+		this.wants_play = true;
+		this.setState('loading');
+		this.player.attachSource(this.manifest, at);
+	}
+
+	/** Seconds that can be played from here on without another byte. */
+	ahead() {
+		const {buffered, currentTime: now} = this.video;
+		for (let i = 0; i < buffered.length; i++)
+			if (buffered.start(i) <= now + 0.25 && buffered.end(i) > now)
+				return buffered.end(i) - now;
+		return 0;
+	}
+
+	onError(error) {
+		const failure = sort(error);
+		if (!failure)
+			return;
+		this.counts.failures++;
+		this.failure = failure;
+		if (!failure.again || this.ahead() < 0.5)
+			this.tellFailure();
+	}
+
+	/** A film is not interrupted for an error while there is something to show. */
+	tellFailure() {
+		if (this.failure && this.video.dataset.state !== 'error')
+			this.fail(this.failure);
+	}
+
+	fail(failure) {
+		this.failure = failure;
+		this.setState('error');
+		this.dispatchEvent(new CustomEvent('fail', {detail: failure}));
+	}
+
+	async play() {
+		this.wants_play = true;
+		try {
+			await this.video.play();
+		} catch {
+			// not allowed without a gesture: the play button waits
+			if (this.video.paused && this.video.dataset.state !== 'error')
+				this.setState(this.begun ? 'paused' : 'ready');
+		}
+	}
+
+	pause() {
+		this.wants_play = false;
+		this.video.pause();
+	}
+
+	/** Video representations, best first: [{id, width, height, bitrate}] */
+	qualities() {
+		const list = this.player?.getRepresentationsByType('video') ?? [];
+		return list.map(r => ({id: r.id, width: r.width, height: r.height, bitrate: r.bandwidth})).sort((a, b) => b.bitrate - a.bitrate);
+	}
+
+	/** null: automatic */
+	setQuality(id) {
+		this.player.updateSettings({streaming: {abr: {autoSwitchBitrate: {video: id === null}}}});
+		if (id !== null)
+			this.player.setRepresentationForTypeById('video', id, true);
+		this.quality = id;
+	}
+
+	audioTracks() {
+		const tracks = this.player?.getTracksFor('audio') ?? [];
+		const current = this.player?.getCurrentTrackFor('audio');
+		return tracks.map(track => ({track, lang: track.lang, label: track.labels?.[0]?.text ?? null,
+			channels: Number(track.audioChannelConfiguration?.[0]?.value) || null,
+			current: track.index === current?.index && track.id === current?.id}));
+	}
+
+	setAudio(track) {
+		this.player.setCurrentTrack(track);
+	}
+
+	textTracks() {
+		const tracks = this.player?.getTracksFor('text') ?? [];
+		return tracks.map((track, index) => ({index, lang: track.lang, label: track.labels?.[0]?.text ?? null}));
+	}
+
+	/** -1: none */
+	setText(index) {
+		this.text = index;
+		this.player.setTextTrack(index);
+	}
+
+	/** Everything the statistics show; bits per second, seconds, pixels. */
+	stats() {
+		const v = this.video, p = this.player;
+		const quality = v.getVideoPlaybackQuality?.() ?? {};
+		const ready = p && this.begun;
+		const video = this.shown ?? (ready ? p.getCurrentRepresentationForType('video') : null);
+		const audio = ready ? p.getCurrentRepresentationForType('audio') : null;
+		const throughput = ready ? p.getAverageThroughput('video') : NaN;
+		const places = this.pathways.report();
+		return {
+			state: v.dataset.state, time: v.currentTime, duration: v.duration, paused: v.paused,
+			buffer: this.ahead(),
+			picture: {width: v.videoWidth, height: v.videoHeight},
+			video: video && {id: video.id, width: video.width, height: video.height, bitrate: video.bandwidth, codecs: video.codecs, frame_rate: video.frameRate},
+			audio: audio && {id: audio.id, bitrate: audio.bandwidth, codecs: audio.codecs},
+			auto: (this.quality ?? null) === null,
+			throughput: Number.isFinite(throughput) && throughput > 0 ? throughput * 1000 : null,
+			dropped: quality.droppedVideoFrames ?? 0, frames: quality.totalVideoFrames ?? 0,
+			edge: places.find(x => x.current) ?? null, places, ...this.counts,
+		};
+	}
+
+	close() {
+		this.abort.abort();
+		this.player?.destroy();
+		this.player = null;
+	}
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The wall of posters and its search.
+import {announce, el} from './dom.js';
+import {listTitles} from './api.js';
+import {bytes, clock, t} from './strings.js';
+
+/** "Película" is found by "pelicula": small letters without accents. */
+const fold = text => text.normalize('NFD').replace(/\p{M}/gu, '').toLocaleLowerCase();
+
+/** A colour of its own for a film without a poster, always the same one. */
+function hue(id) {
+	let h = 0;
+	for (const c of id)
+		h = (h * 31 + c.codePointAt(0)) % 360;
+	return h;
+}
+
+function poster(title) {
+	const frame = el('span', {class: 'poster'});
+	const blank = el('span', {class: 'blank', 'aria-hidden': 'true'}, title.name.trim().slice(0, 1).toLocaleUpperCase());
+	blank.style.setProperty('--hue', hue(title.title));
+	frame.append(blank);
+	if (title.poster) {
+		const image = el('img', {alt: '', loading: 'lazy', decoding: 'async', width: 640, height: 360,
+			on: {load: () => image.classList.add('there'), error: () => image.remove()}});
+		image.src = title.poster;
+		frame.append(image);
+	}
+	if (title.duration)
+		frame.append(el('span', {class: 'length'}, clock(title.duration)));
+	return frame;
+}
+
+function card(title) {
+	return el('li', {}, el('a', {class: 'card', href: `#/title/${encodeURIComponent(title.title)}`},
+		poster(title), el('span', {class: 'name'}, title.name), el('span', {class: 'facts'}, bytes(title.bytes))));
+}
+
+function emptyLibrary() {
+	const command = `ribera-ingest FILM.mp4 --library LIBRARY --title NAME`;
+	return el('section', {class: 'notice', id: 'empty'}, el('h1', {}, t('empty_title')), el('p', {}, t('empty_text')),
+		el('pre', {tabindex: '0'}, el('code', {}, command)));
+}
+
+/** Shows the wall in `root`; returns {search(text), close()}. */
+export function showWall(root, query) {
+	let titles = [], closed = false, more = true;
+	const heading = el('h1', {class: 'sr'}, t('films'));
+	const count = el('p', {class: 'count', id: 'count'}, t('loading'));
+	const grid = el('ul', {class: 'wall', id: 'wall'});
+	const rest = el('div');
+	root.replaceChildren(heading, count, grid, rest);
+	root.setAttribute('aria-busy', 'true');
+
+	function draw() {
+		const words = fold(query).split(/\s+/).filter(Boolean);
+		const found = titles.filter(x => words.every(w => x.folded.includes(w)));
+		grid.replaceChildren(...found.map(x => x.card ??= card(x)));
+		count.textContent = more && !found.length ? t('loading') : t('found', {n: found.length});
+		count.hidden = !more && !titles.length;
+		rest.replaceChildren();
+		if (!more && !titles.length)
+			rest.append(emptyLibrary());
+		else if (!more && !found.length)
+			rest.append(el('section', {class: 'notice', id: 'nothing'}, el('p', {}, t('nothing_found', {q: query})),
+				el('p', {}, el('a', {class: 'button', href: '#/'}, t('clear_search')))));
+		return found.length;
+	}
+
+	function fail(error) {
+		const text = t(error.key ?? 'api_unreadable', {status: error.status});
+		rest.replaceChildren(el('section', {class: 'notice error', role: 'alert', id: 'error'}, el('p', {}, text),
+			el('button', {type: 'button', class: 'button', on: {click: load}}, t('retry'))));
+		count.hidden = !titles.length;
+	}
+
+	async function load() {
+		count.hidden = false;
+		rest.replaceChildren();
+		try {
+			await listTitles((all, is_more) => {
+				if (closed)
+					return;
+				titles = all.map(x => Object.assign(x, {folded: x.folded ?? fold(`${x.name} ${x.title}`)}));
+				more = is_more;
+				draw();
+			});
+		} catch (error) {
+			if (!closed)
+				fail(error);
+		}
+		if (!closed)
+			root.removeAttribute('aria-busy');
+	}
+
+	load();
+	return {
+		search(text) {
+			query = text;
+			const n = draw();
+			announce(n ? t('found', {n}) : t('nothing_found', {q: query}));
+		},
+		close() {
+			closed = true;
+			root.removeAttribute('aria-busy');
+		},
+	};
+}
