@@ -3,6 +3,8 @@
  * ribera-edge: settings, signals, and the messages a service manager and
  * scripts wait for.
  */
+#include <config.h>
+
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>

@@ -3,6 +3,8 @@
  * Wiring.  What must hold: viewers are answered before the origin is asked for
  * anything, and the parts end before those they call.
  */
+#include <config.h>
+
 #include "edge/node.h"
 
 #include <stdlib.h>
