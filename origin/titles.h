@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The answers about titles, the same on both listeners.  They read a view of
+ * the library and the holders' table; no lock, no database.
+ */
+#ifndef RIBERA_ORIGIN_TITLES_H
+#define RIBERA_ORIGIN_TITLES_H
+
+#include <stddef.h>
+
+struct holders;
+struct library;
+struct serve_request;
+
+/* GET /api/v1/titles?limit=&after= */
+void titles_answer_list(struct serve_request *, struct library *, const struct holders *);
+/* GET /api/v1/titles/{title} */
+void titles_answer_one(struct serve_request *, struct library *, const struct holders *, const char *title);
+
+#define PAGE_LIMIT_DEFAULT 100
+#define PAGE_LIMIT_MAX 1000
+/* Reads limit and after; *ret_after is NULL at the first page.  False: it has
+ * been answered with a problem. */
+int titles_read_page(struct serve_request *, size_t *ret_limit, const char **ret_after);
+
+#endif
