@@ -58,9 +58,14 @@ static bool read_spec(struct cursor *c, uint64_t size, struct range *ret_range, 
 	return true;
 }
 
+static bool starts_near(const struct range *a, const struct range *b)
+{
+	return a->first <= b->last || a->first - b->last <= RANGE_GAP;
+}
+
 static bool near(const struct range *a, const struct range *b)
 {
-	return a->first <= b->last + RANGE_GAP && b->first <= a->last + RANGE_GAP;
+	return starts_near(a, b) && starts_near(b, a);
 }
 
 /* Adds `r`, merging it with all that it touches. */

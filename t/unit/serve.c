@@ -64,6 +64,12 @@ Test(serve, ranges_coalesce)
 	CHECK_STR(ranges_of("bytes=900-910,0-10,700-710,800-820,720-800", 1000), "some 700-910 0-10");
 }
 
+Test(serve, ranges_at_the_edge)
+{
+	/* found by t/fuzz/range: the gap must not wrap around */
+	CHECK_STR(ranges_of("bytes=-8,5-,5-", UINT64_MAX), "some 5-18446744073709551614");
+}
+
 Test(serve, ranges_many)
 {
 	char field[1024] = "bytes=0-0";
