@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Which of several bases next.  The order of the MPD decides; a base that
+ * failed sits in a penalty box, longer each time, and comes back by itself.
+ * Bases are known by a key (service location, or the server's name), so what
+ * one track learns serves the other.  Pure; the caller serialises.
+ */
+#ifndef RIBERA_PLAYER_PATHWAY_H
+#define RIBERA_PLAYER_PATHWAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+
+#define PATHWAY_MAX 32 /* keys remembered, and bases looked at per pick */
+
+struct pathway {
+	struct pathway_entry {
+		char key[128];
+		mono_us penalty_end;
+		unsigned failures; /* since the last success */
+	} entries[PATHWAY_MAX];
+	unsigned n;
+};
+
+/* The base to ask next among `keys` (in order of preference): the first that
+ * is neither in `tried` (a bit each) nor penalised, else the untried one whose
+ * penalty ends first; -1 when all were tried. */
+int pathway_pick(const struct pathway *, const char *const *keys, size_t n_keys, uint32_t tried, mono_us now);
+
+/* A transfer from this base failed.  The penalty is 10 s, doubled with each
+ * failure in a row up to 5 min, or `retry_after` when that is longer. */
+void pathway_fail(struct pathway *, const char *key, dur_us retry_after, mono_us now);
+void pathway_ok(struct pathway *, const char *key);
+
+bool pathway_penalised(const struct pathway *, const char *key, mono_us now);
+
+#endif
