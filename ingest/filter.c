@@ -22,7 +22,7 @@ struct filter {
 	AVFilterContext *source, *sinks[PLAN_MAX_RUNGS];
 	size_t n_sinks;
 	AVFrame *frame;
-	AVRational time_base;
+	AVRational grid;          /* what pts counts on the way out; 0/1: as the graph says */
 };
 
 #define TEXT_MAX 8192
@@ -35,14 +35,13 @@ static int failed(struct fault *f, const char *what, int code)
 	return fault_set(f, code == AVERROR(ENOMEM) ? -ENOMEM : ERR_MEDIA, "%s: %s", what, text);
 }
 
-static void put_mends(struct buf *b, const struct source_info *i, const struct plan *p)
+static void put_mends(struct buf *b, const struct source_info *i)
 {
 	static const char *const turns[] = {"", "transpose=clock,", "hflip,vflip,", "transpose=cclock,"};
 
 	if (i->interlaced)
 		buf_puts(b, "bwdif=mode=send_frame:deint=all,");
 	buf_puts(b, turns[i->rotation / 90]);
-	buf_printf(b, "fps=fps=%d/%d:round=near:start_time=0,", p->frame_rate.num, p->frame_rate.den);
 }
 
 /* scale keeps the master's colours: matrix and range are told, never guessed anew */
@@ -55,7 +54,7 @@ static void put_scale(struct buf *b, const struct plan_rung *r)
 static void put_video_graph(struct buf *b, const struct source_info *i, const struct plan *p)
 {
 	buf_puts(b, "[in]");
-	put_mends(b, i, p);
+	put_mends(b, i);
 	for (size_t n = p->n_rungs; n-- > 0;) {
 		put_scale(b, &p->rungs[n]);
 		if (n > 0)
@@ -129,15 +128,15 @@ static int finish_new(struct filter *fl, int r, struct filter **ret_filter)
 	return r;
 }
 
-int filter_new_video(const struct source_info *i, const struct plan *p, const AVFrame *first, AVRational time_base,
-                     struct filter **ret_filter, struct fault *f)
+int filter_new_video(const struct source_info *i, const struct plan *p, const AVFrame *first, struct filter **ret_filter, struct fault *f)
 {
+	AVRational time_base = av_inv_q(p->frame_rate);
 	struct filter *fl = mem_new(sizeof *fl);
 	struct buf text;
 	char args[256];
 	int r;
 
-	fl->time_base = time_base;
+	fl->grid = time_base;
 	snprintf(args, sizeof args, "video_size=%dx%d:pix_fmt=%d:time_base=%d/%d:pixel_aspect=%d/%d:frame_rate=%d/%d",
 	         first->width, first->height, first->format, time_base.num, time_base.den, i->sar.num, i->sar.den,
 	         p->frame_rate.num, p->frame_rate.den);
@@ -156,7 +155,6 @@ int filter_new_audio(const AVFrame *first, AVRational time_base, int rate, int c
 	AVChannelLayout in;
 	int r;
 
-	fl->time_base = time_base;
 	if (first->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC)
 		av_channel_layout_default(&in, first->ch_layout.nb_channels);
 	else
@@ -199,6 +197,8 @@ static int drain(struct filter *fl, filter_out_f out, void *ctx, struct fault *f
 			if (r < 0)
 				return failed(f, "filtering", r);
 			more = true;
+			if (fl->grid.num > 0) /* a deinterlacer counts half frames */
+				fl->frame->pts = av_rescale_q(fl->frame->pts, av_buffersink_get_time_base(fl->sinks[n]), fl->grid);
 			r = out(ctx, n, fl->frame);
 			av_frame_unref(fl->frame);
 			if (r != 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Pictures: deinterlaced, turned upright, put on the frame grid, scaled to every
+ * Pictures: deinterlaced, turned upright, scaled to every
  * rung in one cascade.  Sound: put on the sample grid, gaps filled, mixed down.
  * Both through libavfilter (libswscale, libswresample).
  */
@@ -16,9 +16,9 @@ struct filter; /* hidden */
  * frames of the grid (pictures) or samples (sound). */
 typedef int (*filter_out_f)(void *ctx, size_t output, AVFrame *frame);
 
-/* Output i is rung i of the plan, yuv420p 8 bit. */
-int filter_new_video(const struct source_info *, const struct plan *, const AVFrame *first, AVRational time_base,
-                     struct filter **ret_filter, struct fault *);
+/* Output i is rung i of the plan, yuv420p 8 bit.  Frames go in with pts counting frames of the grid. */
+int filter_new_video(const struct source_info *, const struct plan *, const AVFrame *first, struct filter **ret_filter,
+                     struct fault *);
 
 /* One output: float planar at `rate`, `channels` (1, 2 or 6), starting at sample 0: silence is
  * put in for what is missing, what lies before 0 is cut. */

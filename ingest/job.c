@@ -58,6 +58,8 @@ struct job {
 	size_t held_bytes;
 	AVFrame *poster;         /* the best picture so far of the first minute */
 	double poster_worth;
+	AVFrame *picture;        /* the newest, not yet filtered: it stands until the next one's place on the grid */
+	int64_t picture_place;
 	double picture_time;     /* seconds of the newest picture */
 	uint64_t frames;         /* on the grid */
 	struct progress *progress;
@@ -168,9 +170,9 @@ static int threads_for(const struct plan *p, const struct plan_rung *r)
 	return n < 1 ? 1 : n > 16 ? 16 : n;
 }
 
-static int start_video(struct job *j, const AVFrame *first, AVRational time_base)
+static int start_video(struct job *j, const AVFrame *first)
 {
-	int r = filter_new_video(j->info, &j->plan, first, time_base, &j->pictures, j->fault);
+	int r = filter_new_video(j->info, &j->plan, first, &j->pictures, j->fault);
 
 	for (size_t i = 0; r == 0 && i < j->plan.n_rungs; i++) {
 		struct encode_video v = {
@@ -226,6 +228,7 @@ static void consider_poster(struct job *j, size_t output, const AVFrame *frame)
 	worth = poster_worth(frame);
 	if (j->poster != NULL && worth <= 1.1 * j->poster_worth)
 		return;
+	av_frame_free(&j->picture);
 	av_frame_free(&j->poster);
 	j->poster = av_frame_clone(frame);
 	j->poster_worth = worth;
@@ -312,13 +315,48 @@ static void show_progress(struct job *j)
 	progress_update(j->progress, j->frames, note, clock_mono());
 }
 
+/* Variable rates end here: the picture is shown on every place of the grid up to `end`. */
+static int show_picture_until(struct job *j, int64_t end)
+{
+	int r = 0;
+
+	for (; r == 0 && j->picture_place < end; j->picture_place++) {
+		j->picture->pts = j->picture_place;
+		r = filter_push(j->pictures, j->picture, picture_out, j, j->fault);
+	}
+	return r;
+}
+
+/* A gap of an hour is a broken time stamp, not a long picture. */
+static int check_gap(struct job *j, int64_t place, double at)
+{
+	double gap = (double)(place - j->picture_place) / av_q2d(j->plan.frame_rate);
+
+	if (gap < 600)
+		return 0;
+	return fault_set(j->fault, ERR_CORRUPT, "%s: its time stamps jump from %.1f s to %.1f s; remux it with new ones (ffmpeg -fflags +genpts)",
+	                 j->settings->master, at - gap, at);
+}
+
 static int take_picture(struct job *j, AVFrame *frame, AVRational time_base)
 {
-	int r = j->pictures == NULL ? start_video(j, frame, time_base) : 0;
+	int64_t place = av_rescale_q_rnd(frame->pts, time_base, av_inv_q(j->plan.frame_rate), AV_ROUND_NEAR_INF);
+	double at = (double)frame->pts * av_q2d(time_base);
+	int r = 0;
 
-	if (r == 0)
-		r = filter_push(j->pictures, frame, picture_out, j, j->fault);
-	j->picture_time = (double)frame->pts * av_q2d(time_base);
+	if (j->picture == NULL) {
+		r = start_video(j, frame);
+	} else {
+		r = check_gap(j, place, at);
+		if (r == 0)
+			r = show_picture_until(j, place);
+		av_frame_free(&j->picture);
+	}
+	if (r != 0)
+		return r;
+	j->picture = av_frame_clone(frame);
+	MUST(j->picture != NULL);
+	j->picture_time = at;
 	for (size_t a = 0; r == 0 && a < j->info->n_audio; a++)
 		r = release_sound(j, &j->sounds[a], j->picture_time);
 	show_progress(j);
@@ -338,7 +376,10 @@ static int take_frame(void *ctx, int audio, AVFrame *frame, AVRational time_base
 
 static int end_pictures(struct job *j)
 {
-	int r = filter_push(j->pictures, NULL, picture_out, j, j->fault);
+	int r = show_picture_until(j, j->picture_place + 1);
+
+	if (r == 0)
+		r = filter_push(j->pictures, NULL, picture_out, j, j->fault);
 
 	for (size_t i = 0; r == 0 && i < j->plan.n_rungs; i++)
 		r = encode_finish(j->video[i], j->fault);
@@ -466,6 +507,7 @@ static void job_fini(struct job *j)
 			free(h);
 		}
 	}
+	av_frame_free(&j->picture);
 	av_frame_free(&j->poster);
 	filter_free(&j->pictures);
 	source_close(&j->source);
