@@ -105,17 +105,14 @@ static void answer_health(void *ctx, struct serve_request *req)
 {
 	struct origin *o = ctx;
 	struct library_state state;
-	char text[300];
 
 	if (!is_read(req))
 		return;
 	library_state(o->library, &state);
-	if (state.problem[0] == '\0') {
+	if (state.problem[0] == '\0')
 		reply_text(req, 200, "ok\n");
-		return;
-	}
-	snprintf(text, sizeof text, "%s\n", state.problem);
-	reply_text(req, 503, text);
+	else
+		reply_text(req, 503, "the library cannot be read\n"); /* the log and the control listener say more */
 }
 
 static void answer_metrics(void *ctx, struct serve_request *req)
