@@ -6,10 +6,8 @@
 #include "origin/library_scan.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -18,6 +16,7 @@
 #include "base/str.h"
 
 #define WORK_PREFIX ".work-"
+#define LOCK_SUFFIX ".lock"
 
 struct names {
 	char **v;
@@ -328,49 +327,32 @@ int library_scan(struct library_scan *s, const struct library_view *old, char *c
 
 /* --- leftovers --- */
 
-/* Who works in a folder holds a lock on it (flock on the folder itself). */
-static bool is_locked(const char *folder)
-{
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	bool locked;
-
-	if (fd < 0)
-		return true;
-	locked = flock(fd, LOCK_EX | LOCK_NB) < 0;
-	close(fd);
-	return locked;
-}
-
+/* Who works in LIBRARY/.work-NAME holds LIBRARY/.work-NAME.lock until it ends. */
 static int sweep_one(void *ctx, const char *name)
 {
-	const char *folder = ctx;
-	char *path = path_join(folder, name);
+	size_t n = strlen(name) - (str_ends(name, LOCK_SUFFIX) ? strlen(LOCK_SUFFIX) : 0);
+	char *work, *lock;
+	int fd, e;
 
-	if (str_starts(name, WORK_PREFIX) && !is_locked(path)) {
-		int e = folder_remove(path);
-
-		if (e == 0)
-			log_info("origin/library", "removed what an unfinished ingest left: %s", path);
+	if (!str_starts(name, WORK_PREFIX))
+		return 0;
+	work = mem_printf("%s/%.*s", (const char *)ctx, (int)n, name);
+	lock = mem_printf("%s" LOCK_SUFFIX, work);
+	if (file_lock(lock, &fd) == 0) {
+		e = file_exists(work) ? folder_remove(work) : 0;
+		if (e != 0)
+			log_warn("origin/library", "cannot remove what an unfinished ingest left: %s: %s", work, err_text(e));
 		else
-			log_warn("origin/library", "cannot remove what an unfinished ingest left: %s: %s", path, err_text(e));
+			log_info("origin/library", "removed what an unfinished ingest left: %s", work);
+		unlink(lock);
+		close(fd);
 	}
-	free(path);
-	return 0;
-}
-
-static int sweep_title(void *ctx, const char *name)
-{
-	const char *folder = ctx;
-	char *path = path_join(folder, name);
-
-	if (str_is_name(name, strlen(name)) && file_is_folder(path))
-		folder_list(path, sweep_one, path);
-	free(path);
+	free(work);
+	free(lock);
 	return 0;
 }
 
 void library_sweep(const char *folder)
 {
 	folder_list(folder, sweep_one, (void *)folder);
-	folder_list(folder, sweep_title, (void *)folder);
 }

@@ -32,7 +32,7 @@ int library_scan(struct library_scan *, const struct library_view *old, char *co
 /* Same titles with the same revisions? */
 bool library_view_equal(const struct library_view *, const struct library_view *);
 
-/* Removes LIBRARY/.work-* and LIBRARY/TITLE/.work-* that nobody holds a lock on. */
+/* Removes LIBRARY/.work-NAME where nobody holds LIBRARY/.work-NAME.lock. */
 void library_sweep(const char *folder);
 
 #endif

@@ -64,7 +64,7 @@ static json_t *title_json(const struct library_title *t, const struct holders *h
 	return o;
 }
 
-int titles_read_page(struct serve_request *req, size_t *ret_limit, const char **ret_after)
+bool titles_read_page(struct serve_request *req, size_t *ret_limit, const char **ret_after)
 {
 	const char *limit = serve_param(req, "limit"), *after = serve_param(req, "after");
 	struct form_error e;

@@ -6,6 +6,7 @@
 #ifndef RIBERA_ORIGIN_TITLES_H
 #define RIBERA_ORIGIN_TITLES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct holders;
@@ -21,6 +22,6 @@ void titles_answer_one(struct serve_request *, struct library *, const struct ho
 #define PAGE_LIMIT_MAX 1000
 /* Reads limit and after; *ret_after is NULL at the first page.  False: it has
  * been answered with a problem. */
-int titles_read_page(struct serve_request *, size_t *ret_limit, const char **ret_after);
+bool titles_read_page(struct serve_request *, size_t *ret_limit, const char **ret_after);
 
 #endif

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Who may call what.  Without any token only this machine is answered, and only
+ * when Host names it: a page in a browser here that had a name rebound to
+ * 127.0.0.1 would send its own Host.  With tokens, a bearer token decides.
+ */
+#include "origin/api.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/blob.h"
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "origin/catalogue.h"
+#include "origin/library.h"
+#include "origin/origin.h"
+#include "origin/registry.h"
+#include "origin/reply.h"
+#include "origin/titles.h"
+#include "origin/tokens.h"
+#include "origin/viewers.h"
+#include "serve/serve.h"
+
+#define METRICS_MAX ((size_t)1 << 20)
+
+static void list_titles(struct api_call *c)
+{
+	titles_answer_list(c->req, c->origin->library, registry_holders(c->origin->registry));
+}
+
+static void get_title(struct api_call *c)
+{
+	titles_answer_one(c->req, c->origin->library, registry_holders(c->origin->registry), c->name);
+}
+
+static const struct route {
+	const char *method, *path; /* "*" stands for one name */
+	unsigned roles;
+	void (*answer)(struct api_call *);
+} routes[] = {
+	{"GET", "/api/v1/titles", ROLE_ANY, list_titles},
+	{"GET", "/api/v1/titles/*", ROLE_ANY, get_title},
+	{"GET", "/api/v1/edges", ROLE_ADMIN | ROLE_PUBLISHER | ROLE_VIEWER_STATS, api_list_edges},
+	{"POST", "/api/v1/edges", ROLE_ADMIN | ROLE_EDGE, api_register_edge},
+	{"GET", "/api/v1/edges/*", ROLE_ANY, api_get_edge},
+	{"DELETE", "/api/v1/edges/*", ROLE_ADMIN, api_remove_edge},
+	{"POST", "/api/v1/edges/*/heartbeat", ROLE_ADMIN | ROLE_EDGE, api_heartbeat},
+	{"GET", "/api/v1/edges/*/plan", ROLE_ADMIN | ROLE_EDGE, api_plan},
+	{"GET", "/api/v1/tokens", ROLE_ADMIN, api_list_tokens},
+	{"POST", "/api/v1/tokens", ROLE_ADMIN, api_make_token},
+	{"DELETE", "/api/v1/tokens/*", ROLE_ADMIN, api_revoke_token},
+};
+#define N_ROUTES (sizeof routes / sizeof routes[0])
+
+/* --- access --- */
+
+/* "localhost", "127.0.0.1:8081", "[::1]:8081" */
+static bool is_own_host(const char *host, size_t n)
+{
+	char *text = mem_dup_n(host, n), *colon = strrchr(text, ':');
+	bool own;
+
+	if (colon != NULL && strspn(colon + 1, "0123456789") == strlen(colon + 1) && strcmp(text, "::1") != 0)
+		*colon = '\0';
+	own = strcasecmp(text, "localhost") == 0 || strcmp(text, "[::1]") == 0 ||
+	      (str_starts(text, "127.") && strspn(text, "0123456789.") == strlen(text));
+	free(text);
+	return own;
+}
+
+static bool is_own_origin(const char *origin, size_t n)
+{
+	return (n > 7 && memcmp(origin, "http://", 7) == 0 && is_own_host(origin + 7, n - 7)) ||
+	       (n > 8 && memcmp(origin, "https://", 8) == 0 && is_own_host(origin + 8, n - 8));
+}
+
+static enum token_role loopback_role(const struct origin *o, struct serve_request *req)
+{
+	size_t host_n, origin_n;
+	const char *host = serve_host(req, &host_n), *origin = serve_field(req, "origin", &origin_n);
+
+	if (!tokens_known(o->tokens)) {
+		reply_problem(req, 503, "the catalogue cannot be read, so it is not known who may come in; use a token of the token file");
+		return 0;
+	}
+	if (tokens_any(o->tokens)) {
+		reply_unauthorized(req, "a bearer token is needed");
+		return 0;
+	}
+	if (!serve_peer_is_loopback(req)) {
+		reply_problem(req, 403, "without tokens only this machine is answered; make an admin token");
+		return 0;
+	}
+	if (host == NULL || !is_own_host(host, host_n)) {
+		reply_problem(req, 421, "the Host is not this machine's");
+		return 0;
+	}
+	if (origin != NULL && !is_own_origin(origin, origin_n)) {
+		reply_problem(req, 403, "a page of another origin may not call this");
+		return 0;
+	}
+	return ROLE_ADMIN;
+}
+
+/* The caller's role; 0: it has been answered. */
+static enum token_role authenticate(struct api_call *c)
+{
+	size_t n;
+	const char *field = serve_field(c->req, "authorization", &n);
+	enum token_role role;
+
+	snprintf(c->who, sizeof c->who, "loopback");
+	if (field == NULL)
+		return loopback_role(c->origin, c->req);
+	if (n < 8 || strncasecmp(field, "Bearer ", 7) != 0) {
+		reply_unauthorized(c->req, "expected Authorization: Bearer TOKEN");
+		return 0;
+	}
+	for (field += 7, n -= 7; n > 0 && *field == ' '; field++, n--)
+		;
+	role = tokens_check(c->origin->tokens, field, n, clock_wall(), c->who);
+	if (role == 0)
+		reply_unauthorized(c->req, "the token is unknown, expired or revoked");
+	return role;
+}
+
+/* --- routing --- */
+
+/* Does the path match?  *ret_name gets what stands for "*", or NULL; caller frees. */
+static bool matches(const char *pattern, const char *path, char **ret_name)
+{
+	const char *star = strchr(pattern, '*');
+	size_t before = star != NULL ? (size_t)(star - pattern) : strlen(pattern), n;
+
+	*ret_name = NULL;
+	if (strncmp(pattern, path, before) != 0)
+		return false;
+	if (star == NULL)
+		return path[before] == '\0';
+	n = strcspn(path + before, "/");
+	if (!str_is_name(path + before, n) || strcmp(path + before + n, star + 1) != 0)
+		return false;
+	*ret_name = mem_dup_n(path + before, n);
+	return true;
+}
+
+static const char *method_of(const struct serve_request *req)
+{
+	const char *method = serve_method(req);
+
+	return strcmp(method, "HEAD") == 0 ? "GET" : method;
+}
+
+/* A form post from a web page cannot have this type without a preflight. */
+static bool has_json_type(const struct serve_request *req)
+{
+	static const char type[] = "application/json";
+	size_t n;
+	const char *field = serve_field(req, "content-type", &n);
+
+	return field != NULL && n >= sizeof type - 1 && strncasecmp(field, type, sizeof type - 1) == 0 &&
+	       (n == sizeof type - 1 || field[sizeof type - 1] == ';' || field[sizeof type - 1] == ' ');
+}
+
+static void call(struct api_call *c, const struct route *route)
+{
+	enum token_role role = authenticate(c);
+
+	if (role == 0)
+		return;
+	if ((role & route->roles) == 0)
+		reply_problem(c->req, 403, "the role %s may not do this", token_role_name(role));
+	else if (strcmp(route->method, "POST") == 0 && !has_json_type(c->req))
+		reply_problem(c->req, 415, "expected Content-Type: application/json");
+	else
+		route->answer(c);
+}
+
+static void answer_api(void *ctx, struct serve_request *req)
+{
+	struct api_call c = {.origin = ctx, .req = req};
+	const char *path = serve_path(req, NULL), *method = method_of(req);
+	char allow[64] = "", *name;
+
+	for (size_t i = 0; i < N_ROUTES; i++) {
+		size_t n = strlen(allow);
+
+		if (!matches(routes[i].path, path, &name))
+			continue;
+		if (strcmp(routes[i].method, method) == 0) {
+			c.name = name;
+			call(&c, &routes[i]);
+			free(name);
+			return;
+		}
+		free(name);
+		snprintf(allow + n, sizeof allow - n, "%s%s%s", n > 0 ? ", " : "", routes[i].method,
+		         strcmp(routes[i].method, "GET") == 0 ? ", HEAD" : "");
+	}
+	if (allow[0] != '\0')
+		reply_not_allowed(req, allow);
+	else
+		reply_problem(req, 404, "there is nothing at this path");
+}
+
+/* --- health --- */
+
+static void answer_health(void *ctx, struct serve_request *req)
+{
+	struct origin *o = ctx;
+	struct library_state state;
+	char catalogue[256], text[600];
+
+	library_state(o->library, &state);
+	catalogue_problem(o->catalogue, catalogue, sizeof catalogue);
+	if (state.problem[0] == '\0' && catalogue[0] == '\0') {
+		reply_text(req, 200, "ok\n");
+		return;
+	}
+	snprintf(text, sizeof text, "%s%s%s\n", state.problem, state.problem[0] != '\0' && catalogue[0] != '\0' ? "; " : "",
+	         catalogue);
+	reply_text(req, 503, text);
+}
+
+static void answer_metrics(void *ctx, struct serve_request *req)
+{
+	struct serve_header field = {"cache-control", "no-store"};
+	struct api_call c = {.origin = ctx, .req = req};
+	struct buf b;
+
+	if (!serve_peer_is_loopback(req) && authenticate(&c) == 0)
+		return;
+	buf_init(&b, METRICS_MAX);
+	viewers_write_metrics(ctx, &b);
+	serve_reply(req, 200, "text/plain; version=0.0.4; charset=utf-8", blob_take_buf(&b), &field, 1);
+	buf_fini(&b);
+}
+
+static void answer_else(void *ctx, struct serve_request *req)
+{
+	reply_problem(req, 404, "there is nothing at this path; the API is under /api/v1/");
+}
+
+void api_route(struct origin *o)
+{
+	serve_route(o->control, "/api/v1/", answer_api, o);
+	serve_route(o->control, "/healthz", answer_health, o);
+	serve_route(o->control, "/metrics", answer_metrics, o);
+	serve_route(o->control, "", answer_else, o);
+}

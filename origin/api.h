@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The control API (doc/openapi.yaml): routes as a table, access rules, and the
+ * answers.  Runs on the control listener's one thread, where waiting for the
+ * catalogue is allowed.
+ */
+#ifndef RIBERA_ORIGIN_API_H
+#define RIBERA_ORIGIN_API_H
+
+#include "base/clock.h"
+
+struct origin;
+struct serve_request;
+
+#define API_MAX_BODY ((size_t)16 << 20)
+
+void api_route(struct origin *); /* before serve_start */
+
+/* What a route's answer gets. */
+struct api_call {
+	struct origin *origin;
+	struct serve_request *req;
+	const char *name; /* the {...} of the path, a str_is_name; NULL: none */
+	char who[32];     /* for the audit: "token 3", "loopback" */
+};
+
+/* api_edges.c */
+void api_list_edges(struct api_call *);
+void api_register_edge(struct api_call *);
+void api_get_edge(struct api_call *);
+void api_remove_edge(struct api_call *);
+void api_heartbeat(struct api_call *);
+void api_plan(struct api_call *);
+/* api_tokens.c */
+void api_list_tokens(struct api_call *);
+void api_make_token(struct api_call *);
+void api_revoke_token(struct api_call *);
+
+#endif

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The edges' part of the control API.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/blob.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "dash/package.h"
+#include "origin/api.h"
+#include "origin/form.h"
+#include "origin/library.h"
+#include "origin/manifest.h"
+#include "origin/origin.h"
+#include "origin/planner.h"
+#include "origin/registry.h"
+#include "origin/reply.h"
+#include "origin/titles.h"
+#include "serve/serve.h"
+
+#define MAX_HOLDS 200000
+#define MAX_FILLING 1000
+
+static double interval_seconds(const struct api_call *c)
+{
+	return (double)registry_heartbeat_interval(c->origin->registry) / (double)DUR_S;
+}
+
+/* --- reading --- */
+
+static json_t *held_json(const char *key, bool complete, uint64_t bytes)
+{
+	const char *slash = strchr(key, '/');
+	json_t *o = json_pack("{s:s%, s:s}", "title", key, (size_t)(slash - key), "revision", slash + 1);
+
+	if (!complete)
+		json_object_set_new(o, "bytes", json_integer((json_int_t)bytes));
+	json_object_set_new(o, "complete", json_boolean(complete));
+	return o;
+}
+
+static json_t *edge_json(const struct registry_edge *e, mono_us now)
+{
+	json_t *held = json_array();
+	json_t *o = json_pack("{s:s, s:s, s:I, s:s, s:o?, s:o?, s:f, s:o}", "name", e->name, "url", e->url, "capacity",
+	                      (json_int_t)e->capacity, "state", e->up ? "up" : "down", "free_bytes",
+	                      e->heard ? json_integer((json_int_t)e->free_bytes) : NULL, "load",
+	                      e->heard ? json_real(e->load) : NULL, "seen_seconds_ago", (double)(now - e->last) / (double)DUR_S,
+	                      "held", held);
+
+	for (size_t i = 0; i < e->n_holds; i++)
+		json_array_append_new(held, held_json(e->holds[i], true, 0));
+	for (size_t i = 0; i < e->n_filling; i++)
+		json_array_append_new(held, held_json(e->filling[i].key, false, e->filling[i].bytes));
+	return o;
+}
+
+struct listing {
+	json_t *edges;
+	size_t limit;
+	bool more;
+	mono_us now;
+};
+
+static bool list_one(void *ctx, const struct registry_edge *e)
+{
+	struct listing *l = ctx;
+
+	if (json_array_size(l->edges) == l->limit) {
+		l->more = true;
+		return false;
+	}
+	json_array_append_new(l->edges, edge_json(e, l->now));
+	return true;
+}
+
+void api_list_edges(struct api_call *c)
+{
+	struct listing l = {.now = clock_mono()};
+	const char *after, *next = NULL;
+	size_t total, up;
+
+	if (!titles_read_page(c->req, &l.limit, &after))
+		return;
+	l.edges = json_array();
+	registry_each(c->origin->registry, after, list_one, &l);
+	registry_counts(c->origin->registry, &total, &up);
+	if (l.more)
+		next = json_string_value(json_object_get(json_array_get(l.edges, l.limit - 1), "name"));
+	reply_json(c->req, 200, json_pack("{s:o, s:I, s:I, s:s?}", "edges", l.edges, "total", (json_int_t)total, "up",
+	                                  (json_int_t)up, "next", next));
+}
+
+void api_get_edge(struct api_call *c)
+{
+	struct listing l = {.edges = json_array(), .limit = 1, .now = clock_mono()};
+
+	if (registry_with(c->origin->registry, c->name, list_one, &l) != 0)
+		reply_problem(c->req, 404, "there is no edge \"%s\"", c->name);
+	else
+		reply_json(c->req, 200, json_incref(json_array_get(l.edges, 0)));
+	json_decref(l.edges);
+}
+
+void api_remove_edge(struct api_call *c)
+{
+	struct fault f = {0};
+
+	if (registry_remove(c->origin->registry, c->name, c->who, &f) != 0)
+		reply_fault(c->req, &f);
+	else
+		reply_empty(c->req, 204);
+}
+
+/* --- registration --- */
+
+struct registration {
+	const char *name, *url;
+	uint64_t capacity;
+};
+
+static const struct form_row registration_rows[] = {
+	{"name", FORM_NAME, true, offsetof(struct registration, name), 0, 0},
+	{"url", FORM_URL, true, offsetof(struct registration, url), 0, 0},
+	{"capacity", FORM_SIZE, true, offsetof(struct registration, capacity), 0, 0},
+};
+
+static void put_edge(struct api_call *c, const struct registration *r)
+{
+	size_t n = strlen(r->url);
+	bool is_new = false;
+	struct fault f = {0};
+	char *url, *location;
+	json_t *body;
+	int e;
+
+	while (n > 0 && r->url[n - 1] == '/')
+		n--;
+	url = mem_dup_n(r->url, n);
+	e = registry_put(c->origin->registry, r->name, url, r->capacity, c->who, clock_mono(), &is_new, &f);
+	if (e != 0) {
+		reply_fault(c->req, &f);
+	} else {
+		body = json_pack("{s:s, s:f}", "name", r->name, "heartbeat_seconds", interval_seconds(c));
+		location = mem_printf("/api/v1/edges/%s", r->name);
+		if (is_new) {
+			log_info("origin/api", "edge registered name=%s url=%s capacity=%llu", r->name, url,
+			         (unsigned long long)r->capacity);
+			reply_created(c->req, body, location);
+		} else {
+			reply_json(c->req, 200, body);
+		}
+		free(location);
+	}
+	free(url);
+}
+
+void api_register_edge(struct api_call *c)
+{
+	struct registration r = {0};
+	struct form_error e;
+	json_t *root;
+	size_t n;
+	const void *body = serve_body(c->req, &n);
+
+	if (form_read(body, n, registration_rows, 3, &r, &root, &e) != 0) {
+		reply_form_error(c->req, &e);
+		return;
+	}
+	if (strcmp(r.name, MANIFEST_ORIGIN) == 0) {
+		form_fail(&e, "name", "\"" MANIFEST_ORIGIN "\" is the origin's own name");
+		reply_form_error(c->req, &e);
+	} else {
+		put_edge(c, &r);
+	}
+	json_decref(root);
+}
+
+/* --- heartbeats --- */
+
+struct heartbeat {
+	uint64_t free_bytes;
+	double load;
+	json_t *holds, *filling;
+};
+
+static const struct form_row heartbeat_rows[] = {
+	{"free_bytes", FORM_SIZE, true, offsetof(struct heartbeat, free_bytes), 0, 0},
+	{"load", FORM_NUMBER, true, offsetof(struct heartbeat, load), 0, 0},
+	{"holds", FORM_LIST, true, offsetof(struct heartbeat, holds), 0, MAX_HOLDS},
+	{"filling", FORM_LIST, false, offsetof(struct heartbeat, filling), 0, MAX_FILLING},
+};
+
+struct filling {
+	const char *title, *revision;
+	uint64_t bytes;
+};
+
+static const struct form_row filling_rows[] = {
+	{"title", FORM_NAME, true, offsetof(struct filling, title), 0, 0},
+	{"revision", FORM_NAME, true, offsetof(struct filling, revision), 0, 0},
+	{"bytes", FORM_SIZE, true, offsetof(struct filling, bytes), 0, 0},
+};
+
+static bool is_revision(const char *s)
+{
+	return strlen(s) == PACKAGE_REVISION_SIZE - 1 && strspn(s, "0123456789abcdef") == PACKAGE_REVISION_SIZE - 1;
+}
+
+/* "TITLE/REVISION" */
+static bool is_key(const json_t *v)
+{
+	const char *s = json_string_value(v), *slash = s != NULL ? strchr(s, '/') : NULL;
+
+	return slash != NULL && strlen(s) == json_string_length(v) && str_is_name(s, (size_t)(slash - s)) &&
+	       is_revision(slash + 1);
+}
+
+static int read_holds(const json_t *list, struct registry_beat *b, struct form_error *e)
+{
+	size_t i;
+	json_t *v;
+
+	b->holds = mem_new_array(json_array_size(list) + 1, sizeof *b->holds);
+	json_array_foreach((json_t *)list, i, v) {
+		char field[32];
+
+		snprintf(field, sizeof field, "holds[%zu]", i);
+		if (!is_key(v))
+			return form_fail(e, field, "expected TITLE/REVISION");
+		b->holds[b->n_holds++] = mem_dup(json_string_value(v));
+	}
+	return 0;
+}
+
+static int read_filling(const json_t *list, struct registry_beat *b, struct form_error *e)
+{
+	size_t i;
+	json_t *v;
+
+	b->filling = mem_new_array(json_array_size(list) + 1, sizeof *b->filling);
+	json_array_foreach((json_t *)list, i, v) {
+		struct filling f = {0};
+		char field[32];
+
+		snprintf(field, sizeof field, "filling[%zu]", i);
+		if (form_read_object(v, field, filling_rows, 3, &f, e) != 0)
+			return ERR_SYNTAX;
+		if (!is_revision(f.revision))
+			return form_fail(e, field, "revision: expected 20 hex digits");
+		b->filling[b->n_filling].key = mem_printf("%s/%s", f.title, f.revision);
+		b->filling[b->n_filling++].bytes = f.bytes;
+	}
+	return 0;
+}
+
+void api_heartbeat(struct api_call *c)
+{
+	struct heartbeat h = {0};
+	struct registry_beat beat = {0};
+	struct form_error e;
+	struct fault f = {0};
+	json_t *root;
+	size_t n;
+	const void *body = serve_body(c->req, &n);
+	int r;
+
+	if (form_read(body, n, heartbeat_rows, 4, &h, &root, &e) != 0) {
+		reply_form_error(c->req, &e);
+		return;
+	}
+	r = read_holds(h.holds, &beat, &e);
+	if (r == 0 && h.filling != NULL)
+		r = read_filling(h.filling, &beat, &e);
+	json_decref(root);
+	if (r != 0) {
+		registry_beat_fini(&beat);
+		reply_form_error(c->req, &e);
+		return;
+	}
+	beat.free_bytes = h.free_bytes;
+	beat.load = h.load;
+	if (registry_heartbeat(c->origin->registry, c->name, &beat, clock_mono(), &f) != 0)
+		reply_fault(c->req, &f);
+	else
+		reply_json(c->req, 200, json_pack("{s:f}", "heartbeat_seconds", interval_seconds(c)));
+}
+
+/* --- plans --- */
+
+void api_plan(struct api_call *c)
+{
+	struct library_view *view = library_view(c->origin->library);
+	char version[SHA256_HEX_SIZE];
+	struct blob *json;
+	struct fault f = {0};
+
+	if (planner_plan(c->origin->planner, view, c->name, &json, version, &f) != 0)
+		reply_fault(c->req, &f);
+	else
+		reply_json_blob(c->req, json, version);
+	library_view_unref(&view);
+}

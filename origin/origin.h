@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The origin's parts, wired together and owned by main.c.  Who holds it may use
+ * the parts by their own thread rules; the fields are constant while it runs.
+ */
+#ifndef RIBERA_ORIGIN_ORIGIN_H
+#define RIBERA_ORIGIN_ORIGIN_H
+
+#include <stdint.h>
+
+#include "origin/settings.h"
+
+struct catalogue;
+struct library;
+struct library_view;
+struct manifest_cache;
+struct page;
+struct planner;
+struct registry;
+struct serve;
+struct tokens;
+
+struct origin {
+	struct settings settings;
+	char *public_url;      /* without a slash at the end */
+	struct catalogue *catalogue;
+	struct library *library;
+	struct registry *registry;
+	struct manifest_cache *manifests;
+	struct planner *planner; /* the control thread's */
+	struct tokens *tokens;
+	struct page *page;
+	struct serve *viewers, *control;
+	uint16_t viewers_port, control_port;
+};
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Settings.
+ */
+#include "origin/settings.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#define ROW(name, type, field, def, min, max, arg, help) \
+	{name, type, offsetof(struct settings, field), def, min, max, arg, help}
+
+const struct config_row settings_rows[] = {
+	ROW("library", CONFIG_PATH, library, NULL, 0, 0, "FOLDER", "where the title packages are; required"),
+	ROW("listen", CONFIG_STRING, listen, "127.0.0.1:8080", 0, 0, "ADDR:PORT", "where viewers and edges get bytes"),
+	ROW("control", CONFIG_STRING, control, "127.0.0.1:8081", 0, 0, "ADDR:PORT", "where the control API listens"),
+	ROW("public_url", CONFIG_STRING, public_url, NULL, 0, 0, "URL",
+	    "how viewers and edges reach this origin; from listen when unset"),
+	ROW("token_file", CONFIG_PATH, token_file, NULL, 0, 0, "FILE",
+	    "tokens of the control API, one a line: TOKEN or ROLE TOKEN; needed beyond loopback"),
+	ROW("database", CONFIG_PATH, database, NULL, 0, 0, "FILE",
+	    "the catalogue; LIBRARY/.ribera/catalogue.sqlite when unset"),
+	ROW("www", CONFIG_PATH, www, RIBERA_DATADIR "/www", 0, 0, "FOLDER", "the web page's files"),
+	ROW("tls_cert", CONFIG_PATH, tls_cert, NULL, 0, 0, "FILE", "certificate chain (PEM): viewers are served over TLS"),
+	ROW("tls_key", CONFIG_PATH, tls_key, NULL, 0, 0, "FILE", "its private key (PEM)"),
+	ROW("threads", CONFIG_UINT, threads, "2", 1, 64, "N", "threads that serve viewers"),
+	ROW("max_connections", CONFIG_UINT, max_connections, "100000", 1, 10000000, "N", "viewers' connections at most"),
+	ROW("max_open_files", CONFIG_UINT, max_open_files, "4096", 16, 1000000, "N", "library files kept open at most"),
+	ROW("heartbeat", CONFIG_DURATION, heartbeat, "5s", 100 * DUR_MS, DUR_HOUR, "TIME",
+	    "how often edges report; three missed reports make one down"),
+	ROW("rescan", CONFIG_DURATION, rescan, "1min", 100 * DUR_MS, 24 * DUR_HOUR, "TIME",
+	    "how often the library is looked through even if the system reports no change"),
+	ROW("grace", CONFIG_DURATION, grace, "10s", 0, DUR_HOUR, "TIME", "what running replies get to finish at the end"),
+	ROW("access_log", CONFIG_PATH, access_log, NULL, 0, 0, "FILE", "one line a request; - is standard output"),
+	ROW("log_level", CONFIG_STRING, log_level, "info", 0, 0, "LEVEL", "error, warn, info, verbose or debug"),
+	ROW("ports_file", CONFIG_PATH, ports_file, NULL, 0, 0, "FILE",
+	    "written when ready: {\"viewers\": PORT, \"control\": PORT}"),
+	ROW("check", CONFIG_BOOL, check, "no", 0, 0, NULL, "check the settings and exit (also -t)"),
+	ROW("help", CONFIG_BOOL, help, "no", 0, 0, NULL, "print this and exit"),
+	ROW("version", CONFIG_BOOL, version, "no", 0, 0, NULL, "print the version and exit"),
+};
+const size_t settings_n_rows = sizeof settings_rows / sizeof settings_rows[0];
+
+/* The host of "host:port" without brackets; n is 0 when there is none. */
+static const char *host_of(const char *address, size_t *ret_n)
+{
+	const char *colon = strrchr(address, ':');
+	size_t n = colon != NULL ? (size_t)(colon - address) : strlen(address);
+
+	if (n >= 2 && address[0] == '[' && address[n - 1] == ']') {
+		address++;
+		n -= 2;
+	}
+	*ret_n = n;
+	return address;
+}
+
+static bool is_host(const char *address, const char *const *hosts)
+{
+	size_t n;
+	const char *host = host_of(address, &n);
+
+	for (; *hosts != NULL; hosts++)
+		if (strlen(*hosts) == n && memcmp(*hosts, host, n) == 0)
+			return true;
+	return false;
+}
+
+bool settings_is_loopback(const char *address)
+{
+	static const char *const hosts[] = {"localhost", "::1", NULL};
+
+	return str_starts(address, "127.") || is_host(address, hosts);
+}
+
+static bool is_wildcard(const char *address)
+{
+	static const char *const hosts[] = {"", "*", "0.0.0.0", "::", NULL};
+
+	return is_host(address, hosts);
+}
+
+static bool is_base_url(const char *url)
+{
+	const char *host = str_starts(url, "http://") ? url + 7 : str_starts(url, "https://") ? url + 8 : "";
+
+	return *host != '\0' && *host != '/' && strpbrk(url, "?#@ \"<>") == NULL;
+}
+
+int settings_check(const struct settings *s, struct fault *f)
+{
+	enum log_level level;
+
+	if (s->library == NULL)
+		return fault_set(f, ERR_USAGE, "no library: give --library FOLDER, or set it in the file");
+	if (log_level_from_name(s->log_level, &level) != 0)
+		return fault_set(f, ERR_USAGE, "log_level: found \"%s\", expected error, warn, info, verbose or debug", s->log_level);
+	if (!settings_is_loopback(s->control) && s->token_file == NULL)
+		return fault_set(f, ERR_USAGE, "control \"%s\" can be reached from other machines: set token_file, or listen on 127.0.0.1",
+		                 s->control);
+	if (s->public_url == NULL && is_wildcard(s->listen))
+		return fault_set(f, ERR_USAGE,
+		                 "listen \"%s\" names no host: set public_url to how viewers and edges reach this origin (http://HOST:PORT)",
+		                 s->listen);
+	if (s->public_url != NULL && !is_base_url(s->public_url))
+		return fault_set(f, ERR_USAGE, "public_url: found \"%s\", expected http://HOST[:PORT][/PATH]", s->public_url);
+	if ((s->tls_cert == NULL) != (s->tls_key == NULL))
+		return fault_set(f, ERR_USAGE, "tls_cert and tls_key go together: set both or none");
+	if (s->token_file != NULL && !file_exists(s->token_file))
+		return fault_set(f, ERR_USAGE, "token_file \"%s\": no such file", s->token_file);
+	return 0;
+}
+
+char *settings_public_url(const struct settings *s, uint16_t port)
+{
+	const char *colon = strrchr(s->listen, ':');
+	size_t n;
+
+	if (s->public_url == NULL)
+		return mem_printf("%s://%.*s:%u", s->tls_cert != NULL ? "https" : "http",
+		                  colon != NULL ? (int)(colon - s->listen) : (int)strlen(s->listen), s->listen, port);
+	n = strlen(s->public_url);
+	while (n > 0 && s->public_url[n - 1] == '/')
+		n--;
+	return mem_dup_n(s->public_url, n);
+}

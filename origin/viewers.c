@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What viewers get.  These functions run on the viewers' loops.
+ */
+#include "origin/viewers.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/blob.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "dash/package.h"
+#include "origin/catalogue.h"
+#include "origin/library.h"
+#include "origin/manifest.h"
+#include "origin/origin.h"
+#include "origin/page.h"
+#include "origin/registry.h"
+#include "origin/reply.h"
+#include "origin/titles.h"
+#include "serve/serve.h"
+
+#define TITLES "/api/v1/titles"
+#define METRICS_MAX ((size_t)1 << 20)
+
+/* --- /v/ --- */
+
+static bool is_file(const struct package_path *p, const char *name)
+{
+	return p->file_n == strlen(name) && memcmp(p->file, name, p->file_n) == 0;
+}
+
+static void find_manifest(struct origin *o, struct revision *r, struct serve_request *req, struct serve_found *found)
+{
+	struct fault f = {0};
+
+	if (manifest_get(o->manifests, r, serve_peer(req), &found->object, &f) != 0) {
+		log_error("origin/manifest", "%s", fault_text(&f));
+		found->status = 500;
+	}
+}
+
+static void find_short(struct origin *o, const struct package_path *p, struct serve_request *req,
+                       struct serve_found *found)
+{
+	struct revision *r = library_current(o->library, p->title, p->title_n);
+
+	found->status = 404;
+	if (r != NULL && is_file(p, PACKAGE_MANIFEST)) {
+		find_manifest(o, r, req, found);
+	} else if (r != NULL && is_file(p, PACKAGE_PLAYLIST)) {
+		found->status = 302;
+		found->location = mem_printf("/v/%s/" PACKAGE_PLAYLIST, r->key);
+	}
+	revision_unref(&r);
+}
+
+static void find_object(void *ctx, const char *path, size_t n, struct serve_request *req, struct serve_found *found)
+{
+	struct origin *o = ctx;
+	struct package_path p;
+	int e;
+
+	if (package_path_parse(path, n, &p) != 0) {
+		found->status = 404;
+	} else if (p.revision_n == 0) {
+		find_short(o, &p, req, found);
+	} else {
+		e = library_find(o->library, &p, &found->object);
+		found->status = e == 0 ? 200 : e == ERR_NOT_FOUND ? 404 : 503;
+	}
+}
+
+/* --- the rest --- */
+
+static bool is_read(struct serve_request *req)
+{
+	const char *method = serve_method(req);
+
+	if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
+		return true;
+	reply_not_allowed(req, "GET, HEAD");
+	return false;
+}
+
+static void answer_titles(void *ctx, struct serve_request *req)
+{
+	struct origin *o = ctx;
+	const char *path = serve_path(req, NULL), *title = path + strlen(TITLES);
+
+	if (!is_read(req))
+		return;
+	if (*title == '\0')
+		titles_answer_list(req, o->library, registry_holders(o->registry));
+	else if (*title == '/' && str_is_name(title + 1, strlen(title + 1)))
+		titles_answer_one(req, o->library, registry_holders(o->registry), title + 1);
+	else
+		reply_problem(req, 404, "there is nothing at this path");
+}
+
+static void answer_health(void *ctx, struct serve_request *req)
+{
+	struct origin *o = ctx;
+	struct library_state state;
+
+	if (!is_read(req))
+		return;
+	library_state(o->library, &state);
+	if (state.problem[0] == '\0')
+		reply_text(req, 200, "ok\n");
+	else
+		reply_text(req, 503, "the library cannot be read\n"); /* the log and the control listener say more */
+}
+
+static void answer_metrics(void *ctx, struct serve_request *req)
+{
+	struct serve_header field = {"cache-control", "no-store"};
+	struct buf b;
+
+	if (!is_read(req))
+		return;
+	if (!serve_peer_is_loopback(req)) {
+		reply_text(req, 403, "metrics are for this machine, or on the control listener\n");
+		return;
+	}
+	buf_init(&b, METRICS_MAX);
+	viewers_write_metrics(ctx, &b);
+	serve_reply(req, 200, "text/plain; version=0.0.4; charset=utf-8", blob_take_buf(&b), &field, 1);
+	buf_fini(&b);
+}
+
+static void answer_page(void *ctx, struct serve_request *req)
+{
+	struct origin *o = ctx;
+
+	page_answer(o->page, req);
+}
+
+void viewers_route(struct origin *o)
+{
+	serve_route_objects(o->viewers, "/v/", find_object, o);
+	serve_route(o->viewers, TITLES, answer_titles, o);
+	serve_route(o->viewers, "/healthz", answer_health, o);
+	serve_route(o->viewers, "/metrics", answer_metrics, o);
+	serve_route(o->viewers, "", answer_page, o);
+}
+
+/* --- metrics --- */
+
+static void gauge(struct buf *out, const char *name, const char *help, uint64_t value)
+{
+	buf_printf(out, "# HELP ribera_origin_%s %s\n# TYPE ribera_origin_%s gauge\nribera_origin_%s %llu\n", name, help, name,
+	           name, (unsigned long long)value);
+}
+
+void viewers_write_metrics(const struct origin *o, struct buf *out)
+{
+	struct library_state state;
+	char problem[256];
+	size_t edges, up;
+
+	library_state(o->library, &state);
+	registry_counts(o->registry, &edges, &up);
+	catalogue_problem(o->catalogue, problem, sizeof problem);
+	gauge(out, "titles", "Titles in the library.", state.n_titles);
+	gauge(out, "revisions", "Revisions in the library.", state.n_revisions);
+	gauge(out, "library_bytes", "Bytes of all packages.", state.bytes);
+	gauge(out, "packages_refused", "Packages that are damaged and not served.", state.n_refused);
+	gauge(out, "open_files", "Library files open.", state.n_open_files);
+	gauge(out, "edges", "Edges registered.", edges);
+	gauge(out, "edges_up", "Edges that are up.", up);
+	gauge(out, "library_readable", "1 when the library's folder can be read.", state.problem[0] == '\0');
+	gauge(out, "catalogue_usable", "1 when the catalogue can be written.", problem[0] == '\0');
+	serve_write_metrics(o->viewers, out);
+}
