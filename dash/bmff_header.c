@@ -117,14 +117,17 @@ static void copy_without_duration(struct making *m, const uint8_t *p, const stru
 		patch(m->out, start + head + at, 0, wide ? 8 : 4);
 }
 
+/* cmf2 forbids an edit list on pictures (23000-19 7.7.2). */
 static void put_ftyp(struct making *m)
 {
 	uint32_t media = bmff_media_brand(m->track);
+	bool cmf2 = !(m->settings->has_edit && m->track->handler == T('v', 'i', 'd', 'e'));
 	size_t start = open_box(m->out, T('f', 't', 'y', 'p'));
 
-	buf_be(m->out, T('c', 'm', 'f', '2'), 4);
+	buf_be(m->out, cmf2 ? T('c', 'm', 'f', '2') : T('c', 'm', 'f', 'c'), 4);
 	buf_be(m->out, 0, 4);
-	buf_be(m->out, T('c', 'm', 'f', '2'), 4);
+	if (cmf2)
+		buf_be(m->out, T('c', 'm', 'f', '2'), 4);
 	buf_be(m->out, T('c', 'm', 'f', 'c'), 4);
 	buf_be(m->out, T('i', 's', 'o', '6'), 4);
 	buf_be(m->out, T('d', 'a', 's', 'h'), 4);
@@ -191,10 +194,11 @@ static bool is_roll_group(const uint8_t *p, const struct bmff_box *box)
 static void copy_mvhd(struct making *m, const uint8_t *p, const struct bmff_box *box)
 {
 	size_t start = m->out->size, head = box->payload - box->start;
-	size_t at = p[box->payload] == 1 ? 20 : 12;
+	size_t at = box->payload < box->end && p[box->payload] == 1 ? 20 : 12;
 
 	copy_without_duration(m, p, box, 16);
-	patch(m->out, start + head + at, m->track->timescale, 4);
+	if (box->payload + at + 4 <= box->end)
+		patch(m->out, start + head + at, m->track->timescale, 4);
 }
 
 static void copy_container(struct making *m, const uint8_t *p, const struct bmff_box *box);

@@ -54,14 +54,26 @@ void digest_free(struct digest **);
  * ERR_SYNTAX, ERR_UNSUPPORTED, ERR_HASH, ERR_LIMIT. */
 int digest_read(const uint8_t *bytes, size_t n, struct digest **ret_digest, struct fault *);
 
-/* Building: add every file while or after it is written, then write. */
+/* The block hashes of one file while it is written, front to back.  Several may
+ * run at once, each in its own thread. */
+struct digest_hasher;
+struct digest_hasher *digest_hasher_new(void);
+void digest_hasher_free(struct digest_hasher **);
+void digest_hasher_bytes(struct digest_hasher *, const void *bytes, size_t n);
+
+/* Building: add every file while or after it is written, then write.  One thread. */
 struct digest_builder;
 struct digest_builder *digest_builder_new(const char *title);
 void digest_builder_free(struct digest_builder **);
-/* Starts the next file; the former one is complete.  ERR_EXISTS, ERR_LIMIT. */
+/* Adds a file that was hashed on its own; takes the hasher on success.
+ * ERR_EXISTS, ERR_LIMIT, ERR_SYNTAX (the name is no str_is_name). */
+int digest_builder_add(struct digest_builder *, const char *name, struct digest_hasher **);
+/* Starts the next file; the former one is complete.  Errors as above. */
 int digest_builder_file(struct digest_builder *, const char *name);
+/* More of the file that digest_builder_file started. */
 void digest_builder_bytes(struct digest_builder *, const void *bytes, size_t n);
-/* Sets title's revision and info hash and writes both files.  `web_seed` may be NULL. */
+/* Appends the metainfo and the leaves, once, at the end.  `web_seed` may be NULL.
+ * ERR_LIMIT (over DIGEST_MAX_BYTES), ERR_SYNTAX (title), or a buffer's error. */
 int digest_builder_finish(struct digest_builder *, const char *web_seed, struct buf *metainfo, struct buf *leaves,
                           char ret_revision[static PACKAGE_REVISION_SIZE]);
 
@@ -74,7 +86,9 @@ uint64_t digest_piece_size(const struct digest_file *, size_t piece);
 /* 0 when the n bytes are piece `piece` of the file, else ERR_HASH. */
 int digest_check_piece(const struct digest_file *, size_t piece, const void *bytes, size_t n);
 
-/* The root over 1 to 64 block hashes padded to a whole piece (BEP 52). */
+/* The root over the 1 to 64 block hashes of one piece of the file, padded with
+ * zero hashes to a whole piece; in a file of up to one piece only to the next
+ * power of two (BEP 52). */
 void digest_piece_root(const struct sha256 *blocks, size_t n_blocks, const struct digest_file *, struct sha256 *ret_root);
 
 /* Size of the leaves file, and where a file's leaves start in it. */

@@ -22,33 +22,35 @@ static bool is_revision(const char *s, size_t n)
 	return true;
 }
 
+/* The path segment at *p; false unless it is a name.  *p moves behind it and
+ * behind the slash, or to NULL when the path ends here. */
+static bool take_name(const char **p, const char *end, const char **ret_name, size_t *ret_n)
+{
+	const char *slash = memchr(*p, '/', (size_t)(end - *p));
+
+	*ret_name = *p;
+	*ret_n = (size_t)((slash != NULL ? slash : end) - *p);
+	*p = slash != NULL ? slash + 1 : NULL;
+	return str_is_name(*ret_name, *ret_n);
+}
+
 int package_path_parse(const char *path, size_t n, struct package_path *ret_path)
 {
 	static const char prefix[] = "/v/";
-	const char *part[3] = {NULL}, *p, *end = path + n;
-	size_t size[3] = {0}, n_parts = 0;
+	const char *p = path + sizeof prefix - 1, *end = path + n;
+	struct package_path out = {0};
 
 	if (n < sizeof prefix - 1 || memcmp(path, prefix, sizeof prefix - 1) != 0)
 		return ERR_NOT_FOUND;
-	for (p = path + sizeof prefix - 1; n_parts < 3; p++) {
-		const char *slash = memchr(p, '/', (size_t)(end - p));
-
-		part[n_parts] = p;
-		size[n_parts] = (size_t)((slash != NULL ? slash : end) - p);
-		if (!str_is_name(p, size[n_parts++]))
-			return ERR_NOT_FOUND;
-		p += size[n_parts - 1];
-		if (p == end)
-			break;
-	}
-	if (p != end || n_parts < 2 || (n_parts == 3 && !is_revision(part[1], size[1])))
+	if (!take_name(&p, end, &out.title, &out.title_n) || p == NULL || !take_name(&p, end, &out.file, &out.file_n))
 		return ERR_NOT_FOUND;
-	*ret_path = (struct package_path){
-		.title = part[0], .title_n = size[0], .file = part[n_parts - 1], .file_n = size[n_parts - 1]};
-	if (n_parts == 3) {
-		ret_path->revision = part[1];
-		ret_path->revision_n = size[1];
+	if (p != NULL) { /* what was read is the revision */
+		out.revision = out.file;
+		out.revision_n = out.file_n;
+		if (!is_revision(out.revision, out.revision_n) || !take_name(&p, end, &out.file, &out.file_n) || p != NULL)
+			return ERR_NOT_FOUND;
 	}
+	*ret_path = out;
 	return 0;
 }
 
