@@ -16,6 +16,7 @@ struct timeline_segment {
 	int64_t start;           /* Period time, timescale units */
 	uint64_t duration;       /* timescale units */
 	uint64_t number;         /* $Number$ */
+	uint64_t sub_number;     /* $SubNumber$: 1 unless the segment is one of a sequence (S@k) */
 	uint64_t time;           /* $Time$ */
 	char *url;               /* reference to resolve against a base; "" is the base itself */
 	bool has_range;
@@ -44,27 +45,32 @@ struct timeline_rendition {
 	char *init_url;          /* reference; NULL: no initialisation segment */
 	bool init_has_range;
 	struct mpd_range init_range;
-	/* SegmentBase with an index: segments are unknown until
-	 * timeline_set_index; index_range says where the sidx is. */
+	/* One file with an index: segments are unknown until timeline_set_index.
+	 * index_range says where the sidx is.  Without it the sidx is to be looked for
+	 * at the start of the file; until then, or when there is none, the one segment
+	 * is the whole file. */
 	bool needs_index;
 	bool has_index_range;
 	struct mpd_range index_range;
-	char *index_url;
+	char *index_url;         /* reference; "" is the base itself */
 	struct timeline_segment *segments;
 	size_t n_segments;
+	dur_us period_duration;  /* -1: not known; an index is cut there */
+	char *urls;              /* private: the segments' URLs stand in it */
 };
 
 struct timeline_track {
 	enum timeline_kind kind;
 	const struct mpd_set *set;
-	struct timeline_rendition *renditions; /* ascending bandwidth */
+	struct timeline_rendition *renditions; /* ascending bandwidth; none when set->xlink_href is to be resolved */
 	size_t n_renditions;
 };
 
 struct timeline_period {
-	char *id;
+	char *id;                /* or NULL */
+	const struct mpd_period *period; /* into the mpd; its xlink_href may be still to be resolved */
 	dur_us start;
-	dur_us duration;         /* -1: not known (dynamic) */
+	dur_us duration;         /* -1: not known (dynamic, or one file without a stated duration) */
 	struct timeline_track *tracks;
 	size_t n_tracks;
 };
@@ -75,6 +81,14 @@ struct timeline {
 	struct timeline_period *periods;
 	size_t n_periods;
 };
+
+/* What a timeline may hold, over all renditions; more is ERR_LIMIT. */
+#define TIMELINE_MAX_SEGMENTS ((size_t)1000000)
+#define TIMELINE_MAX_URL_BYTES ((size_t)256 << 20)
+/* Alternatives kept of a tree of BaseURLs. */
+#define TIMELINE_MAX_BASES 16
+/* A dynamic MPD without end of its time shift buffer: so many of the newest segments. */
+#define TIMELINE_MAX_WINDOW 20000
 
 /* `url` is where the MPD was found (after redirects), for relative references;
  * `now` matters for dynamic MPDs only (which segments are available).  The
@@ -90,10 +104,12 @@ int timeline_set_index(struct timeline_rendition *, const struct bmff_sidx *, st
 /* Absolute URL of a reference against base number `base`; caller frees.  NULL for an unusable reference. */
 char *timeline_resolve(const struct timeline_rendition *, size_t base, const char *reference);
 
-/* Index of the segment that holds Period time t (timescale units), clamped to the ends; -1 without segments. */
+/* Index of the segment that holds Period time t (timescale units), the one after the gap when t is in one,
+ * clamped to the ends; -1 without segments. */
 int timeline_find(const struct timeline_rendition *, int64_t t);
 
-/* RFC 3986 5.2; caller frees; NULL for garbage. */
+/* RFC 3986 5.2, without the fragment; what may not stand in a URI (spaces, non-ASCII) is percent-encoded.
+ * Caller frees; NULL for garbage (control characters, more than 16 KiB). */
 char *timeline_join_url(const char *base, const char *reference);
 
 #endif

@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * One rendition's segments from its inherited SegmentBase, SegmentList or
+ * SegmentTemplate.  Which segments of a long run are wanted is computed before any
+ * is made, so a run of a thousand million costs nothing when ten are wanted and
+ * is refused when all are.
+ *
+ * Sums are made in 128 bits: every number of an MPD may be as large as 64 bits.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "dash/timeline_build.h"
+
+typedef timeline_wide wide;
+#define WIDE_MAX ((wide)1 << 120)
+
+/* Equal segments in a row, from an S or from @duration. */
+struct run {
+	wide start;    /* Period time, timescale units */
+	uint64_t duration, count;
+	uint64_t number; /* of the first */
+	uint64_t parts;  /* S@k: segments in each */
+	unsigned line;
+};
+
+struct output {
+	struct timeline_layout *l;
+	struct buf urls;
+	size_t cap;
+	wide from, until; /* segments that end behind `from` and start before `until` are wanted */
+	wide end;         /* of the last run */
+};
+
+wide timeline_ticks(dur_us us, uint32_t timescale)
+{
+	wide ticks = (wide)us * timescale;
+
+	return ticks >= 0 ? ticks / DUR_S : -((-ticks + DUR_S - 1) / DUR_S);
+}
+
+wide timeline_cut(dur_us period_duration, uint32_t timescale)
+{
+	/* Rounded up, so that with a coarse timescale a last short segment is not lost. */
+	return ((wide)(period_duration - DUR_MS) * timescale + DUR_S - 1) / DUR_S;
+}
+
+static int fault_at(struct timeline_layout *l, unsigned line, int code, const char *text)
+{
+	return fault_set(l->build->fault, code, "line %u: %s", line, text);
+}
+
+static wide period_end(const struct timeline_layout *l)
+{
+	if (l->period->duration < 0)
+		return WIDE_MAX;
+	return timeline_cut(l->period->duration, l->rendition->timescale);
+}
+
+/* Period time now, for a dynamic MPD. */
+static wide live_edge(const struct timeline_layout *l)
+{
+	wide us = (wide)l->build->now - l->build->mpd->availability_start - l->period->start;
+
+	/* Segments that are "always" there are still made only up to now. */
+	if (isfinite(l->availability_offset) && fabs(l->availability_offset) < 1e9)
+		us += llround(l->availability_offset * 1e6);
+	if (us > INT64_MAX)
+		us = INT64_MAX;
+	if (us < INT64_MIN)
+		us = INT64_MIN;
+	return timeline_ticks((dur_us)us, l->rendition->timescale);
+}
+
+/* --- putting segments ---------------------------------------------------------------- */
+
+static int charge(struct output *out, wide n)
+{
+	struct timeline_build *b = out->l->build;
+
+	if (n > (wide)(TIMELINE_MAX_SEGMENTS - b->n_segments))
+		return fault_set(b->fault, ERR_LIMIT, "line %u: the MPD makes more than %zu segments",
+		                 out->l->segments.line, TIMELINE_MAX_SEGMENTS);
+	b->n_segments += (size_t)n;
+	return 0;
+}
+
+/* The next segment, whose URL is appended to out->urls by the caller. */
+static struct timeline_segment *next_segment(struct output *out)
+{
+	struct timeline_rendition *r = out->l->rendition;
+	struct timeline_segment *s;
+
+	MEM_GROW(r->segments, out->cap, r->n_segments);
+	s = &r->segments[r->n_segments++];
+	*s = (struct timeline_segment){.sub_number = 1};
+	/* An offset until finish(): the buffer moves while it grows. */
+	s->url = (char *)(uintptr_t)out->urls.size;
+	return s;
+}
+
+static void put_address(struct output *out, struct timeline_segment *s)
+{
+	const struct timeline_layout *l = out->l;
+	const struct mpd_segments *m = &l->segments;
+	const struct timeline_names names = {
+		.id = l->rendition->representation->id,
+		.bandwidth = l->rendition->bandwidth,
+		.number = s->number,
+		.sub_number = s->sub_number,
+		.time = s->time,
+	};
+
+	if (m->kind == MPD_SEGMENT_TEMPLATE) {
+		timeline_expand(m->media, &names, &out->urls);
+	} else if (m->kind == MPD_SEGMENT_LIST) {
+		const struct mpd_segment_url *u = &m->urls[s->number - (m->has_start_number ? m->start_number : 1)];
+
+		buf_puts(&out->urls, u->media != NULL ? u->media : "");
+		s->has_range = u->has_media_range;
+		s->range = u->media_range;
+	}
+	buf_append(&out->urls, "", 1);
+}
+
+/* A segment that starts before the former one ends cuts that one short. */
+static void cut_former(struct output *out, wide start)
+{
+	struct timeline_rendition *r = out->l->rendition;
+	struct timeline_segment *s = r->n_segments > 0 ? &r->segments[r->n_segments - 1] : NULL;
+
+	if (s != NULL && start > s->start && start < (wide)s->start + s->duration)
+		s->duration = (uint64_t)(start - s->start);
+}
+
+/* Segment i of the run, in its parts (S@k, 5.3.9.6.4). */
+static int put_segment(struct output *out, const struct run *run, uint64_t i)
+{
+	uint32_t ts = out->l->rendition->timescale;
+	wide start = run->start + (wide)i * run->duration;
+
+	for (uint64_t k = 0; k < run->parts; k++) {
+		wide a = start + (wide)run->duration * k / run->parts;
+		wide b = start + (wide)run->duration * (k + 1) / run->parts;
+		wide time = start + out->l->rendition->pto;
+		struct timeline_segment *s;
+
+		if (a < INT64_MIN / 2 || b > INT64_MAX / 2 || time < 0 || time > (wide)UINT64_MAX)
+			return fault_at(out->l, run->line, ERR_OUT_OF_RANGE, "a segment's time does not fit 63 bits");
+		if (out->l->period->duration >= 0 && b > timeline_ticks(out->l->period->duration, ts) &&
+		    out->l->segments.has_timeline == false)
+			b = timeline_ticks(out->l->period->duration, ts);
+		s = next_segment(out);
+		s->start = (int64_t)a;
+		s->duration = b > a ? (uint64_t)(b - a) : 0;
+		s->number = run->number + i;
+		s->sub_number = k + 1;
+		s->time = (uint64_t)time;
+		put_address(out, s);
+	}
+	return 0;
+}
+
+/* The segments of a run that lie in the window. */
+static int put_run(struct output *out, const struct run *run)
+{
+	wide first = 0, last = run->count, d = run->duration;
+	int e;
+
+	if (out->from > run->start)
+		first = (out->from - run->start) / d;
+	if (out->until < run->start + last * d)
+		last = out->until <= run->start ? 0 : (out->until - run->start + d - 1) / d;
+	if (last <= first)
+		return 0;
+	e = charge(out, (last - first) * run->parts);
+	if (e != 0)
+		return e;
+	cut_former(out, run->start + first * d);
+	for (wide i = first; i < last && e == 0 && buf_error(&out->urls) == 0; i++)
+		e = put_segment(out, run, (uint64_t)i);
+	return e;
+}
+
+/* Gives the segments their addresses; the rendition owns the text. */
+static int finish(struct output *out, int e)
+{
+	struct timeline_rendition *r = out->l->rendition;
+	struct timeline_build *b = out->l->build;
+
+	if (e == 0 && buf_error(&out->urls) != 0)
+		e = fault_set(b->fault, buf_error(&out->urls), "line %u: the segments' addresses are too long",
+		              out->l->segments.line);
+	b->n_url_bytes += out->urls.size;
+	r->urls = buf_take(&out->urls);
+	for (size_t i = 0; i < r->n_segments; i++)
+		r->segments[i].url = r->urls + (uintptr_t)r->segments[i].url;
+	return e;
+}
+
+/* --- SegmentTimeline ----------------------------------------------------------------- */
+
+/* Where an S with r="-1" ends: the next S@t, the Period's end or now (5.3.9.6.2). */
+static int open_end(const struct timeline_layout *l, size_t i, wide *ret_end)
+{
+	const struct mpd_segments *m = &l->segments;
+	wide end = period_end(l);
+
+	if (i + 1 < m->n_timeline && m->timeline[i + 1].has_t)
+		end = (wide)m->timeline[i + 1].t - l->rendition->pto;
+	else if (l->build->mpd->dynamic && live_edge(l) < end)
+		end = live_edge(l);
+	if (end >= WIDE_MAX)
+		return fault_set(l->build->fault, ERR_UNSUPPORTED,
+		                 "line %u: S@r is negative and neither the next S@t nor a duration says where it ends",
+		                 m->timeline[i].line);
+	*ret_end = end;
+	return 0;
+}
+
+/* How many segments an S makes.  With r="-1" a live stream has whole ones only. */
+static int count_s(const struct timeline_layout *l, size_t i, wide start, uint64_t *ret_count)
+{
+	const struct mpd_s *s = &l->segments.timeline[i];
+	bool live;
+	wide end = 0;
+	int e;
+
+	if (s->r >= 0) {
+		*ret_count = (uint64_t)s->r + 1;
+		return 0;
+	}
+	e = open_end(l, i, &end);
+	if (e != 0)
+		return e;
+	live = l->build->mpd->dynamic && end == live_edge(l);
+	end = end > start ? (end - start + (live ? 0 : (wide)s->d - 1)) / s->d : 0;
+	*ret_count = end > INT64_MAX ? INT64_MAX : (uint64_t)end;
+	return 0;
+}
+
+static int check_s(struct timeline_layout *l, const struct mpd_s *s, wide start, wide former_start)
+{
+	if (s->d == 0 || s->d > INT64_MAX)
+		return fault_at(l, s->line, ERR_SYNTAX, "S@d is missing, 0 or past 63 bits, expected a duration");
+	if (start > WIDE_MAX / 2)
+		return fault_at(l, s->line, ERR_OUT_OF_RANGE, "the times of the SegmentTimeline do not fit 63 bits");
+	if (s->k == 0 || s->k > s->d)
+		return fault_at(l, s->line, ERR_SYNTAX, "S@k is impossible, expected 1 up to S@d");
+	if (start <= former_start)
+		return fault_at(l, s->line, ERR_SYNTAX, "S@t is not behind the segment before it");
+	return 0;
+}
+
+/* The run's count when its last number may be `end` at most. */
+static uint64_t count_up_to(const struct run *run, uint64_t end)
+{
+	if (run->number > end)
+		return 0;
+	return run->count > 0 && run->count - 1 > end - run->number ? end - run->number + 1 : run->count;
+}
+
+/* Calls `each` for every S as a run; notes the end in out->end. */
+static int walk_timeline(struct output *out, int (*each)(struct output *, const struct run *))
+{
+	struct timeline_layout *l = out->l;
+	const struct mpd_segments *m = &l->segments;
+	uint64_t number = m->has_start_number ? m->start_number : 1;
+	wide next = -(wide)l->rendition->pto, former = -WIDE_MAX;
+
+	for (size_t i = 0; i < m->n_timeline; i++) {
+		const struct mpd_s *s = &m->timeline[i];
+		struct run run = {.duration = s->d, .parts = s->k, .line = s->line};
+		int e;
+
+		run.start = s->has_t ? (wide)s->t - l->rendition->pto : next;
+		run.number = s->has_n ? s->n : number;
+		e = check_s(l, s, run.start, former);
+		if (e == 0)
+			e = count_s(l, i, run.start, &run.count);
+		if (e == 0 && m->has_end_number)
+			run.count = count_up_to(&run, m->end_number);
+		if (e == 0 && each != NULL && run.count > 0)
+			e = each(out, &run);
+		if (e != 0)
+			return e;
+		next = run.start + (wide)run.count * run.duration;
+		number = run.number + run.count;
+		if (run.count > 0)
+			former = next - run.duration;
+	}
+	out->end = next;
+	return 0;
+}
+
+/* A list has as many segments as SegmentURLs, whatever its timeline says. */
+static int put_listed_run(struct output *out, const struct run *run)
+{
+	const struct mpd_segments *m = &out->l->segments;
+	uint64_t first = m->has_start_number ? m->start_number : 1;
+	struct run r = *run;
+
+	if (r.parts != 1)
+		return fault_at(out->l, r.line, ERR_UNSUPPORTED, "S@k in a SegmentList");
+	if (r.number < first || r.number - first >= m->n_urls)
+		return 0;
+	if (r.count > m->n_urls - (r.number - first))
+		r.count = m->n_urls - (r.number - first);
+	return put_run(out, &r);
+}
+
+/* What a dynamic timeline lists is there: its own end is the live edge, unless
+ * now is before it.  So a stream that has stopped can still be looked at. */
+static void set_window(struct output *out)
+{
+	const struct mpd *mpd = out->l->build->mpd;
+	wide edge = out->end, now;
+
+	if (!mpd->dynamic || !mpd->has_time_shift)
+		return;
+	now = live_edge(out->l);
+	if (mpd->has_availability_start && now > 0 && now < edge)
+		edge = now;
+	edge -= timeline_ticks(mpd->time_shift, out->l->rendition->timescale);
+	if (edge > out->from)
+		out->from = edge;
+}
+
+static int put_timeline(struct output *out)
+{
+	bool listed = out->l->segments.kind == MPD_SEGMENT_LIST;
+	int e = walk_timeline(out, NULL);
+
+	if (e != 0)
+		return e;
+	set_window(out);
+	return walk_timeline(out, listed ? put_listed_run : put_run);
+}
+
+/* --- @duration ----------------------------------------------------------------------- */
+
+/* The segments that are available now (A.3.2): begun so long ago that they are whole. */
+static int cut_to_available(struct output *out, const struct run *run, wide *count)
+{
+	const struct mpd *mpd = out->l->build->mpd;
+	wide edge = live_edge(out->l), whole;
+
+	if (!mpd->has_availability_start)
+		return fault_set(out->l->build->fault, ERR_SYNTAX,
+		                 "line %u: @duration in a dynamic MPD needs MPD@availabilityStartTime", run->line);
+	whole = edge > 0 ? edge / run->duration : 0;
+	if (whole < *count)
+		*count = whole;
+	if (mpd->has_time_shift) {
+		wide from = edge - timeline_ticks(mpd->time_shift, out->l->rendition->timescale);
+
+		if (from > out->from)
+			out->from = from;
+	} else if (*count > TIMELINE_MAX_WINDOW) {
+		out->from = (*count - TIMELINE_MAX_WINDOW) * run->duration;
+	}
+	return 0;
+}
+
+static int put_numbered(struct output *out)
+{
+	struct timeline_layout *l = out->l;
+	const struct mpd_segments *m = &l->segments;
+	bool listed = m->kind == MPD_SEGMENT_LIST;
+	struct run run = {.duration = m->duration, .parts = 1, .line = m->line};
+	wide count = WIDE_MAX, end = period_end(l);
+	int e = 0;
+
+	run.number = m->has_start_number ? m->start_number : 1;
+	if (m->duration == 0 || m->duration > INT64_MAX)
+		return fault_at(l, m->line, ERR_SYNTAX, "@duration is 0 or past 63 bits, expected the length of a segment");
+	if (end < WIDE_MAX)
+		count = end > 0 ? (end + run.duration - 1) / run.duration : 0;
+	if (m->has_end_number && count > (wide)m->end_number - run.number + 1)
+		count = (wide)m->end_number - run.number + 1;
+	if (listed && count > (wide)m->n_urls)
+		count = (wide)m->n_urls;
+	if (l->build->mpd->dynamic && !listed)
+		e = cut_to_available(out, &run, &count);
+	if (e != 0)
+		return e;
+	if (count >= WIDE_MAX)
+		return fault_at(l, m->line, ERR_UNSUPPORTED,
+		                "nothing says how many segments there are: a duration of the Period or of the MPD, or "
+		                "@endNumber, is needed");
+	run.count = count > 0 ? (uint64_t)(count > (wide)UINT64_MAX / 4 ? (wide)UINT64_MAX / 4 : count) : 0;
+	return run.count > 0 ? put_run(out, &run) : 0;
+}
+
+/* A list without times: packagers who leave them out mean equal segments. */
+static int guess_duration(struct timeline_layout *l)
+{
+	struct mpd_segments *m = &l->segments;
+	const struct mpd *mpd = l->build->mpd;
+	wide d = 0;
+
+	if (l->period->duration > 0)
+		d = timeline_ticks(l->period->duration, l->rendition->timescale) / (wide)m->n_urls;
+	else if (mpd->has_max_segment_duration)
+		d = timeline_ticks(mpd->max_segment_duration, l->rendition->timescale);
+	if (d <= 0 || d > INT64_MAX)
+		return fault_at(l, m->line, ERR_UNSUPPORTED, "a SegmentList needs @duration or a SegmentTimeline");
+	m->duration = (uint64_t)d;
+	m->has_duration = true;
+	return 0;
+}
+
+/* --- the kinds of addressing --------------------------------------------------------- */
+
+static void set_url(const struct mpd_url *u, char **url, bool *has_range, struct mpd_range *range)
+{
+	*url = mem_dup(u->source != NULL ? u->source : "");
+	*has_range = u->has_range;
+	*range = u->range;
+}
+
+static void set_initialisation(struct timeline_layout *l)
+{
+	struct timeline_rendition *r = l->rendition;
+	const struct mpd_segments *m = &l->segments;
+	const struct timeline_names names = {.id = r->representation->id, .bandwidth = r->bandwidth};
+	struct buf url;
+
+	if (m->kind == MPD_SEGMENT_TEMPLATE && m->init != NULL) {
+		buf_init(&url, (size_t)64 << 10);
+		timeline_expand(m->init, &names, &url);
+		r->init_url = buf_take(&url);
+	} else if (m->initialization.present) {
+		set_url(&m->initialization, &r->init_url, &r->init_has_range, &r->init_range);
+	}
+}
+
+/* Files that carry a sidx when they are of one piece; text and others are taken whole. */
+static bool may_have_index(const struct timeline_rendition *r)
+{
+	return r->mime_type == NULL || strstr(r->mime_type, "/mp4") != NULL;
+}
+
+static int put_whole_file(struct output *out)
+{
+	struct timeline_layout *l = out->l;
+	wide d = l->period->duration > 0 ? timeline_ticks(l->period->duration, l->rendition->timescale) : 0;
+	struct timeline_segment *s;
+	int e = charge(out, 1);
+
+	if (e != 0)
+		return e;
+	s = next_segment(out);
+	s->duration = d > INT64_MAX / 2 ? INT64_MAX / 2 : (uint64_t)d;
+	s->number = 1;
+	buf_append(&out->urls, "", 1);
+	return 0;
+}
+
+/* Is there a file at all?  A base that ends in '/' is a folder. */
+static bool names_a_file(const struct timeline_rendition *r)
+{
+	const struct mpd_base_urls *own = &r->representation->base_urls;
+	const char *url = r->bases[0].url;
+
+	return own->n > 0 || r->set->base_urls.n > 0 || (*url != '\0' && url[strlen(url) - 1] != '/');
+}
+
+static int put_single(struct output *out)
+{
+	struct timeline_layout *l = out->l;
+	struct timeline_rendition *r = l->rendition;
+	const struct mpd_segments *m = &l->segments;
+	const struct mpd_url *index = &m->representation_index;
+
+	if (!names_a_file(r))
+		return fault_set(l->build->fault, ERR_SYNTAX,
+		                 "line %u: nothing says where its segments are: a BaseURL, SegmentBase, SegmentList or "
+		                 "SegmentTemplate is needed",
+		                 r->representation->line);
+	r->needs_index = may_have_index(r);
+	if (!r->needs_index)
+		return put_whole_file(out);
+	r->has_index_range = m->has_index_range || (index->present && index->has_range);
+	r->index_range = m->has_index_range ? m->index_range : index->range;
+	r->index_url = mem_dup(index->present && index->source != NULL ? index->source : "");
+	if (r->init_url == NULL && m->has_index_range && m->index_range.first > 0) {
+		r->init_url = mem_dup("");
+		r->init_has_range = true;
+		r->init_range = (struct mpd_range){0, m->index_range.first - 1};
+	}
+	return r->has_index_range || *r->index_url != '\0' ? 0 : put_whole_file(out);
+}
+
+static int put_all(struct output *out)
+{
+	struct timeline_layout *l = out->l;
+	struct mpd_segments *m = &l->segments;
+	int e = 0;
+
+	if (m->kind == MPD_NONE || m->kind == MPD_SEGMENT_BASE)
+		return put_single(out);
+	if (m->kind == MPD_SEGMENT_TEMPLATE && m->media == NULL)
+		return fault_at(l, m->line, ERR_SYNTAX, "SegmentTemplate has no @media");
+	if (m->kind == MPD_SEGMENT_LIST && m->n_urls == 0)
+		return fault_at(l, m->line, m->xlink_href != NULL ? ERR_UNSUPPORTED : ERR_SYNTAX,
+		                m->xlink_href != NULL ? "SegmentList is elsewhere (xlink:href)" : "SegmentList has no SegmentURL");
+	if (m->has_timeline)
+		return put_timeline(out);
+	if (m->kind == MPD_SEGMENT_LIST && !m->has_duration)
+		e = guess_duration(l);
+	else if (!m->has_duration)
+		return l->period->duration == 0 || (m->has_end_number && m->end_number == 0) ? 0 :
+		       fault_at(l, m->line, ERR_SYNTAX, "SegmentTemplate has neither @duration nor a SegmentTimeline");
+	return e != 0 ? e : put_numbered(out);
+}
+
+int timeline_lay_out(struct timeline_layout *l)
+{
+	const struct mpd_segments *m = &l->segments;
+	struct timeline_rendition *r = l->rendition;
+	struct output out = {.l = l};
+
+	if (m->has_timescale && m->timescale == 0)
+		return fault_at(l, m->line, ERR_SYNTAX, "@timescale is 0");
+	r->timescale = m->has_timescale ? m->timescale : 1;
+	r->pto = m->pto;
+	r->period_duration = l->period->duration;
+	out.until = period_end(l);
+	set_initialisation(l);
+	buf_init(&out.urls, TIMELINE_MAX_URL_BYTES - l->build->n_url_bytes);
+	return finish(&out, put_all(&out));
+}
