@@ -20,7 +20,10 @@
 	                 "ON CONFLICT(name) DO UPDATE SET label = ?2")                                                \
 	X(SQL_PUT_REVISION, "INSERT INTO revision(title, revision, digest, bytes, published, seen) "                  \
 	                    "VALUES((SELECT id FROM title WHERE name = ?1), ?2, ?3, ?4, ?5, ?6) "                     \
-	                    "ON CONFLICT(title, revision) DO UPDATE SET gone = NULL RETURNING id")                    \
+	                    "ON CONFLICT(title, revision) DO UPDATE SET gone = NULL WHERE gone IS NOT NULL "          \
+	                    "RETURNING id")                                                                           \
+	X(SQL_EACH_REVISION, "SELECT title.name, revision.revision FROM revision JOIN title ON title.id = revision.title " \
+	                     "WHERE revision.gone IS NULL")                                                           \
 	X(SQL_PUT_FILE, "INSERT OR IGNORE INTO file(revision, name, bytes, root) VALUES(?1, ?2, ?3, ?4)")             \
 	X(SQL_GONE_REVISION, "UPDATE revision SET gone = ?3 WHERE revision = ?2 AND gone IS NULL AND "                \
 	                     "title = (SELECT id FROM title WHERE name = ?1)")                                        \

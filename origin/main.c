@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * ribera-origin: wires the parts, starts them in the order of their needs, and
+ * ticks until a signal.  Invariant: viewers are served as long as the library
+ * can be read, whatever happens to the catalogue.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "config.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "origin/api.h"
+#include "origin/catalogue.h"
+#include "origin/library.h"
+#include "origin/manifest.h"
+#include "origin/origin.h"
+#include "origin/page.h"
+#include "origin/planner.h"
+#include "origin/ready.h"
+#include "origin/registry.h"
+#include "origin/tokens.h"
+#include "origin/viewers.h"
+#include "serve/serve.h"
+
+#define TICK_MAX DUR_S
+#define CATALOGUE_RETRY (2 * DUR_S)
+#define CONTROL_GRACE DUR_S
+
+/* --- start --- */
+
+static int open_listeners(struct origin *o, struct fault *f)
+{
+	const struct settings *s = &o->settings;
+	struct serve_settings viewers = {
+		.name = "ribera-origin",
+		.threads = (unsigned)s->threads,
+		.max_connections = s->max_connections,
+		.access_log = s->access_log,
+		.tls_cert = s->tls_cert,
+		.tls_key = s->tls_key,
+		.allow_origin = "*",
+	};
+	struct serve_settings control = {.name = "ribera-origin", .threads = 1, .max_connections = 20000, .max_body = API_MAX_BODY};
+	int e = serve_new(&viewers, &o->viewers, f);
+
+	if (e == 0)
+		e = serve_new(&control, &o->control, f);
+	if (e == 0)
+		e = serve_listen(o->viewers, s->listen, s->tls_cert != NULL, &o->viewers_port, f);
+	if (e == 0)
+		e = serve_listen(o->control, s->control, false, &o->control_port, f);
+	return e;
+}
+
+/* Takes in what the catalogue knows; what it cannot tell now comes with a later tick. */
+static void load_catalogue(struct origin *o)
+{
+	struct fault f = {0};
+
+	if (tokens_load(o->tokens, &f) != 0 || registry_load(o->registry, clock_mono(), &f) != 0)
+		log_verbose("origin", "the catalogue cannot be read yet: %s", fault_text(&f));
+}
+
+static int open_catalogue(struct origin *o, struct fault *f)
+{
+	const struct settings *s = &o->settings;
+	char *path = s->database != NULL ? mem_dup(s->database) : mem_printf("%s/.ribera/catalogue.sqlite", s->library);
+	int e = catalogue_new(path, &o->catalogue, f);
+
+	free(path);
+	if (e == 0)
+		e = tokens_new(s->token_file, o->catalogue, &o->tokens, f);
+	if (e != 0)
+		return e;
+	o->registry = registry_new(o->catalogue, s->heartbeat);
+	load_catalogue(o);
+	return 0;
+}
+
+static int open_parts(struct origin *o, struct fault *f)
+{
+	struct library_settings library = {
+		.folder = o->settings.library,
+		.max_open_files = o->settings.max_open_files,
+		.rescan = o->settings.rescan,
+	};
+	int e = page_load(o->settings.www, &o->page, f);
+
+	if (e == 0)
+		e = open_listeners(o, f);
+	if (e == 0)
+		e = open_catalogue(o, f);
+	if (e == 0)
+		e = library_open(&library, &o->library, f);
+	if (e != 0)
+		return e;
+	o->public_url = settings_public_url(&o->settings, o->viewers_port);
+	o->manifests = manifest_cache_new(registry_holders(o->registry), o->public_url);
+	o->planner = planner_new(o->registry, o->public_url);
+	viewers_route(o);
+	api_route(o);
+	e = serve_start(o->viewers, f);
+	return e == 0 ? serve_start(o->control, f) : e;
+}
+
+static void close_parts(struct origin *o)
+{
+	serve_free(&o->control, CONTROL_GRACE);
+	serve_free(&o->viewers, o->settings.grace);
+	planner_free(&o->planner);
+	manifest_cache_free(&o->manifests);
+	library_close(&o->library);
+	registry_free(&o->registry);
+	tokens_free(&o->tokens);
+	catalogue_free(&o->catalogue);
+	page_free(&o->page);
+	free(o->public_url);
+}
+
+static int announce(const struct origin *o, struct fault *f)
+{
+	const struct settings *s = &o->settings;
+	int e = s->ports_file != NULL ? ready_write_ports(s->ports_file, o->viewers_port, o->control_port, f) : 0;
+
+	if (e != 0)
+		return e;
+	printf("listening viewers=%.*s:%u control=%.*s:%u\n", (int)(strrchr(s->listen, ':') - s->listen), s->listen,
+	       o->viewers_port, (int)(strrchr(s->control, ':') - s->control), s->control, o->control_port);
+	fflush(stdout);
+	ready_notify("READY=1");
+	return 0;
+}
+
+/* --- run --- */
+
+/* What has to be done now and then; `recorded` is the view the catalogue knows. */
+static void tick(struct origin *o, mono_us now, mono_us *next_retry, struct library_view **recorded)
+{
+	struct library_view *view;
+	struct fault f = {0};
+
+	registry_tick(o->registry, now);
+	if (now >= *next_retry) {
+		if (catalogue_tick(o->catalogue))
+			load_catalogue(o);
+		*next_retry = clock_mono() + CATALOGUE_RETRY;
+	}
+	view = library_view(o->library);
+	if (view != *recorded && catalogue_put_library(o->catalogue, *recorded, view, clock_wall(), &f) == 0) {
+		library_view_unref(recorded);
+		*recorded = view;
+	} else {
+		library_view_unref(&view);
+	}
+}
+
+static void run(struct origin *o, const sigset_t *signals)
+{
+	dur_us step = o->settings.heartbeat / 2 < TICK_MAX ? o->settings.heartbeat / 2 : TICK_MAX;
+	struct timespec wait = {.tv_sec = step / DUR_S, .tv_nsec = step % DUR_S * 1000};
+	struct library_view *recorded = NULL;
+	mono_us next_retry = 0;
+
+	for (;;) {
+		int sig;
+
+		tick(o, clock_mono(), &next_retry, &recorded);
+		sig = sigtimedwait(signals, NULL, &wait);
+		if (sig == SIGHUP)
+			serve_reopen_log(o->viewers);
+		else if (sig > 0)
+			break;
+	}
+	library_view_unref(&recorded);
+}
+
+static void raise_descriptor_limit(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+		l.rlim_cur = l.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &l);
+	}
+}
+
+static int serve_until_signal(const struct settings *s, struct fault *f)
+{
+	struct origin o = {.settings = *s};
+	sigset_t signals;
+	int e;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread: they inherit it */
+	signal(SIGPIPE, SIG_IGN);
+	raise_descriptor_limit();
+	e = open_parts(&o, f);
+	if (e == 0)
+		e = announce(&o, f);
+	if (e == 0)
+		run(&o, &signals);
+	ready_notify("STOPPING=1");
+	close_parts(&o);
+	return e;
+}
+
+/* --- usage --- */
+
+static void print_help(void)
+{
+	puts("usage: ribera-origin --library FOLDER [OPTION...]\n"
+	     "Serves the title packages of a library to viewers, and tells edges what to hold.\n\n"
+	     "  --config FILE\n        read settings from a YAML file first");
+	config_print_help(settings_rows, settings_n_rows, stdout);
+}
+
+static int check(const struct settings *s, struct fault *f)
+{
+	struct tokens *tokens;
+	int e = settings_check(s, f);
+
+	if (e == 0 && (e = tokens_new(s->token_file, NULL, &tokens, f)) == 0)
+		tokens_free(&tokens);
+	return e;
+}
+
+static int run_command(const struct settings *s, int argc, char **argv, struct fault *f)
+{
+	enum log_level level = LOG_INFO;
+	int e;
+
+	if (s->help) {
+		print_help();
+		return 0;
+	}
+	if (s->version) {
+		printf("ribera-origin %s (%s)\n", PACKAGE_VERSION, RIBERA_FEATURES);
+		return 0;
+	}
+	if (argc > 1)
+		return fault_set(f, ERR_USAGE, "unexpected argument \"%s\"; --help lists the options", argv[1]);
+	e = check(s, f);
+	if (e != 0)
+		return e;
+	log_level_from_name(s->log_level, &level);
+	log_set_level(level);
+	if (s->check) {
+		puts("the settings are good");
+		return 0;
+	}
+	return serve_until_signal(s, f);
+}
+
+int main(int argc, char **argv)
+{
+	struct settings s = {0};
+	struct config *c = config_new(settings_rows, settings_n_rows, &s);
+	struct fault f = {0};
+	int e;
+
+	for (int i = 1; i < argc; i++) /* the two short forms everybody tries */
+		if (strcmp(argv[i], "-t") == 0)
+			argv[i] = (char *)"--check";
+		else if (strcmp(argv[i], "-h") == 0)
+			argv[i] = (char *)"--help";
+	e = config_read_args(c, &argc, argv, &f);
+	if (e == 0)
+		e = run_command(&s, argc, argv, &f);
+	if (e != 0)
+		fprintf(stderr, "ribera-origin: %s\n", fault_text(&f));
+	config_free(&c);
+	return e == 0 ? 0 : f.code == ERR_USAGE || f.code == ERR_SYNTAX ? 2 : 1;
+}
