@@ -68,7 +68,7 @@ void reply_json_blob(struct serve_request *req, struct blob *body, const char *e
 /* Compact JSON with a newline, as a blob; NULL without memory. */
 static struct blob *dump(json_t *j)
 {
-	char *text = json_dumps(j, JSON_COMPACT), *line;
+	char *text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(9)), *line;
 	struct blob *b;
 
 	if (text == NULL)

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * ribera-admin: the operator's command.  Commands are a table, one row each.
+ */
+#include "origin/admin.h"
+
+#include <config.h>
+#include <errno.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/config.h"
+#include "base/str.h"
+
+struct options {
+	const char *control, *token_file, *note;
+	dur_us expires;
+	bool json, dry_run, help, version;
+};
+
+#define ROW(name, type, field, def, min, max, arg, help) {name, type, offsetof(struct options, field), def, min, max, arg, help}
+
+static const struct config_row rows[] = {
+	ROW("control", CONFIG_STRING, control, "http://127.0.0.1:8081", 0, 0, "URL", "the origin's control listener"),
+	ROW("token_file", CONFIG_PATH, token_file, NULL, 0, 0, "FILE", "a file whose first word is the bearer token to use"),
+	ROW("json", CONFIG_BOOL, json, "no", 0, 0, NULL, "JSON for machines instead of tables for people"),
+	ROW("dry_run", CONFIG_BOOL, dry_run, "no", 0, 0, NULL, "plan: only show what would move (plan never moves anything itself)"),
+	ROW("note", CONFIG_STRING, note, "", 0, 0, "TEXT", "token new: what the token is for"),
+	ROW("expires", CONFIG_DURATION, expires, NULL, 0, 0, "TIME", "token new: how long it is good; unset is for ever"),
+	ROW("help", CONFIG_BOOL, help, "no", 0, 0, NULL, "print this and exit"),
+	ROW("version", CONFIG_BOOL, version, "no", 0, 0, NULL, "print the version and exit"),
+};
+#define N_ROWS (sizeof rows / sizeof rows[0])
+
+static const struct command {
+	const char *words[2], *args, *help;
+	int n_args;
+	int (*run)(const struct admin *, char **args, struct fault *);
+} commands[] = {
+	{{"titles", NULL}, "", "titles of the library", 0, admin_titles},
+	{{"title", "show"}, " TITLE", "one title: revisions, renditions, files", 1, admin_title_show},
+	{{"edges", NULL}, "", "edges, their state and what they hold", 0, admin_edges},
+	{{"edge", "show"}, " EDGE", "one edge", 1, admin_edge_show},
+	{{"edge", "remove"}, " EDGE", "forget an edge", 1, admin_edge_remove},
+	{{"plan", NULL}, " EDGE", "what an edge shall hold, and what that moves", 1, admin_plan},
+	{{"tokens", NULL}, "", "tokens of the control API", 0, admin_tokens},
+	{{"token", "new"}, " ROLE", "make one: admin, publisher, edge or viewer-stats", 1, admin_token_new},
+	{{"token", "revoke"}, " ID", "revoke one", 1, admin_token_revoke},
+	{{"verify", NULL}, " FOLDER", "check every byte of a library, a title or a package against its digest", 1, admin_verify},
+};
+#define N_COMMANDS (sizeof commands / sizeof commands[0])
+
+static void print_help(FILE *out)
+{
+	fputs("usage: ribera-admin [OPTION...] COMMAND\n\nCommands\n", out);
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		const struct command *c = &commands[i];
+
+		fprintf(out, "  %s%s%s%s\n        %s\n", c->words[0], c->words[1] != NULL ? " " : "",
+		        c->words[1] != NULL ? c->words[1] : "", c->args, c->help);
+	}
+	fputs("\nOptions\n", out);
+	config_print_help(rows, N_ROWS, out);
+	fputs("\nExit codes: 0 all is well, 1 it failed (or verify found damage), 2 wrong usage.\n", out);
+}
+
+static int n_words(const struct command *c)
+{
+	return c->words[1] != NULL ? 2 : 1;
+}
+
+static const struct command *find(int argc, char **argv)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		const struct command *c = &commands[i];
+
+		if (argc > 1 && strcmp(argv[1], c->words[0]) == 0 &&
+		    (c->words[1] == NULL || (argc > 2 && strcmp(argv[2], c->words[1]) == 0)))
+			return c;
+	}
+	return NULL;
+}
+
+static int run(const struct options *o, int argc, char **argv, struct fault *f)
+{
+	const struct command *c = find(argc, argv);
+	struct admin admin = {
+		.control = o->control,
+		.token_file = o->token_file,
+		.json = o->json,
+		.note = o->note,
+		.expires_seconds = (uint64_t)(o->expires / DUR_S),
+		.dry_run = o->dry_run,
+	};
+
+	if (argc < 2)
+		return fault_set(f, ERR_USAGE, "no command; --help lists them");
+	if (c == NULL)
+		return fault_set(f, ERR_USAGE, "unknown command \"%s%s%s\"; --help lists them", argv[1], argc > 2 ? " " : "",
+		                 argc > 2 ? argv[2] : "");
+	if (argc - 1 - n_words(c) != c->n_args)
+		return fault_set(f, ERR_USAGE, "expected: ribera-admin %s%s%s%s", c->words[0], c->words[1] != NULL ? " " : "",
+		                 c->words[1] != NULL ? c->words[1] : "", c->args);
+	return c->run(&admin, argv + 1 + n_words(c), f);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {0};
+	struct config *config = config_new(rows, N_ROWS, &o);
+	struct fault f = {0};
+	int e;
+
+	setlocale(LC_ALL, "C.UTF-8");
+	signal(SIGPIPE, SIG_IGN);
+	if (argc > 1 && strcmp(argv[1], "-h") == 0)
+		argv[1] = (char *)"--help";
+	e = config_read_args(config, &argc, argv, &f);
+	if (e == 0 && o.help)
+		print_help(stdout);
+	else if (e == 0 && o.version)
+		printf("ribera-admin %s (%s)\n", PACKAGE_VERSION, RIBERA_FEATURES);
+	else if (e == 0)
+		e = run(&o, argc, argv, &f);
+	if (e == 0 && (fflush(stdout) != 0 || ferror(stdout)))
+		e = fault_set(&f, -EPIPE, "the output could not be written");
+	if (e != 0)
+		fprintf(stderr, "ribera-admin: %s\n", fault_text(&f));
+	config_free(&config);
+	return e == 0 ? 0 : f.code == ERR_USAGE ? 2 : 1;
+}

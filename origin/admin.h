@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * ribera-admin's insides: the commands, and what they share.
+ */
+#ifndef RIBERA_ORIGIN_ADMIN_H
+#define RIBERA_ORIGIN_ADMIN_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/err.h"
+
+struct admin {
+	const char *control;    /* URL of the control listener */
+	const char *token_file; /* or NULL */
+	bool json;              /* for machines: the JSON as it came */
+	/* of some commands */
+	const char *note;
+	uint64_t expires_seconds;
+	bool dry_run;
+};
+
+/* Exit codes of the commands: 0, 1 (failed; the fault says why), 2 (wrong usage). */
+
+/* admin_api.c: one request; *ret_json (or NULL) is to be json_decref'd.  A status
+ * of 400 and above is an error with the problem's detail. */
+int admin_call(const struct admin *, const char *method, const char *path, json_t *body, json_t **ret_json,
+               struct fault *);
+/* All pages of a list: the array named `list`, joined. */
+int admin_list(const struct admin *, const char *path, const char *list, json_t **ret_array, struct fault *);
+
+/* admin_table.c: rows of text under a head; numbers to the right ('>' before the head's text). */
+struct admin_table;
+struct admin_table *admin_table_new(const char *const *heads, size_t n_columns);
+void admin_table_cell(struct admin_table *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void admin_table_print(struct admin_table **, FILE *); /* prints and frees */
+
+/* The commands; args[0..n-1] stand behind their words. */
+int admin_titles(const struct admin *, char **args, struct fault *);
+int admin_title_show(const struct admin *, char **args, struct fault *);
+int admin_edges(const struct admin *, char **args, struct fault *);
+int admin_edge_show(const struct admin *, char **args, struct fault *);
+int admin_edge_remove(const struct admin *, char **args, struct fault *);
+int admin_plan(const struct admin *, char **args, struct fault *);
+int admin_tokens(const struct admin *, char **args, struct fault *);
+int admin_token_new(const struct admin *, char **args, struct fault *);
+int admin_token_revoke(const struct admin *, char **args, struct fault *);
+int admin_verify(const struct admin *, char **args, struct fault *);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * ribera-admin's requests to the control API.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/blob.h"
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "fetch/fetch.h"
+#include "origin/admin.h"
+
+#define ANSWER_MAX ((uint64_t)256 << 20)
+#define TOKEN_FILE_MAX ((size_t)64 << 10)
+#define TIMEOUT (30 * DUR_S)
+
+/* "Authorization: Bearer TOKEN", or NULL without a token file. */
+static int read_token(const struct admin *a, char **ret_field, struct fault *f)
+{
+	char *save = NULL, *word, *second;
+	struct buf b;
+	int e;
+
+	*ret_field = NULL;
+	if (a->token_file == NULL)
+		return 0;
+	buf_init(&b, TOKEN_FILE_MAX);
+	e = file_read(a->token_file, &b);
+	if (e != 0) {
+		buf_fini(&b);
+		return fault_set(f, e, "token file \"%s\": %s", a->token_file, err_text(e));
+	}
+	buf_putc(&b, '\n');
+	b.bytes[strcspn(buf_text(&b), "\r\n")] = '\0';
+	word = strtok_r((char *)b.bytes, " \t", &save);
+	second = word != NULL ? strtok_r(NULL, " \t", &save) : NULL;
+	if (word == NULL)
+		e = fault_set(f, ERR_USAGE, "token file \"%s\": its first line has no token", a->token_file);
+	else
+		*ret_field = mem_printf("Authorization: Bearer %s", second != NULL ? second : word);
+	buf_fini(&b);
+	return e;
+}
+
+static int read_answer(const struct blob *blob, int status, json_t **ret_json, struct fault *f)
+{
+	json_t *j = blob != NULL ? json_loadb((const char *)blob->bytes, blob->size, 0, NULL) : NULL;
+	const char *detail = json_string_value(json_object_get(j, "detail"));
+	const char *field = json_string_value(json_object_get(j, "field"));
+	int e = 0;
+
+	if (status >= 400)
+		e = fault_set(f, status == 404 ? ERR_NOT_FOUND : ERR_HTTP, "the origin says %d: %s%s%s", status,
+		              field != NULL ? field : "", field != NULL ? ": " : "", detail != NULL ? detail : "no reason given");
+	else if (j == NULL && status != 204)
+		e = fault_set(f, ERR_HTTP, "the origin's answer is no JSON; is --control its control listener?");
+	if (e == 0 && ret_json != NULL)
+		*ret_json = json_incref(j);
+	json_decref(j);
+	return e;
+}
+
+static int request(const struct admin *a, struct fetch *fetch, const char *method, const char *url, const char *token,
+                   const char *body, json_t **ret_json, struct fault *f)
+{
+	const char *fields[] = {"Content-Type: application/json", token};
+	struct fetch_request req = {
+		.url = url,
+		.method = method,
+		.body = body,
+		.body_size = body != NULL ? strlen(body) : 0,
+		.fields = fields,
+		.n_fields = token != NULL ? 2 : 1,
+		.max_bytes = ANSWER_MAX,
+		.total_timeout = TIMEOUT,
+	};
+	struct fetch_result result = {0};
+	struct blob *blob = NULL;
+	int e = fetch_get(fetch, &req, &blob, &result, NULL, f);
+
+	if (e == 0 || (e == ERR_HTTP && result.status >= 400))
+		e = read_answer(blob, result.status, ret_json, f);
+	else
+		fault_prefix(f, "cannot ask the origin at %s", a->control);
+	blob_unref(&blob);
+	return e;
+}
+
+int admin_call(const struct admin *a, const char *method, const char *path, json_t *body, json_t **ret_json,
+               struct fault *f)
+{
+	struct fetch_settings settings = {.user_agent = "ribera-admin"};
+	size_t n = strlen(a->control);
+	char *url, *token = NULL, *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+	struct fetch *fetch = NULL;
+	int e = read_token(a, &token, f);
+
+	while (n > 0 && a->control[n - 1] == '/')
+		n--;
+	url = mem_printf("%.*s%s", (int)n, a->control, path);
+	if (e == 0 && (e = fetch_new(&settings, &fetch)) != 0)
+		fault_set(f, e, "cannot start: %s", err_text(e));
+	if (e == 0)
+		e = request(a, fetch, method, url, token, text, ret_json, f);
+	fetch_free(&fetch);
+	json_decref(body);
+	free(text);
+	free(token);
+	free(url);
+	return e;
+}
+
+int admin_list(const struct admin *a, const char *path, const char *list, json_t **ret_array, struct fault *f)
+{
+	json_t *all = json_array(), *page = NULL;
+	char *next = NULL;
+	int e;
+
+	do {
+		char *where = mem_printf("%s?limit=1000%s%s", path, next != NULL ? "&after=" : "", next != NULL ? next : "");
+
+		e = admin_call(a, "GET", where, NULL, &page, f);
+		free(where);
+		free(next);
+		next = NULL;
+		if (e == 0) {
+			json_array_extend(all, json_object_get(page, list));
+			next = mem_dup(json_string_value(json_object_get(page, "next")));
+			json_decref(page);
+		}
+	} while (e == 0 && next != NULL);
+	if (e != 0)
+		json_decref(all);
+	else
+		*ret_array = all;
+	return e;
+}

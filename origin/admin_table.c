@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Tables for people: columns as wide as their widest cell, counted in characters.
+ */
+#include "origin/admin.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+struct admin_table {
+	size_t n_columns, n, cap;
+	char **cells; /* the heads first, row by row */
+	bool *right;
+};
+
+struct admin_table *admin_table_new(const char *const *heads, size_t n_columns)
+{
+	struct admin_table *t = mem_new(sizeof *t);
+
+	t->n_columns = n_columns;
+	t->right = mem_new_array(n_columns, sizeof *t->right);
+	for (size_t i = 0; i < n_columns; i++) {
+		t->right[i] = heads[i][0] == '>';
+		admin_table_cell(t, "%s", heads[i] + t->right[i]);
+	}
+	return t;
+}
+
+void admin_table_cell(struct admin_table *t, const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = mem_dup("?");
+	va_end(ap);
+	for (char *p = text; *p != '\0'; p++) /* names come from others: no control may reach the terminal */
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = ' ';
+	MEM_GROW(t->cells, t->cap, t->n);
+	t->cells[t->n++] = text;
+}
+
+static size_t width_of(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s != '\0'; s++)
+		n += ((unsigned char)*s & 0xc0) != 0x80;
+	return n;
+}
+
+static size_t column_width(const struct admin_table *t, size_t column)
+{
+	size_t widest = 0;
+
+	for (size_t i = column; i < t->n; i += t->n_columns) {
+		size_t w = width_of(t->cells[i]);
+
+		widest = w > widest ? w : widest;
+	}
+	return widest;
+}
+
+static void print_cell(const struct admin_table *t, size_t i, size_t width, FILE *out)
+{
+	size_t column = i % t->n_columns;
+	int pad = (int)(width - width_of(t->cells[i]));
+	bool last = column == t->n_columns - 1;
+
+	if (t->right[column])
+		fprintf(out, "%*s%s", pad, "", t->cells[i]);
+	else
+		fprintf(out, "%s%*s", t->cells[i], last ? 0 : pad, "");
+	fputs(last ? "\n" : "  ", out);
+}
+
+void admin_table_print(struct admin_table **pt, FILE *out)
+{
+	struct admin_table *t = *pt;
+	size_t *widths = mem_new_array(t->n_columns, sizeof *widths);
+
+	for (size_t i = 0; i < t->n_columns; i++)
+		widths[i] = column_width(t, i);
+	for (size_t i = 0; i < t->n; i++)
+		print_cell(t, i, widths[i % t->n_columns], out);
+	for (size_t i = 0; i < t->n; i++)
+		free(t->cells[i]);
+	free(widths);
+	free(t->cells);
+	free(t->right);
+	free(t);
+	*pt = NULL;
+}
