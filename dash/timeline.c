@@ -282,6 +282,11 @@ static int build_tracks(struct timeline_build *b, const struct level *above, str
 	return e;
 }
 
+static bool is_elsewhere(const struct mpd_period *p)
+{
+	return p->xlink_href != NULL && p->n_sets == 0 && !p->has_duration;
+}
+
 /* 5.3.2.1: its own @start, or the end of the one before, or 0 for the first. */
 static int find_start(const struct timeline_build *b, size_t i, const struct timeline_period *former, dur_us *ret_start)
 {
@@ -291,6 +296,8 @@ static int find_start(const struct timeline_build *b, size_t i, const struct tim
 		*ret_start = p->start;
 	} else if (former == NULL) {
 		*ret_start = 0;
+	} else if (is_elsewhere(former->period)) {
+		*ret_start = former->start; /* until it is resolved it takes no time */
 	} else if (!former->period->has_duration) {
 		return ERR_NOT_FOUND;
 	} else if (__builtin_add_overflow(former->start, former->period->duration, ret_start)) {

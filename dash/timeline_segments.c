@@ -244,6 +244,8 @@ static int count_s(const struct timeline_layout *l, size_t i, wide start, uint64
 
 static int check_s(struct timeline_layout *l, const struct mpd_s *s, wide start, wide former_start)
 {
+	if (s->has_pattern)
+		return fault_at(l, s->line, ERR_UNSUPPORTED, "S@p: durations by Pattern are not supported");
 	if (s->d == 0 || s->d > INT64_MAX)
 		return fault_at(l, s->line, ERR_SYNTAX, "S@d is missing, 0 or past 63 bits, expected a duration");
 	if (start > WIDE_MAX / 2)
