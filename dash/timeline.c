@@ -390,6 +390,7 @@ static int build(struct timeline_build *b, const char *url, struct timeline *t)
 	if (e != 0)
 		return e;
 	add_base(&found, timeline_join_url(url, ""), NULL);
+	b->url = found.n > 0 ? found.v[0].url : "";
 	if (found.n == 0 || inherit_bases(&found, &b->mpd->base_urls, &top.bases) != 0)
 		e = fault_set(b->fault, ERR_SYNTAX, "neither the MPD's own address \"%.200s\" nor its BaseURLs can be used", url);
 	for (size_t i = 0; i < t->n_periods && e == 0; i++)

@@ -462,13 +462,12 @@ static int put_whole_file(struct output *out)
 	return 0;
 }
 
-/* Is there a file at all?  A base that ends in '/' is a folder. */
-static bool names_a_file(const struct timeline_rendition *r)
+/* Is there a file at all?  A base that ends in '/' is a folder, and the MPD is not its own media. */
+static bool names_a_file(const struct timeline_layout *l)
 {
-	const struct mpd_base_urls *own = &r->representation->base_urls;
-	const char *url = r->bases[0].url;
+	const char *url = l->rendition->bases[0].url;
 
-	return own->n > 0 || r->set->base_urls.n > 0 || (*url != '\0' && url[strlen(url) - 1] != '/');
+	return *url != '\0' && url[strlen(url) - 1] != '/' && strcmp(url, l->build->url) != 0;
 }
 
 static int put_single(struct output *out)
@@ -478,7 +477,7 @@ static int put_single(struct output *out)
 	const struct mpd_segments *m = &l->segments;
 	const struct mpd_url *index = &m->representation_index;
 
-	if (!names_a_file(r))
+	if (!names_a_file(l))
 		return fault_set(l->build->fault, ERR_SYNTAX,
 		                 "line %u: nothing says where its segments are: a BaseURL, SegmentBase, SegmentList or "
 		                 "SegmentTemplate is needed",
