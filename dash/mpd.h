@@ -62,6 +62,8 @@ struct mpd_s {
 	bool has_n;
 	int64_t r;               /* repeats after the first; -1: until the next or the end */
 	uint64_t k;              /* segments of a sequence; 1 when absent */
+	bool has_pattern;        /* durations come from a Pattern (6th edition), which is not read */
+	uint64_t pattern;
 	unsigned line;
 };
 

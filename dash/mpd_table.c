@@ -142,6 +142,7 @@ static const struct mpd_attr s_rows[] = {
 	OPT(struct mpd_s, "d", ATTR_U64, d, MPD_ALWAYS),
 	OPT(struct mpd_s, "r", ATTR_I64, r, 0),
 	OPT(struct mpd_s, "k", ATTR_U64, k, 1),
+	HAS(struct mpd_s, "p", ATTR_U64, pattern, has_pattern),
 	END,
 };
 static const struct mpd_attr segment_url_rows[] = {

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "base/err.h"
@@ -29,6 +30,17 @@ static void trim(const char **s, size_t *n)
 	}
 }
 
+/* "2000000.0", as floating-point packagers write whole numbers: the size without ".0". */
+static size_t without_zeros(const char *s, size_t n)
+{
+	const char *dot = memchr(s, '.', n);
+
+	for (size_t i = dot != NULL ? (size_t)(dot - s) + 1 : n; i < n; i++)
+		if (s[i] != '0')
+			return n;
+	return dot != NULL && dot + 1 < s + n ? (size_t)(dot - s) : n;
+}
+
 int mpd_value_uint(const char *s, size_t n, uint64_t max, uint64_t *ret_v)
 {
 	uint64_t v;
@@ -39,6 +51,7 @@ int mpd_value_uint(const char *s, size_t n, uint64_t max, uint64_t *ret_v)
 		s++;
 		n--;
 	}
+	n = without_zeros(s, n);
 	r = str_parse_u64(s, n, &v);
 	if (r != 0)
 		return r;
@@ -60,7 +73,7 @@ int mpd_value_int(const char *s, size_t n, int64_t *ret_v)
 
 static bool is_word(const char *s, size_t n, const char *word)
 {
-	return strlen(word) == n && memcmp(s, word, n) == 0;
+	return strlen(word) == n && strncasecmp(s, word, n) == 0;
 }
 
 int mpd_value_bool(const char *s, size_t n, bool *ret_v)
@@ -329,10 +342,11 @@ int mpd_value_range(const char *s, size_t n, struct mpd_range *ret_range)
 	size_t rest;
 
 	trim(&s, &n);
+	/* The schema lets the "-" be left out. */
 	dash = memchr(s, '-', n);
-	if (dash == NULL || str_parse_u64(s, (size_t)(dash - s), &range.first) != 0)
+	if (str_parse_u64(s, dash != NULL ? (size_t)(dash - s) : n, &range.first) != 0)
 		return ERR_SYNTAX;
-	rest = (size_t)(s + n - dash - 1);
+	rest = dash != NULL ? (size_t)(s + n - dash - 1) : 0;
 	if (rest > 0 && str_parse_u64(dash + 1, rest, &range.last) != 0)
 		return ERR_SYNTAX;
 	if (range.last < range.first)

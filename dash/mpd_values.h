@@ -14,8 +14,10 @@
 #include "base/clock.h"
 #include "dash/mpd.h"
 
+/* Digits; ".0" behind them is allowed. */
 int mpd_value_uint(const char *s, size_t n, uint64_t max, uint64_t *ret_v);
 int mpd_value_int(const char *s, size_t n, int64_t *ret_v);
+/* Of any case. */
 int mpd_value_bool(const char *s, size_t n, bool *ret_v);
 /* ConditionalUintType: "true", "false" or a number, which is true unless 0. */
 int mpd_value_flag(const char *s, size_t n, bool *ret_v);
@@ -27,7 +29,7 @@ int mpd_value_duration(const char *s, size_t n, dur_us *ret_d);
 int mpd_value_date(const char *s, size_t n, wall_us *ret_t);
 /* "30000/1001", "16:9", "25", and "29.97" as 2997/100. */
 int mpd_value_ratio(const char *s, size_t n, struct mpd_ratio *ret_ratio);
-/* "first-last" or "first-". */
+/* "first-last", "first-" or "first". */
 int mpd_value_range(const char *s, size_t n, struct mpd_range *ret_range);
 /* The last number of a list of one or two. */
 int mpd_value_last_uint(const char *s, size_t n, uint64_t max, uint64_t *ret_v);

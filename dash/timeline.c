@@ -282,6 +282,11 @@ static int build_tracks(struct timeline_build *b, const struct level *above, str
 	return e;
 }
 
+static bool is_elsewhere(const struct mpd_period *p)
+{
+	return p->xlink_href != NULL && p->n_sets == 0 && !p->has_duration;
+}
+
 /* 5.3.2.1: its own @start, or the end of the one before, or 0 for the first. */
 static int find_start(const struct timeline_build *b, size_t i, const struct timeline_period *former, dur_us *ret_start)
 {
@@ -291,6 +296,8 @@ static int find_start(const struct timeline_build *b, size_t i, const struct tim
 		*ret_start = p->start;
 	} else if (former == NULL) {
 		*ret_start = 0;
+	} else if (is_elsewhere(former->period)) {
+		*ret_start = former->start; /* until it is resolved it takes no time */
 	} else if (!former->period->has_duration) {
 		return ERR_NOT_FOUND;
 	} else if (__builtin_add_overflow(former->start, former->period->duration, ret_start)) {
@@ -383,6 +390,7 @@ static int build(struct timeline_build *b, const char *url, struct timeline *t)
 	if (e != 0)
 		return e;
 	add_base(&found, timeline_join_url(url, ""), NULL);
+	b->url = found.n > 0 ? found.v[0].url : "";
 	if (found.n == 0 || inherit_bases(&found, &b->mpd->base_urls, &top.bases) != 0)
 		e = fault_set(b->fault, ERR_SYNTAX, "neither the MPD's own address \"%.200s\" nor its BaseURLs can be used", url);
 	for (size_t i = 0; i < t->n_periods && e == 0; i++)

@@ -12,6 +12,7 @@
 /* One timeline in the making. */
 struct timeline_build {
 	const struct mpd *mpd;
+	const char *url; /* the MPD's own, absolute */
 	wall_us now;
 	struct fault *fault;
 	size_t n_segments, n_url_bytes; /* so far, against the limits */

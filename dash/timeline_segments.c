@@ -244,6 +244,8 @@ static int count_s(const struct timeline_layout *l, size_t i, wide start, uint64
 
 static int check_s(struct timeline_layout *l, const struct mpd_s *s, wide start, wide former_start)
 {
+	if (s->has_pattern)
+		return fault_at(l, s->line, ERR_UNSUPPORTED, "S@p: durations by Pattern are not supported");
 	if (s->d == 0 || s->d > INT64_MAX)
 		return fault_at(l, s->line, ERR_SYNTAX, "S@d is missing, 0 or past 63 bits, expected a duration");
 	if (start > WIDE_MAX / 2)
@@ -460,13 +462,12 @@ static int put_whole_file(struct output *out)
 	return 0;
 }
 
-/* Is there a file at all?  A base that ends in '/' is a folder. */
-static bool names_a_file(const struct timeline_rendition *r)
+/* Is there a file at all?  A base that ends in '/' is a folder, and the MPD is not its own media. */
+static bool names_a_file(const struct timeline_layout *l)
 {
-	const struct mpd_base_urls *own = &r->representation->base_urls;
-	const char *url = r->bases[0].url;
+	const char *url = l->rendition->bases[0].url;
 
-	return own->n > 0 || r->set->base_urls.n > 0 || (*url != '\0' && url[strlen(url) - 1] != '/');
+	return *url != '\0' && url[strlen(url) - 1] != '/' && strcmp(url, l->build->url) != 0;
 }
 
 static int put_single(struct output *out)
@@ -476,7 +477,7 @@ static int put_single(struct output *out)
 	const struct mpd_segments *m = &l->segments;
 	const struct mpd_url *index = &m->representation_index;
 
-	if (!names_a_file(r))
+	if (!names_a_file(l))
 		return fault_set(l->build->fault, ERR_SYNTAX,
 		                 "line %u: nothing says where its segments are: a BaseURL, SegmentBase, SegmentList or "
 		                 "SegmentTemplate is needed",

@@ -312,6 +312,23 @@ Test(mpd_values, dates)
 	CHECK(mpd_value_date("2026-01-01T00:00:00.Z", 21, &t) < 0);
 }
 
+Test(mpd_values, numbers)
+{
+	uint64_t v = 7;
+	bool b = false;
+
+	CHECK_INT(mpd_value_uint(" +20.0 ", 7, 20, &v), 0);
+	CHECK_INT(v, 20);
+	CHECK(mpd_value_uint("20.5", 4, 100, &v) < 0);
+	CHECK(mpd_value_uint("20.", 3, 100, &v) < 0);
+	CHECK(mpd_value_uint(".0", 2, 100, &v) < 0);
+	CHECK(mpd_value_uint("-1", 2, 100, &v) < 0);
+	CHECK_INT(mpd_value_uint("21", 2, 20, &v), ERR_OUT_OF_RANGE);
+	CHECK_INT(mpd_value_bool("True", 4, &b), 0);
+	CHECK(b);
+	CHECK(mpd_value_bool("yes", 3, &b) < 0);
+}
+
 Test(mpd_values, ranges_and_ratios)
 {
 	struct mpd_range range = {0};
@@ -325,7 +342,9 @@ Test(mpd_values, ranges_and_ratios)
 	CHECK(range.last == UINT64_MAX);
 	CHECK(mpd_value_range("9-5", 3, &range) < 0);
 	CHECK(mpd_value_range("-5", 2, &range) < 0);
-	CHECK(mpd_value_range("5", 1, &range) < 0);
+	CHECK_INT(mpd_value_range("5", 1, &range), 0);
+	CHECK_INT(range.first, 5);
+	CHECK(mpd_value_range("", 0, &range) < 0);
 	CHECK(mpd_value_ratio("1/0", 3, &ratio) < 0);
 	CHECK(mpd_value_ratio("a", 1, &ratio) < 0);
 	CHECK_INT(mpd_value_ratio("25", 2, &ratio), 0);

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The timeline of an MPD, and reference resolution.
+ */
+#include "t/lib/unit.h"
+
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "dash/timeline.h"
+#include "dash/timeline_build.h"
+
+#define NOW ((wall_us)1767225600 * DUR_S) /* 2026-01-01T00:00:00Z */
+
+struct made {
+	struct mpd *mpd;
+	struct timeline *t;
+	struct timeline_rendition *r; /* the first */
+};
+
+static int try_make(const char *attributes, const char *body, struct made *ret_made, struct fault *f)
+{
+	struct made m = {0};
+	struct buf text;
+	int e;
+
+	buf_init(&text, 1 << 16);
+	buf_printf(&text, "<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" %s>%s</MPD>", attributes, body);
+	e = mpd_read(text.bytes, text.size, "x.mpd", &m.mpd, f);
+	buf_fini(&text);
+	if (e != 0)
+		return e;
+	e = timeline_new(m.mpd, "http://h/d/x.mpd", NOW, &m.t, f);
+	if (e != 0) {
+		mpd_free(&m.mpd);
+		return e;
+	}
+	if (m.t->n_periods > 0 && m.t->periods[0].n_tracks > 0)
+		m.r = &m.t->periods[0].tracks[0].renditions[0];
+	*ret_made = m;
+	return 0;
+}
+
+static struct made make(const char *attributes, const char *body)
+{
+	struct fault f = {0};
+	struct made m = {0};
+	int e = try_make(attributes, body, &m, &f);
+
+	cr_assert(e == 0, "%s", f.text);
+	return m;
+}
+
+static void unmake(struct made *m)
+{
+	timeline_free(&m->t);
+	mpd_free(&m->mpd);
+}
+
+static void check_refused(const char *attributes, const char *body, int code, const char *words)
+{
+	struct fault f = {0};
+	struct made m;
+
+	CHECK_INT(try_make(attributes, body, &m, &f), code);
+	CHECK_HAS(f.text, words);
+}
+
+/* One video rendition "v" of 1000 bit/s with this inside the set. */
+#define ONE(inside)                                                                                \
+	"<Period id=\"p\"><AdaptationSet id=\"s\" mimeType=\"video/mp4\">" inside                  \
+	"<Representation id=\"v\" bandwidth=\"1000\"/></AdaptationSet></Period>"
+#define STATIC(seconds) "type=\"static\" mediaPresentationDuration=\"PT" seconds "S\""
+
+static void check_segment(const struct timeline_rendition *r, size_t i, int64_t start, uint64_t d, const char *url)
+{
+	cr_assert(i < r->n_segments, "segment %zu of %zu", i, r->n_segments);
+	CHECK_INT(r->segments[i].start, start);
+	CHECK_INT(r->segments[i].duration, d);
+	CHECK_STR(r->segments[i].url, url);
+}
+
+Test(timeline, numbers_segments)
+{
+	struct made m = make(STATIC("9"), ONE("<SegmentTemplate timescale=\"10\" duration=\"40\" startNumber=\"5\" "
+	                                      "media=\"$RepresentationID$-$Bandwidth$-$Number%03d$.m4s\" initialization=\"$RepresentationID$.mp4\"/>"));
+
+	CHECK_INT(m.r->n_segments, 3);
+	check_segment(m.r, 0, 0, 40, "v-1000-005.m4s");
+	check_segment(m.r, 2, 80, 10, "v-1000-007.m4s");
+	CHECK_STR(m.r->init_url, "v.mp4");
+	CHECK_INT(m.t->duration, 9 * DUR_S);
+	unmake(&m);
+}
+
+Test(timeline, ignores_a_rounded_remainder)
+{
+	struct made m = make(STATIC("8.342"), ONE("<SegmentTemplate timescale=\"30000\" duration=\"250250\" media=\"$Number$\"/>"));
+
+	CHECK_INT(m.r->n_segments, 1);
+	unmake(&m);
+}
+
+Test(timeline, stops_at_the_end_number)
+{
+	struct made m = make(STATIC("100"), ONE("<SegmentTemplate duration=\"2\" endNumber=\"3\" media=\"$Number$\"/>"));
+
+	CHECK_INT(m.r->n_segments, 3);
+	unmake(&m);
+	m = make(STATIC("100"), ONE("<SegmentTemplate endNumber=\"3\" media=\"$Number$\"><SegmentTimeline>"
+	                            "<S d=\"2\" r=\"9\"/></SegmentTimeline></SegmentTemplate>"));
+	CHECK_INT(m.r->n_segments, 3);
+	unmake(&m);
+}
+
+Test(timeline, walks_a_segment_timeline)
+{
+	struct made m = make(STATIC("20"), ONE("<SegmentTemplate presentationTimeOffset=\"100\" media=\"$Time$\"><SegmentTimeline>"
+	                                       "<S t=\"96\" d=\"2\"/>" /* ends before the Period starts */
+	                                       "<S d=\"3\"/>"          /* begins before */
+	                                       "<S t=\"103\" d=\"2\" r=\"1\"/>" /* after a gap */
+	                                       "<S d=\"4\" r=\"-1\"/>"
+	                                       "<S t=\"115\" d=\"2\" r=\"-1\"/></SegmentTimeline></SegmentTemplate>"));
+
+	CHECK_INT(m.r->n_segments, 8);
+	check_segment(m.r, 0, -2, 3, "98");
+	check_segment(m.r, 1, 3, 2, "103");
+	check_segment(m.r, 2, 5, 2, "105");
+	check_segment(m.r, 3, 7, 4, "107");
+	check_segment(m.r, 4, 11, 4, "111");
+	check_segment(m.r, 5, 15, 2, "115");
+	check_segment(m.r, 7, 19, 2, "119");
+	CHECK_INT(m.r->segments[7].number, 9);
+	CHECK_INT(timeline_find(m.r, -100), 0);
+	CHECK_INT(timeline_find(m.r, 2), 1); /* in the gap */
+	CHECK_INT(timeline_find(m.r, 5), 2);
+	CHECK_INT(timeline_find(m.r, 100), 7);
+	unmake(&m);
+}
+
+Test(timeline, cuts_an_overlap)
+{
+	struct made m = make(STATIC("20"), ONE("<SegmentTemplate media=\"$Time$\"><SegmentTimeline>"
+	                                       "<S t=\"0\" d=\"5\"/><S t=\"4\" d=\"5\"/></SegmentTimeline></SegmentTemplate>"));
+
+	check_segment(m.r, 0, 0, 4, "0");
+	check_segment(m.r, 1, 4, 5, "4");
+	unmake(&m);
+	check_refused(STATIC("20"), ONE("<SegmentTemplate media=\"$Time$\"><SegmentTimeline>\n<S t=\"5\" d=\"5\"/>\n"
+	                                "<S t=\"5\" d=\"5\"/></SegmentTimeline></SegmentTemplate>"),
+	              ERR_SYNTAX, "line 3: S@t");
+}
+
+Test(timeline, counts_parts_of_a_sequence)
+{
+	struct made m = make(STATIC("8"), ONE("<SegmentTemplate media=\"$Number$.$SubNumber$\"><SegmentTimeline>"
+	                                      "<S d=\"4\" r=\"1\" k=\"2\"/></SegmentTimeline></SegmentTemplate>"));
+
+	CHECK_INT(m.r->n_segments, 4);
+	check_segment(m.r, 3, 6, 2, "2.2");
+	unmake(&m);
+}
+
+Test(timeline, inherits_attribute_by_attribute)
+{
+	struct made m = make(STATIC("8"), "<Period><SegmentTemplate timescale=\"10\" duration=\"40\" media=\"p-$Number$\" startNumber=\"3\"/>"
+	                                  "<AdaptationSet mimeType=\"video/mp4\"><SegmentTemplate startNumber=\"7\"/>"
+	                                  "<Representation id=\"b\" bandwidth=\"2\"><SegmentTemplate media=\"r-$Number$\"/></Representation>"
+	                                  "<Representation id=\"a\" bandwidth=\"1\"/></AdaptationSet></Period>");
+
+	CHECK_STR(m.r[0].representation->id, "a");
+	CHECK_INT(m.r[0].timescale, 10);
+	check_segment(&m.r[0], 0, 0, 40, "p-7");
+	check_segment(&m.r[1], 1, 40, 40, "r-8");
+	unmake(&m);
+}
+
+Test(timeline, places_periods)
+{
+	struct made m = make(STATIC("100"), "<Period duration=\"PT10S\"/><Period duration=\"PT20S\"/>"
+	                                    "<Period start=\"PT40S\" duration=\"PT10S\"/><Period/>"
+	                                    "<Period xmlns:xlink=\"http://www.w3.org/1999/xlink\" xlink:href=\"urn:mpeg:dash:resolve-to-zero:2013\"/>");
+
+	CHECK_INT(m.t->n_periods, 4);
+	CHECK_INT(m.t->periods[1].start, 10 * DUR_S);
+	CHECK_INT(m.t->periods[1].duration, 20 * DUR_S);
+	CHECK_INT(m.t->periods[3].start, 50 * DUR_S);
+	CHECK_INT(m.t->periods[3].duration, 50 * DUR_S);
+	unmake(&m);
+	check_refused(STATIC("9"), "<Period/><Period id=\"x\"/>", ERR_SYNTAX, "Period \"x\" (line 1): nothing says when it starts");
+	check_refused(STATIC("9"), "<Period start=\"PT5S\"/><Period start=\"PT4S\"/>", ERR_SYNTAX, "starts before");
+	check_refused(STATIC("9"), "", ERR_SYNTAX, "no Period");
+}
+
+Test(timeline, joins_trees_of_base_urls)
+{
+	struct made m = make(STATIC("9"), "<BaseURL serviceLocation=\"a\">http://a/x/</BaseURL><BaseURL serviceLocation=\"b\">http://b/</BaseURL>"
+	                                  "<Period><BaseURL>p/</BaseURL><AdaptationSet mimeType=\"video/mp4\">"
+	                                  "<Representation id=\"v\" bandwidth=\"1\"><BaseURL>v.mp4</BaseURL>"
+	                                  "<SegmentBase indexRange=\"100-199\"/></Representation></AdaptationSet></Period>");
+	char *url = timeline_resolve(m.r, 0, "");
+
+	CHECK_INT(m.r->n_bases, 2);
+	CHECK_STR(m.r->bases[0].url, "http://a/x/p/v.mp4");
+	CHECK_STR(m.r->bases[1].url, "http://b/p/v.mp4");
+	CHECK_STR(m.r->bases[1].service_location, "b");
+	CHECK_STR(url, "http://a/x/p/v.mp4");
+	CHECK(m.r->needs_index);
+	CHECK_INT(m.r->init_range.last, 99);
+	CHECK_STR(m.r->init_url, "");
+	CHECK(timeline_resolve(m.r, 2, "") == NULL);
+	free(url);
+	unmake(&m);
+}
+
+Test(timeline, takes_an_index)
+{
+	struct made m = make(STATIC("9.5"), "<Period><AdaptationSet mimeType=\"video/mp4\"><Representation id=\"v\" bandwidth=\"1\">"
+	                                    "<BaseURL>v.mp4</BaseURL><SegmentBase timescale=\"10\" presentationTimeOffset=\"5\" indexRange=\"100-199\"/>"
+	                                    "</Representation></AdaptationSet></Period>");
+	struct bmff_sidx_entry e[] = {{.size = 10, .duration = 400}, {.size = 20, .duration = 600}, {.size = 5, .duration = 100}};
+	struct bmff_sidx x = {.timescale = 100, .earliest_time = 50, .first_offset = 3, .anchor = 200, .entries = e, .n_entries = 3};
+	struct fault f = {0};
+
+	CHECK_INT(m.r->n_segments, 0);
+	CHECK_INT(timeline_find(m.r, 0), -1);
+	CHECK_INT(timeline_set_index(m.r, &x, &f), 0);
+	CHECK_INT(m.r->timescale, 100);
+	CHECK_INT(m.r->n_segments, 2); /* the third starts behind the Period's end */
+	check_segment(m.r, 1, 400, 600, "");
+	CHECK_INT(m.r->segments[1].range.first, 213);
+	CHECK_INT(m.r->segments[1].range.last, 232);
+	e[1].to_index = true;
+	CHECK_INT(timeline_set_index(m.r, &x, &f), ERR_UNSUPPORTED);
+	e[1].to_index = false;
+	x.timescale = 0;
+	CHECK_INT(timeline_set_index(m.r, &x, &f), ERR_SYNTAX);
+	CHECK_INT(m.r->n_segments, 2);
+	unmake(&m);
+}
+
+Test(timeline, takes_a_file_without_index_whole)
+{
+	struct made m = make(STATIC("9"), "<Period><AdaptationSet mimeType=\"text/vtt\"><Representation id=\"t\" bandwidth=\"1\">"
+	                                  "<BaseURL>t.vtt</BaseURL></Representation></AdaptationSet></Period>");
+
+	CHECK_INT(m.t->periods[0].tracks[0].kind, TIMELINE_TEXT);
+	CHECK(!m.r->needs_index);
+	CHECK_INT(m.r->n_segments, 1);
+	check_segment(m.r, 0, 0, 9, "");
+	unmake(&m);
+	check_refused(STATIC("9"), ONE(""), ERR_SYNTAX, "nothing says where its segments are");
+}
+
+Test(timeline, lists_segments)
+{
+	struct made m = make(STATIC("9"), ONE("<SegmentList duration=\"4\"><Initialization sourceURL=\"i\" range=\"0-9\"/>"
+	                                      "<SegmentURL media=\"a\"/><SegmentURL mediaRange=\"5-9\"/><SegmentURL media=\"c\"/></SegmentList>"));
+
+	CHECK_INT(m.r->n_segments, 3);
+	check_segment(m.r, 1, 4, 4, "");
+	CHECK_INT(m.r->segments[1].range.last, 9);
+	check_segment(m.r, 2, 8, 1, "c");
+	CHECK(m.r->init_has_range);
+	unmake(&m);
+}
+
+#define LIVE(more) "type=\"dynamic\" availabilityStartTime=\"2025-12-31T23:58:20Z\" " more /* 100 s ago */
+
+Test(timeline, offers_what_is_available_now)
+{
+	struct made m = make(LIVE("timeShiftBufferDepth=\"PT10S\""), ONE("<SegmentTemplate duration=\"4\" media=\"$Number$\"/>"));
+
+	CHECK_INT(m.t->duration, -1);
+	CHECK_INT(m.r->n_segments, 3);
+	check_segment(m.r, 0, 88, 4, "23");
+	check_segment(m.r, 2, 96, 4, "25");
+	unmake(&m);
+	m = make(LIVE("timeShiftBufferDepth=\"PT10S\""),
+	         ONE("<SegmentTemplate duration=\"3\" availabilityTimeOffset=\"2.5\" media=\"$Number$\"/>"));
+	check_segment(m.r, m.r->n_segments - 1, 99, 3, "34");
+	unmake(&m);
+	m = make(LIVE("timeShiftBufferDepth=\"PT10S\""),
+	         ONE("<SegmentTemplate media=\"$Time$\"><SegmentTimeline><S t=\"0\" d=\"3\" r=\"-1\"/></SegmentTimeline></SegmentTemplate>"));
+	check_segment(m.r, m.r->n_segments - 1, 96, 3, "96");
+	check_segment(m.r, 0, 87, 3, "87");
+	unmake(&m);
+}
+
+Test(timeline, bounds_a_window_without_end)
+{
+	struct made m = make("type=\"dynamic\" availabilityStartTime=\"1970-01-01T00:00:00Z\"",
+	                     ONE("<SegmentTemplate duration=\"2\" media=\"$Number$\"/>"));
+
+	CHECK_INT(m.r->n_segments, TIMELINE_MAX_WINDOW);
+	CHECK_INT(m.r->segments[TIMELINE_MAX_WINDOW - 1].number, 883612800);
+	unmake(&m);
+}
+
+Test(timeline, refuses_evil_counts)
+{
+	check_refused(STATIC("1000000000"), ONE("<SegmentTemplate timescale=\"1000\" duration=\"1\" media=\"$Number$\"/>"),
+	              ERR_LIMIT, "more than 1000000 segments");
+	check_refused(STATIC("1000000000"), ONE("<SegmentTemplate media=\"$Time$\"><SegmentTimeline><S d=\"1\" r=\"999999999\"/>"
+	                                        "</SegmentTimeline></SegmentTemplate>"),
+	              ERR_LIMIT, "Representation \"v\"");
+	check_refused("type=\"static\"", ONE("<SegmentTemplate media=\"$Time$\"><SegmentTimeline>"
+	                                     "<S t=\"18446744073709551615\" d=\"9223372036854775807\" r=\"9223372036854775807\"/>"
+	                                     "<S d=\"9223372036854775807\" r=\"9223372036854775807\"/>"
+	                                     "</SegmentTimeline></SegmentTemplate>"),
+	              ERR_OUT_OF_RANGE, "63 bits");
+	check_refused("type=\"static\"", ONE("<SegmentTemplate duration=\"2\" media=\"$Number$\"/>"), ERR_UNSUPPORTED, "how many");
+	check_refused(STATIC("9"), ONE("<SegmentTemplate media=\"$Time$\"><SegmentTimeline><S d=\"0\"/></SegmentTimeline></SegmentTemplate>"),
+	              ERR_SYNTAX, "S@d");
+	check_refused(STATIC("9"), ONE("<SegmentTemplate timescale=\"0\" duration=\"1\" media=\"a\"/>"), ERR_SYNTAX, "@timescale is 0");
+	check_refused(STATIC("9"), ONE("<SegmentTemplate duration=\"1\"/>"), ERR_SYNTAX, "no @media");
+}
+
+Test(timeline, counts_channels)
+{
+	static const struct {
+		const char *scheme, *value;
+		uint32_t want;
+	} rows[] = {
+		{"urn:mpeg:dash:23003:3:audio_channel_configuration:2011", "6", 6},
+		{"urn:mpeg:mpegB:cicp:ChannelConfiguration", "7", 8},
+		{"urn:mpeg:mpegB:cicp:ChannelConfiguration", "99", 0},
+		{"tag:dolby.com,2014:dash:audio_channel_configuration:2011", "F801", 6},
+		{"tag:dolby.com,2015:dash:audio_channel_configuration:2015", "000047", 6},
+		{"urn:x", "2", 0},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char body[512];
+		struct made m;
+
+		snprintf(body, sizeof body, "<Period><AdaptationSet mimeType=\"audio/mp4\"><AudioChannelConfiguration schemeIdUri=\"%s\" value=\"%s\"/>"
+		         "<Representation id=\"a\" bandwidth=\"1\"><BaseURL>a</BaseURL></Representation></AdaptationSet></Period>",
+		         rows[i].scheme, rows[i].value);
+		m = make(STATIC("9"), body);
+		CHECK_INT(m.r->channels, rows[i].want);
+		CHECK_INT(m.t->periods[0].tracks[0].kind, TIMELINE_AUDIO);
+		unmake(&m);
+	}
+}
+
+Test(timeline_template, expands)
+{
+	static const struct timeline_names names = {.id = "v%d", .bandwidth = 5, .number = 42, .sub_number = 3, .time = UINT64_MAX};
+	static const struct {
+		const char *template, *want;
+	} rows[] = {
+		{"", ""}, {"a", "a"}, {"$$", "$"}, {"$Number$", "42"}, {"$Number%05d$", "00042"}, {"$Number%01d$", "42"},
+		{"$RepresentationID$/$Bandwidth%04d$.$SubNumber$", "v%d/0005.3"}, {"$Time$", "18446744073709551615"},
+		{"$$Number$$", "$Number$"}, {"$Bandwidth%/$Number$", "$Bandwidth%/42"}, {"$Other$", "$Other$"}, {"a$", "a$"},
+		{"$Number%5d$", "$Number%5d$"}, {"$Number%099d$", "$Number%099d$"}, {"$RepresentationID%02d$", "$RepresentationID%02d$"},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct buf out;
+
+		buf_init(&out, 1024);
+		timeline_expand(rows[i].template, &names, &out);
+		CHECK_STR(buf_text(&out), rows[i].want);
+		buf_fini(&out);
+	}
+}
+
+Test(timeline_url, resolves)
+{
+	/* RFC 3986 5.4, and what packagers write */
+	static const char base[] = "http://a/b/c/d;p?q";
+	static const struct {
+		const char *base, *reference, *want;
+	} rows[] = {
+		{base, "g:h", "g:h"}, {base, "g", "http://a/b/c/g"}, {base, "./g", "http://a/b/c/g"}, {base, "g/", "http://a/b/c/g/"},
+		{base, "/g", "http://a/g"}, {base, "//g", "http://g"}, {base, "?y", "http://a/b/c/d;p?y"}, {base, "g?y", "http://a/b/c/g?y"},
+		{base, "#s", "http://a/b/c/d;p?q"}, {base, "g#s", "http://a/b/c/g"}, {base, "g?y#s", "http://a/b/c/g?y"},
+		{base, ";x", "http://a/b/c/;x"}, {base, "g;x?y#s", "http://a/b/c/g;x?y"}, {base, "", "http://a/b/c/d;p?q"},
+		{base, ".", "http://a/b/c/"}, {base, "./", "http://a/b/c/"}, {base, "..", "http://a/b/"}, {base, "../", "http://a/b/"},
+		{base, "../g", "http://a/b/g"}, {base, "../..", "http://a/"}, {base, "../../", "http://a/"}, {base, "../../g", "http://a/g"},
+		{base, "../../../g", "http://a/g"}, {base, "../../../../g", "http://a/g"}, {base, "/./g", "http://a/g"},
+		{base, "/../g", "http://a/g"}, {base, "g.", "http://a/b/c/g."}, {base, ".g", "http://a/b/c/.g"}, {base, "g..", "http://a/b/c/g.."},
+		{base, "./../g", "http://a/b/g"}, {base, "./g/.", "http://a/b/c/g/"}, {base, "g/./h", "http://a/b/c/g/h"},
+		{base, "g/../h", "http://a/b/c/h"}, {base, "g;x=1/../y", "http://a/b/c/y"}, {base, "g?y/./x", "http://a/b/c/g?y/./x"},
+		{base, "http:g", "http:g"}, {"http://a", "g", "http://a/g"}, {"http://a?x", "g", "http://a/g"},
+		{"file:///tmp/x.mpd", "v 1.mp4", "file:///tmp/v%201.mp4"}, {"x.mpd", "v.mp4", "v.mp4"}, {"d/x.mpd", "../v.mp4", "v.mp4"},
+		{"/d/x.mpd", "v.mp4", "/d/v.mp4"}, {"http://h/", " \n\xc3\xa9{1}\t", "http://h/%C3%A9%7B1%7D"}, {"http://h/a", "/../../..", "http://h/"},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char *got = timeline_join_url(rows[i].base, rows[i].reference);
+
+		CHECK_STR(got, rows[i].want);
+		free(got);
+	}
+	CHECK(timeline_join_url(base, "a\x01" "b") == NULL);
+	CHECK(timeline_join_url(NULL, "a") == NULL);
+}
