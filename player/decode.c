@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The decoding loop.  Frames are handed on in presentation order and at most
+ * once: what lies before the last one given (an overlap at a switch) is
+ * dropped, as is what lies outside the segment's window.
+ */
+#include "player/decode.h"
+
+#include <libavcodec/avcodec.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "player/demux.h"
+#include "player/media.h"
+
+#define NEVER INT64_MIN
+
+struct decode {
+	struct hub *hub;
+	int lane;
+	pthread_t thread;
+	AVCodecContext *codec;
+	AVPacket *packet;
+	AVFrame *frame;
+	AVRational time_base;
+	unsigned rendition, generation;
+	dur_us offset, from, to; /* of the segment in hand */
+	dur_us given;            /* end of the last frame handed on */
+	dur_us frame_duration;   /* the last known, for frames that do not say */
+	atomic_uint_fast64_t decoded, errors;
+};
+
+struct decode_stats decode_stats(const struct decode *d)
+{
+	return (struct decode_stats){atomic_load(&d->decoded), atomic_load(&d->errors)};
+}
+
+static void note_error(struct decode *d, unsigned segment, const char *what, int code)
+{
+	char text[AV_ERROR_MAX_STRING_SIZE] = "";
+
+	atomic_fetch_add(&d->errors, 1);
+	log_warn("player/decode", "%s track=%s segment=%u reason=\"%s\"", what, d->lane == LANE_VIDEO ? "video" : "audio",
+	         segment, code != 0 ? av_make_error_string(text, sizeof text, code) : "");
+}
+
+/* Waits for room; takes the frame in any case. */
+static void hand_on(struct decode *d, struct media_frame *f)
+{
+	struct hub *h = d->hub;
+	struct fifo *out = &h->frames[d->lane];
+
+	hub_lock(h);
+	while (!h->quit && h->generation == f->generation && fifo_full(out))
+		hub_wait(h);
+	if (!h->quit && h->generation == f->generation) {
+		fifo_put(out, f);
+		f = NULL;
+		hub_ring(h);
+	}
+	hub_unlock(h);
+	media_frame_free(&f);
+}
+
+static dur_us duration_of(struct decode *d, const AVFrame *frame)
+{
+	if (frame->nb_samples > 0 && frame->sample_rate > 0)
+		return av_rescale(frame->nb_samples, DUR_S, frame->sample_rate);
+	if (frame->pkt_duration > 0)
+		d->frame_duration = av_rescale_q(frame->pkt_duration, d->time_base, AV_TIME_BASE_Q);
+	return d->frame_duration > 0 ? d->frame_duration : DUR_S / 25;
+}
+
+static void give(struct decode *d)
+{
+	int64_t ts = d->frame->best_effort_timestamp;
+	dur_us duration = duration_of(d, d->frame), pts;
+	struct media_frame *f;
+
+	atomic_fetch_add(&d->decoded, 1);
+	pts = ts != AV_NOPTS_VALUE ? av_rescale_q(ts, d->time_base, AV_TIME_BASE_Q) + d->offset
+	                           : (d->given != NEVER ? d->given : d->from);
+	/* a frame that only reaches into the window from before it is kept when it is sound: the presenter cuts it */
+	if (pts >= d->to || (d->lane == LANE_AUDIO ? pts + duration <= d->from : pts < d->from))
+		return;
+	if (d->given != NEVER && pts < d->given - duration / 2)
+		return;
+	f = mem_new(sizeof *f);
+	*f = (struct media_frame){.generation = d->generation, .av = av_frame_alloc(), .pts = pts, .duration = duration};
+	if (f->av == NULL) {
+		media_frame_free(&f);
+		return;
+	}
+	av_frame_move_ref(f->av, d->frame);
+	d->given = pts + duration;
+	hand_on(d, f);
+}
+
+static bool stale(struct decode *d)
+{
+	bool yes;
+
+	hub_lock(d->hub);
+	yes = d->hub->quit || d->hub->generation != d->generation;
+	hub_unlock(d->hub);
+	return yes;
+}
+
+static void receive(struct decode *d)
+{
+	while (!stale(d) && avcodec_receive_frame(d->codec, d->frame) == 0) {
+		give(d);
+		av_frame_unref(d->frame);
+	}
+}
+
+static void drain(struct decode *d)
+{
+	if (d->codec == NULL)
+		return;
+	avcodec_send_packet(d->codec, NULL);
+	receive(d);
+	avcodec_free_context(&d->codec);
+}
+
+static int open_codec(struct decode *d, const AVStream *stream)
+{
+	const AVCodec *codec = avcodec_find_decoder(stream->codecpar->codec_id);
+	int r;
+
+	if (codec == NULL)
+		return AVERROR_DECODER_NOT_FOUND;
+	d->codec = avcodec_alloc_context3(codec);
+	if (d->codec == NULL)
+		return AVERROR(ENOMEM);
+	r = avcodec_parameters_to_context(d->codec, stream->codecpar);
+	d->codec->pkt_timebase = stream->time_base;
+	d->codec->thread_count = d->lane == LANE_VIDEO ? 0 : 1;
+	if (r >= 0)
+		r = avcodec_open2(d->codec, codec, NULL);
+	if (r < 0)
+		avcodec_free_context(&d->codec);
+	return r;
+}
+
+static void decode_packet(struct decode *d, unsigned segment)
+{
+	int r = avcodec_send_packet(d->codec, d->packet);
+
+	if (r == AVERROR(EAGAIN)) {
+		receive(d);
+		r = avcodec_send_packet(d->codec, d->packet);
+	}
+	if (r < 0)
+		note_error(d, segment, "packet cannot be decoded", r);
+	receive(d);
+}
+
+static int ready_codec(struct decode *d, const struct media_segment *s, const struct demux *x)
+{
+	int r = 0;
+
+	if (d->codec != NULL && s->rendition != d->rendition)
+		drain(d);
+	/* the window changes only now: what was drained belongs to the segment before */
+	d->rendition = s->rendition;
+	d->offset = s->offset;
+	d->from = s->from;
+	d->to = s->to;
+	d->time_base = demux_stream(x)->time_base;
+	if (d->codec == NULL)
+		r = open_codec(d, demux_stream(x));
+	return r;
+}
+
+static void decode_segment(struct decode *d, const struct media_segment *s)
+{
+	struct fault f = {0};
+	struct demux *x = NULL;
+	int r;
+
+	if (demux_new(s->init, s->body, d->lane == LANE_AUDIO, &x, &f) < 0) {
+		atomic_fetch_add(&d->errors, 1);
+		log_warn("player/decode", "segment=%u: %s", s->index, fault_text(&f));
+		return;
+	}
+	r = ready_codec(d, s, x);
+	if (r < 0)
+		note_error(d, s->index, "no decoder", r);
+	while (r == 0 && !stale(d)) {
+		r = demux_read(x, d->packet);
+		if (r == 0)
+			decode_packet(d, s->index);
+		else if (r != ERR_NOT_FOUND)
+			note_error(d, s->index, "segment is damaged", r);
+		av_packet_unref(d->packet);
+	}
+	demux_free(&x);
+}
+
+static void begin_generation(struct decode *d, unsigned generation)
+{
+	avcodec_free_context(&d->codec);
+	d->generation = generation;
+	d->given = NEVER;
+}
+
+/* The last frames of the last segment, then the end mark. */
+static void end_generation(struct decode *d)
+{
+	drain(d);
+	hub_lock(d->hub);
+	if (d->hub->generation == d->generation)
+		d->hub->frames[d->lane].closed = true;
+	hub_ring(d->hub);
+	hub_unlock(d->hub);
+}
+
+/* The next segment; NULL with *ret_end when the lane has ended, NULL without it when the player quits. */
+static struct media_segment *next(struct decode *d, bool *ret_end)
+{
+	struct hub *h = d->hub;
+	struct fifo *in = &h->segments[d->lane];
+	struct media_segment *s = NULL;
+
+	hub_lock(h);
+	for (;;) {
+		*ret_end = in->closed && in->n == 0 && !h->frames[d->lane].closed;
+		if (h->quit || *ret_end || (s = fifo_take(in)) != NULL)
+			break;
+		hub_wait(h);
+	}
+	if (h->quit)
+		*ret_end = false;
+	if (*ret_end && d->generation != h->generation)
+		begin_generation(d, h->generation);
+	hub_ring(h);
+	hub_unlock(h);
+	return s;
+}
+
+static void *run(void *ctx)
+{
+	struct decode *d = ctx;
+	bool end;
+
+	for (;;) {
+		struct media_segment *s = next(d, &end);
+
+		if (s == NULL && !end)
+			break;
+		if (end) {
+			end_generation(d);
+			continue;
+		}
+		if (s->generation != d->generation)
+			begin_generation(d, s->generation);
+		if (!s->skipped)
+			decode_segment(d, s);
+		else
+			drain(d);
+		media_segment_free(&s);
+	}
+	return NULL;
+}
+
+struct decode *decode_new(struct hub *hub, int lane)
+{
+	struct decode *d = mem_new(sizeof *d);
+
+	d->hub = hub;
+	d->lane = lane;
+	d->given = NEVER;
+	d->packet = av_packet_alloc();
+	d->frame = av_frame_alloc();
+	if (d->packet == NULL || d->frame == NULL || pthread_create(&d->thread, NULL, run, d) != 0) {
+		av_packet_free(&d->packet);
+		av_frame_free(&d->frame);
+		free(d);
+		return NULL;
+	}
+	return d;
+}
+
+void decode_free(struct decode **pd)
+{
+	struct decode *d = *pd;
+
+	if (d == NULL)
+		return;
+	pthread_join(d->thread, NULL);
+	avcodec_free_context(&d->codec);
+	av_packet_free(&d->packet);
+	av_frame_free(&d->frame);
+	free(d);
+	*pd = NULL;
+}

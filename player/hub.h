@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Where the player's threads meet: one lock, one condition, bounded queues.
+ * Engine -> segments -> decoders -> frames -> presenter, and the playhead back.
+ * Around a hundred wakes a second, so one lock is enough and easy to be right with.
+ *
+ * A seek makes a new generation: items of an older one are worthless, and each
+ * thread drops them where it meets them.
+ */
+#ifndef RIBERA_PLAYER_HUB_H
+#define RIBERA_PLAYER_HUB_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/clock.h"
+
+enum { LANE_VIDEO, LANE_AUDIO, N_LANES };
+
+/* A ring of pointers; all of it under the hub's lock. */
+struct fifo {
+	void **v;
+	size_t cap, first, n;
+	bool closed; /* nothing more will come in this generation */
+};
+
+struct hub {
+	pthread_mutex_t lock;
+	pthread_cond_t bell;    /* anything below, or in a queue, has changed */
+	bool quit;
+	unsigned generation;
+	dur_us position;        /* presentation time of what is shown */
+	bool starved;           /* the presenter waits for media */
+	struct fifo segments[N_LANES]; /* struct media_segment * */
+	struct fifo frames[N_LANES];   /* struct media_frame * */
+};
+
+/* The monotonic clock drives the timed waits. */
+void hub_init(struct hub *, size_t max_segments, const size_t max_frames[static N_LANES]);
+/* Frees the queues' memory; they must be empty. */
+void hub_fini(struct hub *);
+
+void hub_lock(struct hub *);
+void hub_unlock(struct hub *);
+void hub_ring(struct hub *);                    /* locked or not */
+void hub_wait(struct hub *);                    /* locked */
+void hub_wait_until(struct hub *, mono_us end); /* locked */
+void hub_quit(struct hub *);                    /* everyone ends soon */
+
+/* All of these with the lock held. */
+bool fifo_full(const struct fifo *);
+void fifo_put(struct fifo *, void *item);       /* must not be full */
+void *fifo_peek(const struct fifo *);           /* NULL when empty */
+void *fifo_take(struct fifo *);                 /* NULL when empty */
+
+#endif

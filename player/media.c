@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Freeing what travels through the queues.
+ */
+#include "player/media.h"
+
+#include <libavutil/frame.h>
+#include <stdlib.h>
+
+#include "base/blob.h"
+
+void media_segment_free(struct media_segment **s)
+{
+	if (*s != NULL) {
+		blob_unref(&(*s)->init);
+		blob_unref(&(*s)->body);
+	}
+	free(*s);
+	*s = NULL;
+}
+
+void media_frame_free(struct media_frame **f)
+{
+	if (*f != NULL)
+		av_frame_free(&(*f)->av);
+	free(*f);
+	*f = NULL;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What travels through the queues: segments as bytes, frames as pictures and
+ * sound.  Presentation times are microseconds since the start of the title.
+ */
+#ifndef RIBERA_PLAYER_MEDIA_H
+#define RIBERA_PLAYER_MEDIA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+
+struct AVFrame;
+struct blob;
+
+struct media_segment {
+	unsigned generation;
+	unsigned rendition;  /* another number: another decoder */
+	unsigned index;
+	bool skipped;        /* bytes could not be had: a hole of this segment's duration */
+	struct blob *init;   /* NULL: the body stands alone */
+	struct blob *body;
+	dur_us offset;       /* presentation time = track time + offset */
+	dur_us from, to;     /* frames outside are decoded, not shown */
+	dur_us start, end;   /* nominal */
+};
+void media_segment_free(struct media_segment **);
+
+struct media_frame {
+	unsigned generation;
+	struct AVFrame *av;
+	dur_us pts, duration;
+};
+void media_frame_free(struct media_frame **);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What happened while playing, and its JSON.  The engine writes its lists, the
+ * presenter its own; both are read when their threads have ended.
+ */
+#ifndef RIBERA_PLAYER_REPORT_H
+#define RIBERA_PLAYER_REPORT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+
+#define REPORT_MAX 200000 /* rows kept of each list */
+
+struct report_segment {
+	int lane;
+	unsigned index, retries;
+	char rendition[64], service_location[128], host[128];
+	uint64_t bandwidth, bytes, throughput; /* bit/s, bytes, bit/s */
+	dur_us first_byte, total, buffer;      /* buffer when it was asked for */
+	dur_us start, duration;
+	bool skipped;
+};
+struct report_stall {
+	dur_us at, duration;
+};
+struct report_failover {
+	dur_us at; /* since the start of the program */
+	int lane;
+	unsigned segment;
+	char from[128], to[128], reason[160];
+};
+
+struct report {
+	char *url, *output, *algorithm;
+	dur_us duration, played;
+	dur_us startup;          /* from start to the first frame; -1: none was shown */
+	mono_us started;
+	struct report_segment *segments;
+	size_t n_segments, cap_segments;
+	struct report_stall *stalls;
+	size_t n_stalls, cap_stalls;
+	struct report_failover *failovers;
+	size_t n_failovers, cap_failovers;
+	char **errors;
+	size_t n_errors, cap_errors;
+	uint64_t decoded, presented, dropped, audio_decoded, decode_errors, bytes;
+	dur_us max_av_offset;
+	double speed;            /* 0: max */
+	uint64_t top_bandwidth;  /* of the ladder, for QoE */
+	bool finished;           /* played to the end */
+};
+
+void report_init(struct report *, const char *url, mono_us now);
+void report_fini(struct report *);
+void report_add_segment(struct report *, const struct report_segment *);
+void report_add_stall(struct report *, dur_us at, dur_us duration);
+void report_add_failover(struct report *, const struct report_failover *);
+void report_add_error(struct report *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Mean over the video segments after the first of R - mu * stall - |R - R_previous|
+ * in Mbit/s, mu the top rate; 0 with fewer than two segments. */
+double report_qoe(const struct report *);
+json_t *report_json(const struct report *); /* a new reference */
+int report_write(const struct report *, const char *path, struct fault *);
+
+#endif
