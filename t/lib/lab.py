@@ -2,7 +2,7 @@
 """An origin for tests of the edge: speaks the control protocol and serves packages over real sockets, and can lie,
 stall, cut, fail and be slow.  Packages are made here, digest included (BEP 52), independently of the C code.
 """
-import hashlib, http.server, json, os, random, re, socketserver, threading, time
+import hashlib, http.server, json, os, random, re, socket, socketserver, sys, threading, time
 import tap
 
 BLOCK, PIECE = 16384, 1 << 20
@@ -89,6 +89,16 @@ class Package:
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
     wbufsize = 0
+
+    def setup(self):
+        super().setup()
+        with self.server.lab.lock:
+            self.server.lab.connections.add(self.connection)
+
+    def finish(self):
+        with self.server.lab.lock:
+            self.server.lab.connections.discard(self.connection)
+        super().finish()
 
     def log_message(self, *args):
         pass
@@ -193,6 +203,10 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     request_queue_size = 256
     allow_reuse_address = True
 
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], OSError):  # an edge that was killed is no error
+            super().handle_error(request, client_address)
+
 
 class Lab:
     """One listener that is control API and package server at once.  `behaviour(title, file, first byte)` gives a dict of:
@@ -210,7 +224,7 @@ class Lab:
         self.start()
 
     def start(self):
-        self.stopping = threading.Event()
+        self.stopping, self.connections = threading.Event(), set()
         self.server = Server(('127.0.0.1', self.port), Handler)
         self.server.lab = self
         self.port = self.server.server_address[1]
@@ -221,6 +235,12 @@ class Lab:
         self.stopping.set()
         self.server.shutdown()
         self.server.server_close()
+        with self.lock:
+            for connection in self.connections:
+                try:
+                    connection.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
 
     def plan_for(self, name):
         with self.lock:

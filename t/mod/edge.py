@@ -65,7 +65,7 @@ def names_that_are_not_in_the_plan_never_reach_the_origin():
     edge.wait_filled(p)
     before = len(origin.requests)
     for path in ['/v/nothing/manifest.mpd', '/v/nothing/0123456789abcdef0123/video.mp4', f'/v/{p.key}/nothing.mp4',
-                 '/v/film/0123456789abcdef0123/video.mp4', '/v/film/nothing', '/v/', '/v/film', '/x', '/v/film/../film']:
+                 '/v/film/0123456789abcdef0123/video.mp4', '/v/film/nothing', '/v/', '/v/film', '/x']:
         tap.equal(edge.get(path).status, 404, path)
     tap.equal((len(origin.requests), origin.unknown), (before, []))
     tap.check(edge.metric('ribera_edge_lookups_total{result="unknown"}') >= 5)
@@ -75,7 +75,7 @@ def names_that_are_not_in_the_plan_never_reach_the_origin():
 def a_liar_never_gets_a_wrong_byte_to_a_viewer():
     p = Package('film')
     origin, liar, honest = Lab(p), Lab(p), Lab(p)
-    liar.behaviour = lambda title, name, first: {'wrong_at': 100_000} if name == 'video.mp4' else {'wrong_at': 0}
+    liar.behaviour = lambda title, name, first: {'wrong_at': 100_000} if name == 'video.mp4' else None
     origin.peers = [{'name': n, 'url': x.url, 'holds': [p.key]} for n, x in (('liar', liar), ('honest', honest))]
     edge = Edge(origin)
     wrong = []

@@ -38,6 +38,7 @@ def killed_ten_times_it_resumes_and_no_byte_is_wrong():
     rng = random.Random(os.environ.get('RIBERA_SEED', '11'))
     p = Package('film', 24 * PIECE + 4321)
     origin = Lab(p)
+    origin.rate = 2_500_000  # a piece is under way for a while, so kills hit it
     edge = Edge(origin, '--rate', '6MB', '--parallel', '3')
     viewer = Viewer(edge, p)
     for _ in range(KILLS):
