@@ -18,12 +18,14 @@
 #define WHERE "edge/fill"
 #define LOOK_AGAIN (10 * DUR_S)
 #define PAUSE_MAX (60 * DUR_S)
+#define WAIT_FOR_LEAVES (5 * DUR_S) /* with them a cut piece goes on from its last good block */
 #define PAUSE_NO_ROOM (30 * DUR_S)
 
 struct title {
 	struct package *package;
 	size_t file, piece;  /* the cursor */
-	bool fits, full_said;
+	bool fits, full_said, complete_said;
+	mono_us known_since; /* 0: the next look notes it */
 	unsigned failures;   /* in a row */
 	mono_us paused_until;
 };
@@ -95,6 +97,11 @@ void fill_forget(struct fill *f, const struct package *p)
 		}
 }
 
+static uint64_t left(const struct title *t)
+{
+	return t->package->digest->size - package_held(t->package);
+}
+
 void fill_landed(struct fill *f, const struct copy *c, bool fill, int error, mono_us now)
 {
 	struct title *t = NULL;
@@ -106,9 +113,11 @@ void fill_landed(struct fill *f, const struct copy *c, bool fill, int error, mon
 		return;
 	if (error == 0) {
 		t->failures = 0;
-		if (package_is_whole(t->package))
+		if (left(t) == 0 && !t->complete_said) {
+			t->complete_said = true;
 			log_info(WHERE, "complete title=%s revision=%s bytes=%llu", t->package->title,
 			         t->package->revision, (unsigned long long)t->package->digest->size);
+		}
 	} else if (fill) {
 		dur_us pause = DUR_S << (t->failures < 6 ? t->failures : 6);
 
@@ -121,11 +130,6 @@ void fill_landed(struct fill *f, const struct copy *c, bool fill, int error, mon
 }
 
 /* --- the next piece -------------------------------------------------------------------- */
-
-static uint64_t left(const struct title *t)
-{
-	return t->package->digest->size - package_held(t->package);
-}
 
 static bool fits(struct fill *f, struct title *t, mono_us now)
 {
@@ -144,6 +148,20 @@ static bool fits(struct fill *f, struct title *t, mono_us now)
 	t->paused_until = now + PAUSE_NO_ROOM;
 	counters_add(f->s.counters, COUNT_NO_SPACE, 1);
 	return false;
+}
+
+static bool has_leaves(struct title *t, mono_us now, mono_us *wake)
+{
+	mono_us until;
+
+	if (t->package->copies[PACKAGE_LEAVES_AT(t->package)] != NULL)
+		return true;
+	if (t->known_since == 0)
+		t->known_since = now;
+	until = t->known_since + WAIT_FOR_LEAVES;
+	if (until > now && until < *wake)
+		*wake = until;
+	return until <= now;
 }
 
 /* Moves the cursor to a piece that is neither here nor on its way. */
@@ -173,7 +191,7 @@ static struct copy *next(struct fill *f, mono_us now, struct title **ret_title, 
 
 		if (left(t) == 0)
 			continue;
-		if (t->paused_until <= now && fits(f, t, now)) {
+		if (t->paused_until <= now && has_leaves(t, now, wake) && fits(f, t, now)) {
 			c = next_piece(f, t);
 			if (c != NULL) {
 				*ret_title = t;

@@ -468,6 +468,8 @@ static void judge(struct flight *f, int *ret_error)
 		if (*ret_error == ERR_CANCELLED)
 			return;
 		sources_failed(source, now);
+		if (*ret_error == ERR_TIMEOUT && f->tries.n < UPSTREAM_MAX_TRIES)
+			f->tries.places[f->tries.n++] = f->place; /* no second chance: somebody waits */
 		counters_add(all->s.counters, COUNT_SOURCE_FAILED, 1);
 		log_verbose(WHERE, "a source failed: %s status=%d text=\"%s\" source=%s file=%s piece=%zu got=%llu",
 		            err_text(*ret_error), r->status, r->text, f->place->name, f->copy->name, f->piece,

@@ -25,7 +25,8 @@
 
 struct record {
 	bool busy;
-	unsigned failures;
+	struct upstream_tries tries; /* since the last pause */
+	unsigned failures;           /* rounds through all places */
 	mono_us paused_until;
 };
 
@@ -151,14 +152,12 @@ static void run_done(struct job *job)
 		failed(g, r, &f);
 	if (g->generation == all->generation) {
 		struct record *record = &all->records[g->index];
-		dur_us pause = DUR_S << (record->failures < 5 ? record->failures : 5);
 
 		record->busy = false;
-		record->failures = r == 0 ? 0 : record->failures + 1;
-		record->paused_until = r == 0 ? 0 : clock_mono() + (pause < PAUSE_MAX ? pause : PAUSE_MAX);
+		if (r == 0)
+			*record = (struct record){.busy = false};
 	}
-	if (r == 0)
-		all->s.changed(all->s.ctx);
+	all->s.changed(all->s.ctx); /* or another try is due */
 	plan_unref(&g->plan);
 	buf_fini(&g->body);
 	free(g);
@@ -167,16 +166,21 @@ static void run_done(struct job *job)
 static void start(struct prepare *all, size_t index, bool leaves, uint64_t max, mono_us now)
 {
 	const struct plan_title *t = &all->plan->titles[index];
-	struct upstream_tries none = {.n = 0};
-	struct upstream_place *place = upstream_pick(all->s.upstream, t->title, t->revision, &none, now);
+	struct record *record = &all->records[index];
+	struct upstream_place *place = upstream_pick(all->s.upstream, t->title, t->revision, &record->tries, now);
 	struct fetch_request req = {.max_bytes = max, .stall_timeout = 8 * DUR_S, .total_timeout = 120 * DUR_S};
 	struct grab *g;
 	char *url;
 
-	if (place == NULL) {
-		all->records[index].paused_until = now + DUR_S;
+	if (place == NULL) { /* all were tried: from the beginning, after a pause */
+		dur_us pause = DUR_S << (record->failures < 5 ? record->failures : 5);
+
+		record->paused_until = now + (pause < PAUSE_MAX ? pause : PAUSE_MAX);
+		record->failures++;
+		record->tries.n = 0;
 		return;
 	}
+	record->tries.places[record->tries.n++] = place;
 	g = mem_new(sizeof *g);
 	g->job.run = run_done;
 	g->all = all;
@@ -186,7 +190,7 @@ static void start(struct prepare *all, size_t index, bool leaves, uint64_t max, 
 	g->leaves = leaves;
 	g->place = place;
 	buf_init(&g->body, (size_t)max);
-	all->records[index].busy = true;
+	record->busy = true;
 	all->active++;
 	sources_started(&place->source);
 	url = upstream_url(place, t->title, t->revision, leaves ? PACKAGE_LEAVES : PACKAGE_DIGEST);

@@ -20,7 +20,7 @@ struct prepare_settings {
 	struct upstream *upstream;
 	struct counters *counters;
 	struct fetch *fetch;
-	void (*changed)(void *ctx); /* a package or its leaves came */
+	void (*changed)(void *ctx); /* a package or its leaves came, or another try is due */
 	void *ctx;
 };
 

@@ -1,0 +1,495 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ribera-edge against an origin that can lie, stall, cut and fail: fill, pull-through, window, rate, space."""
+import glob, json, os, re, socket, sys, threading, time
+sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
+import lab, tap
+from lab import Edge, Lab, Package, PIECE
+
+NEVER = ('--window-duration', '0s')
+
+
+def in_threads(n, function):
+    results, threads = [None] * n, []
+
+    def one(i):
+        try:
+            results[i] = function(i)
+        except Exception as e:
+            results[i] = e
+    for i in range(n):
+        threads.append(threading.Thread(target=one, args=(i,)))
+        threads[-1].start()
+    for t in threads:
+        t.join(120)
+    return results
+
+
+@tap.test
+def a_title_is_filled_and_every_byte_is_right():
+    p = Package('film')
+    origin = Lab(p)
+    edge = Edge(origin)
+    edge.wait_filled(p)
+    edge.check_all(p)
+    tap.equal(edge.metric(f'ribera_edge_title_held_bytes{{title="film",revision="{p.revision}"}}'), p.size)
+    r = edge.file(p, 'video.mp4', {'Range': 'bytes=1000000-1100000'})
+    tap.equal((r.status, r.headers['Content-Range']), (206, f'bytes 1000000-1100000/{len(p.files["video.mp4"])}'))
+    tap.check(r.body == p.files['video.mp4'][1000000:1100001])
+    tap.has(r.headers['Cache-Status'], 'hit')
+    tap.equal(len(origin.asked('video.mp4')), 5, 'requests for five pieces')
+    tap.equal(edge.process.stop(), 0)
+
+
+@tap.test
+def the_manifest_names_this_edge_first_then_peers_then_the_origin():
+    p = Package('film')
+    origin = Lab(p)
+    origin.peers = [{'name': 'edge-x', 'url': 'http://127.0.0.1:1', 'holds': [p.key]},
+                    {'name': 'edge-y', 'url': 'http://127.0.0.1:2', 'holds': []}]
+    edge = Edge(origin)
+    edge.wait_prepared(p)
+    r = edge.get('/v/film/manifest.mpd')
+    tap.equal(r.headers['Content-Type'], 'application/dash+xml')
+    urls = re.findall(r'<BaseURL[^>]*>(http[^<]*)', r.body.decode())
+    tap.equal(urls, [f'{u}/v/{p.key}/' for u in (edge.url, 'http://127.0.0.1:1', origin.url)])
+    r = edge.get('/v/film/main.m3u8')
+    tap.equal((r.status, r.headers['Location']), (302, f'/v/{p.key}/main.m3u8'))
+
+
+@tap.test
+def names_that_are_not_in_the_plan_never_reach_the_origin():
+    p = Package('film')
+    origin = Lab(p)
+    edge = Edge(origin)
+    edge.wait_filled(p)
+    before = len(origin.requests)
+    for path in ['/v/nothing/manifest.mpd', '/v/nothing/0123456789abcdef0123/video.mp4', f'/v/{p.key}/nothing.mp4',
+                 '/v/film/0123456789abcdef0123/video.mp4', '/v/film/nothing', '/v/', '/v/film', '/x']:
+        tap.equal(edge.get(path).status, 404, path)
+    tap.equal((len(origin.requests), origin.unknown), (before, []))
+    tap.check(edge.metric('ribera_edge_lookups_total{result="unknown"}') >= 5)
+
+
+@tap.test
+def a_liar_never_gets_a_wrong_byte_to_a_viewer():
+    p = Package('film')
+    origin, liar, honest = Lab(p), Lab(p), Lab(p)
+    liar.behaviour = lambda title, name, first: {'wrong_at': 100_000} if name == 'video.mp4' else None
+    origin.peers = [{'name': n, 'url': x.url, 'holds': [p.key]} for n, x in (('liar', liar), ('honest', honest))]
+    edge = Edge(origin)
+    wrong = []
+
+    def look(i):
+        end = time.monotonic() + 60
+        while not edge.holds(p) and time.monotonic() < end:
+            r = edge.file(p, 'video.mp4')
+            if r.status == 200 and r.body != p.files['video.mp4']:
+                wrong.append(i)
+    in_threads(3, look)
+    tap.equal(wrong, [], 'viewers with wrong bytes')
+    edge.wait_filled(p)
+    edge.check_all(p)
+    tap.check(edge.metric('ribera_edge_wrong_hash_total') >= 1)
+    tap.has(edge.process.text(), 'wrong bytes were sent, the source is avoided source=liar')
+    tap.check(len(liar.requests) <= 8, f'the liar was asked {len(liar.requests)} times')
+
+
+@tap.test
+def a_lying_origin_is_a_bad_gateway_and_forgiven_later():
+    p = Package('film')
+    origin = Lab(p, hold=False)
+    edge = Edge(origin, *NEVER)
+    edge.wait_prepared(p)
+    origin.behaviour = lambda title, name, first: {'wrong_at': 0}
+    start = time.monotonic()
+    tap.equal(edge.file(p, 'video.mp4', {'Range': 'bytes=0-99'}).status, 502)
+    tap.check(time.monotonic() - start < 3, 'quickly')
+
+
+@tap.test
+def cut_stalled_slow_and_failing_answers_are_survived():
+    p = Package('film')
+    origin = Lab(p)
+    seen = {}
+
+    def bad_at_first(title, name, first):
+        seen[name, first // PIECE] = n = seen.get((name, first // PIECE), 0) + 1
+        kinds = [{'cut_at': 300_000}, {'status': 500}, {'stall_at': 500_000, 'stall_for': 30}, {'rate': 2_000_000}, {'status': 404}]
+        return kinds[(first // PIECE) % 5] if n == 1 else None
+    origin.behaviour = bad_at_first
+    edge = Edge(origin)
+    edge.wait_filled(p, 90)
+    edge.check_all(p)
+    tap.check(edge.metric('ribera_edge_source_failures_total') >= 3)
+    starts = [first for first, last in origin.asked('video.mp4')]
+    tap.check(any(s % PIECE != 0 for s in starts), 'a cut piece goes on from its last good block')
+
+
+@tap.test
+def thirty_viewers_of_a_missing_file_cost_one_fetch_a_piece():
+    p = Package('film', 4 * PIECE + 12345)
+    origin = Lab(p, hold=False)
+    edge = Edge(origin, *NEVER)
+    edge.wait_prepared(p)
+    origin.rate = 2_000_000
+    results = in_threads(30, lambda i: edge.file(p, 'video.mp4', timeout=60))
+    for r in results:
+        tap.check(not isinstance(r, Exception), repr(r))
+        tap.equal(r.status, 200)
+        tap.check(r.body == p.files['video.mp4'], 'wrong bytes')
+    tap.equal(sorted(origin.asked('video.mp4')),
+              [(i * PIECE, min((i + 1) * PIECE, len(p.files['video.mp4'])) - 1) for i in range(5)], 'upstream requests')
+    tap.check(edge.metric('ribera_edge_lookups_total{result="not-planned"}') >= 1)
+
+
+@tap.test
+def the_first_byte_goes_on_as_soon_as_its_block_is_here():
+    p = Package('film')
+    origin = Lab(p, hold=False)
+    edge = Edge(origin, *NEVER)
+    edge.wait_prepared(p)
+    origin.rate = 200_000  # a piece takes five seconds
+    start = time.monotonic()
+    r = edge.file(p, 'video.mp4', {'Range': 'bytes=0-999'})
+    took = time.monotonic() - start
+    tap.equal(r.status, 206)
+    tap.check(r.body == p.files['video.mp4'][:1000])
+    tap.check(took < 2, f'took {took:.2f} s')
+
+
+@tap.test
+def a_viewer_who_leaves_does_not_stop_the_others():
+    p = Package('film', 2 * PIECE)
+    origin = Lab(p, hold=False)
+    edge = Edge(origin, *NEVER)
+    edge.wait_prepared(p)
+    origin.rate = 1_000_000
+    path = f'/v/{p.key}/video.mp4'
+    s = socket.create_connection(('127.0.0.1', edge.port))
+    s.sendall(f'GET {path} HTTP/1.1\r\nHost: x\r\n\r\n'.encode())
+    s.recv(1000)
+    s.close()
+    tap.check(edge.get(path).body == p.files['video.mp4'], 'wrong bytes')
+    tap.equal(len(origin.asked('video.mp4')), 2, 'upstream requests')
+
+
+@tap.test
+def a_dead_origin_is_a_quick_gateway_error_and_what_is_here_is_served():
+    p, q = Package('film'), Package('other')
+    origin = Lab(p, q)
+    origin.rows[1]['hold'] = False
+    edge = Edge(origin)
+    edge.wait_filled(p)
+    edge.wait_prepared(q)
+    origin.stop()
+    start = time.monotonic()
+    for _ in range(5):
+        tap.check(edge.file(q, 'video.mp4').status in (502, 504))
+    tap.check(time.monotonic() - start < 5, 'quickly')
+    edge.check_all(p)
+    tap.equal(edge.get('/healthz').status, 200)
+    edge.process.stop()
+    edge.start()  # the plan is on disk, the origin still dead
+    tap.equal(edge.get('/healthz').status, 200)
+    edge.check_all(p)
+    tap.equal(edge.get('/v/film/manifest.mpd').status, 200)
+    origin.start()
+    tap.until(lambda: edge.file(q, 'video.mp4').body == q.files['video.mp4'], 30, 'the origin being back')
+
+
+@tap.test
+def an_edge_starts_while_the_origin_is_dead():
+    p = Package('film')
+    origin = Lab(p)
+    origin.stop()
+    edge = Edge(origin)
+    r = edge.get('/healthz')
+    tap.equal(r.status, 503)
+    tap.has(r.body.decode(), 'no plan')
+    origin.start()
+    edge.wait_filled(p)
+    tap.equal(edge.get('/healthz').status, 200)
+
+
+@tap.test
+def a_stalled_origin_is_a_gateway_timeout():
+    p = Package('film')
+    origin = Lab(p, hold=False)
+    edge = Edge(origin, *NEVER)
+    edge.wait_prepared(p)
+    origin.behaviour = lambda title, name, first: {'stall_at': 0, 'stall_for': 60}
+    start = time.monotonic()
+    tap.equal(edge.file(p, 'video.mp4', {'Range': 'bytes=0-99'}).status, 504)
+    tap.check(time.monotonic() - start < 15)
+
+
+@tap.test
+def a_closed_window_fills_nothing_but_pulls():
+    p = Package('film')
+    origin = Lab(p)
+    edge = Edge(origin, *NEVER)
+    edge.wait_prepared(p)
+    tap.equal(edge.metric('ribera_edge_pieces_total{by="fill"}'), 0)
+    tap.equal(edge.metric('ribera_edge_window_open'), 0)
+    r = edge.file(p, 'video.mp4', {'Range': 'bytes=5-1000'})
+    tap.check(r.body == p.files['video.mp4'][5:1001])
+    tap.has(r.headers['Cache-Status'], 'planned-not-filled')
+    tap.equal(edge.metric('ribera_edge_pieces_total{by="fill"}'), 0)
+
+
+@tap.test
+def the_rate_cap_holds():
+    p = Package('film', 8 * PIECE)
+    origin = Lab(p)
+    edge = Edge(origin, '--rate', '2MB', start=False)
+    start = time.monotonic()
+    edge.start()
+    edge.wait_filled(p)
+    took = time.monotonic() - start
+    want = (p.size - PIECE) / 2e6  # the bucket is full at first
+    tap.check(want * 0.95 < took < want * 1.15 + 1, f'took {took:.2f} s, want {want:.2f} s')
+
+
+@tap.test
+def a_fill_that_a_viewer_overtakes_fetches_no_piece_twice():
+    p = Package('film', 6 * PIECE)
+    origin = Lab(p)
+    origin.rate = 1_500_000
+    edge = Edge(origin, '--parallel', '2')
+    edge.wait_prepared(p)
+    tap.check(edge.file(p, 'video.mp4').body == p.files['video.mp4'])
+    edge.wait_filled(p)
+    asked = origin.asked('video.mp4')
+    tap.equal(len(asked), len(set(asked)), 'different requests')
+
+
+@tap.test
+def pieces_come_from_a_peer_before_the_origin():
+    p = Package('film')
+    origin, peer = Lab(p), Lab(p)
+    origin.peers = [{'name': 'edge-b', 'url': peer.url, 'holds': [p.key]}]
+    edge = Edge(origin)
+    edge.wait_filled(p)
+    edge.check_all(p)
+    tap.equal(origin.asked('video.mp4'), [])
+    tap.check(edge.metric('ribera_edge_fetched_from_bytes_total{source="peer"}') >= p.size)
+
+
+@tap.test
+def a_real_peer_that_lacks_it_asks_nobody():
+    p = Package('film')
+    origin = Lab(p)
+    far = Edge(origin, *NEVER, name='edge-b')
+    far.wait_prepared(p)
+    origin.peers = [{'name': 'edge-b', 'url': far.url, 'holds': [p.key]}]  # the plan is wrong
+    edge = Edge(origin)
+    edge.wait_filled(p)
+    edge.check_all(p)
+    tap.equal(far.metric('ribera_edge_pieces_total{by="fill"}'), 0)
+    tap.check(far.metric('ribera_edge_lookups_total{result="only-if-cached"}') >= 1)
+
+
+@tap.test
+def a_full_store_evicts_what_was_pulled_and_never_what_is_planned():
+    planned = Package('planned', 3 * PIECE)
+    others = [Package(f'other{i}', 3 * PIECE) for i in range(6)]
+    origin = Lab(planned, *others)
+    for row in origin.rows[1:]:
+        row['hold'] = False
+    edge = Edge(origin, '--capacity', '12MiB', '--pull-share', '60')
+    edge.wait_filled(planned)
+    for p in others:
+        edge.wait_prepared(p)
+        tap.check(edge.file(p, 'video.mp4').body == p.files['video.mp4'], 'wrong bytes')
+    tap.check(edge.metric('ribera_edge_evicted_files_total') >= 1)
+    tap.check(edge.metric('ribera_edge_store_used_bytes') <= 12 * PIECE)
+    edge.check_all(planned)
+    tap.check(edge.holds(planned))
+    tap.equal(len(origin.asked('video.mp4')), 3 + 6 * 3)
+    r = edge.file(others[0], 'video.mp4')
+    tap.check(r.body == others[0].files['video.mp4'])
+    tap.has(r.headers['Cache-Status'], 'evicted')
+
+
+@tap.test
+def a_store_too_small_for_the_plan_says_so_and_serves_on():
+    small, large = Package('small', PIECE), Package('large', 20 * PIECE)
+    origin = Lab(large, small)
+    edge = Edge(origin, '--capacity', '8MiB')
+    edge.wait_filled(small)
+    edge.check_all(small)
+    tap.until(lambda: 'no room for a title of the plan' in edge.process.text(), 10, 'the warning')
+    tap.check(edge.metric('ribera_edge_store_used_bytes') <= 8 * PIECE)
+    tap.equal(edge.get('/healthz').status, 200)
+
+
+@tap.test
+def a_package_that_left_the_plan_makes_room_for_the_next():
+    old, new = Package('old', 5 * PIECE), Package('new', 5 * PIECE)
+    origin = Lab(old)
+    edge = Edge(origin, '--capacity', '9MiB')
+    edge.wait_filled(old)
+    with origin.lock:
+        origin.packages[new.key] = new
+        origin.rows[:] = [new.row()]
+    edge.wait_filled(new)
+    edge.check_all(new)
+    tap.equal(edge.file(old, 'video.mp4').status, 404)
+    tap.check(not os.path.exists(os.path.join(edge.store, 'old')))
+
+
+@tap.test
+def a_new_revision_is_taken_in_and_the_old_one_is_served_while_it_is_here():
+    old, new = Package('film', 2 * PIECE, seed=1), Package('film', 2 * PIECE, seed=2)
+    origin = Lab(old)
+    edge = Edge(origin)
+    edge.wait_filled(old)
+    with origin.lock:
+        origin.packages[new.key] = new
+        origin.rows[:] = [new.row()]
+    edge.wait_filled(new)
+    edge.check_all(new)
+    edge.check_all(old)
+    tap.has(edge.get('/v/film/manifest.mpd').body.decode(), new.key)
+
+
+@tap.test
+def a_full_disk_leaves_a_serving_edge():
+    if os.geteuid() != 0:
+        raise tap.Skip('mounting a small file system needs root')
+    small, large = Package('small', 2 * PIECE), Package('large', 30 * PIECE)
+    origin = Lab(small)
+    disk = tap.folder()
+    if tap.call('mount', '-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', disk).returncode != 0:
+        raise tap.Skip('cannot mount a tmpfs here')
+    try:
+        edge = Edge(origin, store=disk)
+        edge.wait_filled(small)
+        with open(os.path.join(disk, '.ballast'), 'wb') as f:  # somebody else fills the disk to the last byte
+            try:
+                while True:
+                    f.write(bytes(65536))
+                    f.flush()
+            except OSError:
+                pass
+        with origin.lock:
+            origin.packages[large.key] = large
+            origin.rows.append(large.row())
+        tap.until(lambda: 'new' in edge.process.text() and edge.metric('ribera_edge_plans_total') >= 2, 10, 'the new plan')
+        tap.until(lambda: edge.metric('ribera_edge_no_space_total') >= 1 or 'No space' in edge.process.text(), 20, 'the full disk')
+        edge.check_all(small)
+        tap.check(edge.file(large, 'video.mp4', {'Range': 'bytes=0-99'}).status in (302, 502, 503, 504))
+        tap.check(edge.process.alive())
+        os.unlink(os.path.join(disk, '.ballast'))
+        r = tap.until(lambda: edge.file(large, 'video.mp4', {'Range': 'bytes=0-99'}).status == 206, 40, 'room again')
+        edge.check_all(small)
+        edge.process.stop()
+    finally:
+        tap.call('umount', '-l', disk)
+
+
+@tap.test
+def two_edges_on_one_store_are_refused():
+    p = Package('film')
+    edge = Edge(Lab(p))
+    r = tap.call(tap.program('ribera-edge'), '--name', 'edge-b', '--origin', edge.lab.url, '--listen', '127.0.0.1:0',
+                 '--store', edge.store)
+    tap.equal(r.returncode, 1)
+    tap.has(r.stderr, 'in use by another ribera-edge')
+
+
+@tap.test
+def a_changed_byte_on_the_disk_is_found_and_fetched_again():
+    p = Package('film', 3 * PIECE)
+    origin = Lab(p)
+    edge = Edge(origin, '--scrub-every', '1s', '--scrub-rate', '100MiB')
+    edge.wait_filled(p)
+    with open(os.path.join(edge.store, p.key, 'video.mp4'), 'r+b') as f:
+        f.seek(PIECE + 777)
+        byte = f.read(1)
+        f.seek(PIECE + 777)
+        f.write(bytes([byte[0] ^ 1]))
+    tap.until(lambda: edge.metric('ribera_edge_scrub_bad_pieces_total') >= 1, 20, 'the scrub')
+    tap.until(lambda: edge.file(p, 'video.mp4').body == p.files['video.mp4'], 20, 'the right bytes')
+    tap.equal(len(origin.asked('video.mp4')), 4)
+
+
+@tap.test
+def the_token_is_sent_and_a_refusal_is_told():
+    p = Package('film')
+    origin = Lab(p)
+    token = os.path.join(tap.folder(), 'token')
+    with open(token, 'w') as f:
+        f.write('secret-1\n')
+    origin.control_fails = 401
+    edge = Edge(origin, '--token-file', token)
+    tap.until(lambda: 'answered 401' in edge.process.text(), 10, 'the refusal in the log')
+    tap.equal(origin.authorizations, {'Bearer secret-1'})
+    origin.control_fails = 0
+    edge.wait_filled(p)
+    tap.equal(origin.registered['edge-a']['url'], edge.url)
+    tap.check(origin.registered['edge-a']['capacity'] > 0)
+    tap.check('secret-1' not in edge.process.text(), 'the token is in the log')
+
+
+@tap.test
+def an_origin_that_forgot_the_edge_gets_to_know_it_again():
+    p = Package('film')
+    origin = Lab(p)
+    edge = Edge(origin)
+    edge.wait_filled(p)
+    with origin.lock:
+        origin.registered.clear()
+    tap.until(lambda: 'edge-a' in origin.registered, 10, 'registration')
+
+
+@tap.test
+def a_plan_that_makes_no_sense_is_refused_and_the_last_one_stays():
+    p = Package('film')
+    origin = Lab(p)
+    edge = Edge(origin)
+    edge.wait_filled(p)
+    with origin.lock:
+        origin.rows[:] = [{**p.row(), 'title': '../../etc'}]
+    tap.until(lambda: edge.metric('ribera_edge_bad_plans_total') >= 1, 10, 'the refusal')
+    edge.check_all(p)
+
+
+@tap.test
+def restart_serves_at_once_without_fetching():
+    p = Package('film')
+    origin = Lab(p)
+    edge = Edge(origin)
+    edge.wait_filled(p)
+    tap.until(lambda: edge.metric('ribera_edge_journal_lag_pieces') == 0, 10, 'the journal')
+    edge.process.kill()
+    origin.stop()
+    start = time.monotonic()
+    edge.start()
+    edge.check_all(p)
+    tap.check(time.monotonic() - start < 2, f'{time.monotonic() - start:.2f} s')
+
+
+@tap.test
+def wrong_usage_says_what_to_do():
+    edge = tap.program('ribera-edge')
+    for argv, part in [([], 'name is not set'), (['--name', 'a b'], 'expected letters'),
+                       (['--name', 'a', '--origin', 'ftp://x'], 'expected an http'),
+                       (['--name', 'a', '--origin', 'http://x'], 'store is not set'), (['--nonsense'], 'unknown option'),
+                       (['--name', 'a', '--origin', 'http://x', '--store', 's', '--window-zone', 'Mars/Base'], 'no zone'),
+                       (['--name', 'a', '--origin', 'http://x', '--store', 's', '--window-start', '25:00'], 'window.start'),
+                       (['--name', 'a', '--origin', 'http://x', '--store', 's', '--window-zone', '../../etc/passwd'], 'IANA')]:
+        r = tap.call(edge, *argv)
+        tap.equal(r.returncode, 2, f'exit code of {argv}: {r.stderr}')
+        tap.has(r.stderr, part)
+    r = tap.call(edge, '--name', 'a', '--origin', 'http://x', '--store', 's', '--window-zone', 'UTC', '-t', check_exit=0)
+    tap.check(not os.path.exists('s'))
+    tap.has(tap.call(edge, '--help', check_exit=0).stdout, '--window-duration')
+    tap.has(tap.call(edge, '--version', check_exit=0).stdout, 'ribera-edge')
+    sample = os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 'etc', 'edge.yaml')
+    with open(sample) as f:
+        tap.equal(f.read(), tap.call(edge, '--sample', check_exit=0).stdout, 'etc/edge.yaml')
+
+
+tap.run()
