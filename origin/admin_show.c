@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * ribera-admin's commands that ask the control API and show the answer.  Every
+ * value that is missing in an answer shows as "-": an older origin may not have it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "origin/admin.h"
+
+#define N_OF(a) (sizeof(a) / sizeof(a)[0])
+
+static const char *text(const json_t *o, const char *name)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	return s != NULL ? s : "-";
+}
+
+static void bytes_cell(struct admin_table *t, const json_t *v)
+{
+	char shown[STR_BYTES_SIZE];
+
+	str_format_bytes((uint64_t)json_integer_value(v), shown);
+	admin_table_cell(t, "%s", json_is_integer(v) ? shown : "-");
+}
+
+static void duration_cell(struct admin_table *t, const json_t *seconds)
+{
+	char shown[STR_BYTES_SIZE];
+
+	str_format_duration((dur_us)(json_number_value(seconds) * (double)DUR_S), shown);
+	admin_table_cell(t, "%s", json_is_number(seconds) ? shown : "-");
+}
+
+static int print_json(json_t *j)
+{
+	json_dumpf(j, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+	putchar('\n');
+	json_decref(j);
+	return 0;
+}
+
+static void field(const char *name, const char *value)
+{
+	printf("%-10s %s\n", name, value);
+}
+
+static void field_bytes(const char *name, const json_t *v)
+{
+	char shown[STR_BYTES_SIZE];
+
+	str_format_bytes((uint64_t)json_integer_value(v), shown);
+	field(name, json_is_integer(v) ? shown : "-");
+}
+
+/* --- titles --- */
+
+int admin_titles(const struct admin *a, char **args, struct fault *f)
+{
+	static const char *const heads[] = {"TITLE", "NAME", ">DURATION", ">SIZE", ">EDGES", "REVISION", "PUBLISHED"};
+	struct admin_table *t;
+	json_t *titles, *o;
+	size_t i;
+	int e = admin_list(a, "/api/v1/titles", "titles", &titles, f);
+
+	if (e != 0 || a->json)
+		return e != 0 ? e : print_json(titles);
+	t = admin_table_new(heads, N_OF(heads));
+	json_array_foreach(titles, i, o) {
+		admin_table_cell(t, "%s", text(o, "title"));
+		admin_table_cell(t, "%s", text(o, "name"));
+		duration_cell(t, json_object_get(o, "duration"));
+		bytes_cell(t, json_object_get(o, "bytes"));
+		admin_table_cell(t, "%lld", (long long)json_integer_value(json_object_get(o, "edges")));
+		admin_table_cell(t, "%s", text(o, "revision"));
+		admin_table_cell(t, "%s", text(o, "published"));
+	}
+	admin_table_print(&t, stdout);
+	json_decref(titles);
+	return 0;
+}
+
+static void show_revisions(const json_t *revisions)
+{
+	static const char *const heads[] = {"REVISION", "PUBLISHED", ">SIZE", "STATE"};
+	struct admin_table *t = admin_table_new(heads, N_OF(heads));
+	size_t i;
+	json_t *o;
+
+	json_array_foreach((json_t *)revisions, i, o) {
+		admin_table_cell(t, "%s", text(o, "revision"));
+		admin_table_cell(t, "%s", text(o, "published"));
+		bytes_cell(t, json_object_get(o, "bytes"));
+		admin_table_cell(t, "%s", json_is_true(json_object_get(o, "current")) ? "current" : "old");
+	}
+	putchar('\n');
+	admin_table_print(&t, stdout);
+}
+
+static void show_files(const json_t *files)
+{
+	static const char *const heads[] = {"FILE", ">SIZE", "TYPE"};
+	struct admin_table *t = admin_table_new(heads, N_OF(heads));
+	size_t i;
+	json_t *o;
+
+	json_array_foreach((json_t *)files, i, o) {
+		admin_table_cell(t, "%s", text(o, "name"));
+		bytes_cell(t, json_object_get(o, "bytes"));
+		admin_table_cell(t, "%s", text(o, "type"));
+	}
+	putchar('\n');
+	admin_table_print(&t, stdout);
+}
+
+int admin_title_show(const struct admin *a, char **args, struct fault *f)
+{
+	char *path = mem_printf("/api/v1/titles/%s", args[0]);
+	const json_t *warning;
+	json_t *o;
+	size_t i;
+	int e = admin_call(a, "GET", path, NULL, &o, f);
+
+	free(path);
+	if (e != 0 || a->json)
+		return e != 0 ? e : print_json(o);
+	field("title", text(o, "title"));
+	field("name", text(o, "name"));
+	field("revision", text(o, "revision"));
+	field("published", text(o, "published"));
+	field_bytes("size", json_object_get(o, "bytes"));
+	json_array_foreach(json_object_get(json_object_get(o, "report"), "warnings"), i, warning)
+		field("warning", json_string_value(warning) != NULL ? json_string_value(warning) : "-");
+	show_revisions(json_object_get(o, "revisions"));
+	show_files(json_object_get(o, "files"));
+	json_decref(o);
+	return 0;
+}
+
+/* --- edges --- */
+
+static size_t count_complete(const json_t *held, bool complete)
+{
+	size_t n = 0, i;
+	json_t *o;
+
+	json_array_foreach((json_t *)held, i, o)
+		n += json_is_true(json_object_get(o, "complete")) == complete;
+	return n;
+}
+
+int admin_edges(const struct admin *a, char **args, struct fault *f)
+{
+	static const char *const heads[] = {"EDGE", "STATE", ">CAPACITY", ">FREE", ">LOAD", ">HOLDS", ">FILLING", ">SEEN", "URL"};
+	struct admin_table *t;
+	json_t *edges, *o;
+	size_t i;
+	int e = admin_list(a, "/api/v1/edges", "edges", &edges, f);
+
+	if (e != 0 || a->json)
+		return e != 0 ? e : print_json(edges);
+	t = admin_table_new(heads, N_OF(heads));
+	json_array_foreach(edges, i, o) {
+		const json_t *held = json_object_get(o, "held"), *load = json_object_get(o, "load");
+
+		admin_table_cell(t, "%s", text(o, "name"));
+		admin_table_cell(t, "%s", text(o, "state"));
+		bytes_cell(t, json_object_get(o, "capacity"));
+		bytes_cell(t, json_object_get(o, "free_bytes"));
+		if (json_is_number(load))
+			admin_table_cell(t, "%.0f%%", 100 * json_number_value(load));
+		else
+			admin_table_cell(t, "-");
+		admin_table_cell(t, "%zu", count_complete(held, true));
+		admin_table_cell(t, "%zu", count_complete(held, false));
+		admin_table_cell(t, "%.0f s ago", json_number_value(json_object_get(o, "seen_seconds_ago")));
+		admin_table_cell(t, "%s", text(o, "url"));
+	}
+	admin_table_print(&t, stdout);
+	json_decref(edges);
+	return 0;
+}
+
+static void show_held(const json_t *held)
+{
+	static const char *const heads[] = {"TITLE", "REVISION", "STATE", ">BYTES"};
+	struct admin_table *t = admin_table_new(heads, N_OF(heads));
+	size_t i;
+	json_t *o;
+
+	json_array_foreach((json_t *)held, i, o) {
+		admin_table_cell(t, "%s", text(o, "title"));
+		admin_table_cell(t, "%s", text(o, "revision"));
+		admin_table_cell(t, "%s", json_is_true(json_object_get(o, "complete")) ? "complete" : "filling");
+		bytes_cell(t, json_object_get(o, "bytes"));
+	}
+	putchar('\n');
+	admin_table_print(&t, stdout);
+}
+
+int admin_edge_show(const struct admin *a, char **args, struct fault *f)
+{
+	char *path = mem_printf("/api/v1/edges/%s", args[0]);
+	json_t *o;
+	int e = admin_call(a, "GET", path, NULL, &o, f);
+
+	free(path);
+	if (e != 0 || a->json)
+		return e != 0 ? e : print_json(o);
+	field("edge", text(o, "name"));
+	field("url", text(o, "url"));
+	field("state", text(o, "state"));
+	field_bytes("capacity", json_object_get(o, "capacity"));
+	field_bytes("free", json_object_get(o, "free_bytes"));
+	show_held(json_object_get(o, "held"));
+	json_decref(o);
+	return 0;
+}
+
+int admin_edge_remove(const struct admin *a, char **args, struct fault *f)
+{
+	char *path = mem_printf("/api/v1/edges/%s", args[0]);
+	int e = admin_call(a, "DELETE", path, NULL, NULL, f);
+
+	free(path);
+	return e;
+}
+
+/* --- plans --- */
+
+static bool is_held(const json_t *held, const json_t *title)
+{
+	size_t i;
+	json_t *o;
+
+	json_array_foreach((json_t *)held, i, o)
+		if (strcmp(text(o, "title"), text(title, "title")) == 0 &&
+		    strcmp(text(o, "revision"), text(title, "revision")) == 0 && json_is_true(json_object_get(o, "complete")))
+			return true;
+	return false;
+}
+
+/* Adds to each title what the plan moves: "fill", "keep", "may go", "-". */
+static void add_moves(json_t *plan, const json_t *held)
+{
+	json_int_t fill = 0, keep = 0, drop = 0;
+	size_t i;
+	json_t *o;
+
+	json_array_foreach(json_object_get(plan, "titles"), i, o) {
+		bool hold = json_is_true(json_object_get(o, "hold")), has = is_held(held, o);
+		json_int_t bytes = json_integer_value(json_object_get(o, "bytes"));
+
+		json_object_set_new(o, "move", json_string(hold ? (has ? "keep" : "fill") : (has ? "may go" : "-")));
+		*(hold ? (has ? &keep : &fill) : &drop) += hold || has ? bytes : 0;
+	}
+	json_object_set_new(plan, "bytes_to_fill", json_integer(fill));
+	json_object_set_new(plan, "bytes_kept", json_integer(keep));
+	json_object_set_new(plan, "bytes_that_may_go", json_integer(drop));
+}
+
+static void show_plan(const json_t *plan)
+{
+	static const char *const heads[] = {">#", "MOVE", "TITLE", "REVISION", ">SIZE"};
+	struct admin_table *t = admin_table_new(heads, N_OF(heads));
+	size_t i;
+	json_t *o;
+
+	json_array_foreach(json_object_get(plan, "titles"), i, o) {
+		admin_table_cell(t, "%zu", i + 1);
+		admin_table_cell(t, "%s", text(o, "move"));
+		admin_table_cell(t, "%s", text(o, "title"));
+		admin_table_cell(t, "%s", text(o, "revision"));
+		bytes_cell(t, json_object_get(o, "bytes"));
+	}
+	admin_table_print(&t, stdout);
+	putchar('\n');
+	field("version", text(plan, "version"));
+	field_bytes("to fill", json_object_get(plan, "bytes_to_fill"));
+	field_bytes("kept", json_object_get(plan, "bytes_kept"));
+	field_bytes("may go", json_object_get(plan, "bytes_that_may_go"));
+}
+
+int admin_plan(const struct admin *a, char **args, struct fault *f)
+{
+	char *edge_path = mem_printf("/api/v1/edges/%s", args[0]), *plan_path = mem_printf("%s/plan", edge_path);
+	json_t *edge = NULL, *plan = NULL;
+	int e = admin_call(a, "GET", edge_path, NULL, &edge, f);
+
+	if (e == 0)
+		e = admin_call(a, "GET", plan_path, NULL, &plan, f);
+	if (e == 0) {
+		add_moves(plan, json_object_get(edge, "held"));
+		if (a->json)
+			print_json(json_incref(plan));
+		else
+			show_plan(plan);
+	}
+	json_decref(edge);
+	json_decref(plan);
+	free(plan_path);
+	free(edge_path);
+	return e;
+}
+
+/* --- tokens --- */
+
+int admin_tokens(const struct admin *a, char **args, struct fault *f)
+{
+	static const char *const heads[] = {">ID", "ROLE", "CREATED", "EXPIRES", "NOTE"};
+	struct admin_table *t;
+	json_t *answer, *o;
+	size_t i;
+	int e = admin_call(a, "GET", "/api/v1/tokens", NULL, &answer, f);
+
+	if (e != 0 || a->json)
+		return e != 0 ? e : print_json(answer);
+	t = admin_table_new(heads, N_OF(heads));
+	json_array_foreach(json_object_get(answer, "tokens"), i, o) {
+		admin_table_cell(t, "%lld", (long long)json_integer_value(json_object_get(o, "id")));
+		admin_table_cell(t, "%s", text(o, "role"));
+		admin_table_cell(t, "%s", text(o, "created"));
+		admin_table_cell(t, "%s", json_is_null(json_object_get(o, "expires")) ? "never" : text(o, "expires"));
+		admin_table_cell(t, "%s", text(o, "note"));
+	}
+	admin_table_print(&t, stdout);
+	json_decref(answer);
+	return 0;
+}
+
+int admin_token_new(const struct admin *a, char **args, struct fault *f)
+{
+	json_t *body = json_pack("{s:s, s:s}", "role", args[0], "note", a->note), *answer;
+	int e;
+
+	if (body == NULL)
+		return fault_set(f, ERR_USAGE, "the role and the note must be UTF-8");
+	if (a->expires_seconds > 0)
+		json_object_set_new(body, "expires_seconds", json_integer((json_int_t)a->expires_seconds));
+	e = admin_call(a, "POST", "/api/v1/tokens", body, &answer, f);
+	if (e != 0 || a->json)
+		return e != 0 ? e : print_json(answer);
+	puts(text(answer, "token"));
+	fprintf(stderr, "token %lld (%s); it is shown this once\n", (long long)json_integer_value(json_object_get(answer, "id")),
+	        text(answer, "role"));
+	json_decref(answer);
+	return 0;
+}
+
+int admin_token_revoke(const struct admin *a, char **args, struct fault *f)
+{
+	char *path = mem_printf("/api/v1/tokens/%s", args[0]);
+	int e = admin_call(a, "DELETE", path, NULL, NULL, f);
+
+	free(path);
+	return e;
+}
