@@ -97,7 +97,7 @@ static void remember(struct catalogue *c, int e, const struct fault *f)
 	char text[sizeof c->problem] = "";
 
 	if (e == ERR_BUSY || e == ERR_DATABASE || e == ERR_UNSUPPORTED)
-		snprintf(text, sizeof text, "%.*s", (int)sizeof text - 1, fault_text(f));
+		snprintf(text, sizeof text, "%.*s", (int)sizeof text - 1, f != NULL ? fault_text(f) : err_text(e));
 	else if (e < 0)
 		return; /* says nothing about the database */
 	if (strcmp(text, c->problem) != 0 && text[0] != '\0')
