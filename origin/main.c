@@ -92,7 +92,7 @@ static int open_parts(struct origin *o, struct fault *f)
 		.max_open_files = o->settings.max_open_files,
 		.rescan = o->settings.rescan,
 	};
-	int e = page_load(o->settings.www, &o->page, f);
+	int e = page_load(o->settings.www != NULL ? o->settings.www : RIBERA_DATADIR "/www", &o->page, f);
 
 	if (e == 0)
 		e = open_listeners(o, f);
@@ -219,66 +219,77 @@ static int serve_until_signal(const struct settings *s, struct fault *f)
 
 static void print_help(void)
 {
-	puts("usage: ribera-origin --library FOLDER [OPTION...]\n"
-	     "Serves the title packages of a library to viewers, and tells edges what to hold.\n\n"
-	     "  --config FILE\n        read settings from a YAML file first");
+	puts("Usage: ribera-origin --library FOLDER [OPTION]...\n"
+	     "Serves a library of title packages to viewers, and tells edges what to hold.\n\n"
+	     "      --config FILE\n        read settings from a YAML file\n"
+	     "  -t, --check\n        check the settings and exit\n"
+	     "      --sample\n        print a commented sample of the file\n"
+	     "      --help, --version");
 	config_print_help(settings_rows, settings_n_rows, stdout);
 }
 
-static int check(const struct settings *s, struct fault *f)
+/* Takes what is no setting out of argv.  True when the program is done. */
+static bool take_plain_options(int *argc, char **argv, bool *ret_check)
 {
-	struct tokens *tokens;
-	int e = settings_check(s, f);
+	int kept = 1;
 
-	if (e == 0 && (e = tokens_new(s->token_file, NULL, &tokens, f)) == 0)
-		tokens_free(&tokens);
-	return e;
+	for (int i = 1; i < *argc; i++) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			print_help();
+			return true;
+		}
+		if (strcmp(argv[i], "--version") == 0) {
+			printf("ribera-origin %s (%s)\n", PACKAGE_VERSION, RIBERA_FEATURES);
+			return true;
+		}
+		if (strcmp(argv[i], "--sample") == 0) {
+			config_print_sample(settings_rows, settings_n_rows, stdout);
+			return true;
+		}
+		if (strcmp(argv[i], "-t") == 0 || strcmp(argv[i], "--check") == 0)
+			*ret_check = true;
+		else
+			argv[kept++] = argv[i];
+	}
+	*argc = kept;
+	argv[kept] = NULL;
+	return false;
 }
 
-static int run_command(const struct settings *s, int argc, char **argv, struct fault *f)
+static int read_settings(struct config *c, struct settings *s, int argc, char **argv, struct fault *f)
 {
 	enum log_level level = LOG_INFO;
-	int e;
+	struct tokens *tokens;
+	int e = config_read_args(c, &argc, argv, f);
 
-	if (s->help) {
-		print_help();
-		return 0;
-	}
-	if (s->version) {
-		printf("ribera-origin %s (%s)\n", PACKAGE_VERSION, RIBERA_FEATURES);
-		return 0;
-	}
-	if (argc > 1)
-		return fault_set(f, ERR_USAGE, "unexpected argument \"%s\"; --help lists the options", argv[1]);
-	e = check(s, f);
-	if (e != 0)
-		return e;
-	log_level_from_name(s->log_level, &level);
-	log_set_level(level);
-	if (s->check) {
-		puts("the settings are good");
-		return 0;
-	}
-	return serve_until_signal(s, f);
+	if (e == 0 && argc > 1)
+		e = fault_set(f, ERR_USAGE, "found \"%s\", expected only options; --help lists them", argv[1]);
+	if (e == 0)
+		e = settings_check(s, f);
+	if (e == 0 && (e = tokens_new(s->token_file, NULL, &tokens, f)) == 0)
+		tokens_free(&tokens);
+	if (e == 0 && log_level_from_name(s->log_level, &level) == 0)
+		log_set_level(level);
+	return e;
 }
 
 int main(int argc, char **argv)
 {
 	struct settings s = {0};
-	struct config *c = config_new(settings_rows, settings_n_rows, &s);
+	struct config *c;
 	struct fault f = {0};
-	int e;
+	bool check = false;
+	int code = 0;
 
-	for (int i = 1; i < argc; i++) /* the two short forms everybody tries */
-		if (strcmp(argv[i], "-t") == 0)
-			argv[i] = (char *)"--check";
-		else if (strcmp(argv[i], "-h") == 0)
-			argv[i] = (char *)"--help";
-	e = config_read_args(c, &argc, argv, &f);
-	if (e == 0)
-		e = run_command(&s, argc, argv, &f);
-	if (e != 0)
+	if (take_plain_options(&argc, argv, &check))
+		return 0;
+	c = config_new(settings_rows, settings_n_rows, &s);
+	if (read_settings(c, &s, argc, argv, &f) != 0)
+		code = 2;
+	else if (!check && serve_until_signal(&s, &f) != 0)
+		code = 1;
+	if (code != 0)
 		fprintf(stderr, "ribera-origin: %s\n", fault_text(&f));
 	config_free(&c);
-	return e == 0 ? 0 : f.code == ERR_USAGE || f.code == ERR_SYNTAX ? 2 : 1;
+	return code;
 }

@@ -24,13 +24,13 @@ const struct config_row settings_rows[] = {
 	    "tokens of the control API, one a line: TOKEN or ROLE TOKEN; needed beyond loopback"),
 	ROW("database", CONFIG_PATH, database, NULL, 0, 0, "FILE",
 	    "the catalogue; LIBRARY/.ribera/catalogue.sqlite when unset"),
-	ROW("www", CONFIG_PATH, www, RIBERA_DATADIR "/www", 0, 0, "FOLDER", "the web page's files"),
-	ROW("tls_cert", CONFIG_PATH, tls_cert, NULL, 0, 0, "FILE", "certificate chain (PEM): viewers are served over TLS"),
-	ROW("tls_key", CONFIG_PATH, tls_key, NULL, 0, 0, "FILE", "its private key (PEM)"),
+	ROW("www", CONFIG_PATH, www, NULL, 0, 0, "FOLDER", "the web page's files; those installed when unset"),
+	ROW("tls.cert", CONFIG_PATH, tls_cert, NULL, 0, 0, "FILE", "certificate chain (PEM): viewers are served over TLS"),
+	ROW("tls.key", CONFIG_PATH, tls_key, NULL, 0, 0, "FILE", "its private key (PEM)"),
 	ROW("threads", CONFIG_UINT, threads, "2", 1, 64, "N", "threads that serve viewers"),
 	ROW("max_connections", CONFIG_UINT, max_connections, "100000", 1, 10000000, "N", "viewers' connections at most"),
 	ROW("max_open_files", CONFIG_UINT, max_open_files, "4096", 16, 1000000, "N", "library files kept open at most"),
-	ROW("heartbeat", CONFIG_DURATION, heartbeat, "5s", 100 * DUR_MS, DUR_HOUR, "TIME",
+	ROW("heartbeat", CONFIG_DURATION, heartbeat, "2s", 100 * DUR_MS, DUR_HOUR, "TIME",
 	    "how often edges report; three missed reports make one down"),
 	ROW("rescan", CONFIG_DURATION, rescan, "1min", 100 * DUR_MS, 24 * DUR_HOUR, "TIME",
 	    "how often the library is looked through even if the system reports no change"),
@@ -39,9 +39,6 @@ const struct config_row settings_rows[] = {
 	ROW("log_level", CONFIG_STRING, log_level, "info", 0, 0, "LEVEL", "error, warn, info, verbose or debug"),
 	ROW("ports_file", CONFIG_PATH, ports_file, NULL, 0, 0, "FILE",
 	    "written when ready: {\"viewers\": PORT, \"control\": PORT}"),
-	ROW("check", CONFIG_BOOL, check, "no", 0, 0, NULL, "check the settings and exit (also -t)"),
-	ROW("help", CONFIG_BOOL, help, "no", 0, 0, NULL, "print this and exit"),
-	ROW("version", CONFIG_BOOL, version, "no", 0, 0, NULL, "print the version and exit"),
 };
 const size_t settings_n_rows = sizeof settings_rows / sizeof settings_rows[0];
 
@@ -109,7 +106,7 @@ int settings_check(const struct settings *s, struct fault *f)
 	if (s->public_url != NULL && !is_base_url(s->public_url))
 		return fault_set(f, ERR_USAGE, "public_url: found \"%s\", expected http://HOST[:PORT][/PATH]", s->public_url);
 	if ((s->tls_cert == NULL) != (s->tls_key == NULL))
-		return fault_set(f, ERR_USAGE, "tls_cert and tls_key go together: set both or none");
+		return fault_set(f, ERR_USAGE, "tls.cert and tls.key go together: set both or none");
 	if (s->token_file != NULL && !file_exists(s->token_file))
 		return fault_set(f, ERR_USAGE, "token_file \"%s\": no such file", s->token_file);
 	return 0;

@@ -19,7 +19,6 @@ struct settings {
 	const char *token_file, *access_log, *ports_file, *log_level;
 	uint64_t threads, max_connections, max_open_files;
 	dur_us heartbeat, rescan, grace;
-	bool check, help, version;
 };
 
 extern const struct config_row settings_rows[];
