@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The page without much playing: wall, search, keyboard, languages, colours, sharing, errors in words, strictness.
+import fs from 'node:fs';
+import path from 'node:path';
+import {BUILD, SOURCE, check, checkClean, equal, openPage, run, startBrowser, startSystem, state, stats, test, until} from '../lib/browser.mjs';
+
+let system, browser;
+async function home(hash = '', context = null) {
+	system ??= await startSystem('full');
+	browser ??= await startBrowser();
+	return openPage(context ?? browser, system.url + '/' + hash);
+}
+const names = page => page.locator('#wall .name').allTextContents();
+const loaded = page => page.waitForSelector('#wall .card');
+const playing = page => until(async () => await state(page) === 'playing', 30, 'playing');
+
+test('all languages have the same words with the same blanks', async () => {
+	globalThis.localStorage ??= {getItem: () => null, setItem: () => {}};
+	const {STRINGS} = await import(path.join(SOURCE, 'origin/www/strings.js'));
+	const shape = table => Object.entries(table).map(([key, text]) => `${key} ${[...text.matchAll(/\{\w+\}/g)].map(m => m[0]).sort()}`).sort();
+	equal(shape(STRINGS.es), shape(STRINGS.en), 'es beside en');
+	const source = fs.readdirSync(path.join(SOURCE, 'origin/www')).filter(f => f.endsWith('.js'))
+		.map(f => fs.readFileSync(path.join(SOURCE, 'origin/www', f), 'utf8')).join('\n');
+	for (const key of [...source.matchAll(/\bt\('(\w+)'[,)]/g)].map(m => m[1]))
+		check(key in STRINGS.en, `the page says "${key}", which no language has`);
+});
+
+test('the wall shows every film with its poster, length and size', async () => {
+	const page = await home();
+	await loaded(page);
+	equal((await names(page)).sort(), ['A short one', 'El río que no duerme', 'The moving test picture'], 'names');
+	equal(await page.locator('#count').textContent(), '3 films', 'count');
+	await until(() => page.evaluate(() => [...document.querySelectorAll('.poster img')].every(i => i.complete && i.naturalWidth > 100)), 10, 'posters');
+	equal(await page.locator('.poster img').count(), 3, 'posters');
+	equal(await page.locator('.card[href="#/title/film"] .length').textContent(), '1:00', 'length');
+	checkClean(page, system);
+	await page.close();
+});
+
+test('search finds without accents and capitals, is in the address, and says when there is nothing', async () => {
+	const page = await home();
+	await loaded(page);
+	await page.keyboard.press('/');
+	await page.keyboard.type('RIO');
+	equal(await names(page), ['El río que no duerme'], 'found');
+	equal(new URL(page.url()).hash, '#/?q=RIO', 'address');
+	equal(await page.locator('#news').textContent(), '1 film', 'said to screen readers');
+	await page.keyboard.press('Enter');
+	equal(await page.evaluate(() => document.activeElement.getAttribute('href')), '#/title/rio', 'focus after Enter');
+	await page.fill('#search', '<b>zzz');
+	equal(await page.locator('#nothing p').first().textContent(), 'No film matches “<b>zzz”.', 'nothing');
+	await page.click('#nothing a');
+	await until(async () => (await names(page)).length === 3, 5, 'all films again');
+	equal(await page.inputValue('#search'), '', 'search box');
+	checkClean(page, system);
+	await page.close();
+	const linked = await home('#/?q=short');
+	await loaded(linked);
+	equal(await names(linked), ['A short one'], 'by address');
+	await linked.close();
+});
+
+test('the keyboard alone opens a film and works all of its controls', async () => {
+	const page = await home();
+	await loaded(page);
+	for (let i = 0; i < 12 && await page.evaluate(() => document.activeElement.getAttribute('href')) !== '#/title/film'; i++)
+		await page.keyboard.press('Tab');
+	await page.keyboard.press('Enter');
+	await playing(page);
+	const video = f => page.evaluate(f);
+	const time = () => video(() => document.querySelector('video').currentTime);
+	await page.keyboard.press('Space');
+	await until(async () => await state(page) === 'paused', 5, 'paused');
+	await page.keyboard.press('5');
+	await until(async () => Math.abs(await time() - 30) < 1, 5, '50 %');
+	await page.keyboard.press('ArrowRight');
+	await until(async () => Math.abs(await time() - 35) < 1, 5, '5 seconds on');
+	await page.keyboard.press('ArrowLeft');
+	await page.keyboard.press('ArrowLeft');
+	await until(async () => Math.abs(await time() - 25) < 1, 5, '10 seconds back');
+	await page.keyboard.press('m');
+	equal(await video(() => document.querySelector('video').muted), true, 'muted');
+	equal(await page.getAttribute('#mute', 'aria-label'), 'Unmute', 'label of mute');
+	await page.keyboard.press('m');
+	await page.keyboard.press('i');
+	check(await page.isVisible('#stats'), 'statistics are not shown');
+	equal(await page.getAttribute('#statistics', 'aria-pressed'), 'true', 'aria-pressed');
+	await page.keyboard.press('i');
+	check(!await page.isVisible('#stats'), 'statistics stay');
+	await page.keyboard.press('f');
+	await until(() => video(() => document.fullscreenElement?.id === 'stage'), 5, 'full screen');
+	await page.keyboard.press('f');
+	await until(() => video(() => !document.fullscreenElement), 5, 'no full screen');
+	await page.keyboard.press('?');
+	check(await page.isVisible('#help kbd'), 'no help');
+	await page.keyboard.press('Escape');
+	check(!await page.isVisible('#help'), 'help stays');
+	await page.focus('#settings');
+	await page.keyboard.press('Enter');
+	check(await page.isVisible('#panel input[name=quality]:checked'), 'no quality menu');
+	await page.keyboard.press('Escape');
+	equal(await page.evaluate(() => document.activeElement.id), 'settings', 'focus after Escape');
+	await page.keyboard.press('k');
+	await playing(page);
+	checkClean(page, system);
+	await page.close();
+});
+
+test('every control has a name, the page its landmarks, and focus goes to what is new', async () => {
+	const page = await home('#/title/film');
+	await playing(page);
+	const nameless = await page.evaluate(() => [...document.querySelectorAll('button, input, a')].filter(e =>
+		!(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.[0]?.textContent.trim())).map(e => e.outerHTML));
+	equal(nameless, [], 'controls without a name');
+	for (const landmark of ['header', 'main', 'search', '[aria-live]', 'h1', 'section[aria-label]'])
+		check(await page.locator(landmark).count() > 0, `no ${landmark}`);
+	check(/^0:\d\d of 1:00$/.test(await page.getAttribute('#seek', 'aria-valuetext')), 'the position does not speak in times');
+	await page.click('.back');
+	await loaded(page);
+	equal(await page.evaluate(() => document.activeElement.id), 'main', 'focus after a change of view');
+	equal(await page.evaluate(() => window.ribera), undefined, 'what is left of the film');
+	checkClean(page, system);
+	await page.close();
+});
+
+test('speaks Spanish where the browser does, and can be told otherwise, also while a film plays', async () => {
+	const spanish = await startBrowser({locale: 'es-ES'});
+	const page = await home('', spanish);
+	await loaded(page);
+	equal(await page.getAttribute('html', 'lang'), 'es', 'lang');
+	equal(await page.locator('#count').textContent(), '3 películas', 'count');
+	await page.click('.card[href="#/title/film"]');
+	await playing(page);
+	equal(await page.getAttribute('#play', 'aria-label'), 'Pausa', 'play button');
+	const before = await page.evaluate(() => document.querySelector('video').currentTime);
+	await page.click('#language');
+	equal(await page.getAttribute('#play', 'aria-label'), 'Pause', 'play button');
+	check(await page.evaluate(() => document.querySelector('video').currentTime) >= before, 'the film began anew');
+	await page.goto(system.url + '/');
+	await page.reload();
+	await loaded(page);
+	equal(await page.locator('#count').textContent(), '3 films', 'language after a reload');
+	checkClean(page, system);
+	await page.close();
+});
+
+test('is dark when the system is, and light when told to', async () => {
+	const dark = await startBrowser({colorScheme: 'dark'});
+	const page = await home('', dark);
+	await loaded(page);
+	const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+	equal(await ground(), 'rgb(20, 22, 26)', 'ground');
+	await page.click('#theme');
+	equal(await ground(), 'rgb(247, 246, 243)', 'ground when light');
+	await page.reload();
+	equal(await ground(), 'rgb(247, 246, 243)', 'ground after a reload');
+	await page.click('#theme');
+	equal(await ground(), 'rgb(20, 22, 26)', 'ground when dark');
+	checkClean(page, system);
+	await page.close();
+});
+
+test('text stands out from its ground in both colours', async () => {
+	for (const colorScheme of ['light', 'dark']) {
+		const page = await home('', await startBrowser({colorScheme}));
+		await loaded(page);
+		const weak = await page.evaluate(() => {
+			const luminance = c => c.map(x => x / 255).map(x => x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4)
+				.reduce((sum, x, i) => sum + x * [0.2126, 0.7152, 0.0722][i], 0);
+			const rgb = text => text.match(/[\d.]+/g).slice(0, 3).map(Number);
+			const ground = luminance(rgb(getComputedStyle(document.documentElement).backgroundColor));
+			return ['.name', '.facts', '#count', '.brand', '#theme'].filter(s => {
+				const ink = luminance(rgb(getComputedStyle(document.querySelector(s)).color));
+				return (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05) < 4.5;
+			});
+		});
+		equal(weak, [], `weak text when ${colorScheme}`);
+		await page.close();
+	}
+});
+
+test('a shared link starts at its time', async () => {
+	const page = await home('#/title/film?t=37');
+	await playing(page);
+	const at = (await stats(page)).time;
+	check(at >= 36.5 && at < 42, `started at ${at}`);
+	await page.click('#share');
+	const address = await page.inputValue('#address');
+	const shared = /^(.*)\/#\/title\/film\?t=(\d+)$/.exec(address);
+	check(shared && shared[1] === system.url && Number(shared[2]) >= 36 && Number(shared[2]) < 45, `the link is ${address}`);
+	await page.click('#sharing input[type=checkbox]');
+	equal(await page.inputValue('#address'), `${system.url}/#/title/film`, 'link without time');
+	checkClean(page, system);
+	await page.close();
+});
+
+test('errors are said in words, and trying again works', async () => {
+	const page = await home('#/title/nowhere');
+	await page.waitForSelector('#error:not([hidden])');
+	equal(await page.locator('#error p').first().textContent(), 'There is no film “nowhere” here. It may have been withdrawn.', 'unknown film');
+	await page.close();
+
+	const gone = await home();
+	await loaded(gone);
+	await gone.route('**/v/film/manifest.mpd*', r => r.fulfill({status: 404, body: ''}));
+	await gone.click('.card[href="#/title/film"]');
+	await gone.waitForSelector('#error:not([hidden])', {timeout: 15000});
+	equal(await gone.locator('#error p').first().textContent(), 'The film’s manifest is not there (the server answered “404”).', 'missing manifest');
+	equal(await gone.getAttribute('#error', 'role'), 'alert', 'role');
+	await gone.unroute('**/v/film/manifest.mpd*');
+	await gone.click('#retry');
+	await playing(gone);
+	check(!await gone.isVisible('#error'), 'the error stays');
+	await gone.close();
+
+	const down = await home();
+	await loaded(down);
+	await down.route('**/api/v1/titles?*', r => r.abort());
+	await down.reload();
+	await down.waitForSelector('#error');
+	equal(await down.locator('#error p').textContent(), 'The list of films can’t be loaded: the server doesn’t answer.', 'no API');
+	await down.unroute('**/api/v1/titles?*');
+	await down.click('#error button');
+	await loaded(down);
+	await down.close();
+
+	const scriptless = await home();
+	await loaded(scriptless);
+	await scriptless.route('**/www/dash.mediaplayer.min.js', r => r.fulfill({status: 404, body: ''}));
+	await scriptless.click('.card[href="#/title/film"]');
+	await scriptless.waitForSelector('#error:not([hidden])');
+	check((await scriptless.locator('#error p').first().textContent()).includes('npm ci'), 'nothing is said of the missing script');
+	await scriptless.close();
+});
+
+test('names of films cannot become markup or script', async () => {
+	const page = await home();
+	await loaded(page);
+	const name = '<img src=x onerror="document.title=1"><script>document.title=1</script>';
+	await page.route('**/api/v1/titles?*', r => r.fulfill({json: {total: 1, next: null, titles: [{title: '../evil', name, duration: 5, revision: '0'.repeat(20),
+		poster: 'javascript:1', manifest: '/v/x/manifest.mpd', bytes: 1, published: 'never'}]}}));
+	await page.reload();
+	await loaded(page);
+	equal(await names(page), [name], 'name');
+	equal(await page.getAttribute('#wall a', 'href'), '#/title/..%2Fevil', 'link');
+	equal(await page.title(), 'Ribera', 'title');
+	await page.close();
+});
+
+test('long lists come page by page', async () => {
+	const page = await home();
+	await loaded(page);
+	const title = n => ({title: `t${n}`, name: `Film ${n}`, duration: 60, revision: '0'.repeat(20), poster: null, manifest: `/v/t${n}/manifest.mpd`, bytes: 1000, published: '2026-01-01T00:00:00Z'});
+	await page.route('**/api/v1/titles?*', r => {
+		const after = Number(new URL(r.request().url()).searchParams.get('after')?.slice(1) ?? 0);
+		const n = Math.min(200, 1000 - after);
+		r.fulfill({json: {total: 1000, titles: Array.from({length: n}, (_, i) => title(after + i + 1)), next: after + n < 1000 ? `t${after + n}` : null}});
+	});
+	await page.reload();
+	await until(async () => await page.locator('#count').textContent() === '1,000 films' || await page.locator('#count').textContent() === '1000 films', 10, 'all films');
+	equal((await names(page)).length, 1000, 'cards');
+	const took = await page.evaluate(() => {
+		const start = performance.now(), input = document.querySelector('#search');
+		input.value = 'film 99';
+		input.dispatchEvent(new Event('input'));
+		return performance.now() - start;
+	});
+	equal((await names(page)).length, 11, 'found');
+	check(took < 100, `a search through 1,000 films took ${took} ms`);
+	await page.close();
+});
+
+test('fits a phone without scrolling sideways', async () => {
+	const phone = await startBrowser({viewport: {width: 360, height: 740}, hasTouch: true, isMobile: true, deviceScaleFactor: 2});
+	for (const hash of ['', '#/title/film']) {
+		const page = await home(hash, phone);
+		await (hash ? playing(page) : loaded(page));
+		equal(await page.evaluate(() => document.documentElement.scrollWidth), 360, `width of /${hash}`);
+		if (hash) {
+			await page.tap('video'); // shows the controls, does not pause
+			equal(await state(page), 'playing', 'state after a tap');
+			await page.tap('#settings');
+			const box = await page.locator('#panel').boundingBox();
+			check(box.x >= 0 && box.x + box.width <= 360 && box.y >= 0 && box.y + box.height <= 740, `the settings lie at ${JSON.stringify(box)}`);
+		}
+		checkClean(page, system);
+		await page.close();
+	}
+});
+
+test('nothing inline may run, and the page needs nothing inline', async () => {
+	const page = await home('#/title/film');
+	await playing(page);
+	await page.click('#settings');
+	await page.keyboard.press('i');
+	checkClean(page, system);
+	const html = fs.readFileSync(path.join(BUILD, 'www/index.html'), 'utf8');
+	check(/script-src 'self';/.test(html) && /style-src 'self';/.test(html), 'the policy of the page is weak');
+	const ran = await page.evaluate(() => {
+		const s = document.createElement('script');
+		s.textContent = 'window.evil = 1';
+		document.head.append(s);
+		return window.evil;
+	});
+	equal(ran, undefined, 'an inline script');
+	await page.close();
+});
+
+test('an empty library says how to add the first film', async () => {
+	const empty = await startSystem('empty');
+	const page = await openPage(browser ??= await startBrowser(), empty.url + '/');
+	await page.waitForSelector('#empty');
+	check((await page.locator('#empty code').textContent()).startsWith('ribera-ingest '), 'no command is given');
+	checkClean(page, empty);
+	await page.close();
+});
+
+await run();

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A whole system of real programs for the browser tests, which are written in JavaScript.
+
+Says one JSON line when all edges hold the film, then obeys one command a line on standard input, each answered by
+one JSON line: "kill NAME", "start NAME", "stop NAME", "continue NAME" (an edge).  Ends everything at the end of
+standard input.
+Usage: browser_system.py full|empty
+"""
+import json, os, shutil, signal, sys
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import film, tap
+
+FILMS = (  # folder, name, seconds, size
+    ('film', 'The moving test picture', 60, '1280x720'),
+    ('rio', 'El río que no duerme', 8, '640x360'),
+    ('short', 'A short one', 8, '640x360'),
+)
+
+
+class System(film.System):
+    def start_origin(self, *options):
+        super().start_origin('--www', os.path.join(tap.BUILD, 'www'), *options)
+
+
+def library():
+    folder = tap.folder()
+    for title, name, seconds, size in FILMS:
+        path, revision, package = film.library(film.generated(seconds, size), title, '--name', name)
+        shutil.copytree(os.path.join(path, title), os.path.join(folder, title), copy_function=os.link)
+    return folder
+
+
+def listed(system, title):
+    """Whether viewers are sent to every edge and the origin."""
+    answer = tap.http(f'{system.url}/v/{title}/manifest.mpd')
+    return answer.body.count(b'serviceLocation=') == len(system.edges) + 1
+
+
+def main():
+    full = sys.argv[1] == 'full'
+    system = System(library() if full else tap.folder(), edges=2 if full else 0)
+    if full:
+        for title, *_ in FILMS:
+            tap.until(lambda: listed(system, title), 120, f'the edges in the manifest of {title}')
+    say = lambda value: print(json.dumps(value), flush=True)
+    say({'url': system.url, 'edges': system.edge_urls, 'library': system.library})
+    for line in sys.stdin:
+        verb, name = line.split()
+        if verb == 'kill':
+            system.edges[name].kill()
+        elif verb == 'start':
+            system.start_edge(name)
+        else:
+            os.kill(system.edges[name].pid, {'stop': signal.SIGSTOP, 'continue': signal.SIGCONT}[verb])
+        say({'done': line.strip()})
+
+
+main()
