@@ -192,6 +192,7 @@ static void on_done(void *ctx, const struct fetch_result *result, const struct f
 	t->result = *result;
 	t->retry_after = response != NULL ? response->retry_after : 0;
 	t->done = true;
+	hub->posts++;
 	orphan = t->orphan;
 	hub_ring(hub);
 	hub_unlock(hub);
@@ -427,7 +428,9 @@ static void finish(struct grab *g, struct transfer *t, mono_us now)
 {
 	keep_bytes(g, t);
 	g->error[0] = '\0';
-	if (complete(g, t)) {
+	if (t->changed) { /* no fault of this base's; it cannot come twice, as nothing is in hand now */
+		ask(g, now);
+	} else if (complete(g, t)) {
 		pathway_ok(g->world->pathway, g->keys[g->base]);
 		g->first_byte = t->result.first_byte;
 		g->total = now - g->started;
