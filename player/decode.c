@@ -236,6 +236,7 @@ static struct media_segment *next(struct decode *d, bool *ret_end)
 		*ret_end = false;
 	if (*ret_end && d->generation != h->generation)
 		begin_generation(d, h->generation);
+	h->posts++;
 	hub_ring(h);
 	hub_unlock(h);
 	return s;

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/must.h"
+#include "player/media.h"
 
 static void fifo_init(struct fifo *f, size_t cap)
 {
@@ -31,10 +32,36 @@ void hub_init(struct hub *h, size_t max_segments, const size_t max_frames[static
 	}
 }
 
-void hub_fini(struct hub *h)
+static void empty(struct hub *h)
 {
 	for (int i = 0; i < N_LANES; i++) {
-		MUST(h->segments[i].n == 0 && h->frames[i].n == 0);
+		struct media_segment *s;
+		struct media_frame *f;
+
+		while ((s = fifo_take(&h->segments[i])) != NULL)
+			media_segment_free(&s);
+		while ((f = fifo_take(&h->frames[i])) != NULL)
+			media_frame_free(&f);
+		h->segments[i].closed = h->frames[i].closed = false;
+		h->hole[i].from = h->hole[i].to = 0;
+	}
+}
+
+void hub_seek(struct hub *h, dur_us to)
+{
+	hub_lock(h);
+	empty(h);
+	h->generation++;
+	h->position = to;
+	h->posts++;
+	hub_ring(h);
+	hub_unlock(h);
+}
+
+void hub_fini(struct hub *h)
+{
+	empty(h);
+	for (int i = 0; i < N_LANES; i++) {
 		free(h->segments[i].v);
 		free(h->frames[i].v);
 	}

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/clock.h"
 
@@ -29,16 +30,21 @@ struct hub {
 	pthread_mutex_t lock;
 	pthread_cond_t bell;    /* anything below, or in a queue, has changed */
 	bool quit;
+	uint64_t posts;         /* grows with everything the engine must look at */
+	struct {
+		dur_us from, to; /* the lane has nothing to show here, and that is no stall */
+	} hole[N_LANES];
 	unsigned generation;
 	dur_us position;        /* presentation time of what is shown */
 	bool starved;           /* the presenter waits for media */
 	struct fifo segments[N_LANES]; /* struct media_segment * */
 	struct fifo frames[N_LANES];   /* struct media_frame * */
+	bool lane[N_LANES];     /* which there are; set before the threads start */
 };
 
 /* The monotonic clock drives the timed waits. */
 void hub_init(struct hub *, size_t max_segments, const size_t max_frames[static N_LANES]);
-/* Frees the queues' memory; they must be empty. */
+/* Frees the queues and what is in them; all threads have ended. */
 void hub_fini(struct hub *);
 
 void hub_lock(struct hub *);
@@ -47,6 +53,8 @@ void hub_ring(struct hub *);                    /* locked or not */
 void hub_wait(struct hub *);                    /* locked */
 void hub_wait_until(struct hub *, mono_us end); /* locked */
 void hub_quit(struct hub *);                    /* everyone ends soon */
+/* A new generation that starts at `to`; what was queued is freed. */
+void hub_seek(struct hub *, dur_us to);
 
 /* All of these with the lock held. */
 bool fifo_full(const struct fifo *);

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * A transfer's body belongs to the fetch thread until its end is posted under
+ * the hub's lock, to the grab afterwards; one that the grab has left behind
+ * frees itself at its end.
+ */
+#include "player/grab.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/blob.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "fetch/fetch.h"
+#include "player/cmcd.h"
+#include "player/demux.h"
+#include "player/hub.h"
+#include "player/pathway.h"
+#include "player/report.h"
+
+#define ENOUGH ERR_EXISTS             /* our own end of a transfer: all we wanted is here */
+#define MAX_SKIP ((uint64_t)16 << 20) /* bytes thrown away when a server answers a range with the whole */
+#define FIRST_PAUSE (100 * DUR_MS)
+#define MAX_PAUSE (2 * DUR_S)
+#define HOPELESS_ROUNDS 2             /* rounds of answers that will not change */
+
+struct transfer {
+	struct grab_world *world;
+	struct buf body;
+	uint64_t skip;           /* bytes in front of what we want */
+	bool cut;                /* out of a whole answer: end when we have enough */
+	bool has_range;
+	uint64_t first, last;    /* asked for */
+	uint64_t want;           /* bytes wanted; 0: all there are */
+	char *etag;              /* of earlier bytes: theirs must be the same */
+	char *new_etag;
+	atomic_uint_fast64_t got;
+	_Atomic(mono_us) began;  /* first byte, 0: not yet */
+	struct meter before;     /* the meter then */
+	bool counted;            /* in the meter */
+	/* under the hub's lock */
+	bool done, orphan;
+	struct fetch_result result;
+	dur_us retry_after;
+	uint64_t length;         /* Content-Length of a whole answer */
+	bool changed;            /* another entity than before */
+	const char *wrong;       /* what was wrong with the answer */
+};
+
+struct grab {
+	struct grab_world *world;
+	struct grab_want want;
+	char *reference;
+	struct cmcd cmcd;
+	const char **keys;       /* per base */
+	char **hosts;
+	size_t n_bases;
+	uint32_t tried;
+	unsigned attempts, round, hopeless;
+	int base;                /* asked now or last */
+	bool transient;          /* this round saw an error that may pass */
+	struct buf have;
+	uint64_t size;           /* of the whole resource; 0: unknown */
+	char *etag;
+	struct transfer *transfer;
+	fetch_id id;
+	mono_us started, asked, pause_end;
+	dur_us first_byte, total;
+	struct meter before, after;
+	enum grab_state state;
+	char error[256];
+};
+
+static void transfer_free(struct transfer *t)
+{
+	buf_fini(&t->body);
+	free(t->etag);
+	free(t->new_etag);
+	free(t);
+}
+
+static int refuse(struct transfer *t, const char *wrong)
+{
+	t->wrong = wrong;
+	return ERR_CORRUPT;
+}
+
+/* RFC 9110 15.3.7: a 206 must be exactly the part we asked for. */
+static int check_part(struct transfer *t, const struct fetch_response *r)
+{
+	if (!r->has_range)
+		return refuse(t, "206 without a usable Content-Range");
+	if (r->range_first != t->first || r->range_last != t->last)
+		return refuse(t, "wrong Content-Range");
+	if (r->has_length && r->length != t->last - t->first + 1)
+		return refuse(t, "Content-Length does not match Content-Range");
+	return 0;
+}
+
+/* RFC 9110 14.2: a server may ignore Range; the part is cut out of the whole, within reason. */
+static int check_whole(struct transfer *t, const struct fetch_response *r)
+{
+	if (!t->has_range) {
+		t->length = r->has_length ? r->length : 0;
+		return 0;
+	}
+	if (r->has_length && r->length <= t->last)
+		return refuse(t, "the resource is too short");
+	if (t->first > MAX_SKIP)
+		return refuse(t, "the server ignores ranges");
+	t->skip = t->first;
+	t->cut = true;
+	return 0;
+}
+
+static int on_header(void *ctx, const struct fetch_response *r)
+{
+	struct transfer *t = ctx;
+	int code;
+
+	if (r->status >= 400)
+		return ERR_HTTP;
+	if (r->status == 206 && t->has_range)
+		code = check_part(t, r);
+	else if (r->status == 200)
+		code = check_whole(t, r);
+	else
+		return refuse(t, "unexpected status");
+	if (code != 0)
+		return code;
+	if (t->etag != NULL && r->etag != NULL && strcmp(t->etag, r->etag) != 0) {
+		t->changed = true;
+		return refuse(t, "another version of the file than before");
+	}
+	t->new_etag = mem_dup(r->etag);
+	return 0;
+}
+
+static void count(struct transfer *t, size_t n)
+{
+	mono_us now = clock_mono();
+
+	hub_lock(t->world->hub);
+	if (!t->counted) {
+		t->counted = true;
+		t->before = t->world->meter;
+		meter_begin(&t->world->meter, now);
+		t->before.busy = t->world->meter.busy;
+		atomic_store(&t->began, now);
+	}
+	meter_add(&t->world->meter, n, now);
+	hub_unlock(t->world->hub);
+}
+
+static int on_data(void *ctx, const void *bytes, size_t n)
+{
+	struct transfer *t = ctx;
+	const uint8_t *p = bytes;
+	int r;
+
+	count(t, n);
+	if (t->skip > 0) {
+		size_t drop = t->skip < n ? (size_t)t->skip : n;
+
+		t->skip -= drop;
+		p += drop;
+		n -= drop;
+	}
+	if (t->want > 0 && n > t->want - t->body.size)
+		n = (size_t)(t->want - t->body.size);
+	r = buf_append(&t->body, p, n);
+	atomic_store(&t->got, t->body.size);
+	if (r == 0 && t->cut && t->body.size == t->want)
+		return ENOUGH;
+	return r;
+}
+
+static void on_done(void *ctx, const struct fetch_result *result, const struct fetch_response *response)
+{
+	struct transfer *t = ctx;
+	struct hub *hub = t->world->hub;
+	bool orphan;
+
+	hub_lock(hub);
+	if (t->counted)
+		meter_end(&t->world->meter, clock_mono());
+	t->result = *result;
+	t->retry_after = response != NULL ? response->retry_after : 0;
+	t->done = true;
+	hub->posts++;
+	orphan = t->orphan;
+	hub_ring(hub);
+	hub_unlock(hub);
+	if (orphan)
+		transfer_free(t);
+}
+
+/* scheme://authority of a URL */
+static char *host_of(const char *url)
+{
+	const char *slashes = strstr(url, "://");
+	size_t n = slashes != NULL ? (size_t)(slashes + 3 - url) + strcspn(slashes + 3, "/?#") : strlen(url);
+
+	return mem_dup_n(url, n);
+}
+
+struct grab *grab_new(struct grab_world *world, const struct grab_want *want, mono_us now)
+{
+	struct grab *g = mem_new(sizeof *g);
+	const struct timeline_rendition *r = want->rendition;
+
+	g->world = world;
+	g->want = *want;
+	g->reference = mem_dup(want->reference);
+	g->n_bases = r->n_bases < PATHWAY_MAX ? r->n_bases : PATHWAY_MAX;
+	g->keys = mem_new_array(g->n_bases + 1, sizeof *g->keys);
+	g->hosts = mem_new_array(g->n_bases + 1, sizeof *g->hosts);
+	for (size_t i = 0; i < g->n_bases; i++) {
+		g->hosts[i] = host_of(r->bases[i].url);
+		g->keys[i] = r->bases[i].service_location != NULL ? r->bases[i].service_location : g->hosts[i];
+	}
+	if (want->cmcd != NULL)
+		g->cmcd = *want->cmcd;
+	if (want->has_range)
+		g->size = want->last - want->first + 1;
+	buf_init(&g->have, world->max_bytes);
+	g->base = -1;
+	g->started = now;
+	return g;
+}
+
+static void leave_transfer(struct grab *g)
+{
+	struct transfer *t = g->transfer;
+	bool done;
+
+	if (t == NULL)
+		return;
+	hub_lock(g->world->hub);
+	done = t->done;
+	t->orphan = true;
+	hub_unlock(g->world->hub);
+	if (done)
+		transfer_free(t);
+	else
+		fetch_cancel(g->world->fetch, g->id);
+	g->transfer = NULL;
+}
+
+void grab_free(struct grab **pg)
+{
+	struct grab *g = *pg;
+
+	if (g == NULL)
+		return;
+	leave_transfer(g);
+	for (size_t i = 0; i < g->n_bases; i++)
+		free(g->hosts[i]);
+	free(g->hosts);
+	free(g->keys);
+	free(g->reference);
+	free(g->etag);
+	buf_fini(&g->have);
+	free(g);
+	*pg = NULL;
+}
+
+/* With another base to go to, a silent one is given up before the buffer is. */
+static dur_us stall_patience(const struct grab *g)
+{
+	dur_us d = g->want.buffer / 2;
+
+	if (g->n_bases < 2)
+		return 8 * DUR_S;
+	return d < 2 * DUR_S ? 2 * DUR_S : d > 5 * DUR_S ? 5 * DUR_S : d;
+}
+
+static struct transfer *transfer_new(const struct grab *g)
+{
+	struct transfer *t = mem_new(sizeof *t);
+
+	t->world = g->world;
+	buf_init(&t->body, g->world->max_bytes);
+	t->has_range = g->want.has_range || g->have.size > 0;
+	if (t->has_range) {
+		t->first = g->want.first + g->have.size;
+		t->last = g->want.has_range ? g->want.last : g->size - 1;
+		t->want = t->last - t->first + 1;
+	}
+	t->etag = g->have.size > 0 ? mem_dup(g->etag) : NULL;
+	return t;
+}
+
+static void ask(struct grab *g, mono_us now)
+{
+	char *url = timeline_resolve(g->want.rendition, (size_t)g->base, g->reference), *fields[CMCD_FIELDS] = {NULL};
+	const char *list[CMCD_FIELDS];
+	struct transfer *t = transfer_new(g);
+	struct fetch_request req = {.has_range = t->has_range, .first = t->first, .last = t->last,
+		.stall_timeout = stall_patience(g), .connect_timeout = g->n_bases > 1 ? 1500 * DUR_MS : 4 * DUR_S,
+		.max_bytes = 0, .fields = list};
+
+	if (url != NULL && g->want.cmcd != NULL && g->world->cmcd == CMCD_QUERY) {
+		char *with = cmcd_query(&g->cmcd, url);
+
+		free(url);
+		url = with;
+	} else if (g->want.cmcd != NULL && g->world->cmcd == CMCD_HEADERS) {
+		cmcd_headers(&g->cmcd, fields);
+		for (int i = 0; i < CMCD_FIELDS; i++)
+			if (fields[i] != NULL)
+				list[req.n_fields++] = fields[i];
+	}
+	req.url = url != NULL ? url : "";
+	log_debug("player/grab", "ask url=%s first=%llu last=%llu", req.url, (unsigned long long)t->first,
+	          (unsigned long long)t->last);
+	g->transfer = t;
+	g->asked = now;
+	g->attempts++;
+	g->id = fetch_start(g->world->fetch, &req, on_header, on_data, on_done, t);
+	for (int i = 0; i < CMCD_FIELDS; i++)
+		free(fields[i]);
+	free(url);
+}
+
+static void describe(const struct grab *g, const struct transfer *t, char *out, size_t n)
+{
+	if (t->wrong != NULL)
+		snprintf(out, n, "%s", t->wrong);
+	else if (t->result.status >= 400)
+		snprintf(out, n, "HTTP status %d", t->result.status);
+	else if (t->result.error != 0)
+		snprintf(out, n, "%s%s%s", err_text(t->result.error), t->result.text[0] != '\0' ? ": " : "", t->result.text);
+	else
+		snprintf(out, n, "%s", g->error[0] != '\0' ? g->error : "the body ends too early");
+}
+
+/* Bytes of one entity only: what came of another is thrown away. */
+static void keep_bytes(struct grab *g, struct transfer *t)
+{
+	if (t->changed) {
+		buf_clear(&g->have);
+		free(g->etag);
+		g->etag = NULL;
+		return;
+	}
+	buf_append(&g->have, t->body.bytes, t->body.size);
+	if (g->etag == NULL) {
+		g->etag = t->new_etag;
+		t->new_etag = NULL;
+	}
+	if (t->length > 0 && g->size == 0)
+		g->size = t->length;
+}
+
+static bool complete(struct grab *g, const struct transfer *t)
+{
+	struct blob view = {.bytes = g->have.bytes, .size = g->have.size};
+	bool whole = g->size > 0 ? g->have.size == g->size : t->result.error == 0 && g->have.size > 0;
+
+	if (buf_error(&g->have) != 0 || !whole || t->wrong != NULL || t->result.status >= 400)
+		return false;
+	if (g->want.mime_type == NULL || demux_check(&view, g->want.mime_type) == 0)
+		return true;
+	snprintf(g->error, sizeof g->error, "the bytes are no media segment");
+	buf_clear(&g->have);
+	free(g->etag);
+	g->etag = NULL;
+	return false;
+}
+
+/* Without the size, bytes in hand cannot be completed by a range. */
+static void drop_unfinishable(struct grab *g)
+{
+	if (g->size == 0 && g->have.size > 0)
+		buf_clear(&g->have);
+}
+
+static void next_base(struct grab *g, const char *reason, mono_us now)
+{
+	int next = pathway_pick(g->world->pathway, g->keys, g->n_bases, g->tried, now);
+	struct report_failover f = {.at = now - g->world->report->started, .lane = g->want.lane, .segment = g->want.index};
+
+	if (next < 0) {
+		dur_us pause = FIRST_PAUSE << (g->round < 8 ? g->round : 8);
+
+		g->hopeless += !g->transient;
+		g->round++;
+		g->tried = 0;
+		g->transient = false;
+		g->pause_end = now + (pause < MAX_PAUSE ? pause : MAX_PAUSE);
+		if (g->hopeless >= HOPELESS_ROUNDS || now - g->started > g->want.patience)
+			g->state = GRAB_FAILED;
+		return;
+	}
+	snprintf(f.from, sizeof f.from, "%s", g->keys[g->base]);
+	snprintf(f.to, sizeof f.to, "%s", g->keys[next]);
+	snprintf(f.reason, sizeof f.reason, "%s", reason);
+	report_add_failover(g->world->report, &f);
+	g->base = next;
+	ask(g, now);
+}
+
+static void failed(struct grab *g, const struct transfer *t, mono_us now)
+{
+	char reason[200];
+	int status = t->result.status;
+
+	describe(g, t, reason, sizeof reason);
+	snprintf(g->error, sizeof g->error, "%s: %s", g->hosts[g->base], reason);
+	log_verbose("player/grab", "base=%s reference=\"%s\" have=%zu reason=\"%s\"", g->keys[g->base], g->reference,
+	            g->have.size, reason);
+	/* 408, 429 and 5xx may pass (RFC 9110 15.5, 15.6), as may all that is no answer */
+	g->transient = g->transient || (t->wrong == NULL && (status < 400 || status == 408 || status == 429 || status >= 500));
+	pathway_fail(g->world->pathway, g->keys[g->base], t->retry_after, now);
+	g->tried |= UINT32_C(1) << g->base;
+	g->error[sizeof g->error - 1] = '\0';
+	drop_unfinishable(g);
+	next_base(g, reason, now);
+}
+
+static void finish(struct grab *g, struct transfer *t, mono_us now)
+{
+	keep_bytes(g, t);
+	g->error[0] = '\0';
+	if (t->changed) { /* no fault of this base's; it cannot come twice, as nothing is in hand now */
+		ask(g, now);
+	} else if (complete(g, t)) {
+		pathway_ok(g->world->pathway, g->keys[g->base]);
+		g->first_byte = t->result.first_byte;
+		g->total = now - g->started;
+		hub_lock(g->world->hub);
+		g->before = t->before;
+		g->after = g->world->meter;
+		hub_unlock(g->world->hub);
+		g->state = GRAB_DONE;
+	} else {
+		failed(g, t, now);
+	}
+	transfer_free(t);
+}
+
+static void begin_round(struct grab *g, mono_us now)
+{
+	g->base = pathway_pick(g->world->pathway, g->keys, g->n_bases, 0, now);
+	if (g->base >= 0) {
+		ask(g, now);
+	} else {
+		snprintf(g->error, sizeof g->error, "the MPD gives no place to ask");
+		g->state = GRAB_FAILED;
+	}
+}
+
+enum grab_state grab_step(struct grab *g, mono_us now, mono_us *ret_next)
+{
+	struct transfer *t = g->transfer;
+	bool done;
+
+	if (g->state != GRAB_RUNNING)
+		return g->state;
+	if (t != NULL) {
+		hub_lock(g->world->hub);
+		done = t->done;
+		hub_unlock(g->world->hub);
+		if (done) {
+			g->transfer = NULL;
+			finish(g, t, now);
+		}
+	} else if (now >= g->pause_end) {
+		begin_round(g, now);
+	}
+	if (g->state == GRAB_RUNNING && g->transfer == NULL && g->pause_end < *ret_next)
+		*ret_next = g->pause_end;
+	return g->state;
+}
+
+void grab_result(struct grab *g, struct grab_result *ret)
+{
+	*ret = (struct grab_result){.retries = g->attempts > 0 ? g->attempts - 1 : 0, .bytes = g->have.size,
+		.first_byte = g->first_byte, .total = g->total};
+	snprintf(ret->error, sizeof ret->error, "%s", g->error);
+	if (g->base >= 0) {
+		snprintf(ret->key, sizeof ret->key, "%s", g->keys[g->base]);
+		snprintf(ret->host, sizeof ret->host, "%s", g->hosts[g->base]);
+	}
+	if (g->state == GRAB_DONE) {
+		ret->line_bytes = g->after.bytes - g->before.bytes;
+		ret->line_busy = g->after.busy - g->before.busy;
+		ret->throughput = meter_rate(&g->before, &g->after);
+		ret->body = blob_take_buf(&g->have);
+	}
+}
+
+void grab_progress(const struct grab *g, mono_us now, uint64_t *ret_got, uint64_t *ret_size, dur_us *ret_elapsed,
+                   dur_us *ret_first_byte)
+{
+	mono_us began = g->transfer != NULL ? atomic_load(&g->transfer->began) : 0;
+
+	*ret_got = g->have.size + (g->transfer != NULL ? atomic_load(&g->transfer->got) : 0);
+	*ret_size = g->size;
+	*ret_elapsed = now - g->asked;
+	*ret_first_byte = began != 0 ? began - g->asked : now - g->asked;
+}

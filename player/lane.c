@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The walk of one lane: enter a period, make its renditions ready, then segment
+ * by segment: choose, grab, hand to the decoder.  A segment that no base gives
+ * is tried in lower renditions, then left out, so that playing goes on.
+ */
+#include "player/lane.h"
+
+#include <libavutil/mathematics.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/blob.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "player/abr.h"
+#include "player/cmcd.h"
+#include "player/hub.h"
+#include "player/media.h"
+#include "player/report.h"
+#include "player/rung.h"
+
+#define MAX_RUNGS 64
+#define SAMPLES 16                    /* kept for an engine that is made anew */
+#define FIRST_WAIT (1200 * DUR_MS)    /* for slow indexes, once one rendition is ready */
+#define AHEAD (6 * DUR_S)             /* of the other lane */
+#define BUFFER_BYTES ((uint64_t)192 << 20)
+#define PATIENCE (30 * DUR_S)
+#define SHORT_PATIENCE (3 * DUR_S)
+#define MAX_SKIPPED 3                 /* lost for want of any answer, in a row: nobody is there */
+#define TICK (100 * DUR_MS)
+
+struct lane {
+	struct lane_setup set;
+	unsigned period, next_id;
+	bool entered, prepared, ended;
+	mono_us first_ready;
+	struct rung rungs[MAX_RUNGS];
+	unsigned n_rungs, n_abr_ready;
+	uint32_t bitrates[MAX_RUNGS];
+	struct abr *abr;
+	struct abr_sample samples[SAMPLES];
+	unsigned n_samples;
+	int last_rung;           /* of the segment before; -1: none */
+	int last_index;          /* in that rendition; -1: find by time */
+	dur_us t;                /* presentation time of the next segment */
+	dur_us window;           /* frames before are not shown (start, seek) */
+	int limit;               /* highest rung to try for this segment; -1: any */
+	unsigned skipped;        /* in a row */
+	mono_us wait_end;        /* the engine asked to wait */
+	struct grab *grab;
+	unsigned grab_rung, grab_index;
+	dur_us grab_buffer;
+	mono_us looked;          /* when abandoning was last thought about */
+	char error[256];
+	struct lane_view view;
+};
+
+struct lane *lane_new(const struct lane_setup *set)
+{
+	struct lane *l = mem_new(sizeof *l);
+
+	l->set = *set;
+	lane_seek(l, set->start);
+	return l;
+}
+
+static void leave_period(struct lane *l)
+{
+	grab_free(&l->grab);
+	for (unsigned i = 0; i < l->n_rungs; i++)
+		rung_end(&l->rungs[i]);
+	l->n_rungs = 0;
+	abr_free(&l->abr);
+	l->entered = l->prepared = false;
+	l->first_ready = 0;
+	l->last_rung = l->last_index = l->limit = -1;
+}
+
+void lane_free(struct lane **pl)
+{
+	if (*pl != NULL)
+		leave_period(*pl);
+	free(*pl);
+	*pl = NULL;
+}
+
+void lane_seek(struct lane *l, dur_us to)
+{
+	unsigned period = source_period_at(l->set.source->timeline, to);
+
+	if (period != l->period || !l->entered)
+		leave_period(l);
+	grab_free(&l->grab);
+	l->period = period;
+	l->t = l->window = to;
+	l->last_index = l->limit = -1;
+	l->ended = false;
+	l->wait_end = 0;
+}
+
+dur_us lane_end(const struct lane *l)
+{
+	return l->t;
+}
+
+bool lane_ended(const struct lane *l)
+{
+	return l->ended;
+}
+
+uint64_t lane_forecast(const struct lane *l)
+{
+	return l->abr != NULL ? abr_forecast(l->abr) : 0;
+}
+
+void lane_view(const struct lane *l, struct lane_view *ret)
+{
+	*ret = l->view;
+}
+
+static const struct timeline_period *period_of(const struct lane *l)
+{
+	return &l->set.source->timeline->periods[l->period];
+}
+
+static dur_us to_us(const struct lane *l, const struct timeline_rendition *r, int64_t t)
+{
+	return period_of(l)->start + av_rescale(t, DUR_S, r->timescale);
+}
+
+static dur_us segment_start(const struct lane *l, const struct timeline_rendition *r, unsigned i)
+{
+	return to_us(l, r, r->segments[i].start);
+}
+
+static dur_us segment_end(const struct lane *l, const struct timeline_rendition *r, unsigned i)
+{
+	return to_us(l, r, r->segments[i].start + (int64_t)r->segments[i].duration);
+}
+
+static dur_us position(const struct lane *l)
+{
+	dur_us p;
+
+	hub_lock(l->set.world->hub);
+	p = l->set.world->hub->position;
+	hub_unlock(l->set.world->hub);
+	return p;
+}
+
+static dur_us buffered(const struct lane *l)
+{
+	dur_us b = l->t - position(l);
+
+	return b > 0 ? b : 0;
+}
+
+/* --- periods and renditions ---------------------------------------------------------- */
+
+static bool wanted(const struct lane *l, const struct timeline_rendition *r, bool any_height)
+{
+	if (!source_can_decode(r->codecs) || r->bandwidth == 0)
+		return false;
+	return any_height || l->set.max_height == 0 || r->height <= l->set.max_height;
+}
+
+static void enter_period(struct lane *l, mono_us now)
+{
+	enum timeline_kind kind = l->set.kind == LANE_VIDEO ? TIMELINE_VIDEO : TIMELINE_AUDIO;
+	const char *why;
+	struct timeline_track *track = source_choose(period_of(l), kind, l->set.lang, &why);
+	bool any = true;
+
+	l->entered = true;
+	if (track == NULL)
+		return;
+	for (size_t i = 0; i < track->n_renditions; i++)
+		any = any && !wanted(l, &track->renditions[i], false);
+	for (size_t i = 0; i < track->n_renditions && l->n_rungs < MAX_RUNGS; i++) {
+		struct timeline_rendition *r = &track->renditions[i];
+
+		if (!wanted(l, r, any))
+			continue;
+		l->bitrates[l->n_rungs] = r->bandwidth < UINT32_MAX ? (uint32_t)r->bandwidth : UINT32_MAX;
+		rung_begin(&l->rungs[l->n_rungs++], l->set.world, r, ++l->next_id, l->set.kind, now);
+		if (any)
+			break; /* nothing is low enough: the lowest */
+	}
+	if (l->set.kind == LANE_VIDEO && l->n_rungs > 0 && l->bitrates[l->n_rungs - 1] > l->set.world->report->top_bandwidth)
+		l->set.world->report->top_bandwidth = l->bitrates[l->n_rungs - 1];
+}
+
+static unsigned n_ready(const struct lane *l)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < l->n_rungs; i++)
+		n += l->rungs[i].state == RUNG_READY;
+	return n;
+}
+
+/* An engine that knows the true sizes of every rendition whose index is here. */
+static void make_abr(struct lane *l)
+{
+	const struct timeline_rendition *first = NULL;
+	uint64_t before = lane_forecast(l);
+	uint32_t *sizes;
+	struct abr_setup s = {.algorithm = l->set.algorithm, .n_rungs = l->n_rungs, .bitrates = l->bitrates,
+		.buffer_cap = l->set.buffer};
+	dur_us total;
+
+	for (unsigned i = 0; i < l->n_rungs && first == NULL; i++)
+		if (l->rungs[i].state == RUNG_READY)
+			first = l->rungs[i].r;
+	s.n_segments = (unsigned)first->n_segments;
+	total = segment_end(l, first, s.n_segments - 1) - segment_start(l, first, 0);
+	s.segment = total / s.n_segments > 0 ? total / s.n_segments : DUR_S;
+	s.start_bps = before;
+	sizes = mem_try((size_t)s.n_segments * l->n_rungs, sizeof *sizes);
+	for (unsigned i = 0; sizes != NULL && i < l->n_rungs; i++) {
+		const struct timeline_rendition *r = l->rungs[i].r;
+
+		for (unsigned k = 0; k < s.n_segments && k < r->n_segments; k++)
+			if (r->segments[k].has_range)
+				sizes[(size_t)k * l->n_rungs + i] = (uint32_t)(r->segments[k].range.last - r->segments[k].range.first + 1);
+	}
+	s.sizes = sizes;
+	abr_free(&l->abr);
+	l->abr = abr_new(&s);
+	for (unsigned i = l->n_samples > SAMPLES ? l->n_samples - SAMPLES : 0; l->abr != NULL && i < l->n_samples; i++)
+		abr_add_sample(l->abr, &l->samples[i % SAMPLES]);
+	l->n_abr_ready = n_ready(l);
+	free(sizes);
+}
+
+/* true when a segment can be chosen */
+static bool prepare(struct lane *l, mono_us now, mono_us *ret_next)
+{
+	unsigned loading = 0, ready;
+
+	for (unsigned i = 0; i < l->n_rungs; i++) {
+		rung_step(&l->rungs[i], now, ret_next);
+		loading += l->rungs[i].state == RUNG_LOADING;
+	}
+	ready = n_ready(l);
+	if (ready > 0 && l->first_ready == 0)
+		l->first_ready = now;
+	if (!l->prepared && ready > 0 && loading > 0 && now - l->first_ready < FIRST_WAIT) {
+		if (l->first_ready + FIRST_WAIT < *ret_next)
+			*ret_next = l->first_ready + FIRST_WAIT;
+		return false;
+	}
+	if (ready == 0)
+		return false;
+	l->prepared = true;
+	if (l->abr == NULL || (loading == 0 && l->n_abr_ready != ready))
+		make_abr(l);
+	return true;
+}
+
+static bool all_dead(const struct lane *l)
+{
+	for (unsigned i = 0; i < l->n_rungs; i++)
+		if (l->rungs[i].state != RUNG_DEAD)
+			return false;
+	return true;
+}
+
+/* --- choosing -------------------------------------------------------------------------- */
+
+static unsigned nearest_ready(const struct lane *l, unsigned rung)
+{
+	for (int i = (int)rung; i >= 0; i--)
+		if (l->rungs[i].state == RUNG_READY)
+			return (unsigned)i;
+	for (unsigned i = rung; i < l->n_rungs; i++)
+		if (l->rungs[i].state == RUNG_READY)
+			return i;
+	return rung;
+}
+
+/* Sound: the best that costs at most 15 % of the line; it comes down at 25 %, so it does not swing. */
+static unsigned choose_sound(const struct lane *l, uint64_t line)
+{
+	uint64_t pay = line > 0 ? line / 100 * 15 : 400000;
+	unsigned best = 0;
+
+	if (l->last_rung >= 0 && (line == 0 || l->bitrates[l->last_rung] <= line / 4))
+		best = (unsigned)l->last_rung;
+	for (unsigned i = best; i < l->n_rungs; i++)
+		if (l->bitrates[i] <= pay)
+			best = i;
+	return best;
+}
+
+static unsigned choose(struct lane *l, unsigned index, mono_us now, uint64_t line)
+{
+	struct abr_state s = {.segment = index, .last_rung = l->last_rung, .buffer = buffered(l), .now = now};
+	struct abr_decision d = {0, 0};
+
+	if (l->set.kind == LANE_AUDIO)
+		d.rung = choose_sound(l, line);
+	else if (l->abr != NULL)
+		d = abr_next(l->abr, &s);
+	if (d.wait > 0 && s.buffer > 2 * DUR_S)
+		l->wait_end = now + d.wait;
+	if (l->limit >= 0 && d.rung > (unsigned)l->limit)
+		d.rung = (unsigned)l->limit;
+	return nearest_ready(l, d.rung < l->n_rungs ? d.rung : l->n_rungs - 1);
+}
+
+/* The segment of this rendition to go on with: -1 when it has no more. */
+static int index_for(const struct lane *l, const struct timeline_rendition *r)
+{
+	int i = l->last_index + 1;
+	int64_t at;
+
+	/* aligned renditions count alike; others are asked by time */
+	if (l->last_index >= 0 && (size_t)i < r->n_segments &&
+	    llabs(segment_start(l, r, (unsigned)i) - l->t) * 4 < segment_end(l, r, (unsigned)i) - segment_start(l, r, (unsigned)i))
+		return i;
+	if (r->n_segments == 0 || l->t + DUR_MS >= segment_end(l, r, (unsigned)r->n_segments - 1))
+		return -1;
+	at = av_rescale(l->t + DUR_MS - period_of(l)->start, r->timescale, DUR_S);
+	return timeline_find(r, at);
+}
+
+/* --- asking ---------------------------------------------------------------------------- */
+
+static void begin_grab(struct lane *l, unsigned rung, unsigned index, mono_us now)
+{
+	const struct timeline_rendition *r = l->rungs[rung].r;
+	const struct timeline_segment *s = &r->segments[index];
+	struct cmcd c = {.session_id = l->set.session_id, .content_id = l->set.content_id,
+		.type = l->set.kind == LANE_VIDEO ? 'v' : 'a', .bitrate = r->bandwidth,
+		.top_bitrate = l->bitrates[l->n_rungs - 1], .duration = segment_end(l, r, index) - segment_start(l, r, index),
+		.buffer = buffered(l), .throughput = lane_forecast(l), .startup = buffered(l) < DUR_S,
+		.live = l->set.source->timeline->dynamic};
+	struct grab_want want = {.rendition = r, .reference = s->url != NULL ? s->url : "", .has_range = s->has_range,
+		.first = s->range.first, .last = s->range.last, .mime_type = r->mime_type, .lane = l->set.kind,
+		.index = index, .buffer = buffered(l), .cmcd = &c,
+		.patience = l->limit >= 0 || l->skipped > 0 ? SHORT_PATIENCE : PATIENCE + buffered(l)};
+
+	hub_lock(l->set.world->hub);
+	c.starved = l->set.world->hub->starved;
+	hub_unlock(l->set.world->hub);
+	l->grab_rung = rung;
+	l->grab_index = index;
+	l->grab_buffer = want.buffer;
+	l->looked = now;
+	l->grab = grab_new(l->set.world, &want, now);
+}
+
+static void add_sample(struct lane *l, const struct abr_sample *s)
+{
+	l->samples[l->n_samples++ % SAMPLES] = *s;
+	if (l->abr != NULL)
+		abr_add_sample(l->abr, s);
+}
+
+/* Frames are cut at the Period's ends (ISO/IEC 23009-1 5.3.2); the last one runs out by itself. */
+static struct media_segment *new_segment(struct lane *l, struct blob *body)
+{
+	const struct rung *u = &l->rungs[l->grab_rung];
+	const struct timeline *t = l->set.source->timeline;
+	struct media_segment *m = mem_new(sizeof *m);
+	dur_us end = l->period + 1 < t->n_periods ? source_period_end(t, l->period) : INT64_MAX;
+
+	m->rendition = u->id;
+	m->index = l->grab_index;
+	m->init = u->init != NULL ? blob_ref(u->init) : NULL;
+	m->body = body;
+	m->skipped = body == NULL;
+	m->offset = period_of(l)->start - av_rescale((int64_t)u->r->pto, DUR_S, u->r->timescale);
+	m->from = l->window > period_of(l)->start ? l->window : period_of(l)->start;
+	m->to = l->set.end < end ? l->set.end : end;
+	m->start = segment_start(l, u->r, l->grab_index);
+	m->end = segment_end(l, u->r, l->grab_index);
+	return m;
+}
+
+/* To the decoder; the lane goes on behind it. */
+static void push(struct lane *l, struct media_segment *m)
+{
+	struct hub *h = l->set.world->hub;
+
+	l->t = m->end;
+	l->last_rung = (int)l->grab_rung;
+	l->last_index = (int)l->grab_index;
+	l->limit = -1;
+	hub_lock(h);
+	m->generation = h->generation;
+	if (m->skipped) {
+		if (h->hole[l->set.kind].to != m->start)
+			h->hole[l->set.kind].from = m->start;
+		h->hole[l->set.kind].to = m->end;
+	}
+	fifo_put(&h->segments[l->set.kind], m);
+	hub_ring(h);
+	hub_unlock(h);
+}
+
+static void record(struct lane *l, const struct grab_result *g, bool skipped)
+{
+	const struct timeline_rendition *r = l->rungs[l->grab_rung].r;
+	struct report_segment s = {.lane = l->set.kind, .index = l->grab_index, .retries = g->retries,
+		.bandwidth = r->bandwidth, .bytes = g->bytes, .throughput = g->throughput, .first_byte = g->first_byte,
+		.total = g->total, .buffer = l->grab_buffer, .start = segment_start(l, r, l->grab_index), .skipped = skipped};
+
+	s.duration = segment_end(l, r, l->grab_index) - s.start;
+	snprintf(s.rendition, sizeof s.rendition, "%s", r->representation->id != NULL ? r->representation->id : "");
+	snprintf(s.service_location, sizeof s.service_location, "%s", g->key);
+	snprintf(s.host, sizeof s.host, "%s", g->host);
+	report_add_segment(l->set.world->report, &s);
+	l->set.world->report->bytes += g->bytes;
+	snprintf(l->view.rendition, sizeof l->view.rendition, "%s", s.rendition);
+	snprintf(l->view.key, sizeof l->view.key, "%s", s.service_location);
+	l->view.bandwidth = s.bandwidth;
+	l->view.throughput = s.throughput;
+	l->view.height = r->height;
+}
+
+static void grabbed(struct lane *l, struct grab_result *g)
+{
+	struct abr_sample s = {.segment = l->grab_index, .rung = l->grab_rung, .bytes = g->line_bytes,
+		.first_byte = g->first_byte, .total = g->first_byte + g->line_busy};
+
+	add_sample(l, &s);
+	record(l, g, false);
+	l->skipped = 0;
+	push(l, new_segment(l, g->body));
+}
+
+/* Nobody gives it: lower renditions, then on without it. */
+static int not_grabbed(struct lane *l, const struct grab_result *g, struct fault *f)
+{
+	const char *track = l->set.kind == LANE_VIDEO ? "video" : "audio";
+
+	report_add_error(l->set.world->report, "%s segment %u of %s: %s", track, l->grab_index,
+	                 l->rungs[l->grab_rung].r->representation->id, g->error);
+	snprintf(l->error, sizeof l->error, "%s", g->error);
+	for (unsigned i = l->grab_rung; i-- > 0;)
+		if (l->rungs[i].state == RUNG_READY) {
+			log_warn("player/lane", "segment is tried in a lower rendition track=%s index=%u reason=\"%s\"", track,
+			         l->grab_index, g->error);
+			l->limit = (int)i;
+			return 0;
+		}
+	log_warn("player/lane", "segment is left out track=%s index=%u reason=\"%s\"", track, l->grab_index, g->error);
+	record(l, g, true);
+	if (++l->skipped >= MAX_SKIPPED)
+		return fault_set(f, ERR_NETWORK, "%u %s segments in a row cannot be had: %s", l->skipped, track, g->error);
+	push(l, new_segment(l, NULL));
+	return 0;
+}
+
+static void abandon(struct lane *l, mono_us now)
+{
+	struct abr_progress p = {.segment = l->grab_index, .rung = l->grab_rung, .buffer = buffered(l)};
+	struct abr_sample s = {.segment = l->grab_index, .rung = l->grab_rung, .aborted = true};
+	int rung;
+
+	if (l->set.kind != LANE_VIDEO || l->abr == NULL || now - l->looked < TICK)
+		return;
+	l->looked = now;
+	grab_progress(l->grab, now, &p.got, &p.size, &p.elapsed, &p.first_byte);
+	if (p.size == 0 || p.got >= p.size)
+		return;
+	rung = abr_abandon(l->abr, &p);
+	if (rung < 0 || (unsigned)rung >= l->grab_rung || l->rungs[rung].state != RUNG_READY)
+		return;
+	log_verbose("player/lane", "segment is asked anew in a lower rendition index=%u got=%llu of=%llu", l->grab_index,
+	            (unsigned long long)p.got, (unsigned long long)p.size);
+	s.bytes = p.got;
+	s.first_byte = p.first_byte;
+	s.total = p.elapsed;
+	add_sample(l, &s);
+	grab_free(&l->grab);
+	begin_grab(l, (unsigned)rung, l->grab_index, now);
+}
+
+static int step_grab(struct lane *l, mono_us now, mono_us *ret_next, struct fault *f)
+{
+	struct grab_result g;
+	enum grab_state state;
+
+	abandon(l, now);
+	state = grab_step(l->grab, now, ret_next);
+	if (state == GRAB_RUNNING) {
+		if (now + TICK < *ret_next)
+			*ret_next = now + TICK;
+		return 0;
+	}
+	grab_result(l->grab, &g);
+	grab_free(&l->grab);
+	if (state == GRAB_FAILED)
+		return not_grabbed(l, &g, f);
+	grabbed(l, &g);
+	return 0;
+}
+
+/* --- the walk -------------------------------------------------------------------------- */
+
+static void end_lane(struct lane *l)
+{
+	struct hub *h = l->set.world->hub;
+
+	l->ended = true;
+	hub_lock(h);
+	h->segments[l->set.kind].closed = true;
+	hub_ring(h);
+	hub_unlock(h);
+}
+
+/* The rest of this period has nothing of our kind. */
+static void next_period(struct lane *l)
+{
+	const struct timeline *t = l->set.source->timeline;
+	struct hub *h = l->set.world->hub;
+	dur_us end = source_period_end(t, l->period);
+
+	if (l->period + 1 >= t->n_periods || end >= l->set.end) {
+		end_lane(l);
+		return;
+	}
+	hub_lock(h);
+	if (end > l->t) {
+		if (h->hole[l->set.kind].to != l->t)
+			h->hole[l->set.kind].from = l->t;
+		h->hole[l->set.kind].to = end;
+	}
+	hub_unlock(h);
+	leave_period(l);
+	l->period++;
+	l->t = end;
+}
+
+/* How much to have in hand: the target, less where that would be too many bytes. */
+static dur_us target(const struct lane *l)
+{
+	uint64_t bps = l->last_rung >= 0 ? l->bitrates[l->last_rung] : l->bitrates[0];
+	dur_us by_bytes = (dur_us)((double)BUFFER_BYTES * 8e6 / (double)(bps > 0 ? bps : 1));
+
+	return l->set.buffer < by_bytes ? l->set.buffer : by_bytes;
+}
+
+static bool has_room(struct lane *l, dur_us other_end, mono_us now, mono_us *ret_next)
+{
+	struct hub *h = l->set.world->hub;
+	mono_us end = now + TICK / 2;
+	bool full;
+
+	hub_lock(h);
+	full = fifo_full(&h->segments[l->set.kind]);
+	hub_unlock(h);
+	if (now < l->wait_end && buffered(l) > 2 * DUR_S)
+		end = l->wait_end < end ? l->wait_end : end;
+	else if (!full && buffered(l) < target(l) && (l->t <= other_end || l->t - other_end < AHEAD))
+		return true;
+	if (end < *ret_next)
+		*ret_next = end;
+	return false;
+}
+
+static void next_segment(struct lane *l, mono_us now, uint64_t line)
+{
+	unsigned rung = choose(l, (unsigned)(l->last_index + 1), now, line);
+	int index = index_for(l, l->rungs[rung].r);
+
+	if (index < 0 || l->t >= l->set.end) {
+		next_period(l);
+	} else if (now >= l->wait_end) {
+		begin_grab(l, rung, (unsigned)index, now);
+	}
+}
+
+int lane_step(struct lane *l, mono_us now, uint64_t line, dur_us other_end, mono_us *ret_next, struct fault *f)
+{
+	if (l->ended)
+		return 0;
+	if (!l->entered)
+		enter_period(l, now);
+	if (l->n_rungs == 0) {
+		next_period(l);
+		*ret_next = now;
+		return 0;
+	}
+	if (!prepare(l, now, ret_next))
+		return all_dead(l) ? fault_set(f, ERR_MEDIA, "no %s rendition can be had: %s",
+		                               l->set.kind == LANE_VIDEO ? "video" : "audio", l->rungs[0].error)
+		                   : 0;
+	if (l->grab == NULL && has_room(l, other_end, now, ret_next)) {
+		next_segment(l, now, line);
+		*ret_next = now;
+	}
+	return l->grab != NULL ? step_grab(l, now, ret_next, f) : 0;
+}

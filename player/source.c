@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Getting the MPD, and choosing from it what this player can play.
+ */
+#include "player/source.h"
+
+#include <errno.h>
+#include <libavcodec/avcodec.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "fetch/fetch.h"
+
+struct wait {
+	pthread_mutex_t lock;
+	pthread_cond_t ended;
+	bool done;
+	struct buf body;
+	struct fetch_result result;
+	char *url;
+};
+
+static int on_data(void *ctx, const void *bytes, size_t n)
+{
+	return buf_append(&((struct wait *)ctx)->body, bytes, n);
+}
+
+static void on_done(void *ctx, const struct fetch_result *result, const struct fetch_response *response)
+{
+	struct wait *w = ctx;
+
+	pthread_mutex_lock(&w->lock);
+	w->result = *result;
+	w->url = response != NULL ? mem_dup(response->effective_url) : NULL;
+	w->done = true;
+	pthread_cond_signal(&w->ended);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void get_once(struct fetch *fetch, const char *url, struct wait *w)
+{
+	struct fetch_request req = {.url = url, .max_bytes = MPD_MAX_BYTES, .connect_timeout = 4 * DUR_S,
+		.stall_timeout = 8 * DUR_S};
+
+	*w = (struct wait){.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
+	buf_init(&w->body, MPD_MAX_BYTES);
+	fetch_start(fetch, &req, NULL, on_data, on_done, w);
+	pthread_mutex_lock(&w->lock);
+	while (!w->done)
+		pthread_cond_wait(&w->ended, &w->lock);
+	pthread_mutex_unlock(&w->lock);
+	pthread_cond_destroy(&w->ended);
+	pthread_mutex_destroy(&w->lock);
+}
+
+static int verdict(const struct wait *w, const char *url, struct fault *f)
+{
+	if (w->result.error != 0)
+		return fault_set(f, w->result.error, "%s: %s%s%s", url, err_text(w->result.error),
+		                 w->result.text[0] != '\0' ? ": " : "", w->result.text);
+	if (w->result.status != 200)
+		return fault_set(f, ERR_HTTP, "%s: the server answers with HTTP status %d", url, w->result.status);
+	return 0;
+}
+
+static int get(struct fetch *fetch, const char *url, struct buf *body, char **ret_url, struct fault *f)
+{
+	struct wait w;
+	int r;
+
+	get_once(fetch, url, &w);
+	if (w.result.error == ERR_TRUNCATED || w.result.status >= 500) { /* worth one more try */
+		buf_fini(&w.body);
+		free(w.url);
+		get_once(fetch, url, &w);
+	}
+	r = verdict(&w, url, f);
+	if (r == 0) {
+		*body = w.body;
+		*ret_url = w.url != NULL ? w.url : mem_dup(url);
+		return 0;
+	}
+	buf_fini(&w.body);
+	free(w.url);
+	return r;
+}
+
+static int read_local(const char *path, struct buf *body, char **ret_url, struct fault *f)
+{
+	char *full = realpath(path, NULL);
+	int r;
+
+	buf_init(body, MPD_MAX_BYTES);
+	r = full == NULL ? -errno : file_read(full, body);
+	if (r < 0) {
+		buf_fini(body);
+		fault_set(f, r, "%s: %s", path, err_text(r));
+	} else {
+		*ret_url = mem_printf("file://%s", full);
+	}
+	free(full);
+	return r < 0 ? r : 0;
+}
+
+int source_open(struct fetch *fetch, const char *where, struct source *ret, struct fault *f)
+{
+	struct source s = {0};
+	struct buf body;
+	int r = strstr(where, "://") != NULL ? get(fetch, where, &body, &s.url, f) : read_local(where, &body, &s.url, f);
+
+	if (r < 0)
+		return r;
+	r = mpd_read(body.bytes, body.size, where, &s.mpd, f);
+	buf_fini(&body);
+	if (r == 0 && (r = timeline_new(s.mpd, s.url, clock_wall(), &s.timeline, f)) < 0)
+		fault_prefix(f, "%s", where);
+	if (r < 0) {
+		source_close(&s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void source_close(struct source *s)
+{
+	if (s->timeline != NULL)
+		timeline_free(&s->timeline);
+	if (s->mpd != NULL)
+		mpd_free(&s->mpd);
+	free(s->url);
+	*s = (struct source){0};
+}
+
+bool source_can_decode(const char *codecs)
+{
+	static const struct {
+		const char *prefix;
+		enum AVCodecID id;
+	} table[] = {
+		{"avc1", AV_CODEC_ID_H264}, {"avc3", AV_CODEC_ID_H264}, {"hvc1", AV_CODEC_ID_HEVC},
+		{"hev1", AV_CODEC_ID_HEVC}, {"av01", AV_CODEC_ID_AV1}, {"vp09", AV_CODEC_ID_VP9},
+		{"vp08", AV_CODEC_ID_VP8}, {"mp4a.6B", AV_CODEC_ID_MP3}, {"mp4a.69", AV_CODEC_ID_MP3},
+		{"mp4a", AV_CODEC_ID_AAC}, {"opus", AV_CODEC_ID_OPUS}, {"Opus", AV_CODEC_ID_OPUS},
+		{"ac-3", AV_CODEC_ID_AC3}, {"ec-3", AV_CODEC_ID_EAC3}, {"fLaC", AV_CODEC_ID_FLAC},
+		{"flac", AV_CODEC_ID_FLAC}, {"mp4v", AV_CODEC_ID_MPEG4},
+	};
+
+	if (codecs == NULL || codecs[0] == '\0')
+		return true;
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+		if (strncmp(codecs, table[i].prefix, strlen(table[i].prefix)) == 0)
+			return avcodec_find_decoder(table[i].id) != NULL;
+	return false;
+}
+
+static bool has_scheme(const struct mpd_descriptors *d, const char *part)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (d->v[i].scheme != NULL && strstr(d->v[i].scheme, part) != NULL)
+			return true;
+	return false;
+}
+
+static bool has_role(const struct mpd_set *s, const char *value)
+{
+	for (size_t i = 0; i < s->roles.n; i++)
+		if (s->roles.v[i].value != NULL && strcmp(s->roles.v[i].value, value) == 0)
+			return true;
+	return false;
+}
+
+static int score(const struct mpd_set *s, const char *lang)
+{
+	int n = (int)(s->selection_priority < 1000 ? s->selection_priority : 1000) * 4;
+
+	if (has_role(s, "main"))
+		n += 2;
+	if (has_role(s, "commentary") || has_role(s, "alternate") || has_role(s, "description"))
+		n -= 2;
+	if (lang != NULL && s->lang != NULL && strncmp(s->lang, lang, strlen(lang)) == 0)
+		n += 100000;
+	return n;
+}
+
+/* NULL when the track can be played, else why not. */
+static const char *unfit(const struct timeline_track *t)
+{
+	if (has_scheme(&t->set->common.essential, "trickmode") || has_scheme(&t->set->common.supplemental, "trickmode"))
+		return "it is a trick-mode track";
+	if (t->set->common.content_protection.n > 0)
+		return "it is encrypted, and this player has no keys";
+	for (size_t i = 0; i < t->n_renditions; i++)
+		if (source_can_decode(t->renditions[i].codecs))
+			return NULL;
+	return "no decoder here for its codecs";
+}
+
+struct timeline_track *source_choose(const struct timeline_period *p, enum timeline_kind kind, const char *lang,
+                                     const char **ret_why)
+{
+	struct timeline_track *best = NULL;
+
+	*ret_why = "the MPD has none";
+	for (size_t i = 0; i < p->n_tracks; i++) {
+		struct timeline_track *t = &p->tracks[i];
+		const char *why = t->kind == kind ? unfit(t) : NULL;
+
+		if (t->kind != kind)
+			continue;
+		if (why != NULL)
+			*ret_why = why;
+		else if (best == NULL || score(t->set, lang) > score(best->set, lang))
+			best = t;
+	}
+	return best;
+}
+
+unsigned source_period_at(const struct timeline *t, dur_us at)
+{
+	unsigned i = 0;
+
+	while (i + 1 < t->n_periods && at >= t->periods[i + 1].start)
+		i++;
+	return i;
+}
+
+dur_us source_period_end(const struct timeline *t, unsigned period)
+{
+	const struct timeline_period *p = &t->periods[period];
+
+	if (period + 1 < t->n_periods)
+		return t->periods[period + 1].start;
+	return p->duration >= 0 ? p->start + p->duration : INT64_MAX;
+}
