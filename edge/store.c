@@ -167,7 +167,7 @@ static struct copy *new_copy(struct store *s, struct package *p, size_t index)
 	struct copy *c;
 
 	sha256_to_hex(&file->root, hex);
-	snprintf(etag, sizeof etag, "\"%.32s\"", hex);
+	snprintf(etag, sizeof etag, "\"%s\"", hex);
 	c = copy_new(p, index, file->name, file->size, etag, &s->ops);
 	c->object.ctx = s->ctx;
 	c->order = ++s->last_order;
