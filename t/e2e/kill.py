@@ -37,6 +37,9 @@ class Viewers:
                 if r.body != content[first:last + 1]:
                     self.wrong.append((name, first, last, len(r.body)))
                 self.right += 1
+            elif r.status == 302:  # a title it knows but has no digest of yet: the origin has it
+                if not r.headers['Location'].endswith(f'/v/film/{revision}/{name}'):
+                    self.wrong.append((name, r.headers['Location']))
             elif r.status not in (404, 502, 503, 504):
                 self.wrong.append((name, r.status))
 
