@@ -57,7 +57,7 @@ struct copy {
 	uint64_t *blocks;           /* n_pieces words, atomic */
 	uint64_t *journalled;       /* bitmap of pieces; the journal's lock */
 	uint64_t held;              /* bytes in verified pieces, atomic */
-	bool evicted;               /* an earlier copy was given up for others */
+	bool evicted;               /* atomic: an earlier copy was given up for others */
 	int gone;                   /* atomic: not in the store any more */
 	mono_us fail_until;         /* atomic: bytes that are not here will not come before */
 	int fail_code;              /* atomic: why */

@@ -174,12 +174,19 @@ struct bad_job {
 	size_t piece;
 };
 
+/* A small file starts anew: the server may keep its bytes in memory as long as the object lives. */
+static int forget_bad(struct store *s, struct copy *c, size_t piece)
+{
+	if (__atomic_load_n(&c->gone, __ATOMIC_ACQUIRE))
+		return 0;
+	return c->n_pieces == 1 ? store_reset_copy(s, c) : store_forget_piece(s, c, piece);
+}
+
 static void run_bad(struct job *job)
 {
 	struct bad_job *j = (struct bad_job *)job;
 
-	if (!__atomic_load_n(&j->copy->gone, __ATOMIC_ACQUIRE) &&
-	    store_forget_piece(j->node->store, j->copy, j->piece) != 0)
+	if (forget_bad(j->node->store, j->copy, j->piece) != 0)
 		log_error(WHERE, "cannot take a bad piece out of the journal");
 	j->node->fill_due = 0;
 	copy_unref(&j->copy);

@@ -112,7 +112,7 @@ static void evict_copy(struct space *s, struct copy *c)
 		log_error(WHERE, "cannot remove a file: %s title=%s", err_text(r), p->title);
 		return;
 	}
-	p->copies[index]->evicted = true;
+	__atomic_store_n(&p->copies[index]->evicted, true, __ATOMIC_RELAXED);
 	counters_add(s->counters, COUNT_EVICTED_BYTES, bytes);
 	counters_add(s->counters, COUNT_EVICTED_FILES, 1);
 }

@@ -199,7 +199,7 @@ static bool only_if_cached(const struct serve_request *req)
 
 static const char *count_miss(struct viewers *v, const struct looked *l)
 {
-	if (l->copy->evicted) {
+	if (__atomic_load_n(&l->copy->evicted, __ATOMIC_RELAXED)) {
 		counters_add(v->s.counters, COUNT_MISS_EVICTED, 1);
 		return "fwd=uri-miss;detail=evicted";
 	}

@@ -416,6 +416,60 @@ def a_changed_byte_on_the_disk_is_found_and_fetched_again():
 
 
 @tap.test
+def a_small_file_that_changed_on_the_disk_comes_anew():
+    p = Package('film', PIECE)
+    edge = Edge(Lab(p), '--scrub-every', '1s', '--scrub-rate', '100MiB')
+    edge.wait_filled(p)
+    with open(os.path.join(edge.store, p.key, 'main.m3u8'), 'r+b') as f:
+        f.write(b'?')
+    tap.until(lambda: edge.metric('ribera_edge_scrub_bad_pieces_total') >= 1, 20, 'the scrub')
+    tap.until(lambda: edge.file(p, 'main.m3u8').body == p.files['main.m3u8'], 20, 'the right bytes')
+    tap.until(lambda: edge.holds(p), 20, 'all being here again')
+
+
+@tap.test
+def operators_have_a_listener_of_their_own():
+    p = Package('film', PIECE)
+    edge = Edge(Lab(p), '--control', '127.0.0.1:0')
+    edge.wait_filled(p)
+    with open(os.path.join(edge.folder, 'ports')) as f:
+        control = f'http://127.0.0.1:{json.load(f)["control"]}'
+    tap.equal(tap.http(control + '/healthz').status, 200)
+    text = tap.http(control + '/metrics').body.decode()
+    tap.check(tap.metric(text, 'ribera_edge_pieces_total{by="fill"}') > 0)
+    tap.has(text, 'ribera_http_')
+    tap.equal(tap.http(control + f'/v/{p.key}/video.mp4').status, 404)
+
+
+@tap.test
+def a_service_manager_is_told_when_it_is_ready():
+    path = os.path.join(tap.folder(), 'notify')
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.bind(path)
+    s.settimeout(10)
+    os.environ['NOTIFY_SOCKET'] = path
+    try:
+        edge = Edge(Lab(Package('film', PIECE)))
+    finally:
+        del os.environ['NOTIFY_SOCKET']
+    tap.equal(s.recv(100), b'READY=1')
+    edge.process.stop()
+    tap.equal(s.recv(100), b'STOPPING=1')
+
+
+@tap.test
+def demand_is_counted_by_file():
+    p = Package('film', PIECE)
+    edge = Edge(Lab(p))
+    edge.wait_filled(p)
+    for _ in range(3):
+        edge.file(p, 'video.mp4', {'Range': 'bytes=0-99'})
+    labels = f'{{title="film",revision="{p.revision}",file="video.mp4"}}'
+    tap.equal(edge.metric('ribera_edge_demand_requests_total' + labels), 3)
+    tap.equal(edge.metric('ribera_edge_demand_bytes_total' + labels), 300)
+
+
+@tap.test
 def the_token_is_sent_and_a_refusal_is_told():
     p = Package('film')
     origin = Lab(p)
