@@ -82,7 +82,7 @@ struct mpd_segments {
 	bool has_timescale, has_pto, has_duration, has_start_number, has_end_number, has_index_range;
 	bool has_timeline, has_availability_offset, has_availability_complete, has_ept_delta;
 	uint32_t timescale;      /* 1 when absent */
-	uint64_t pto;            /* presentationTimeOffset, timescale units */
+	int64_t pto;             /* presentationTimeOffset, timescale units; negative is not valid, but played */
 	uint64_t duration;       /* timescale units */
 	uint64_t start_number, end_number;
 	int64_t ept_delta;

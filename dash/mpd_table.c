@@ -108,7 +108,7 @@ const struct mpd_attr mpd_common_attrs[] = {
 	OPT(struct mpd_segments, "xlink:href", ATTR_TEXT, xlink_href, 0),                          \
 	OPT(struct mpd_segments, "xlink:actuate", ATTR_TEXT, xlink_actuate, 0),                    \
 	HAS(struct mpd_segments, "timescale", ATTR_U32, timescale, has_timescale),                 \
-	HAS(struct mpd_segments, "presentationTimeOffset", ATTR_U64, pto, has_pto),                \
+	HAS(struct mpd_segments, "presentationTimeOffset", ATTR_I64, pto, has_pto),                \
 	HAS(struct mpd_segments, "eptDelta", ATTR_I64, ept_delta, has_ept_delta),                  \
 	HAS(struct mpd_segments, "indexRange", ATTR_RANGE, index_range, has_index_range),          \
 	OPT(struct mpd_segments, "indexRangeExact", ATTR_BOOL, index_range_exact, 0),              \

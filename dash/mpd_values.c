@@ -272,12 +272,15 @@ static int read_fraction(const char **s, const char *end, int64_t *ret_us)
 	return 0;
 }
 
+#define YEAR_1 (-62135596800)
+#define YEAR_10000 253402300800
+
 int mpd_value_date(const char *s, size_t n, wall_us *ret_t)
 {
 	struct tm tm = {0};
 	const char *end;
 	int zone;
-	int64_t us;
+	int64_t us, seconds;
 
 	trim(&s, &n);
 	end = s + n;
@@ -291,7 +294,10 @@ int mpd_value_date(const char *s, size_t n, wall_us *ret_t)
 		return ERR_SYNTAX;
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;
-	*ret_t = ((wall_us)timegm(&tm) - (wall_us)zone * 60) * DUR_S + us;
+	seconds = (int64_t)timegm(&tm) - (int64_t)zone * 60;
+	if (seconds < YEAR_1 || seconds >= YEAR_10000)
+		return ERR_OUT_OF_RANGE;
+	*ret_t = seconds * DUR_S + us;
 	return 0;
 }
 
@@ -394,7 +400,8 @@ void mpd_value_from_date(wall_us t, char ret_text[static MPD_VALUE_SIZE])
 	size_t n;
 
 	gmtime_r(&seconds, &tm);
-	strftime(ret_text, MPD_VALUE_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(ret_text, MPD_VALUE_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+	         tm.tm_hour, tm.tm_min, tm.tm_sec);
 	put_fraction(ret_text, MPD_VALUE_SIZE - 1, us);
 	n = strlen(ret_text);
 	ret_text[n] = 'Z';

@@ -366,11 +366,14 @@ static dur_us measure(const struct timeline_period *p)
 	for (size_t i = 0; i < p->n_tracks; i++) {
 		for (size_t j = 0; j < p->tracks[i].n_renditions; j++) {
 			const struct timeline_rendition *r = &p->tracks[i].renditions[j];
-			const struct timeline_segment *last = r->segments + r->n_segments - 1;
+			const struct timeline_segment *last;
 			timeline_wide end;
 
-			if (r->n_segments == 0 || (last->start == 0 && last->duration == 0))
+			if (r->n_segments == 0)
 				continue;
+			last = &r->segments[r->n_segments - 1];
+			if (last->start == 0 && last->duration == 0)
+				continue; /* a whole file of unknown length */
 			end = ((timeline_wide)last->start + last->duration) * DUR_S / r->timescale;
 			if (end > longest && end < INT64_MAX)
 				longest = end;

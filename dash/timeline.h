@@ -41,7 +41,7 @@ struct timeline_rendition {
 	struct timeline_base *bases;
 	size_t n_bases;
 	uint32_t timescale;
-	uint64_t pto;
+	int64_t pto;
 	char *init_url;          /* reference; NULL: no initialisation segment */
 	bool init_has_range;
 	struct mpd_range init_range;

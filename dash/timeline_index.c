@@ -12,13 +12,13 @@
 typedef timeline_wide wide;
 
 /* The media's own timescale is exact; SegmentBase@timescale is often left out. */
-static int rescale_pto(const struct timeline_rendition *r, uint32_t timescale, uint64_t *ret_pto)
+static int rescale_pto(const struct timeline_rendition *r, uint32_t timescale, int64_t *ret_pto)
 {
 	wide pto = (wide)r->pto * timescale / (r->timescale > 0 ? r->timescale : 1);
 
-	if (pto > INT64_MAX)
+	if (pto > INT64_MAX / 2 || pto < -(INT64_MAX / 2))
 		return ERR_OUT_OF_RANGE;
-	*ret_pto = (uint64_t)pto;
+	*ret_pto = (int64_t)pto;
 	return 0;
 }
 
@@ -38,15 +38,16 @@ static int check_index(const struct bmff_sidx *x, struct fault *f)
 		bytes += x->entries[i].size;
 		time += x->entries[i].duration;
 	}
-	if (bytes > INT64_MAX || time > INT64_MAX)
-		return fault_set(f, ERR_SYNTAX, "the sidx goes past 63 bits");
+	if (bytes > INT64_MAX || time > INT64_MAX / 2)
+		return fault_set(f, ERR_SYNTAX, "the sidx goes past 62 bits");
 	return 0;
 }
 
 int timeline_set_index(struct timeline_rendition *r, const struct bmff_sidx *x, struct fault *f)
 {
 	wide cut = r->period_duration >= 0 ? timeline_cut(r->period_duration, x->timescale) : INT64_MAX;
-	uint64_t pto, byte, time;
+	uint64_t byte, time;
+	int64_t pto;
 	struct timeline_segment *v;
 	size_t n = 0;
 	int e = check_index(x, f);
@@ -63,7 +64,7 @@ int timeline_set_index(struct timeline_rendition *r, const struct bmff_sidx *x, 
 	byte = x->anchor + x->first_offset;
 	time = x->earliest_time;
 	for (size_t i = 0; i < x->n_entries; i++) {
-		int64_t start = (int64_t)time - (int64_t)pto;
+		int64_t start = (int64_t)time - pto;
 		bool wanted = start < cut && start + (int64_t)x->entries[i].duration > 0;
 
 		if (wanted)

@@ -257,6 +257,19 @@ static int check_s(struct timeline_layout *l, const struct mpd_s *s, wide start,
 	return 0;
 }
 
+/* A run that goes past the next S@t, as some packagers' do, ends there. */
+static uint64_t count_before_next(const struct timeline_layout *l, size_t i, const struct run *run)
+{
+	const struct mpd_segments *m = &l->segments;
+	wide gap, n;
+
+	if (i + 1 >= m->n_timeline || !m->timeline[i + 1].has_t)
+		return run->count;
+	gap = (wide)m->timeline[i + 1].t - l->rendition->pto - run->start;
+	n = gap > 0 ? (gap + run->duration - 1) / run->duration : 1;
+	return n < (wide)run->count ? (uint64_t)n : run->count;
+}
+
 /* The run's count when its last number may be `end` at most. */
 static uint64_t count_up_to(const struct run *run, uint64_t end)
 {
@@ -285,12 +298,14 @@ static int walk_timeline(struct output *out, int (*each)(struct output *, const 
 			e = count_s(l, i, run.start, &run.count);
 		if (e == 0 && m->has_end_number)
 			run.count = count_up_to(&run, m->end_number);
+		number = run.number + run.count;
+		if (e == 0)
+			run.count = count_before_next(l, i, &run);
 		if (e == 0 && each != NULL && run.count > 0)
 			e = each(out, &run);
 		if (e != 0)
 			return e;
 		next = run.start + (wide)run.count * run.duration;
-		number = run.number + run.count;
 		if (run.count > 0)
 			former = next - run.duration;
 	}

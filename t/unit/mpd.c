@@ -146,7 +146,7 @@ Test(mpd, reads_every_kind_of_attribute)
 		"<x:Period/><BaseURL serviceLocation=\"a\" availabilityTimeOffset=\"INF\"> http://a/ </BaseURL>"
 		"<Period xlink:href=\"p.xml\" start=\"PT0S\"><AdaptationSet segmentAlignment=\"2\" par=\"16:9\">"
 		"<ContentComponent contentType=\"audio\"/>"
-		"<SegmentTemplate timescale=\"48000\" presentationTimeOffset=\"18446744073709551615\" eptDelta=\"-5\">"
+		"<SegmentTemplate timescale=\"48000\" presentationTimeOffset=\"9223372036854775807\" eptDelta=\"-5\">"
 		"<SegmentTimeline><S t=\"1\" d=\"2\" r=\"-1\"/></SegmentTimeline></SegmentTemplate>"
 		"<SegmentBase timescale=\"7\"/>"
 		"<Representation id=\"a\" bandwidth=\" 1 \" frameRate=\"29.97\" audioSamplingRate=\"24000 48000\" startWithSAP=\"1\"/>"
@@ -164,7 +164,7 @@ Test(mpd, reads_every_kind_of_attribute)
 	CHECK(set->segment_alignment);
 	CHECK_INT(set->segments.kind, MPD_SEGMENT_TEMPLATE);
 	CHECK_INT(set->segments.timescale, 48000);
-	CHECK(set->segments.pto == UINT64_MAX);
+	CHECK(set->segments.pto == INT64_MAX);
 	CHECK_INT(set->segments.ept_delta, -5);
 	CHECK_INT(set->segments.timeline[0].r, -1);
 	CHECK_INT(c->frame_rate.num, 2997);
@@ -305,6 +305,10 @@ Test(mpd_values, dates)
 	CHECK_INT(t, -500000);
 	mpd_value_from_date(t, text);
 	CHECK_STR(text, "1969-12-31T23:59:59.5Z");
+	CHECK_INT(mpd_value_date("0349-01-01T00:00:00Z", 20, &t), 0);
+	mpd_value_from_date(t, text);
+	CHECK_STR(text, "0349-01-01T00:00:00Z");
+	CHECK(mpd_value_date("0001-01-01T00:00:00+01:00", 25, &t) < 0);
 	CHECK(mpd_value_date("2026-13-01T00:00:00Z", 20, &t) < 0);
 	CHECK(mpd_value_date("2026-01-00T00:00:00Z", 20, &t) < 0);
 	CHECK(mpd_value_date("2026-01-01 00:00:00Z", 20, &t) < 0);

@@ -146,6 +146,12 @@ Test(timeline, cuts_an_overlap)
 	check_segment(m.r, 0, 0, 4, "0");
 	check_segment(m.r, 1, 4, 5, "4");
 	unmake(&m);
+	m = make(STATIC("20"), ONE("<SegmentTemplate presentationTimeOffset=\"-1\" media=\"$Number$\"><SegmentTimeline>"
+	                           "<S t=\"0\" d=\"5\" r=\"7\"/><S t=\"7\" d=\"5\"/></SegmentTimeline></SegmentTemplate>"));
+	CHECK_INT(m.r->n_segments, 3);
+	check_segment(m.r, 1, 6, 2, "2");
+	check_segment(m.r, 2, 8, 5, "9");
+	unmake(&m);
 	check_refused(STATIC("20"), ONE("<SegmentTemplate media=\"$Time$\"><SegmentTimeline>\n<S t=\"5\" d=\"5\"/>\n"
 	                                "<S t=\"5\" d=\"5\"/></SegmentTimeline></SegmentTemplate>"),
 	              ERR_SYNTAX, "line 3: S@t");
@@ -190,6 +196,17 @@ Test(timeline, places_periods)
 	check_refused(STATIC("9"), "<Period/><Period id=\"x\"/>", ERR_SYNTAX, "Period \"x\" (line 1): nothing says when it starts");
 	check_refused(STATIC("9"), "<Period start=\"PT5S\"/><Period start=\"PT4S\"/>", ERR_SYNTAX, "starts before");
 	check_refused(STATIC("9"), "", ERR_SYNTAX, "no Period");
+}
+
+Test(timeline, measures_what_states_no_duration)
+{
+	struct made m = make("type=\"static\"", "<Period><AdaptationSet mimeType=\"video/mp4\">"
+	                     "<Representation id=\"b\" bandwidth=\"1\"><BaseURL>b.mp4</BaseURL><SegmentBase indexRange=\"0-9\"/></Representation>"
+	                     "<Representation id=\"t\" bandwidth=\"2\"><SegmentTemplate timescale=\"2\" media=\"$Time$\"><SegmentTimeline>"
+	                     "<S d=\"3\" r=\"2\"/></SegmentTimeline></SegmentTemplate></Representation></AdaptationSet></Period>");
+
+	CHECK_INT(m.t->duration, 4500000);
+	unmake(&m);
 }
 
 Test(timeline, joins_trees_of_base_urls)
