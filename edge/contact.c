@@ -320,6 +320,18 @@ void contact_kick(struct contact *c)
 	pthread_mutex_unlock(&c->lock);
 }
 
+void contact_stop(struct contact *c)
+{
+	if (c == NULL || !c->started)
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->stop = true;
+	pthread_cond_signal(&c->news);
+	pthread_mutex_unlock(&c->lock);
+	pthread_join(c->thread, NULL);
+	c->started = false;
+}
+
 void contact_free(struct contact **pc)
 {
 	struct contact *c = *pc;
@@ -327,13 +339,7 @@ void contact_free(struct contact **pc)
 	if (c == NULL)
 		return;
 	*pc = NULL;
-	if (c->started) {
-		pthread_mutex_lock(&c->lock);
-		c->stop = true;
-		pthread_cond_signal(&c->news);
-		pthread_mutex_unlock(&c->lock);
-		pthread_join(c->thread, NULL);
-	}
+	contact_stop(c);
 	pthread_mutex_destroy(&c->lock);
 	pthread_cond_destroy(&c->news);
 	free(c->base);

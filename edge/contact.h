@@ -38,7 +38,8 @@ struct contact_settings {
 struct contact *contact_new(const struct contact_settings *);
 void contact_start(struct contact *);
 void contact_kick(struct contact *); /* something worth a heartbeat has happened; any thread */
-void contact_free(struct contact **); /* stops and joins; a request under way is waited for */
+void contact_stop(struct contact *);  /* joins; a request under way is waited for; takes NULL */
+void contact_free(struct contact **);
 bool contact_has_plan(const struct contact *); /* any thread */
 
 #endif

@@ -456,7 +456,7 @@ void node_stop(struct node **pn)
 	struct node *n = *pn;
 
 	*pn = NULL;
-	contact_free(&n->contact);
+	contact_stop(n->contact); /* freed later: the engine and /healthz still look at it */
 	scrub_free(&n->scrub);
 	if (n->flights != NULL)
 		flights_stop(n->flights);
@@ -469,6 +469,7 @@ void node_stop(struct node **pn)
 	engine_drain(n->engine);
 	serve_free(&n->serve, GRACE);
 	serve_free(&n->control, GRACE);
+	contact_free(&n->contact);
 	viewers_free(&n->viewers);
 	prepare_free(&n->prepare);
 	fill_free(&n->fill);
