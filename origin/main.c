@@ -65,7 +65,8 @@ static void load_catalogue(struct origin *o)
 {
 	struct fault f = {0};
 
-	if (tokens_load(o->tokens, &f) != 0 || registry_load(o->registry, clock_mono(), &f) != 0)
+	/* tokens last: from then on the control API lets in */
+	if (registry_load(o->registry, clock_mono(), &f) != 0 || tokens_load(o->tokens, &f) != 0)
 		log_verbose("origin", "the catalogue cannot be read yet: %s", fault_text(&f));
 }
 
