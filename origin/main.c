@@ -150,7 +150,8 @@ static void tick(struct origin *o, mono_us now, mono_us *next_retry, struct libr
 
 	registry_tick(o->registry, now);
 	if (now >= *next_retry) {
-		if (catalogue_tick(o->catalogue))
+		catalogue_tick(o->catalogue);
+		if (!tokens_known(o->tokens))
 			load_catalogue(o);
 		*next_retry = clock_mono() + CATALOGUE_RETRY;
 	}
