@@ -217,6 +217,8 @@ static void answer_health(void *ctx, struct serve_request *req)
 
 	library_state(o->library, &state);
 	catalogue_problem(o->catalogue, catalogue, sizeof catalogue);
+	if (catalogue[0] == '\0' && !tokens_known(o->tokens))
+		snprintf(catalogue, sizeof catalogue, "the catalogue is being read");
 	if (state.problem[0] == '\0' && catalogue[0] == '\0') {
 		reply_text(req, 200, "ok\n");
 		return;

@@ -36,7 +36,7 @@ void catalogue_free(struct catalogue **);
 /* Copies the present problem, "" when all is well. */
 void catalogue_problem(struct catalogue *, char *ret_text, size_t size);
 /* Opens again if it is not open, or looks whether it can be written again after
- * a problem.  True when it has just become usable. */
+ * a problem.  True when that has ended a problem. */
 bool catalogue_tick(struct catalogue *);
 
 /* --- the library --- */

@@ -65,7 +65,8 @@ static void load_catalogue(struct origin *o)
 {
 	struct fault f = {0};
 
-	if (tokens_load(o->tokens, &f) != 0 || registry_load(o->registry, clock_mono(), &f) != 0)
+	/* tokens last: from then on the control API lets in */
+	if (registry_load(o->registry, clock_mono(), &f) != 0 || tokens_load(o->tokens, &f) != 0)
 		log_verbose("origin", "the catalogue cannot be read yet: %s", fault_text(&f));
 }
 
@@ -149,7 +150,8 @@ static void tick(struct origin *o, mono_us now, mono_us *next_retry, struct libr
 
 	registry_tick(o->registry, now);
 	if (now >= *next_retry) {
-		if (catalogue_tick(o->catalogue))
+		catalogue_tick(o->catalogue);
+		if (!tokens_known(o->tokens))
 			load_catalogue(o);
 		*next_retry = clock_mono() + CATALOGUE_RETRY;
 	}
