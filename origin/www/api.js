@@ -42,7 +42,7 @@ export async function listTitles(on_page) {
 		if (!Array.isArray(page.titles))
 			throw new ApiError('api_unreadable');
 		all.push(...page.titles);
-		if (page.next === after)
+		if (page.next && page.next === after)
 			throw new ApiError('api_unreadable'); // would never end
 		after = page.next ?? null;
 		on_page(all, after !== null);

@@ -97,7 +97,7 @@ search.addEventListener('input', () => {
 });
 search.addEventListener('keydown', event => {
 	if (event.key === 'Enter')
-		document.querySelector('#wall a')?.focus();
+		document.querySelector('#wall li:not([hidden]) a')?.focus();
 });
 
 document.addEventListener('keydown', event => {

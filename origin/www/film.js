@@ -117,7 +117,7 @@ export class Film extends EventTarget {
 		}
 		if (this.abort.signal.aborted)
 			return;
-		if (!dashjs.supportsMediaSource()) {
+		if (!window.MediaSource && !window.ManagedMediaSource) {
 			this.fail({key: 'no_mse', status: 0, again: false});
 			return;
 		}

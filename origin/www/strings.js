@@ -191,8 +191,7 @@ export const STRINGS = {
 	},
 };
 
-const known = memory.get('language') ?? (navigator.languages ?? ['en']).map(l => l.slice(0, 2)).find(l => l in STRINGS);
-let language = known in STRINGS ? known : 'en';
+let language = [memory.get('language'), ...(globalThis.navigator?.languages ?? [])].map(l => l?.slice(0, 2)).find(l => l in STRINGS) ?? 'en';
 
 export const currentLanguage = () => language;
 

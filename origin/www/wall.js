@@ -2,7 +2,7 @@
 //
 // The wall of posters and its search.
 import {announce, el} from './dom.js';
-import {listTitles} from './api.js';
+import {ApiError, listTitles} from './api.js';
 import {bytes, clock, t} from './strings.js';
 
 /** "Película" is found by "pelicula": small letters without accents. */
@@ -55,21 +55,25 @@ export function showWall(root, query) {
 
 	function draw() {
 		const words = fold(query).split(/\s+/).filter(Boolean);
-		const found = titles.filter(x => words.every(w => x.folded.includes(w)));
-		grid.replaceChildren(...found.map(x => x.card ??= card(x)));
-		count.textContent = more && !found.length ? t('loading') : t('found', {n: found.length});
+		let found = 0;
+		for (const x of titles) {
+			x.card ??= grid.appendChild(card(x));
+			x.card.hidden = !words.every(w => x.folded.includes(w));
+			found += !x.card.hidden;
+		}
+		count.textContent = more && !found ? t('loading') : t('found', {n: found});
 		count.hidden = !more && !titles.length;
 		rest.replaceChildren();
 		if (!more && !titles.length)
 			rest.append(emptyLibrary());
-		else if (!more && !found.length)
+		else if (!more && !found)
 			rest.append(el('section', {class: 'notice', id: 'nothing'}, el('p', {}, t('nothing_found', {q: query})),
 				el('p', {}, el('a', {class: 'button', href: '#/'}, t('clear_search')))));
-		return found.length;
+		return found;
 	}
 
 	function fail(error) {
-		const text = t(error.key ?? 'api_unreadable', {status: error.status});
+		const text = t(error.key, {status: error.status});
 		rest.replaceChildren(el('section', {class: 'notice error', role: 'alert', id: 'error'}, el('p', {}, text),
 			el('button', {type: 'button', class: 'button', on: {click: load}}, t('retry'))));
 		count.hidden = !titles.length;
@@ -77,6 +81,7 @@ export function showWall(root, query) {
 
 	async function load() {
 		count.hidden = false;
+		grid.replaceChildren();
 		rest.replaceChildren();
 		try {
 			await listTitles((all, is_more) => {
@@ -87,6 +92,8 @@ export function showWall(root, query) {
 				draw();
 			});
 		} catch (error) {
+			if (!(error instanceof ApiError))
+				throw error; // a mistake of ours belongs on the console
 			if (!closed)
 				fail(error);
 		}

@@ -17,6 +17,7 @@ const FLAGS = ['--no-sandbox', '--autoplay-policy=no-user-gesture-required', '--
 	'--disable-background-networking', '--disable-component-update', '--disable-sync', '--mute-audio'];
 
 const tests = [], cleanups = [];
+let opened = []; // pages of the test that runs
 
 export function test(name, f) {
 	tests.push([name, f]);
@@ -63,12 +64,13 @@ export async function run() {
 		const start = performance.now();
 		const seconds = () => `(${((performance.now() - start) / 1000).toFixed(1)}s)`;
 		number++;
+		opened = [];
 		try {
 			await f();
 			console.log(`ok ${number} - ${name} ${seconds()}`);
 		} catch (error) {
 			failed++;
-			for (const line of String(error.stack ?? error).split('\n'))
+			for (const line of [...String(error.stack ?? error).split('\n'), ...opened.flatMap(p => p.complaints)])
 				console.log(`# ${line}`);
 			console.log(`not ok ${number} - ${name} ${seconds()}`);
 		}
@@ -127,7 +129,9 @@ export async function startBrowser(options = {}) {
 /** A page that keeps `requests` (addresses), `complaints` (console errors, exceptions, CSP) and `answers` of media. */
 export async function openPage(context, url) {
 	const page = await context.newPage();
+	page.setDefaultTimeout(15000);
 	Object.assign(page, {requests: [], complaints: [], media: []});
+	opened.push(page);
 	page.on('request', r => page.requests.push(r.url()));
 	page.on('console', m => { if (m.type() === 'error') page.complaints.push(`${m.text()} ${m.location().url}`); });
 	page.on('pageerror', e => page.complaints.push(String(e)));
