@@ -226,6 +226,7 @@ static struct media_segment *next(struct decode *d, bool *ret_end)
 	struct media_segment *s = NULL;
 
 	hub_lock(h);
+	h->busy[d->lane] = false;
 	for (;;) {
 		*ret_end = in->closed && in->n == 0 && !h->frames[d->lane].closed;
 		if (h->quit || *ret_end || (s = fifo_take(in)) != NULL)
@@ -236,6 +237,7 @@ static struct media_segment *next(struct decode *d, bool *ret_end)
 		*ret_end = false;
 	if (*ret_end && d->generation != h->generation)
 		begin_generation(d, h->generation);
+	h->busy[d->lane] = s != NULL || *ret_end;
 	h->posts++;
 	hub_ring(h);
 	hub_unlock(h);

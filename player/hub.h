@@ -36,6 +36,7 @@ struct hub {
 	} hole[N_LANES];
 	unsigned generation;
 	dur_us position;        /* presentation time of what is shown */
+	bool busy[N_LANES];     /* the decoder has a segment in hand */
 	bool starved;           /* the presenter waits for media */
 	struct fifo segments[N_LANES]; /* struct media_segment * */
 	struct fifo frames[N_LANES];   /* struct media_frame * */

@@ -33,7 +33,7 @@
 
 struct lane {
 	struct lane_setup set;
-	unsigned period, next_id;
+	unsigned period, next_id, generation;
 	bool entered, prepared, ended;
 	mono_us first_ready;
 	struct rung rungs[MAX_RUNGS];
@@ -48,7 +48,7 @@ struct lane {
 	dur_us window;           /* frames before are not shown (start, seek) */
 	int limit;               /* highest rung to try for this segment; -1: any */
 	unsigned skipped;        /* in a row */
-	mono_us wait_end;        /* the engine asked to wait */
+	dur_us wait_above;       /* the engine asked to wait until no more than this is in hand; 0: no */
 	struct grab *grab;
 	unsigned grab_rung, grab_index;
 	dur_us grab_buffer;
@@ -62,7 +62,7 @@ struct lane *lane_new(const struct lane_setup *set)
 	struct lane *l = mem_new(sizeof *l);
 
 	l->set = *set;
-	lane_seek(l, set->start);
+	lane_seek(l, set->start, 0);
 	return l;
 }
 
@@ -86,18 +86,19 @@ void lane_free(struct lane **pl)
 	*pl = NULL;
 }
 
-void lane_seek(struct lane *l, dur_us to)
+void lane_seek(struct lane *l, dur_us to, unsigned generation)
 {
 	unsigned period = source_period_at(l->set.source->timeline, to);
 
 	if (period != l->period || !l->entered)
 		leave_period(l);
 	grab_free(&l->grab);
+	l->generation = generation;
 	l->period = period;
 	l->t = l->window = to;
 	l->last_index = l->limit = -1;
 	l->ended = false;
-	l->wait_end = 0;
+	l->wait_above = 0;
 }
 
 dur_us lane_end(const struct lane *l)
@@ -304,8 +305,8 @@ static unsigned choose(struct lane *l, unsigned index, mono_us now, uint64_t lin
 		d.rung = choose_sound(l, line);
 	else if (l->abr != NULL)
 		d = abr_next(l->abr, &s);
-	if (d.wait > 0 && s.buffer > 2 * DUR_S)
-		l->wait_end = now + d.wait;
+	/* as a level, not as a time: the playhead may run faster or stand still */
+	l->wait_above = d.wait > 0 && s.buffer - d.wait > 2 * DUR_S ? s.buffer - d.wait : 0;
 	if (l->limit >= 0 && d.rung > (unsigned)l->limit)
 		d.rung = (unsigned)l->limit;
 	return nearest_ready(l, d.rung < l->n_rungs ? d.rung : l->n_rungs - 1);
@@ -391,7 +392,12 @@ static void push(struct lane *l, struct media_segment *m)
 	l->last_index = (int)l->grab_index;
 	l->limit = -1;
 	hub_lock(h);
-	m->generation = h->generation;
+	m->generation = l->generation;
+	if (h->generation != l->generation) { /* a seek has made it worthless */
+		hub_unlock(h);
+		media_segment_free(&m);
+		return;
+	}
 	if (m->skipped) {
 		if (h->hole[l->set.kind].to != m->start)
 			h->hole[l->set.kind].from = m->start;
@@ -509,7 +515,8 @@ static void end_lane(struct lane *l)
 
 	l->ended = true;
 	hub_lock(h);
-	h->segments[l->set.kind].closed = true;
+	if (h->generation == l->generation)
+		h->segments[l->set.kind].closed = true;
 	hub_ring(h);
 	hub_unlock(h);
 }
@@ -549,18 +556,17 @@ static dur_us target(const struct lane *l)
 static bool has_room(struct lane *l, dur_us other_end, mono_us now, mono_us *ret_next)
 {
 	struct hub *h = l->set.world->hub;
-	mono_us end = now + TICK / 2;
+	dur_us have = buffered(l);
 	bool full;
 
 	hub_lock(h);
 	full = fifo_full(&h->segments[l->set.kind]);
 	hub_unlock(h);
-	if (now < l->wait_end && buffered(l) > 2 * DUR_S)
-		end = l->wait_end < end ? l->wait_end : end;
-	else if (!full && buffered(l) < target(l) && (l->t <= other_end || l->t - other_end < AHEAD))
+	if (!full && have < target(l) && (l->wait_above == 0 || have <= l->wait_above) &&
+	    (l->t <= other_end || l->t - other_end < AHEAD))
 		return true;
-	if (end < *ret_next)
-		*ret_next = end;
+	if (now + TICK / 2 < *ret_next)
+		*ret_next = now + TICK / 2;
 	return false;
 }
 
@@ -571,7 +577,7 @@ static void next_segment(struct lane *l, mono_us now, uint64_t line)
 
 	if (index < 0 || l->t >= l->set.end) {
 		next_period(l);
-	} else if (now >= l->wait_end) {
+	} else if (l->wait_above == 0) {
 		begin_grab(l, rung, (unsigned)index, now);
 	}
 }

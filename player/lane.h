@@ -35,7 +35,7 @@ void lane_free(struct lane **);
  * 0, or what ended everything. */
 int lane_step(struct lane *, mono_us now, uint64_t line, dur_us other_end, mono_us *ret_next, struct fault *);
 
-void lane_seek(struct lane *, dur_us to);
+void lane_seek(struct lane *, dur_us to, unsigned generation); /* the hub's */
 dur_us lane_end(const struct lane *);         /* where its media in hand ends */
 bool lane_ended(const struct lane *);         /* everything was asked for and came */
 uint64_t lane_forecast(const struct lane *);  /* bit/s; 0: unknown */

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Steps every lane, then sleeps until a transfer ends, the playhead asks, or
+ * the earliest time a lane named.  When a lane fails for good, what is in the
+ * queues is still played.
+ */
+#include "player/engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "player/abr.h"
+#include "player/pathway.h"
+#include "player/report.h"
+
+#define IDLE (500 * DUR_MS)
+#define MAX_RESOURCE ((uint64_t)256 << 20)
+
+struct engine {
+	struct engine_setup set;
+	pthread_t thread;
+	struct grab_world world;
+	struct pathway pathway;
+	struct lane *lanes[N_LANES];
+	unsigned generation;
+	char session_id[37], content_id[65];
+	/* under the hub's lock */
+	struct engine_view view;
+	struct fault failure;
+};
+
+/* RFC 9562 5.4: a random UUID */
+static void make_session_id(char out[static 37])
+{
+	uint8_t b[16] = {0};
+
+	if (getrandom(b, sizeof b, 0) != (ssize_t)sizeof b)
+		memcpy(b, &(mono_us){clock_mono()}, sizeof(mono_us));
+	b[6] = (uint8_t)(0x40 | (b[6] & 0x0f));
+	b[8] = (uint8_t)(0x80 | (b[8] & 0x3f));
+	snprintf(out, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3],
+	         b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+}
+
+static bool known_algorithm(const char *name)
+{
+	for (unsigned i = 0; abr_algorithms[i] != NULL; i++)
+		if (name == NULL || strcmp(name, abr_algorithms[i]) == 0)
+			return true;
+	return false;
+}
+
+static void look(struct engine *e)
+{
+	struct hub *h = e->set.hub;
+	dur_us least = INT64_MAX;
+
+	hub_lock(h);
+	for (int i = 0; i < N_LANES; i++) {
+		if (e->lanes[i] == NULL)
+			continue;
+		lane_view(e->lanes[i], &e->view.lanes[i]);
+		if (lane_end(e->lanes[i]) - h->position < least)
+			least = lane_end(e->lanes[i]) - h->position;
+	}
+	e->view.buffer = least > 0 ? least : 0;
+	hub_unlock(h);
+}
+
+static void fail(struct engine *e, const struct fault *f)
+{
+	struct hub *h = e->set.hub;
+
+	report_add_error(e->set.report, "%s", fault_text(f));
+	hub_lock(h);
+	e->failure = *f;
+	for (int i = 0; i < N_LANES; i++)
+		h->segments[i].closed = true;
+	hub_ring(h);
+	hub_unlock(h);
+	for (int i = 0; i < N_LANES; i++)
+		lane_free(&e->lanes[i]);
+}
+
+/* Follows a seek of the presenter's. */
+static void follow(struct engine *e, unsigned generation, dur_us to)
+{
+	if (generation == e->generation)
+		return;
+	e->generation = generation;
+	for (int i = 0; i < N_LANES; i++)
+		if (e->lanes[i] != NULL)
+			lane_seek(e->lanes[i], to, generation);
+}
+
+static dur_us end_of_other(const struct engine *e, int lane)
+{
+	const struct lane *other = e->lanes[lane == LANE_VIDEO ? LANE_AUDIO : LANE_VIDEO];
+
+	return other == NULL || lane_ended(other) ? INT64_MAX : lane_end(other);
+}
+
+static mono_us step(struct engine *e, mono_us now)
+{
+	mono_us next = now + IDLE;
+	struct fault f = {0};
+	int r = 0;
+
+	for (int i = 0; i < N_LANES && r == 0; i++) {
+		uint64_t line = e->lanes[LANE_VIDEO] != NULL ? lane_forecast(e->lanes[LANE_VIDEO]) : 0;
+
+		if (e->lanes[i] != NULL)
+			r = lane_step(e->lanes[i], now, line, end_of_other(e, i), &next, &f);
+	}
+	if (r < 0)
+		fail(e, &f);
+	look(e);
+	return next;
+}
+
+static void *run(void *ctx)
+{
+	struct engine *e = ctx;
+	struct hub *h = e->set.hub;
+
+	hub_lock(h);
+	while (!h->quit) {
+		uint64_t posts = h->posts;
+		unsigned generation = h->generation;
+		dur_us position = h->position;
+		mono_us next;
+
+		hub_unlock(h);
+		follow(e, generation, position);
+		next = step(e, clock_mono());
+		hub_lock(h);
+		while (!h->quit && h->posts == posts && clock_mono() < next)
+			hub_wait_until(h, next);
+	}
+	hub_unlock(h);
+	return NULL;
+}
+
+static struct lane *make_lane(struct engine *e, int kind)
+{
+	const struct engine_setup *s = &e->set;
+	struct lane_setup l = {.kind = kind, .source = s->source, .world = &e->world, .algorithm = s->algorithm,
+		.lang = s->lang, .max_height = s->max_height, .buffer = s->buffer, .start = s->start, .end = s->end,
+		.session_id = e->session_id, .content_id = e->content_id};
+
+	return lane_new(&l);
+}
+
+/* Which lanes any period has; what is missing is said once. */
+static int choose_lanes(const struct engine_setup *s, bool ret_has[static N_LANES], struct fault *f)
+{
+	const char *why_video = "the MPD has none", *why_audio = "the MPD has none", *why;
+
+	for (size_t i = 0; i < s->source->timeline->n_periods; i++) {
+		const struct timeline_period *p = &s->source->timeline->periods[i];
+
+		if (source_choose(p, TIMELINE_VIDEO, s->lang, &why) != NULL)
+			ret_has[LANE_VIDEO] = true;
+		else
+			why_video = why;
+		if (source_choose(p, TIMELINE_AUDIO, s->lang, &why) != NULL)
+			ret_has[LANE_AUDIO] = true;
+		else
+			why_audio = why;
+	}
+	if (!ret_has[LANE_VIDEO] && !ret_has[LANE_AUDIO])
+		return fault_set(f, ERR_MEDIA, "%s: nothing to play: video: %s; audio: %s", s->source->url, why_video, why_audio);
+	return 0;
+}
+
+int engine_new(const struct engine_setup *s, struct engine **ret_engine, struct fault *f)
+{
+	struct engine *e;
+	bool has[N_LANES] = {false};
+	int r = known_algorithm(s->algorithm) ? choose_lanes(s, has, f)
+	                                      : fault_set(f, ERR_USAGE, "unknown adaptation \"%s\"", s->algorithm);
+
+	if (r < 0)
+		return r;
+	e = mem_new(sizeof *e);
+	e->set = *s;
+	e->world = (struct grab_world){.fetch = s->fetch, .hub = s->hub, .pathway = &e->pathway, .report = s->report,
+		.cmcd = s->cmcd, .max_bytes = MAX_RESOURCE};
+	make_session_id(e->session_id);
+	snprintf(e->content_id, sizeof e->content_id, "%.64s", s->source->mpd->id != NULL ? s->source->mpd->id : s->source->url);
+	s->hub->position = s->start;
+	for (int i = 0; i < N_LANES; i++) {
+		s->hub->lane[i] = has[i];
+		e->lanes[i] = has[i] ? make_lane(e, i) : NULL;
+	}
+	r = -pthread_create(&e->thread, NULL, run, e);
+	if (r < 0) {
+		for (int i = 0; i < N_LANES; i++)
+			lane_free(&e->lanes[i]);
+		free(e);
+		return fault_set(f, r, "no thread: %s", err_text(r));
+	}
+	*ret_engine = e;
+	return 0;
+}
+
+void engine_stop(struct engine *e)
+{
+	pthread_join(e->thread, NULL);
+	for (int i = 0; i < N_LANES; i++)
+		lane_free(&e->lanes[i]);
+}
+
+void engine_free(struct engine **pe)
+{
+	free(*pe);
+	*pe = NULL;
+}
+
+void engine_view(struct engine *e, struct engine_view *ret)
+{
+	hub_lock(e->set.hub);
+	*ret = e->view;
+	hub_unlock(e->set.hub);
+}
+
+int engine_failure(struct engine *e, struct fault *f)
+{
+	int r;
+
+	hub_lock(e->set.hub);
+	r = e->failure.code;
+	if (r < 0)
+		*f = e->failure;
+	hub_unlock(e->set.hub);
+	return r;
+}

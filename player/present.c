@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The clock runs on monotonic time; where there is a sound device it is steered
+ * to what is heard.  It stands still while media is missing, and each such time
+ * is a stall.
+ */
+#include "player/present.h"
+
+#include <libavutil/frame.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "player/media.h"
+#include "player/report.h"
+#include "player/sound.h"
+
+#define LEAD (250 * DUR_MS)        /* sound given ahead of the clock */
+#define LATE_DECODER (500 * DUR_MS)/* a decoder that has work may be this late before it is a stall */
+#define SNAP (80 * DUR_MS)         /* a clock further off than this jumps */
+#define LOOK (100 * DUR_MS)        /* signals and events are looked at so often */
+#define LOOK_WINDOW (10 * DUR_MS)
+#define STATUS (500 * DUR_MS)
+#define PLAIN_STATUS (60 * DUR_S)
+
+struct present {
+	struct present_setup set;
+	struct hub *hub;
+	struct report *report;
+	struct sound sound;
+	bool playing, paused, shown, quit;
+	dur_us base_pts;
+	mono_us base;            /* when the clock showed base_pts */
+	dur_us video_end;        /* end of the last picture taken */
+	mono_us stall_began;     /* 0: none */
+	mono_us status_next;
+	dur_us posted;           /* the position the engine was last woken for */
+	bool terminal;
+};
+
+/* --- the clock ----------------------------------------------------------------------------- */
+
+static dur_us clock_now(const struct present *p, mono_us now)
+{
+	return p->playing ? p->base_pts + (dur_us)((double)(now - p->base) * p->set.speed) : p->base_pts;
+}
+
+static void clock_stop(struct present *p, dur_us at)
+{
+	p->playing = false;
+	p->base_pts = at;
+	if (!p->sound.silent)
+		p->set.sink->sound_run(p->set.sink, false);
+}
+
+static void clock_start(struct present *p, mono_us now)
+{
+	p->playing = true;
+	p->base = now;
+	if (!p->sound.silent)
+		p->set.sink->sound_run(p->set.sink, true);
+}
+
+/* The ear is master: small errors are walked off, large ones jumped over. */
+static void clock_steer(struct present *p, mono_us now)
+{
+	dur_us t = clock_now(p, now), error;
+
+	if (p->sound.silent || !p->playing || sound_end(&p->sound) <= t)
+		return;
+	error = sound_heard(&p->sound, t) - t;
+	p->base_pts = t + (error > SNAP || error < -SNAP ? error : error / 20);
+	p->base = now;
+}
+
+/* --- queues, with the hub's lock held -------------------------------------------------------- */
+
+static bool in_hole(const struct hub *h, int lane, dur_us t)
+{
+	return t >= h->hole[lane].from - LOOK && t < h->hole[lane].to;
+}
+
+/* The lane should have something at t and has not. */
+static bool lacks(const struct present *p, int lane, dur_us t)
+{
+	const struct hub *h = p->hub;
+
+	return h->lane[lane] && h->frames[lane].n == 0 && !h->frames[lane].closed && !in_hole(h, lane, t);
+}
+
+static bool has_work(const struct hub *h, int lane)
+{
+	return h->busy[lane] || h->segments[lane].n > 0;
+}
+
+static bool starving(const struct present *p, int lane, dur_us t, dur_us end)
+{
+	if (!lacks(p, lane, t) || t < end)
+		return false;
+	return !has_work(p->hub, lane) || t >= end + (dur_us)((double)LATE_DECODER * p->set.speed);
+}
+
+static bool ended(const struct present *p)
+{
+	for (int i = 0; i < N_LANES; i++)
+		if (p->hub->lane[i] && (p->hub->frames[i].n > 0 || !p->hub->frames[i].closed))
+			return false;
+	return true;
+}
+
+static struct media_frame *peek(const struct present *p, int lane)
+{
+	return fifo_peek(&p->hub->frames[lane]);
+}
+
+static struct media_frame *take(struct present *p, int lane)
+{
+	struct media_frame *f = fifo_take(&p->hub->frames[lane]);
+
+	hub_ring(p->hub); /* there is room for the decoder */
+	return f;
+}
+
+static void post_position(struct present *p, dur_us t)
+{
+	p->hub->position = t;
+	p->hub->starved = p->stall_began != 0;
+	if (t - p->posted > LOOK || t < p->posted) {
+		p->posted = t;
+		p->hub->posts++;
+		hub_ring(p->hub);
+	}
+}
+
+/* --- showing --------------------------------------------------------------------------------- */
+
+static void note_offset(struct present *p, dur_us offset)
+{
+	if (offset < 0)
+		offset = -offset;
+	if (offset > p->report->max_av_offset)
+		p->report->max_av_offset = offset;
+}
+
+/* The offset is what a viewer meets: picture against what is heard at this moment, in real time. */
+static void show(struct present *p, struct media_frame *f, dur_us t)
+{
+	double speed = p->set.speed > 0 ? p->set.speed : 1;
+
+	p->set.sink->show(p->set.sink, f->av);
+	p->report->presented++;
+	p->video_end = f->pts + f->duration;
+	if (p->hub->lane[LANE_AUDIO] && p->sound.opened)
+		note_offset(p, (dur_us)((double)(f->pts - sound_heard(&p->sound, t)) / speed) - p->sound.drift);
+	if (p->report->startup < 0)
+		p->report->startup = clock_mono() - p->report->started;
+}
+
+/* Picture due at t; of several the last, the others are late and dropped.  NULL: none. */
+static struct media_frame *due_picture(struct present *p, dur_us t)
+{
+	struct media_frame *f = NULL, *next;
+
+	while ((next = peek(p, LANE_VIDEO)) != NULL && next->pts <= t) {
+		if (f != NULL) {
+			p->report->dropped++;
+			media_frame_free(&f);
+		}
+		f = take(p, LANE_VIDEO);
+	}
+	return f;
+}
+
+static struct media_frame *due_sound(struct present *p, dur_us t)
+{
+	dur_us lead = (dur_us)((double)LEAD * p->set.speed);
+
+	return peek(p, LANE_AUDIO) != NULL && sound_end(&p->sound) < t + lead ? take(p, LANE_AUDIO) : NULL;
+}
+
+/* Called and returns with the lock; the sinks are called without it. */
+static void show_due(struct present *p, dur_us t)
+{
+	struct media_frame *f = due_picture(p, t);
+
+	if (f != NULL) {
+		hub_unlock(p->hub);
+		show(p, f, t);
+		media_frame_free(&f);
+		hub_lock(p->hub);
+	}
+	while ((f = due_sound(p, t)) != NULL) {
+		hub_unlock(p->hub);
+		sound_put(&p->sound, f);
+		media_frame_free(&f);
+		hub_lock(p->hub);
+	}
+}
+
+/* --- standing still and going on --------------------------------------------------------------- */
+
+static void begin_stall(struct present *p, dur_us t, mono_us now)
+{
+	clock_stop(p, t);
+	p->stall_began = now;
+	log_verbose("player/present", "stalled at_ms=%lld", (long long)(t / DUR_MS));
+}
+
+static void end_stall(struct present *p, mono_us now)
+{
+	if (p->stall_began == 0)
+		return;
+	report_add_stall(p->report, p->base_pts, now - p->stall_began);
+	log_verbose("player/present", "goes on ms=%lld", (long long)((now - p->stall_began) / DUR_MS));
+	p->stall_began = 0;
+}
+
+/* The first picture or sound says where the title begins, when it begins later than asked. */
+static void try_start(struct present *p, mono_us now)
+{
+	struct media_frame *v = peek(p, LANE_VIDEO), *a = peek(p, LANE_AUDIO);
+	dur_us first = INT64_MAX;
+
+	if (p->paused || lacks(p, LANE_VIDEO, p->base_pts) || lacks(p, LANE_AUDIO, p->base_pts))
+		return;
+	if (!p->shown) {
+		if (v != NULL)
+			first = v->pts;
+		if (a != NULL && a->pts < first)
+			first = a->pts;
+		if (first != INT64_MAX && first > p->base_pts)
+			p->base_pts = first;
+		sound_reset(&p->sound, p->base_pts);
+		p->video_end = p->base_pts;
+		p->shown = true;
+	}
+	end_stall(p, now);
+	clock_start(p, now);
+}
+
+static void look_for_stall(struct present *p, mono_us now)
+{
+	dur_us t = clock_now(p, now), sound = sound_end(&p->sound);
+
+	if (starving(p, LANE_VIDEO, t, p->video_end))
+		begin_stall(p, t, now);
+	else if (starving(p, LANE_AUDIO, t, sound))
+		begin_stall(p, t < sound ? sound : t, now);
+}
+
+static mono_us at(const struct present *p, dur_us pts, mono_us now)
+{
+	return now + (dur_us)((double)(pts - clock_now(p, now)) / p->set.speed);
+}
+
+static mono_us next_look(const struct present *p, mono_us now)
+{
+	mono_us next = now + (p->set.sink->sound_open != NULL ? LOOK_WINDOW : LOOK), t;
+	const struct media_frame *v = peek(p, LANE_VIDEO);
+
+	if (!p->playing)
+		return next;
+	t = at(p, v != NULL ? v->pts : p->video_end, now);
+	if ((v != NULL || lacks(p, LANE_VIDEO, p->video_end)) && t < next)
+		next = t > now ? t : now + DUR_MS / 2;
+	t = at(p, sound_end(&p->sound) - LEAD / 2, now);
+	if (peek(p, LANE_AUDIO) != NULL && t < next)
+		next = t;
+	return next;
+}
+
+/* --- without a clock --------------------------------------------------------------------------- */
+
+/* As fast as frames come, in the order of their times.  With the lock. */
+static void show_any(struct present *p)
+{
+	struct media_frame *v = peek(p, LANE_VIDEO), *a = peek(p, LANE_AUDIO), *f;
+	bool picture = v != NULL && (a == NULL || v->pts <= a->pts);
+
+	if (ended(p))
+		return;
+	if ((v == NULL && a == NULL) || lacks(p, LANE_VIDEO, p->base_pts) || lacks(p, LANE_AUDIO, p->base_pts)) {
+		hub_wait_until(p->hub, clock_mono() + LOOK);
+		return;
+	}
+	f = take(p, picture ? LANE_VIDEO : LANE_AUDIO);
+	if (f->pts > p->base_pts)
+		p->base_pts = f->pts;
+	if (!p->shown) {
+		sound_reset(&p->sound, f->pts > p->base_pts ? f->pts : p->base_pts);
+		p->shown = true;
+	}
+	post_position(p, p->base_pts);
+	hub_unlock(p->hub);
+	if (picture)
+		show(p, f, f->pts);
+	else
+		sound_put(&p->sound, f);
+	media_frame_free(&f);
+	hub_lock(p->hub);
+}
+
+/* --- hands and words ----------------------------------------------------------------------------- */
+
+static void seek(struct present *p, dur_us by)
+{
+	dur_us to = clock_now(p, clock_mono()) + by;
+
+	if (p->set.duration > 0 && to > p->set.duration - DUR_S)
+		to = p->set.duration - DUR_S;
+	if (to < 0)
+		to = 0;
+	clock_stop(p, to);
+	p->stall_began = 0;
+	p->shown = false;
+	p->posted = to;
+	hub_seek(p->hub, to);
+	sound_reset(&p->sound, to);
+}
+
+static void obey(struct present *p, enum sink_event event, mono_us now)
+{
+	if (event == SINK_QUIT) {
+		p->quit = true;
+	} else if (event == SINK_PAUSE) {
+		p->paused = !p->paused;
+		if (p->paused) {
+			end_stall(p, now);
+			clock_stop(p, clock_now(p, now));
+		}
+	} else if (event != SINK_NOTHING) {
+		seek(p, event == SINK_BACK ? -5 * DUR_S : event == SINK_FORWARD ? 5 * DUR_S
+		                           : event == SINK_FAR_BACK ? -60 * DUR_S : 60 * DUR_S);
+	}
+}
+
+static void status(struct present *p, mono_us now)
+{
+	char position[STR_BYTES_SIZE], whole[STR_BYTES_SIZE];
+	struct engine_view v;
+	const struct lane_view *l = &v.lanes[p->hub->lane[LANE_VIDEO] ? LANE_VIDEO : LANE_AUDIO];
+
+	if (p->set.quiet || now < p->status_next)
+		return;
+	engine_view(p->set.engine, &v);
+	str_format_duration(p->set.speed > 0 ? clock_now(p, now) : p->base_pts, position);
+	str_format_duration(p->set.duration > 0 ? p->set.duration : 0, whole);
+	fprintf(stderr, "%s%s / %s  buffer %.1f s  %s %.2f Mbit/s  line %.2f Mbit/s  from %s%s", p->terminal ? "\r\033[K" : "",
+	        position, whole, (double)v.buffer / 1e6, l->rendition, (double)l->bandwidth / 1e6,
+	        (double)l->throughput / 1e6, l->key,
+	        p->stall_began != 0 ? "  (waiting for media)" : p->paused ? "  (paused)" : "");
+	if (!p->terminal)
+		fputc('\n', stderr);
+	fflush(stderr);
+	p->status_next = now + (p->terminal ? STATUS : PLAIN_STATUS);
+}
+
+/* --- the loop ------------------------------------------------------------------------------------ */
+
+static void round_by_clock(struct present *p)
+{
+	mono_us now = clock_mono();
+
+	if (!p->playing)
+		try_start(p, now);
+	else
+		clock_steer(p, now);
+	if (p->playing) {
+		show_due(p, clock_now(p, now));
+		now = clock_mono();
+		look_for_stall(p, now);
+	}
+	post_position(p, clock_now(p, now));
+	if (!ended(p) || !p->playing || clock_now(p, now) < p->video_end || clock_now(p, now) < sound_end(&p->sound))
+		hub_wait_until(p->hub, next_look(p, now));
+}
+
+static bool over(struct present *p)
+{
+	dur_us t = clock_now(p, clock_mono());
+
+	if (!ended(p))
+		return false;
+	return p->set.speed <= 0 || !p->shown || (t >= p->video_end && t >= sound_end(&p->sound));
+}
+
+static void finish(struct present *p)
+{
+	dur_us end = p->video_end > sound_end(&p->sound) ? p->video_end : sound_end(&p->sound);
+	dur_us t = p->set.speed > 0 ? clock_now(p, clock_mono()) : end;
+
+	end_stall(p, clock_mono());
+	p->report->played = (t < end ? t : end) - p->set.start;
+	if (p->report->played < 0 || !p->shown)
+		p->report->played = 0;
+	sound_fini(&p->sound);
+	if (p->terminal && !p->set.quiet)
+		fputs("\r\033[K", stderr);
+}
+
+bool present_run(const struct present_setup *set)
+{
+	struct present p = {.set = *set, .hub = set->hub, .report = set->report, .base_pts = set->start, .posted = set->start,
+		.terminal = isatty(STDERR_FILENO) == 1, .video_end = set->start};
+	bool finished = false;
+
+	sound_init(&p.sound, set->sink);
+	sound_reset(&p.sound, set->start);
+	p.status_next = p.terminal ? 0 : clock_mono() + PLAIN_STATUS;
+	while (!finished && !p.quit && *set->stop == 0) {
+		obey(&p, set->sink->poll(set->sink), clock_mono());
+		hub_lock(p.hub);
+		if (set->speed > 0)
+			round_by_clock(&p);
+		else
+			show_any(&p);
+		finished = over(&p);
+		hub_unlock(p.hub);
+		status(&p, clock_mono());
+	}
+	finish(&p);
+	return finished;
+}

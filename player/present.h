@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Presenting: takes frames by the clock, in the calling thread, until the end
+ * of the title, a quit, or a signal.  The null output takes them exactly when a
+ * window would, so its stalls are real.
+ */
+#ifndef RIBERA_PLAYER_PRESENT_H
+#define RIBERA_PLAYER_PRESENT_H
+
+#include <signal.h>
+
+#include "player/engine.h"
+#include "player/sink.h"
+
+struct present_setup {
+	struct hub *hub;
+	struct engine *engine;
+	struct sink *sink;
+	struct report *report;       /* stalls, frames, offsets and times are ours */
+	double speed;                /* 0: as fast as frames come, without a clock */
+	dur_us start, duration;      /* of the title; for people */
+	bool quiet;                  /* no status line */
+	const volatile sig_atomic_t *stop;
+};
+
+/* true when the end was reached, false when it was ended before. */
+bool present_run(const struct present_setup *);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Where pictures and sound go.  All calls come from the presenter's thread (the
+ * main one).  A sink without sound leaves the sound_ functions NULL; the
+ * presenter then takes the clock for the ear.
+ */
+#ifndef RIBERA_PLAYER_SINK_H
+#define RIBERA_PLAYER_SINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+
+struct AVFrame;
+
+enum sink_event { SINK_NOTHING, SINK_QUIT, SINK_PAUSE, SINK_BACK, SINK_FORWARD, SINK_FAR_BACK, SINK_FAR_FORWARD };
+
+struct sink {
+	void (*show)(struct sink *, const struct AVFrame *);
+	/* ERR_UNSUPPORTED without a device: the picture plays alone */
+	int (*sound_open)(struct sink *, int rate, int channels);
+	void (*sound_put)(struct sink *, const float *interleaved, size_t n_samples);
+	dur_us (*sound_left)(struct sink *); /* given and not yet heard */
+	void (*sound_run)(struct sink *, bool on);
+	void (*sound_clear)(struct sink *);
+	enum sink_event (*poll)(struct sink *);
+	void (*free)(struct sink *);
+};
+
+struct sink *sink_null_new(void);
+/* ERR_UNSUPPORTED when it was not built in or there is no display; the fault names the cure. */
+int sink_sdl_new(const char *title, struct sink **ret_sink, struct fault *);
+
+#endif

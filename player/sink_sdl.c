@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * A window and a sound device through SDL 2.  Planar 4:2:0 goes to the graphics
+ * card as it is; anything else is converted first.
+ */
+#include <config.h>
+
+#include "player/sink.h"
+
+#ifndef HAVE_SDL
+
+int sink_sdl_new(const char *title, struct sink **ret_sink, struct fault *f)
+{
+	return fault_set(f, ERR_UNSUPPORTED, "this build has no window (SDL2 was not there): use --output null, or "
+	                                     "apt-get install libsdl2-dev and build again");
+}
+
+#else
+
+#include <SDL.h>
+#include <libavutil/frame.h>
+#include <libavutil/imgutils.h>
+#include <libswscale/swscale.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+struct window {
+	struct sink sink;
+	SDL_Window *window;
+	SDL_Renderer *renderer;
+	SDL_Texture *texture;
+	int width, height;
+	double aspect;
+	SDL_AudioDeviceID sound;
+	int rate, channels;
+	dur_us latency;
+	struct SwsContext *sws;
+	AVFrame *converted;
+};
+
+static struct window *of(struct sink *s)
+{
+	return (struct window *)s;
+}
+
+static const AVFrame *as_yuv(struct window *w, const AVFrame *f)
+{
+	if (f->format == AV_PIX_FMT_YUV420P || f->format == AV_PIX_FMT_YUVJ420P)
+		return f;
+	if (w->converted == NULL || w->converted->width != f->width || w->converted->height != f->height) {
+		av_frame_free(&w->converted);
+		w->converted = av_frame_alloc();
+		if (w->converted == NULL)
+			return NULL;
+		w->converted->format = AV_PIX_FMT_YUV420P;
+		w->converted->width = f->width;
+		w->converted->height = f->height;
+		if (av_frame_get_buffer(w->converted, 0) < 0)
+			return NULL;
+	}
+	w->sws = sws_getCachedContext(w->sws, f->width, f->height, f->format, f->width, f->height, AV_PIX_FMT_YUV420P,
+	                              SWS_BILINEAR, NULL, NULL, NULL);
+	if (w->sws == NULL)
+		return NULL;
+	sws_scale(w->sws, (const uint8_t *const *)f->data, f->linesize, 0, f->height, w->converted->data,
+	          w->converted->linesize);
+	return w->converted;
+}
+
+/* The window takes the first picture's size; later renditions scale into it. */
+static void first_size(struct window *w)
+{
+	SDL_Rect screen = {0, 0, 1280, 720};
+	int width = (int)(w->height * w->aspect), height = w->height;
+
+	SDL_GetDisplayUsableBounds(0, &screen);
+	if (width < 640) {
+		height = (int)(640 / w->aspect);
+		width = 640;
+	}
+	if (width > screen.w || height > screen.h) {
+		double by = SDL_min((double)screen.w / width, (double)screen.h / height);
+
+		width = (int)(width * by);
+		height = (int)(height * by);
+	}
+	SDL_SetWindowSize(w->window, width, height);
+	SDL_SetWindowPosition(w->window, SDL_WINDOWPOS_CENTERED, SDL_WINDOWPOS_CENTERED);
+	SDL_ShowWindow(w->window);
+}
+
+static bool fit_texture(struct window *w, const AVFrame *f)
+{
+	bool first = w->texture == NULL;
+	double sar = f->sample_aspect_ratio.num > 0 && f->sample_aspect_ratio.den > 0 ? av_q2d(f->sample_aspect_ratio) : 1;
+
+	w->aspect = sar * f->width / f->height;
+	if (first || w->width != f->width || w->height != f->height) {
+		if (!first)
+			SDL_DestroyTexture(w->texture);
+		w->texture = SDL_CreateTexture(w->renderer, SDL_PIXELFORMAT_IYUV, SDL_TEXTUREACCESS_STREAMING, f->width, f->height);
+		w->width = f->width;
+		w->height = f->height;
+	}
+	if (first && w->texture != NULL)
+		first_size(w);
+	return w->texture != NULL;
+}
+
+static void draw(struct window *w)
+{
+	int ww, wh;
+	SDL_Rect to;
+
+	SDL_GetRendererOutputSize(w->renderer, &ww, &wh);
+	to.w = ww;
+	to.h = (int)(ww / w->aspect + 0.5);
+	if (to.h > wh) {
+		to.h = wh;
+		to.w = (int)(wh * w->aspect + 0.5);
+	}
+	to.x = (ww - to.w) / 2;
+	to.y = (wh - to.h) / 2;
+	SDL_SetRenderDrawColor(w->renderer, 0, 0, 0, 255);
+	SDL_RenderClear(w->renderer);
+	SDL_RenderCopy(w->renderer, w->texture, NULL, &to);
+	SDL_RenderPresent(w->renderer);
+}
+
+static void show(struct sink *s, const AVFrame *frame)
+{
+	struct window *w = of(s);
+	const AVFrame *f = as_yuv(w, frame);
+
+	if (f == NULL || !fit_texture(w, frame))
+		return;
+	SDL_UpdateYUVTexture(w->texture, NULL, f->data[0], f->linesize[0], f->data[1], f->linesize[1], f->data[2],
+	                     f->linesize[2]);
+	draw(w);
+}
+
+static int sound_open(struct sink *s, int rate, int channels)
+{
+	struct window *w = of(s);
+	SDL_AudioSpec want = {.freq = rate, .format = AUDIO_F32SYS, .channels = (Uint8)channels, .samples = 1024}, got;
+
+	w->sound = SDL_OpenAudioDevice(NULL, 0, &want, &got, 0);
+	if (w->sound == 0)
+		return ERR_UNSUPPORTED;
+	w->rate = rate;
+	w->channels = channels;
+	w->latency = (dur_us)got.samples * DUR_S / got.freq; /* the device's own buffer */
+	return 0;
+}
+
+static void sound_put(struct sink *s, const float *samples, size_t n)
+{
+	SDL_QueueAudio(of(s)->sound, samples, (Uint32)(n * (size_t)of(s)->channels * sizeof *samples));
+}
+
+static dur_us sound_left(struct sink *s)
+{
+	struct window *w = of(s);
+
+	return (dur_us)SDL_GetQueuedAudioSize(w->sound) / (w->channels * (int)sizeof(float)) * DUR_S / w->rate + w->latency;
+}
+
+static void sound_run(struct sink *s, bool on)
+{
+	if (of(s)->sound != 0)
+		SDL_PauseAudioDevice(of(s)->sound, !on);
+}
+
+static void sound_clear(struct sink *s)
+{
+	if (of(s)->sound != 0)
+		SDL_ClearQueuedAudio(of(s)->sound);
+}
+
+static void toggle_full(struct window *w)
+{
+	bool full = (SDL_GetWindowFlags(w->window) & SDL_WINDOW_FULLSCREEN_DESKTOP) != 0;
+
+	SDL_SetWindowFullscreen(w->window, full ? 0 : SDL_WINDOW_FULLSCREEN_DESKTOP);
+}
+
+static enum sink_event on_key(struct window *w, SDL_Keycode key)
+{
+	switch (key) {
+	case SDLK_q:
+	case SDLK_ESCAPE:
+		return SINK_QUIT;
+	case SDLK_SPACE:
+		return SINK_PAUSE;
+	case SDLK_LEFT:
+		return SINK_BACK;
+	case SDLK_RIGHT:
+		return SINK_FORWARD;
+	case SDLK_DOWN:
+		return SINK_FAR_BACK;
+	case SDLK_UP:
+		return SINK_FAR_FORWARD;
+	case SDLK_f:
+		toggle_full(w);
+		return SINK_NOTHING;
+	default:
+		return SINK_NOTHING;
+	}
+}
+
+static enum sink_event poll_events(struct sink *s)
+{
+	struct window *w = of(s);
+	SDL_Event e;
+
+	while (SDL_PollEvent(&e)) {
+		enum sink_event event = SINK_NOTHING;
+
+		if (e.type == SDL_QUIT)
+			event = SINK_QUIT;
+		else if (e.type == SDL_KEYDOWN)
+			event = on_key(w, e.key.keysym.sym);
+		else if (e.type == SDL_WINDOWEVENT && w->texture != NULL)
+			draw(w);
+		if (event != SINK_NOTHING)
+			return event;
+	}
+	return SINK_NOTHING;
+}
+
+static void window_free(struct sink *s)
+{
+	struct window *w = of(s);
+
+	if (w->sound != 0)
+		SDL_CloseAudioDevice(w->sound);
+	if (w->texture != NULL)
+		SDL_DestroyTexture(w->texture);
+	if (w->renderer != NULL)
+		SDL_DestroyRenderer(w->renderer);
+	if (w->window != NULL)
+		SDL_DestroyWindow(w->window);
+	SDL_Quit();
+	sws_freeContext(w->sws);
+	av_frame_free(&w->converted);
+	free(w);
+}
+
+int sink_sdl_new(const char *title, struct sink **ret_sink, struct fault *f)
+{
+	struct window *w = mem_new(sizeof *w);
+
+	w->sink = (struct sink){show, sound_open, sound_put, sound_left, sound_run, sound_clear, poll_events, window_free};
+	SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
+	if (SDL_Init(SDL_INIT_VIDEO) == 0) {
+		SDL_InitSubSystem(SDL_INIT_AUDIO); /* without it the picture plays alone */
+		w->window = SDL_CreateWindow(title, SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, 640, 360,
+		                             SDL_WINDOW_HIDDEN | SDL_WINDOW_RESIZABLE | SDL_WINDOW_ALLOW_HIGHDPI);
+		w->renderer = w->window != NULL ? SDL_CreateRenderer(w->window, -1, SDL_RENDERER_PRESENTVSYNC) : NULL;
+	}
+	if (w->renderer == NULL) {
+		fault_set(f, ERR_UNSUPPORTED, "no window can be opened: %s: use --output null without a display", SDL_GetError());
+		window_free(&w->sink);
+		return ERR_UNSUPPORTED;
+	}
+	SDL_SetHint(SDL_HINT_RENDER_SCALE_QUALITY, "1");
+	*ret_sink = &w->sink;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Without a device the samples are only counted, so both kinds of output share
+ * one arithmetic of gaps and overlaps.
+ */
+#include "player/sound.h"
+
+#include <libavutil/channel_layout.h>
+#include <libavutil/frame.h>
+#include <libswresample/swresample.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#define TOLERANCE (5 * DUR_MS)
+#define MAX_SILENCE (5 * DUR_S)
+
+void sound_init(struct sound *s, struct sink *sink)
+{
+	*s = (struct sound){.sink = sink, .silent = true, .rate = 48000};
+}
+
+void sound_fini(struct sound *s)
+{
+	swr_free(&s->swr);
+	free(s->buffer);
+}
+
+void sound_reset(struct sound *s, dur_us at)
+{
+	s->anchor = at;
+	s->samples = 0;
+	s->drift = 0;
+	if (!s->silent)
+		s->sink->sound_clear(s->sink);
+}
+
+dur_us sound_end(const struct sound *s)
+{
+	return s->anchor + (dur_us)(s->samples * (uint64_t)DUR_S / (uint64_t)s->rate);
+}
+
+dur_us sound_heard(const struct sound *s, dur_us clock)
+{
+	dur_us left;
+
+	if (s->silent)
+		return clock;
+	left = s->sink->sound_left(s->sink);
+	return sound_end(s) - left;
+}
+
+static float *room(struct sound *s, size_t n_samples)
+{
+	size_t need = n_samples * (size_t)(s->channels > 0 ? s->channels : 1);
+
+	if (need > s->cap) {
+		s->buffer = mem_resize(s->buffer, need, sizeof *s->buffer);
+		s->cap = need;
+	}
+	return s->buffer;
+}
+
+/* The device takes the first frame's rate and channels; later ones are made to fit. */
+static void open_device(struct sound *s, const AVFrame *f)
+{
+	int channels = f->ch_layout.nb_channels > 0 && f->ch_layout.nb_channels <= 8 ? f->ch_layout.nb_channels : 2;
+
+	s->opened = true;
+	s->rate = f->sample_rate;
+	s->channels = channels;
+	s->samples = 0;
+	if (s->sink->sound_open == NULL)
+		return;
+	if (s->sink->sound_open(s->sink, s->rate, channels) == 0) {
+		s->silent = false;
+		s->sink->sound_run(s->sink, true);
+	} else {
+		log_warn("player/sound", "no sound device; playing without sound rate=%d channels=%d", s->rate, channels);
+	}
+}
+
+static bool fit_converter(struct sound *s, const AVFrame *f)
+{
+	AVChannelLayout out;
+	int r;
+
+	if (s->swr != NULL && s->in_rate == f->sample_rate && s->in_format == f->format &&
+	    s->in_channels == f->ch_layout.nb_channels)
+		return true;
+	swr_free(&s->swr);
+	av_channel_layout_default(&out, s->channels);
+	r = swr_alloc_set_opts2(&s->swr, &out, AV_SAMPLE_FMT_FLT, s->rate, &f->ch_layout, f->format, f->sample_rate, 0, NULL);
+	if (r >= 0)
+		r = swr_init(s->swr);
+	if (r < 0)
+		swr_free(&s->swr);
+	s->in_rate = f->sample_rate;
+	s->in_format = f->format;
+	s->in_channels = f->ch_layout.nb_channels;
+	return r >= 0;
+}
+
+static void lay_silence(struct sound *s, dur_us d)
+{
+	size_t n;
+
+	if (d > MAX_SILENCE)
+		d = MAX_SILENCE;
+	n = (size_t)(d * s->rate / DUR_S);
+	s->samples += n;
+	if (!s->silent) {
+		float *b = room(s, n);
+
+		memset(b, 0, n * (size_t)s->channels * sizeof *b);
+		s->sink->sound_put(s->sink, b, n);
+	}
+}
+
+static void lay_samples(struct sound *s, const AVFrame *f, size_t cut)
+{
+	int64_t n = (int64_t)f->nb_samples * s->rate / f->sample_rate;
+
+	if (!s->silent && fit_converter(s, f)) {
+		int max = swr_get_out_samples(s->swr, f->nb_samples);
+		uint8_t *out = (uint8_t *)room(s, (size_t)(max > 0 ? max : 0));
+
+		n = swr_convert(s->swr, &out, max, (const uint8_t **)f->extended_data, f->nb_samples);
+		if (n > (int64_t)cut)
+			s->sink->sound_put(s->sink, s->buffer + cut * (size_t)s->channels, (size_t)n - cut);
+	}
+	if (n > (int64_t)cut)
+		s->samples += (uint64_t)n - cut;
+}
+
+void sound_put(struct sound *s, const struct media_frame *m)
+{
+	dur_us gap;
+	size_t cut = 0;
+
+	if (m->av->sample_rate <= 0)
+		return;
+	if (!s->opened) {
+		s->anchor = sound_end(s);
+		open_device(s, m->av);
+	}
+	gap = m->pts - sound_end(s);
+	while (gap > TOLERANCE) {
+		lay_silence(s, gap);
+		gap = m->pts - sound_end(s);
+	}
+	if (gap < -TOLERANCE) {
+		cut = (size_t)(-gap * s->rate / DUR_S);
+		gap = 0;
+	}
+	s->drift = gap;
+	lay_samples(s, m->av, cut);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Sound as a device hears it: one unbroken row of samples.  Frames are laid at
+ * their time: a gap becomes silence, an overlap is cut, and what is less than
+ * an ear can tell apart is left alone and told as drift.
+ */
+#ifndef RIBERA_PLAYER_SOUND_H
+#define RIBERA_PLAYER_SOUND_H
+
+#include "player/media.h"
+#include "player/sink.h"
+
+struct SwrContext;
+
+struct sound {
+	struct sink *sink;
+	bool opened, silent;     /* silent: the sink has no device */
+	int rate, channels;      /* of the device */
+	struct SwrContext *swr;
+	int in_rate, in_format, in_channels;
+	dur_us anchor;           /* time of sample 0 */
+	uint64_t samples;        /* laid since */
+	dur_us drift;            /* of the last frame against its place in the row */
+	float *buffer;
+	size_t cap;
+};
+
+void sound_init(struct sound *, struct sink *);
+void sound_fini(struct sound *);
+/* The next sample is heard at presentation time `at`. */
+void sound_reset(struct sound *, dur_us at);
+/* Where the row ends, in presentation time. */
+dur_us sound_end(const struct sound *);
+/* What is heard now, in presentation time, by the device; `clock` when there is none. */
+dur_us sound_heard(const struct sound *, dur_us clock);
+/* Lays a frame at its time; borrows it. */
+void sound_put(struct sound *, const struct media_frame *);
+
+#endif
