@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * ribera-player: plays a DASH title.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <jansson.h>
+#include <libavutil/log.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "fetch/fetch.h"
+#include "player/abr.h"
+#include "player/abr_serve.h"
+#include "player/decode.h"
+#include "player/engine.h"
+#include "player/inspect.h"
+#include "player/present.h"
+#include "player/report.h"
+#include "player/sink.h"
+#include "player/source.h"
+
+struct options {
+	const char *output, *speed, *report, *abr, *cmcd, *lang, *log_level;
+	dur_us start, duration, buffer;
+	uint64_t max_height;
+	bool json, inspect, abr_serve, quiet, help, version;
+};
+
+#define ROW(key, type, field, def, min, max, arg, help) {key, type, offsetof(struct options, field), def, min, max, arg, help}
+static const struct config_row rows[] = {
+	ROW("output", CONFIG_STRING, output, "auto", 0, 0, "sdl|null", "a window with sound, or nothing at all (default: a window when there is a display)"),
+	ROW("speed", CONFIG_STRING, speed, "1", 0, 0, "N|max", "with --output null: N times real time, or without a clock"),
+	ROW("start", CONFIG_DURATION, start, "0", 0, 0, "TIME", "begin here"),
+	ROW("duration", CONFIG_DURATION, duration, "0", 0, 0, "TIME", "play so much and stop; 0 is all"),
+	ROW("abr", CONFIG_STRING, abr, NULL, 0, 0, "NAME", "adaptation: mpc (default) or rate"),
+	ROW("max-height", CONFIG_UINT, max_height, "0", 0, 16384, "LINES", "no rendition higher than this; 0 is no limit"),
+	ROW("buffer", CONFIG_DURATION, buffer, "30s", DUR_S, 10 * DUR_MIN, "TIME", "media to hold ahead of the playhead"),
+	ROW("lang", CONFIG_STRING, lang, NULL, 0, 0, "TAG", "language of the sound"),
+	ROW("cmcd", CONFIG_STRING, cmcd, "headers", 0, 0, "headers|query|none", "how to tell servers about requests (CTA-5004)"),
+	ROW("report", CONFIG_PATH, report, NULL, 0, 0, "FILE", "write what happened as JSON"),
+	ROW("json", CONFIG_BOOL, json, "no", 0, 0, NULL, "the report (or the inspection) as JSON on standard output"),
+	ROW("inspect", CONFIG_BOOL, inspect, "no", 0, 0, NULL, "print the timeline of the MPD and stop"),
+	ROW("abr-serve", CONFIG_BOOL, abr_serve, "no", 0, 0, NULL, "answer adaptation questions on standard input and output"),
+	ROW("quiet", CONFIG_BOOL, quiet, "no", 0, 0, NULL, "no status line"),
+	ROW("log-level", CONFIG_STRING, log_level, "warn", 0, 0, "LEVEL", "error, warn, info, verbose or debug"),
+	ROW("help", CONFIG_BOOL, help, "no", 0, 0, NULL, "print this and stop"),
+	ROW("version", CONFIG_BOOL, version, "no", 0, 0, NULL, "print the version and stop"),
+};
+#define N_ROWS (sizeof rows / sizeof rows[0])
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int number)
+{
+	stop = number;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction a = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}; /* the second one kills */
+
+	sigaction(SIGINT, &a, NULL);
+	sigaction(SIGTERM, &a, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void usage(FILE *out)
+{
+	fputs("Usage: ribera-player URL [OPTION]...\n"
+	      "       ribera-player --inspect URL|FILE [--json]\n"
+	      "Plays a DASH title: adapts to the line, goes on from another server when one dies.\n\n",
+	      out);
+	config_print_help(rows, N_ROWS, out);
+	fputs("\nIn a window: space pauses, arrows seek 5 s and 60 s, f is full screen, q quits.\n"
+	      "Exit codes: 0 played to the end (or ended by q or a signal), 1 failed, 2 wrong usage.\n",
+	      out);
+}
+
+/* --- what the options mean ------------------------------------------------------------------ */
+
+struct run {
+	struct options o;
+	const char *url;
+	double speed;                /* 0: max */
+	enum cmcd_mode cmcd;
+	bool window;
+};
+
+static int read_speed(struct run *r, struct fault *f)
+{
+	if (strcmp(r->o.speed, "max") == 0) {
+		r->speed = 0;
+		return 0;
+	}
+	if (str_parse_double(r->o.speed, strlen(r->o.speed), &r->speed) < 0 || r->speed < 0.05 || r->speed > 1000)
+		return fault_set(f, ERR_USAGE, "--speed \"%s\": a number from 0.05 to 1000, or max", r->o.speed);
+	return 0;
+}
+
+static int read_cmcd(struct run *r, struct fault *f)
+{
+	static const char *const names[] = {[CMCD_NONE] = "none", [CMCD_HEADERS] = "headers", [CMCD_QUERY] = "query"};
+
+	for (int i = 0; i < 3; i++)
+		if (strcmp(r->o.cmcd, names[i]) == 0) {
+			r->cmcd = (enum cmcd_mode)i;
+			return 0;
+		}
+	return fault_set(f, ERR_USAGE, "--cmcd \"%s\": headers, query or none", r->o.cmcd);
+}
+
+static int read_output(struct run *r, struct fault *f)
+{
+	bool display = getenv("DISPLAY") != NULL || getenv("WAYLAND_DISPLAY") != NULL || getenv("SDL_VIDEODRIVER") != NULL;
+
+	r->window = strcmp(r->o.output, "sdl") == 0 || (strcmp(r->o.output, "auto") == 0 && r->speed == 1);
+	if (strcmp(r->o.output, "auto") != 0 && strcmp(r->o.output, "sdl") != 0 && strcmp(r->o.output, "null") != 0)
+		return fault_set(f, ERR_USAGE, "--output \"%s\": sdl or null", r->o.output);
+	if (strcmp(r->o.output, "sdl") == 0 && r->speed != 1)
+		return fault_set(f, ERR_USAGE, "--speed is for --output null");
+	if (strcmp(r->o.output, "auto") == 0 && r->window && !display)
+		return fault_set(f, ERR_UNSUPPORTED, "no display here: play with --output null, or set DISPLAY");
+	return 0;
+}
+
+static int read_options(struct run *r, int argc, char **argv, struct fault *f)
+{
+	enum log_level level;
+	bool algorithm = r->o.abr == NULL;
+	int code;
+
+	if (log_level_from_name(r->o.log_level, &level) < 0)
+		return fault_set(f, ERR_USAGE, "--log-level \"%s\": error, warn, info, verbose or debug", r->o.log_level);
+	log_set_level(level);
+	av_log_set_level(level >= LOG_VERBOSE ? AV_LOG_WARNING : AV_LOG_FATAL);
+	for (unsigned i = 0; abr_algorithms[i] != NULL; i++)
+		algorithm = algorithm || strcmp(r->o.abr, abr_algorithms[i]) == 0;
+	if (!algorithm)
+		return fault_set(f, ERR_USAGE, "--abr \"%s\" is not known; --help names them", r->o.abr);
+	if (r->o.abr_serve)
+		return argc == 1 ? 0 : fault_set(f, ERR_USAGE, "--abr-serve takes no URL");
+	if (argc != 2)
+		return fault_set(f, ERR_USAGE, argc < 2 ? "what to play? Give the URL of an MPD" : "one URL at a time");
+	r->url = argv[1];
+	code = read_speed(r, f);
+	if (code == 0)
+		code = read_cmcd(r, f);
+	if (code == 0 && !r->o.inspect)
+		code = read_output(r, f);
+	return code;
+}
+
+/* --- playing -------------------------------------------------------------------------------- */
+
+struct session {
+	struct run *run;
+	struct fetch *fetch;
+	struct source source;
+	struct hub hub;
+	struct report report;
+	struct engine *engine;
+	struct decode *decoders[N_LANES];
+	struct sink *sink;
+};
+
+static int open_fetch(struct fetch **ret, struct fault *f)
+{
+	struct fetch_settings s = {.user_agent = "ribera-player/" PACKAGE_VERSION, .max_per_host = 8, .http2 = true};
+	int r = fetch_new(&s, ret);
+
+	return r < 0 ? fault_set(f, r, "the network cannot be set up: %s", err_text(r)) : 0;
+}
+
+static int open_sink(struct session *s, struct fault *f)
+{
+	if (s->run->window)
+		return sink_sdl_new(s->source.mpd->title != NULL ? s->source.mpd->title : s->run->url, &s->sink, f);
+	s->sink = sink_null_new();
+	return 0;
+}
+
+static int start_threads(struct session *s, struct fault *f)
+{
+	const struct options *o = &s->run->o;
+	struct engine_setup e = {.hub = &s->hub, .fetch = s->fetch, .source = &s->source, .report = &s->report,
+		.algorithm = o->abr, .lang = o->lang, .max_height = o->max_height, .buffer = o->buffer, .start = o->start,
+		.end = o->duration > 0 ? o->start + o->duration : INT64_MAX, .cmcd = s->run->cmcd};
+	int r = engine_new(&e, &s->engine, f);
+
+	for (int i = 0; i < N_LANES && r == 0; i++) {
+		if (!s->hub.lane[i])
+			continue;
+		s->decoders[i] = decode_new(&s->hub, i);
+		if (s->decoders[i] == NULL)
+			r = fault_set(f, -ENOMEM, "no thread for a decoder");
+	}
+	return r;
+}
+
+static int check_source(struct session *s, struct fault *f)
+{
+	const struct timeline *t = s->source.timeline;
+
+	if (t->n_periods == 0)
+		return fault_set(f, ERR_MEDIA, "%s: the MPD has no Period to play", s->run->url);
+	if (t->duration >= 0 && s->run->o.start >= t->duration)
+		return fault_set(f, ERR_USAGE, "--start: the title is only %.3f s long", (double)t->duration / 1e6);
+	return 0;
+}
+
+static int play(struct session *s, struct fault *f)
+{
+	const struct options *o = &s->run->o;
+	struct present_setup p = {.hub = &s->hub, .sink = NULL, .report = &s->report, .speed = s->run->speed,
+		.start = o->start, .duration = s->source.timeline->duration, .quiet = o->quiet, .stop = &stop};
+	int r = check_source(s, f);
+
+	if (r == 0)
+		r = open_sink(s, f);
+	if (r == 0)
+		r = start_threads(s, f);
+	if (r < 0)
+		return r;
+	s->report.duration = s->source.timeline->duration;
+	s->report.output = mem_dup(s->run->window ? "sdl" : "null");
+	s->report.algorithm = mem_dup(o->abr != NULL ? o->abr : abr_algorithms[0]);
+	s->report.speed = s->run->speed;
+	p.engine = s->engine;
+	p.sink = s->sink;
+	s->report.finished = present_run(&p);
+	return engine_failure(s->engine, f);
+}
+
+/* The order matters: threads, then the network with its last callbacks, then what they pointed to. */
+static void end_session(struct session *s)
+{
+	hub_quit(&s->hub);
+	if (s->engine != NULL)
+		engine_stop(s->engine);
+	for (int i = 0; i < N_LANES; i++) {
+		if (s->decoders[i] != NULL) {
+			struct decode_stats d = decode_stats(s->decoders[i]);
+
+			decode_free(&s->decoders[i]);
+			s->report.decode_errors += d.errors;
+			*(i == LANE_VIDEO ? &s->report.decoded : &s->report.audio_decoded) = d.decoded;
+		}
+	}
+	fetch_free(&s->fetch);
+	engine_free(&s->engine);
+	if (s->sink != NULL)
+		s->sink->free(s->sink);
+	hub_fini(&s->hub);
+	source_close(&s->source);
+}
+
+/* Everything that came could not be decoded: that is no success either. */
+static int judge(const struct session *s, int code, struct fault *f)
+{
+	if (code == 0 && s->report.finished && s->report.decoded + s->report.audio_decoded == 0)
+		return fault_set(f, ERR_MEDIA, "%s: nothing could be decoded", s->run->url);
+	return code;
+}
+
+static int write_reports(const struct session *s, struct fault *f)
+{
+	int r = 0;
+
+	if (s->run->o.report != NULL)
+		r = report_write(&s->report, s->run->o.report, f);
+	if (s->run->o.json) {
+		json_t *o = report_json(&s->report);
+
+		json_dumpf(o, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(10));
+		putchar('\n');
+		json_decref(o);
+		if (fflush(stdout) != 0 && r == 0)
+			r = fault_set(f, -EIO, "standard output: %s", err_text(-EIO));
+	}
+	return r;
+}
+
+static void say_result(const struct session *s)
+{
+	const struct report *r = &s->report;
+	char played[STR_BYTES_SIZE];
+
+	str_format_duration(r->played, played);
+	fprintf(stderr, "played %s: %zu stall%s, %llu frames shown, %llu dropped, A/V within %.1f ms, %zu fail-over%s, QoE %.2f\n",
+	        played, r->n_stalls, r->n_stalls == 1 ? "" : "s", (unsigned long long)r->presented,
+	        (unsigned long long)r->dropped, (double)r->max_av_offset / 1000, r->n_failovers,
+	        r->n_failovers == 1 ? "" : "s", report_qoe(r));
+}
+
+static int play_url(struct run *run, struct fault *f)
+{
+	static const size_t frames[N_LANES] = {[LANE_VIDEO] = 6, [LANE_AUDIO] = 64};
+	struct session s = {.run = run};
+	struct fault report_fault = {0};
+	int r;
+
+	report_init(&s.report, run->url, clock_mono());
+	hub_init(&s.hub, 4096, frames);
+	r = open_fetch(&s.fetch, f);
+	if (r == 0)
+		r = source_open(s.fetch, run->url, &s.source, f);
+	if (r == 0)
+		r = play(&s, f);
+	end_session(&s);
+	r = judge(&s, r, f);
+	if (r < 0 && s.report.n_errors == 0)
+		report_add_error(&s.report, "%s", fault_text(f));
+	if (write_reports(&s, &report_fault) < 0 && r == 0) {
+		*f = report_fault;
+		r = f->code;
+	}
+	if (r == 0 && !run->o.quiet)
+		say_result(&s);
+	report_fini(&s.report);
+	return r;
+}
+
+static int inspect_url(struct run *run, struct fault *f)
+{
+	struct fetch *fetch = NULL;
+	struct source source = {0};
+	int r = open_fetch(&fetch, f);
+
+	if (r == 0)
+		r = source_open(fetch, run->url, &source, f);
+	if (r == 0)
+		r = inspect(fetch, &source, run->o.json, stdout, f);
+	source_close(&source);
+	fetch_free(&fetch);
+	return r;
+}
+
+static int act(struct run *run, struct fault *f)
+{
+	if (run->o.abr_serve)
+		return abr_serve(run->o.abr, stdin, stdout, f);
+	return run->o.inspect ? inspect_url(run, f) : play_url(run, f);
+}
+
+int main(int argc, char **argv)
+{
+	struct run run = {0};
+	struct config *config = config_new(rows, N_ROWS, &run.o);
+	struct fault f = {0};
+	int r = config_read_args(config, &argc, argv, &f);
+
+	setlocale(LC_CTYPE, "");
+	if (r == 0 && run.o.help) {
+		usage(stdout);
+	} else if (r == 0 && run.o.version) {
+		puts("ribera-player " PACKAGE_VERSION " (" RIBERA_FEATURES ")");
+	} else {
+		if (r == 0)
+			r = read_options(&run, argc, argv, &f);
+		catch_signals();
+		if (r == 0)
+			r = act(&run, &f);
+	}
+	if (r < 0)
+		fprintf(stderr, "ribera-player: %s%s\n", fault_text(&f), f.code == ERR_USAGE ? " (see --help)" : "");
+	config_free(&config);
+	return r == 0 ? 0 : f.code == ERR_USAGE ? 2 : 1;
+}
