@@ -124,9 +124,12 @@ int path_decode(const char *path, size_t n, char *out, size_t *ret_n)
 
 const char *path_param(const char *query, size_t n, const char *name, size_t *ret_n)
 {
-	const char *p = query, *end = query + n;
+	const char *p = query, *end;
 	size_t name_n = strlen(name);
 
+	if (n == 0) /* also a request refused before its target was read: no pointer either */
+		return NULL;
+	end = query + n;
 	while (p < end) {
 		const char *stop = memchr(p, '&', (size_t)(end - p)), *value = p + name_n;
 
