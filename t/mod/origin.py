@@ -691,7 +691,7 @@ def wrong_settings_are_named():
     tap.has(tap.call(PROGRAM, '--version', check_exit=0).stdout, 'ribera-origin')
     with open(os.path.join(tap.SOURCE, 'etc', 'origin.yaml')) as f:
         tap.equal(f.read(), tap.call(PROGRAM, '--sample', check_exit=0).stdout, 'etc/origin.yaml')
-    r = tap.call(PROGRAM, *lib, '--listen', f'127.0.0.1:{shared.ports["viewers"]}')
+    r = tap.call(PROGRAM, *lib, '--listen', f'127.0.0.1:{shared.ports["viewers"]}', '--control', '127.0.0.1:0', timeout=20)
     tap.equal(r.returncode, 1)
     tap.has(r.stderr, str(shared.ports['viewers']))
 
