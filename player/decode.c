@@ -7,6 +7,7 @@
 #include "player/decode.h"
 
 #include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 

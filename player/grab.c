@@ -6,7 +6,7 @@
  */
 #include "player/grab.h"
 
-#include <errno.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -328,16 +328,27 @@ static void ask(struct grab *g, mono_us now)
 	free(url);
 }
 
+/* Reasons for people; cut where there is no more room. */
+static void put(char *out, size_t n, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void put(char *out, size_t n, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(out, n, fmt, ap);
+	va_end(ap);
+}
+
 static void describe(const struct grab *g, const struct transfer *t, char *out, size_t n)
 {
 	if (t->wrong != NULL)
-		snprintf(out, n, "%s", t->wrong);
+		put(out, n, "%s", t->wrong);
 	else if (t->result.status >= 400)
-		snprintf(out, n, "HTTP status %d", t->result.status);
+		put(out, n, "HTTP status %d", t->result.status);
 	else if (t->result.error != 0)
-		snprintf(out, n, "%s%s%s", err_text(t->result.error), t->result.text[0] != '\0' ? ": " : "", t->result.text);
+		put(out, n, "%s%s%s", err_text(t->result.error), t->result.text[0] != '\0' ? ": " : "", t->result.text);
 	else
-		snprintf(out, n, "%s", g->error[0] != '\0' ? g->error : "the body ends too early");
+		put(out, n, "%s", g->error[0] != '\0' ? g->error : "the body ends too early");
 }
 
 /* Bytes of one entity only: what came of another is thrown away. */
@@ -367,7 +378,7 @@ static bool complete(struct grab *g, const struct transfer *t)
 		return false;
 	if (g->want.mime_type == NULL || demux_check(&view, g->want.mime_type) == 0)
 		return true;
-	snprintf(g->error, sizeof g->error, "the bytes are no media segment");
+	put(g->error, sizeof g->error, "the bytes are no media segment");
 	buf_clear(&g->have);
 	free(g->etag);
 	g->etag = NULL;
@@ -398,9 +409,9 @@ static void next_base(struct grab *g, const char *reason, mono_us now)
 			g->state = GRAB_FAILED;
 		return;
 	}
-	snprintf(f.from, sizeof f.from, "%s", g->keys[g->base]);
-	snprintf(f.to, sizeof f.to, "%s", g->keys[next]);
-	snprintf(f.reason, sizeof f.reason, "%s", reason);
+	put(f.from, sizeof f.from, "%s", g->keys[g->base]);
+	put(f.to, sizeof f.to, "%s", g->keys[next]);
+	put(f.reason, sizeof f.reason, "%s", reason);
 	report_add_failover(g->world->report, &f);
 	g->base = next;
 	ask(g, now);
@@ -412,14 +423,13 @@ static void failed(struct grab *g, const struct transfer *t, mono_us now)
 	int status = t->result.status;
 
 	describe(g, t, reason, sizeof reason);
-	snprintf(g->error, sizeof g->error, "%s: %s", g->hosts[g->base], reason);
+	put(g->error, sizeof g->error, "%s: %s", g->hosts[g->base], reason);
 	log_verbose("player/grab", "base=%s reference=\"%s\" have=%zu reason=\"%s\"", g->keys[g->base], g->reference,
 	            g->have.size, reason);
 	/* 408, 429 and 5xx may pass (RFC 9110 15.5, 15.6), as may all that is no answer */
 	g->transient = g->transient || (t->wrong == NULL && (status < 400 || status == 408 || status == 429 || status >= 500));
 	pathway_fail(g->world->pathway, g->keys[g->base], t->retry_after, now);
 	g->tried |= UINT32_C(1) << g->base;
-	g->error[sizeof g->error - 1] = '\0';
 	drop_unfinishable(g);
 	next_base(g, reason, now);
 }
@@ -451,7 +461,7 @@ static void begin_round(struct grab *g, mono_us now)
 	if (g->base >= 0) {
 		ask(g, now);
 	} else {
-		snprintf(g->error, sizeof g->error, "the MPD gives no place to ask");
+		put(g->error, sizeof g->error, "the MPD gives no place to ask");
 		g->state = GRAB_FAILED;
 	}
 }
@@ -483,10 +493,10 @@ void grab_result(struct grab *g, struct grab_result *ret)
 {
 	*ret = (struct grab_result){.retries = g->attempts > 0 ? g->attempts - 1 : 0, .bytes = g->have.size,
 		.first_byte = g->first_byte, .total = g->total};
-	snprintf(ret->error, sizeof ret->error, "%s", g->error);
+	put(ret->error, sizeof ret->error, "%s", g->error);
 	if (g->base >= 0) {
-		snprintf(ret->key, sizeof ret->key, "%s", g->keys[g->base]);
-		snprintf(ret->host, sizeof ret->host, "%s", g->hosts[g->base]);
+		put(ret->key, sizeof ret->key, "%s", g->keys[g->base]);
+		put(ret->host, sizeof ret->host, "%s", g->hosts[g->base]);
 	}
 	if (g->state == GRAB_DONE) {
 		ret->line_bytes = g->after.bytes - g->before.bytes;

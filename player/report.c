@@ -4,6 +4,7 @@
  */
 #include "player/report.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -92,7 +92,7 @@ static bool fit_converter(struct sound *s, const AVFrame *f)
 		return true;
 	swr_free(&s->swr);
 	av_channel_layout_default(&out, s->channels);
-	r = swr_alloc_set_opts2(&s->swr, &out, AV_SAMPLE_FMT_FLT, s->rate, &f->ch_layout, f->format, f->sample_rate, 0, NULL);
+	r = swr_alloc_set_opts2(&s->swr, &out, AV_SAMPLE_FMT_FLT, s->rate, (AVChannelLayout *)&f->ch_layout, f->format, f->sample_rate, 0, NULL);
 	if (r >= 0)
 		r = swr_init(s->swr);
 	if (r < 0)
