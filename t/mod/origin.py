@@ -215,6 +215,47 @@ def a_manifest_keeps_its_order_and_validators():
 
 
 @tap.test
+def manifests_stay_whole_while_edges_come_and_go():
+    o = Origin(options=['--threads', '4', '--heartbeat', '1h'])
+    keys = [f't{i}/{package.write(o.library, f"t{i}", {"video.mp4": bytes([i])})[0]}' for i in range(6)]
+    tap.until(lambda: o.get('/api/v1/titles').json()['total'] == 6)
+    stop, wrong, served = threading.Event(), [], [0]
+
+    def viewer(n):
+        c = http.client.HTTPConnection('127.0.0.1', o.ports['viewers'], timeout=20)
+        while not stop.is_set():
+            title = keys[random.randrange(6)]
+            c.request('GET', f'/v/{title.split("/")[0]}/manifest.mpd')
+            r = c.getresponse()
+            body = r.read()
+            found = places(body)
+            good = (r.status == 200 and body.endswith(b'</MPD>\n') and found[-1][0] == 'origin' and
+                    len({name for name, _ in found}) == len(found) <= 5 and all(url.endswith(f'/v/{title}/') for _, url in found))
+            if not good:
+                wrong.append((r.status, body[:600]))
+                return
+            served[0] += 1
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        running = [pool.submit(viewer, n) for n in range(6)]
+        rng, end = random.Random(7), time.monotonic() + 3
+        while time.monotonic() < end and not wrong:
+            name = f'edge-{rng.randrange(8)}'
+            what = rng.random()
+            if what < 0.1:
+                o.api('/edges/' + name, 'DELETE')
+            elif what < 0.3:
+                o.register(name, f'http://{name}-{rng.randrange(3)}.example')
+            else:
+                o.beat(name, *rng.sample(keys, rng.randrange(6)), load=rng.random() * 1.5)
+        stop.set()
+        for f in running:
+            f.result()
+    tap.equal(wrong, [])
+    tap.check(served[0] > 100, f'{served[0]} manifests')
+    o.p.stop()
+
+
+@tap.test
 def the_plan_mirrors_what_fits_newest_first():
     o = Origin()
     revs = {}
@@ -279,6 +320,27 @@ def wrong_bodies_are_refused_with_the_field():
         tap.equal(shared.api('/titles?' + query).status, 400, query)
     tap.equal(shared.api('/edges/edge-h', 'DELETE').status, 204)
     tap.equal(shared.api('/edges').json()['edges'], [], 'nothing of this came in')
+
+
+@tap.test
+def the_api_and_its_description_name_the_same_things():
+    with open(os.path.join(tap.SOURCE, 'doc', 'openapi.yaml')) as f:
+        text = f.read()
+    text = text[text.index('\npaths:'):text.index('\ncomponents:')]
+    described = {m.group(1): set(re.findall(r'^    (get|post|put|patch|delete):', m.group(2), re.M))
+                 for m in re.finditer(r'^  (/\S+):\n((?:    .*\n)+)', text + '\n', re.M)}
+    tap.check(len(described) >= 8, described)
+    for path, methods in described.items():
+        for method in ['get', 'post', 'put', 'patch', 'delete']:
+            r = tap.http(shared.control + re.sub(r'{\w+}', 'no-such', path), method.upper(), b'{}' if method != 'get' else None, JSON)
+            if method in methods:
+                tap.check(r.status != 405 and b'nothing at this path' not in r.body, f'{method} {path}: {r.status} {r.body}')
+            else:
+                tap.equal(r.status, 405, f'{method} {path}')
+                tap.equal({m.strip().lower() for m in r.headers['Allow'].split(',')} - {'head'}, methods, f'Allow of {path}')
+    with open(os.path.join(tap.SOURCE, 'origin', 'api.c')) as f:
+        served = {re.sub(r'\*', '{}', p) for p in re.findall(r'{"[A-Z]+", "(/api/v1/[^"]+)"', f.read())}
+    tap.equal(served, {re.sub(r'{\w+}', '{}', p) for p in described}, 'paths')
 
 
 @tap.test
