@@ -7,6 +7,8 @@ import {bitrate, clock, languageName, number, t} from './strings.js';
 
 const HIDE_MS = 2800;
 const STEP_S = 5;
+const SEEK_PAUSE_MS = 200;
+const SEEK_PATIENCE_MS = 3000;
 const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 2];
 
 /** "1080p · 5.8 Mb/s" */
@@ -40,7 +42,7 @@ export class Controls {
 		this.time = el('span', {class: 'time', 'aria-hidden': 'true'});
 		this.seek = el('input', {type: 'range', min: '0', max: '0', step: '0.1', value: '0', class: 'seek', id: 'seek', on: {
 			input: () => { this.scrubbing = true; this.drawTime(Number(this.seek.value)); },
-			change: () => { this.scrubbing = false; this.video.currentTime = Number(this.seek.value); },
+			change: () => { this.scrubbing = false; this.seekTo(Number(this.seek.value)); },
 		}});
 		this.statistics = button('statistics', () => this.toggleStatistics());
 		this.share = button('share', () => this.actions.share());
@@ -139,13 +141,27 @@ export class Controls {
 	}
 
 	seekBy(seconds) {
-		this.seekTo(this.video.currentTime + seconds);
+		this.seekTo((this.target ?? this.video.currentTime) + seconds);
 	}
 
+	/** Presses in a row become one jump: dash.js does not like to be interrupted while it seeks. */
 	seekTo(seconds) {
 		const v = this.video;
-		if (Number.isFinite(v.duration))
-			v.currentTime = Math.min(Math.max(0, seconds), v.duration);
+		if (!Number.isFinite(v.duration))
+			return;
+		this.target = Math.min(Math.max(0, seconds), v.duration);
+		this.drawTime(this.target);
+		clearTimeout(this.jump);
+		const since = performance.now();
+		const go = () => {
+			if (v.seeking && performance.now() - since < SEEK_PATIENCE_MS) {
+				this.jump = setTimeout(go, SEEK_PAUSE_MS);
+				return;
+			}
+			v.currentTime = this.target;
+			this.target = null;
+		};
+		this.jump = setTimeout(go, SEEK_PAUSE_MS);
 	}
 
 	toggleText() {
@@ -262,7 +278,7 @@ export class Controls {
 
 	drawTime(at = null) {
 		const v = this.video, d = v.duration;
-		if (at === null && this.scrubbing)
+		if (at === null && (this.scrubbing || (this.target ?? null) !== null))
 			return;
 		at ??= v.currentTime;
 		if (Number.isFinite(d) && this.seek.max !== String(d))
@@ -307,6 +323,7 @@ export class Controls {
 	}
 
 	close() {
+		clearTimeout(this.jump);
 		clearTimeout(this.timer);
 		this.abort.abort();
 	}

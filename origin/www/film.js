@@ -7,6 +7,7 @@
 // {key, status, again}: `again` is whether waiting can help).
 import {Pathways} from './pathways.js';
 
+const STUCK_MS = 4000;
 const SCRIPT = '/www/dash.mediaplayer.min.js';
 
 const SETTINGS = {
@@ -21,6 +22,7 @@ const SETTINGS = {
 			fastSwitchEnabled: false, // what was paid for is shown; a choice by hand replaces it
 			bufferTimeDefault: 20, bufferTimeAtTopQuality: 30, bufferTimeAtTopQualityLongForm: 30, bufferToKeep: 20,
 		},
+		gaps: {jumpLargeGaps: false}, // a hole is loaded again (unstick), not skipped
 		text: {defaultEnabled: false},
 		// The clock of a static film is nobody's business, least of all an outside server's.
 		utcSynchronization: {enabled: false, enableBackgroundSyncAfterSegmentDownloadError: false,
@@ -71,7 +73,7 @@ export class Film extends EventTarget {
 		this.video = video;
 		this.captions = captions;
 		this.pathways = new Pathways({on_move: (from, to) => { if (from) this.counts.moves++; }});
-		this.counts = {switches: 0, stalls: 0, moves: 0, failures: 0};
+		this.counts = {switches: 0, stalls: 0, moves: 0, failures: 0, unstuck: 0};
 		this.shown = null;       // the video Representation on the screen
 		this.failure = null;     // waits until the buffer is empty
 		this.begun = false;
@@ -79,6 +81,7 @@ export class Film extends EventTarget {
 		this.abort = new AbortController();
 		this.watchVideo();
 		this.setState('loading');
+		this.timer = setInterval(() => this.unstick(), 1000);
 	}
 
 	setState(state) {
@@ -160,6 +163,18 @@ export class Film extends EventTarget {
 		this.wants_play = true;
 		this.setState('loading');
 		this.player.attachSource(this.manifest, at);
+	}
+
+	/**
+	 * dash.js can lose a segment when seeks come fast after each other: it believes to have it, asks for nothing
+	 * and waits for good.  Then everything is loaded anew, at the same place.
+	 */
+	unstick() {
+		const v = this.video;
+		if (this.player && v.dataset.state === 'waiting' && !v.paused && this.ahead() < 0.1 && this.pathways.idle() > STUCK_MS) {
+			this.counts.unstuck++;
+			this.again();
+		}
 	}
 
 	/** Seconds that can be played from here on without another byte. */
@@ -269,6 +284,7 @@ export class Film extends EventTarget {
 	}
 
 	close() {
+		clearInterval(this.timer);
 		this.abort.abort();
 		this.player?.destroy();
 		this.player = null;

@@ -10,6 +10,7 @@
 
 const PENALTY_MS = 15000;
 const PENALTY_MAX_MS = 120000;
+const PATIENCE_MS = 25000;
 
 /** What a status says of the place: nothing (0 bytes wrong with it) or a failure.  416 and 404 can be the place's
  * own: an edge that lost a title, while another has it. */
@@ -22,6 +23,8 @@ export class Pathways {
 		this.on_move = on_move;
 		this.places = [];
 		this.current = null; // the place of the last media answer
+		this.pending = new Set();
+		this.active = now(); // when something was last asked or answered
 	}
 
 	/** `list`: [{url, serviceLocation}] in order of preference; what is known of places that stay is kept. */
@@ -44,6 +47,8 @@ export class Pathways {
 	/** Request interceptor: the same file from the best place.  Where dash.js was steered to another place that is
 	 * fine, that choice stands. */
 	request(r) {
+		this.pending.add(r);
+		this.active = this.now();
 		const asked = this.of(r.url);
 		if (asked && asked.until > this.now()) {
 			const better = this.best();
@@ -54,6 +59,8 @@ export class Pathways {
 
 	/** Response interceptor: learns from the answer. */
 	response(r, is_media = true) {
+		this.pending.delete(r.request);
+		this.active = this.now();
 		const place = this.of(r.request.url);
 		if (!place)
 			return r;
@@ -72,6 +79,12 @@ export class Pathways {
 			}
 		}
 		return r;
+	}
+
+	/** Milliseconds since nothing is under way any more; what never ends counts for PATIENCE_MS. */
+	idle() {
+		const quiet = this.now() - this.active;
+		return this.pending.size && quiet < PATIENCE_MS ? 0 : quiet;
 	}
 
 	/** For statistics: a copy that nobody can change us through. */

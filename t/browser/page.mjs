@@ -12,12 +12,12 @@ async function home(hash = '', context = null) {
 	return openPage(context ?? browser, system.url + '/' + hash);
 }
 const names = page => page.locator('#wall li:not([hidden]) .name').allTextContents();
-const loaded = page => page.waitForSelector('#wall .card');
+const loaded = page => page.waitForSelector('#wall li:not([hidden]) .card');
 const playing = page => until(async () => {
 	const now = await state(page);
 	check(now !== 'error', `the film failed: ${now === 'error' && await page.locator('#error').textContent()}`);
 	return now === 'playing';
-}, 30, 'playing');
+}, 30, async () => `playing (${JSON.stringify(await stats(page))})`);
 
 test('all languages have the same words with the same blanks', async () => {
 	const {STRINGS} = await import(path.join(SOURCE, 'origin/www/strings.js'));

@@ -38,14 +38,15 @@ export function equal(got, want, what = 'value') {
 	check(a === b, `${what}: got ${a}, want ${b}`);
 }
 
-/** Waits until f gives something true, and returns that. */
+/** Waits until f gives something true, and returns that; `what` is a text, or a function that gives one. */
 export async function until(f, seconds, what) {
 	const end = performance.now() + seconds * 1000;
 	for (;;) {
 		const value = await f();
 		if (value)
 			return value;
-		check(performance.now() < end, `${what} did not come within ${seconds} s`);
+		if (performance.now() > end)
+			throw new Error(`${typeof what === 'function' ? await what() : what} did not come within ${seconds} s`);
 		await new Promise(resolve => setTimeout(resolve, 50));
 	}
 }
