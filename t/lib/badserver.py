@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A small HTTP/1.1 server of one folder with ranges, that misbehaves on demand.
+
+    s = badserver.Server(folder)
+    s.fault = lambda request: 'cut' ...      # per request; None: serve well
+    s.rate = 200_000                         # bytes per second over all its connections
+    s.die_after(300_000)                     # after so many body bytes: every socket closed, the port too
+
+Faults: cut (half the body, then close), stall (half the body, then silence), reset, wrong-range, short-length,
+ignore-range, garbage (right length, wrong bytes), or a status as a number ('404', '503').
+"""
+import os, re, socket, struct, threading, time
+
+
+class Request:
+    def __init__(self, path, first, last, headers, number):
+        self.path, self.first, self.last, self.headers, self.number = path, first, last, headers, number
+
+
+class Server:
+    def __init__(self, folder, etag=True):
+        self.folder, self.etag = folder, etag
+        self.fault = lambda request: None
+        self.rate = None
+        self.requests, self.sent = [], 0
+        self.limit = None
+        self.lock = threading.Lock()
+        self.sockets = set()
+        self.gone = threading.Event()
+        self.next_free = 0.0
+        self.listener = socket.create_server(('127.0.0.1', 0))
+        self.port = self.listener.getsockname()[1]
+        self.url = f'http://127.0.0.1:{self.port}'
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def die_after(self, n):
+        self.limit = n
+
+    def die(self):
+        """As a killed process: the port refuses, open connections are reset."""
+        self.gone.set()
+        self.listener.close()
+        # a blocked accept keeps the port; wake it
+        try:
+            socket.create_connection(('127.0.0.1', self.port), 0.2).close()
+        except OSError:
+            pass
+        with self.lock:
+            for s in self.sockets:
+                try:
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    def _accept(self):
+        while not self.gone.is_set():
+            try:
+                s, _ = self.listener.accept()
+            except OSError:
+                return
+            if self.gone.is_set():
+                s.close()
+                return
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self.lock:
+                self.sockets.add(s)
+            threading.Thread(target=self._serve, args=(s,), daemon=True).start()
+
+    def _serve(self, s):
+        f = s.makefile('rb')
+        try:
+            while self._one(s, f):
+                pass
+        except OSError:
+            pass
+        finally:
+            with self.lock:
+                self.sockets.discard(s)
+            try:
+                f.close()
+                s.close()
+            except OSError:
+                pass
+
+    def _send(self, s, data):
+        """Body bytes, paced over all connections together."""
+        for i in range(0, len(data), 8192):
+            part = data[i:i + 8192]
+            if self.rate:
+                with self.lock:
+                    now = time.monotonic()
+                    self.next_free = max(self.next_free, now - 0.02) + len(part) / self.rate
+                    wait = self.next_free - now
+                if wait > 0 and self.gone.wait(wait):
+                    raise OSError
+            s.sendall(part)
+            with self.lock:
+                self.sent += len(part)
+                over = self.limit is not None and self.sent >= self.limit
+            if over:
+                self.die()
+                raise OSError
+
+    def _one(self, s, f):
+        line = f.readline(65536).decode('latin-1').split()
+        if len(line) < 3:
+            return False
+        headers = {}
+        while True:
+            h = f.readline(65536).decode('latin-1').strip()
+            if not h:
+                break
+            k, _, v = h.partition(':')
+            headers[k.lower()] = v.strip()
+        path = line[1].split('?')[0]
+        name = os.path.join(self.folder, path.lstrip('/'))
+        wanted = re.match(r'bytes=(\d+)-(\d*)$', headers.get('range', ''))
+        if not os.path.isfile(name):
+            return self._head(s, '404 Not Found', 0)
+        with open(name, 'rb') as file:
+            body = file.read()
+        size = len(body)
+        first, last = (int(wanted[1]), min(int(wanted[2] or size - 1), size - 1)) if wanted else (0, size - 1)
+        with self.lock:
+            request = Request(line[1], first if wanted else None, last if wanted else None, headers, len(self.requests))
+            self.requests.append(request)
+        fault = self.fault(request)
+        part = body[first:last + 1]
+        extra = [f'ETag: "{size:x}-{self.etag}"'] if self.etag else []
+        if fault and fault.isdigit():
+            return self._head(s, f'{fault} No', 0, ['Retry-After: 1'] if fault == '503' else [])
+        if fault == 'reset':
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+            return False
+        if fault == 'ignore-range':
+            self._head(s, '200 OK', size, extra)
+            self._send(s, body)
+            return True
+        if fault == 'wrong-range':
+            self._head(s, '206 Partial Content', len(part), extra + [f'Content-Range: bytes {first + 1}-{last + 1}/{size + 1}'])
+            self._send(s, part)
+            return True
+        if fault == 'short-length':
+            self._head(s, '206 Partial Content', len(part) - 7, extra + [f'Content-Range: bytes {first}-{last}/{size}'])
+            self._send(s, part[:-7])
+            return True
+        if fault == 'garbage':
+            part = os.urandom(len(part))
+        if wanted:
+            self._head(s, '206 Partial Content', len(part), extra + [f'Content-Range: bytes {first}-{last}/{size}'])
+        else:
+            kind = 'application/dash+xml' if name.endswith('.mpd') else 'video/mp4'
+            self._head(s, '200 OK', len(part), extra + [f'Content-Type: {kind}'])
+        if fault in ('cut', 'stall'):
+            self._send(s, part[:len(part) // 2])
+            if fault == 'stall':
+                self.gone.wait(60)
+            return False
+        self._send(s, part)
+        return True
+
+    def _head(self, s, status, length, extra=()):
+        s.sendall('\r\n'.join([f'HTTP/1.1 {status}', f'Content-Length: {length}', 'Accept-Ranges: bytes', *extra, '', '']).encode())
+        return True

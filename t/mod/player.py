@@ -1,0 +1,396 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ribera-player against servers that die, stall, lie and crawl: every frame comes, and the report says what happened."""
+import json, os, re, signal, subprocess, sys, time
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+import badserver, tap
+
+SECONDS, FPS, SEGMENT = 12, 25, 2
+LADDER = [('low', 160, 90, 100), ('mid', 320, 180, 400), ('high', 480, 270, 1200)]
+_package = None
+
+
+def sidx_range(path):
+    """(moov end, first and last byte of the sidx), from the boxes."""
+    with open(path, 'rb') as f:
+        data = f.read()
+    at, moov_end = 0, 0
+    while at + 8 <= len(data):
+        size, kind = int.from_bytes(data[at:at + 4], 'big'), data[at + 4:at + 8]
+        if kind == b'moov':
+            moov_end = at + size
+        if kind == b'sidx':
+            return moov_end, at, at + size - 1
+        at += size
+    raise AssertionError(f'{path} has no sidx')
+
+
+def encode(name, *options):
+    path = os.path.join(_package, name + '.mp4')
+    tap.call('ffmpeg', '-v', 'error', '-nostdin', '-y', *options, '-f', 'mp4', '-movflags',
+             '+cmaf+dash+global_sidx+frag_keyframe+negative_cts_offsets+skip_trailer', '-use_editlist', '0', path, check_exit=0)
+    return path
+
+
+def package():
+    """A small on-demand package, made with ffmpeg: three video renditions and one of sound."""
+    global _package
+    if _package:
+        return _package
+    if not any(os.access(os.path.join(p, 'ffmpeg'), os.X_OK) for p in os.environ['PATH'].split(':')):
+        raise tap.Skip('ffmpeg is not here')
+    _package = tap.folder()
+    for name, width, height, rate in LADDER:
+        encode(name, '-f', 'lavfi', '-i', f'testsrc2=s={width}x{height}:r={FPS}:d={SECONDS}', '-c:v', 'libx264', '-preset', 'veryfast',
+               '-g', str(FPS * SEGMENT), '-keyint_min', str(FPS * SEGMENT), '-sc_threshold', '0', '-pix_fmt', 'yuv420p',
+               '-b:v', f'{rate}k', '-minrate', f'{rate}k', '-maxrate', f'{rate}k', '-bufsize', f'{rate}k', '-x264-params', 'nal-hrd=cbr')
+    encode('sound', '-f', 'lavfi', '-i', f'sine=f=440:r=48000:d={SECONDS}', '-c:a', 'aac', '-b:a', '64k', '-frag_duration', '2000000')
+    return _package
+
+
+def representation(name, attributes):
+    moov_end, first, last = sidx_range(os.path.join(package(), name + '.mp4'))
+    return (f'<Representation id="{name}" {attributes}><BaseURL>{name}.mp4</BaseURL><SegmentBase indexRange="{first}-{last}">'
+            f'<Initialization range="0-{moov_end - 1}"/></SegmentBase></Representation>')
+
+
+def mpd(servers, name='manifest.mpd', video=True, sound=True, renditions=None):
+    """Writes an MPD with one BaseURL per server; returns its path under the servers."""
+    bases = ''.join(f'<BaseURL serviceLocation="{chr(97 + i)}">{s.url}/</BaseURL>' for i, s in enumerate(servers))
+    sets = ''
+    package()
+    if video:
+        sets += '<AdaptationSet contentType="video" mimeType="video/mp4" codecs="avc1.64001F" subsegmentAlignment="true">' + ''.join(
+            representation(n, f'bandwidth="{r * 1150}" width="{w}" height="{h}"')
+            for n, w, h, r in LADDER if not renditions or n in renditions) + '</AdaptationSet>'
+    if sound:
+        sets += ('<AdaptationSet contentType="audio" mimeType="audio/mp4" codecs="mp4a.40.2">' +
+                 representation('sound', 'bandwidth="70000" audioSamplingRate="48000"') + '</AdaptationSet>')
+    with open(os.path.join(package(), name), 'w') as f:
+        f.write('<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-on-demand:2011" '
+                f'type="static" mediaPresentationDuration="PT{SECONDS}S" minBufferTime="PT2S">{bases}<Period>{sets}</Period></MPD>')
+    return '/' + name
+
+
+def servers(n=2):
+    return [badserver.Server(package()) for _ in range(n)]
+
+
+def argv(url, report, *options):
+    return [tap.program('ribera-player'), url, '--output', 'null', '--quiet', '--report', report, *options]
+
+
+def play(url, *options, want=0, timeout=90):
+    """Plays to the end; the report, and what was said on standard error."""
+    report = os.path.join(tap.folder(), 'report.json')
+    done = tap.call(*argv(url, report, *options), timeout=timeout)
+    tap.equal(done.returncode, want, 'exit code with: ' + done.stderr[-1500:])
+    with open(report) as f:
+        return json.load(f), done.stderr
+
+
+def whole(r, frames=SECONDS * FPS):
+    """Every picture decoded and shown, once."""
+    tap.equal(r['frames']['decoded'], frames, 'frames decoded')
+    tap.equal(r['frames']['presented'] + r['frames']['dropped'], frames, 'frames shown')
+    tap.equal(r['decode_errors'], 0, 'decoder errors')
+    tap.check(r['finished'], 'not finished')
+
+
+def segments(r, track='video'):
+    return [s for s in r['segments'] if s['track'] == track]
+
+
+def media(request):
+    """A segment's request, as opposed to the MPD, indexes and headers."""
+    return request.path.endswith('.mp4') and request.first is not None and request.first > 0
+
+
+@tap.test
+def every_frame_comes_once_and_sound_stays_with_the_picture():
+    a, b = servers()
+    r, _ = play(a.url + mpd([a, b]), '--speed', 'max')
+    whole(r)
+    tap.equal(int(tap.call('ffprobe', '-v', 'error', '-count_frames', '-select_streams', 'v', '-show_entries', 'stream=nb_read_frames',
+                           '-of', 'csv=p=0', os.path.join(package(), 'high.mp4'), check_exit=0).stdout.strip(' ,\n')), SECONDS * FPS)
+    tap.near(r['played_s'], SECONDS, 0.1, 'played')
+    tap.check(r['max_av_offset_ms'] <= 10, f"A/V offset {r['max_av_offset_ms']}")
+    tap.equal({s['service_location'] for s in r['segments']}, {'a'})
+    tap.equal([s['index'] for s in segments(r)], list(range(SECONDS // SEGMENT)), 'segments')
+    tap.equal((len(b.requests), r['failovers'], r['stalls'], r['errors']), (0, [], [], []))
+
+
+@tap.test
+def real_time_is_real_and_start_is_quick():
+    a, b = servers()
+    begin = time.monotonic()
+    r, _ = play(a.url + mpd([a, b]), '--duration', '3s')
+    tap.near(time.monotonic() - begin, 3.3, 0.8, 'wall time of 3 s')
+    tap.near(r['played_s'], 3, 0.1, 'played')
+    tap.equal(r['frames']['presented'] + r['frames']['dropped'], 3 * FPS, 'frames shown')
+    tap.check(r['startup_ms'] < 1000, f"start-up {r['startup_ms']} ms")
+    tap.check(r['max_av_offset_ms'] <= 40, f"A/V offset {r['max_av_offset_ms']}")
+    tap.equal(r['stalls'], [])
+
+
+@tap.test
+def an_edge_killed_in_the_middle_of_a_body_costs_no_stall_and_no_frame():
+    for n in (30_000, 150_000, 400_000):
+        a, b = servers()
+        a.die_after(n)
+        r, _ = play(badserver_mpd(b, a, b), '--speed', '3', '--buffer', '4s')
+        whole(r)
+        tap.equal(r['stalls'], [], f'stalls after {n} bytes')
+        tap.check(len(r['failovers']) >= 1, 'no fail-over in the report')
+        tap.equal({s['service_location'] for s in segments(r)} | {'a'}, {'a', 'b'})
+
+
+def badserver_mpd(host, *bases, **how):
+    """The MPD comes from `host`, the segments from `bases`."""
+    return host.url + mpd(bases, **how)
+
+
+@tap.test
+def missing_bytes_are_asked_for_and_not_the_whole_again():
+    a, b = servers()
+    cut = []
+    a.fault = lambda q: 'cut' if media(q) and q.path == '/high.mp4' and not cut and not cut.append(q) else None
+    r, _ = play(badserver_mpd(b, a, b, renditions=['high']), '--speed', 'max')
+    whole(r)
+    rest = next(q for q in b.requests if q.last == cut[0].last)
+    tap.equal(rest.first, cut[0].first + (cut[0].last - cut[0].first + 1) // 2, 'first byte of the rest')
+
+
+@tap.test
+def every_bad_answer_is_survived():
+    for fault in ('404', '410', '500', '503', 'reset', 'cut', 'wrong-range', 'short-length', 'garbage'):
+        a, b = servers()
+        a.fault = lambda q: fault if media(q) else None
+        r, _ = play(badserver_mpd(b, a, b), '--speed', 'max')
+        whole(r)
+        tap.check(len(r['failovers']) >= 1, f'{fault}: no fail-over')
+        tap.equal({s['service_location'] for s in r['segments']}, {'b'}, fault)
+        tap.check(len([q for q in a.requests if media(q)]) <= 3, f'{fault}: the bad base was asked {len(a.requests)} times')
+
+
+@tap.test
+def a_stalled_connection_is_left_in_time():
+    a, b = servers()
+    a.fault = lambda q: 'stall' if media(q) and q.first > 100_000 else None
+    r, _ = play(badserver_mpd(b, a, b), '--buffer', '8s')
+    whole(r)
+    tap.equal(r['stalls'], [], 'stalls')
+    tap.check(len(r['failovers']) >= 1)
+
+
+@tap.test
+def a_server_that_ignores_ranges_still_plays():
+    a, = servers(1)
+    a.fault = lambda q: 'ignore-range' if q.path.endswith('.mp4') else None
+    r, _ = play(a.url + mpd([a]), '--speed', 'max')
+    whole(r)
+
+
+@tap.test
+def a_single_server_that_fails_for_a_while_is_asked_again():
+    a, = servers(1)
+    seen = []
+    a.fault = lambda q: '503' if media(q) and (seen.append(q) or 2 < len(seen) < 6) else None
+    r, _ = play(a.url + mpd([a]), '--speed', 'max')
+    whole(r)
+    tap.check(sum(s['retries'] for s in r['segments']) >= 3, 'no retries in the report')
+
+
+@tap.test
+def a_segment_missing_in_one_rendition_is_taken_from_a_lower_one():
+    a, b = servers()
+    for s in (a, b):
+        s.fault = lambda q: '404' if q.path in ('/high.mp4', '/mid.mp4') and media(q) and q.first > 100_000 else None
+    r, err = play(a.url + mpd([a, b]), '--speed', 'max')
+    whole(r)
+    tap.check('low' in {s['rendition'] for s in segments(r)})
+    tap.has(err, 'lower rendition')
+
+
+@tap.test
+def a_segment_missing_everywhere_is_left_out_with_a_line():
+    a, = servers(1)
+    lost = []
+
+    def fault(q):
+        if media(q) and q.path != '/sound.mp4' and q.first > 60_000 and (not lost or lost[0] == (q.path, q.first)):
+            lost[:] = [(q.path, q.first)]
+            return '404'
+    a.fault = fault
+    r, err = play(a.url + mpd([a], renditions=['low']), '--speed', '4')
+    tap.check(r['finished'])
+    tap.equal(len([s for s in segments(r) if s['skipped']]), 1, 'segments left out')
+    tap.equal(r['frames']['presented'] + r['frames']['dropped'], (SECONDS - SEGMENT) * FPS, 'frames shown')
+    tap.near(r['played_s'], SECONDS, 0.1, 'played')
+    tap.has(err, 'left out')
+
+
+@tap.test
+def the_rendition_follows_the_line():
+    a, = servers(1)
+    a.rate = 45_000  # 360 kbit/s
+    r, _ = play(a.url + mpd([a]), '--duration', '8s', '--buffer', '6s')
+    tap.equal({s['rendition'] for s in segments(r)}, {'low'}, 'renditions on a slow line')
+    tap.equal(r['stalls'], [])
+    a, = servers(1)
+    r, _ = play(a.url + mpd([a]), '--speed', 'max')
+    tap.equal(segments(r)[-1]['rendition'], 'high', 'last rendition on a fast line')
+    a, = servers(1)
+
+    def slow_down(q):
+        if media(q) and q.path == '/high.mp4' and q.first > 400_000:
+            a.rate = 40_000
+    a.fault = slow_down
+    r, _ = play(a.url + mpd([a]), '--speed', '1.5', '--buffer', '6s')
+    whole(r)
+    names = [s['rendition'] for s in segments(r)]
+    tap.check('high' in names and names[-1] in ('low', 'mid'), f'renditions {names}')
+    tap.check(any(s['from'] == 'high' for s in r['switches']), 'switches')
+
+
+@tap.test
+def a_stall_is_told_and_ends():
+    a, = servers(1)
+    a.rate = 60_000
+    r, _ = play(a.url + mpd([a], renditions=['high']), '--duration', '4s')
+    tap.check(len(r['stalls']) >= 1, 'no stall on a line that is too slow')
+    tap.check(all(s['duration_ms'] > 0 for s in r['stalls']))
+    tap.check(r['qoe'] < 1, f"QoE {r['qoe']}")
+    tap.equal(r['frames']['presented'] + r['frames']['dropped'], 4 * FPS, 'frames shown')
+
+
+@tap.test
+def one_kind_of_media_is_enough():
+    a, = servers(1)
+    r, _ = play(a.url + mpd([a], sound=False), '--speed', 'max')
+    whole(r)
+    r, _ = play(a.url + mpd([a], video=False), '--speed', 'max')
+    tap.equal(r['frames']['decoded'], 0)
+    tap.near(r['played_s'], SECONDS, 0.1, 'played')
+
+
+@tap.test
+def start_and_duration_are_exact():
+    a, = servers(1)
+    r, _ = play(a.url + mpd([a]), '--speed', 'max', '--start', '5s', '--duration', '4s')
+    tap.equal(r['frames']['presented'], 4 * FPS, 'frames shown')
+    tap.near(r['played_s'], 4, 0.05, 'played')
+    tap.equal(segments(r)[0]['index'], 2, 'first segment')
+
+
+@tap.test
+def servers_are_told_about_requests():
+    a, = servers(1)
+    play(a.url + mpd([a]), '--speed', 'max')
+    q = next(q for q in a.requests if media(q) and 'cmcd-object' in q.headers and 'ot=v' in q.headers['cmcd-object'])
+    tap.check(re.fullmatch(r'br=\d+,d=2000,ot=v,tb=1380', q.headers['cmcd-object']), q.headers['cmcd-object'])
+    tap.check(re.search(r'sf=d,sid="[0-9a-f-]{36}",st=v', q.headers['cmcd-session']), q.headers['cmcd-session'])
+    b, = servers(1)
+    play(b.url + mpd([b]), '--speed', 'max', '--cmcd', 'query')
+    q = next(q for q in b.requests if 'CMCD=' in q.path)
+    tap.has(q.path, 'br%3D')
+    tap.check('cmcd-object' not in q.headers)
+    c, = servers(1)
+    play(c.url + mpd([c]), '--speed', 'max', '--cmcd', 'none')
+    tap.check(not any('CMCD' in q.path or 'cmcd-object' in q.headers for q in c.requests))
+
+
+@tap.test
+def what_cannot_be_played_is_said_and_ends():
+    a, = servers(1)
+    mpd([a])
+
+    def file(name, text):
+        with open(os.path.join(package(), name), 'w') as f:
+            f.write(text)
+        return a.url + '/' + name
+    gone = badserver.Server(package())
+    gone.die()
+    cases = [(a.url + '/none.mpd', '404'), (gone.url + '/manifest.mpd', gone.url), ('http://no-such-host.invalid/x.mpd', 'no-such-host.invalid'),
+             (file('page.mpd', '<html><body>hello</body></html>'), 'page.mpd:1'), (file('empty.mpd', ''), 'empty.mpd'),
+             (file('cut.mpd', '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><Per'), 'cut.mpd:1'),
+             (file('bare.mpd', '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="x" minBufferTime="PT2S" type="static" '
+                               'mediaPresentationDuration="PT5S"><Period/></MPD>'), 'bare.mpd'),
+             (os.path.join(package(), 'nothing-here.mpd'), 'nothing-here.mpd')]
+    for url, words in cases:
+        r, err = play(url, want=1)
+        tap.has(err, words, url)
+        tap.equal(err.count('\n'), 1, f'lines for {url}: {err}')
+        tap.check(r['errors'], f'{url}: no error in the report')
+
+
+@tap.test
+def nobody_answering_ends_with_an_error_after_what_was_there():
+    a, = servers(1)
+    a.fault = lambda q: '404' if media(q) and q.first > 30_000 else None
+    r, err = play(a.url + mpd([a]), '--speed', 'max', want=1)
+    tap.has(err, 'cannot be had')
+    tap.check(r['frames']['presented'] > 0, 'what had come was not played')
+
+
+@tap.test
+def wrong_usage_is_exit_2():
+    for options in ([], ['--nonsense'], ['a', 'b'], ['x', '--speed', 'fast'], ['x', '--abr', 'magic'], ['x', '--cmcd', 'smoke'],
+                    ['x', '--output', 'paper'], ['x', '--log-level', 'loud'], ['x', '--buffer', '1ms']):
+        done = tap.call(tap.program('ribera-player'), *options)
+        tap.equal(done.returncode, 2, f'{options}: {done.stderr}')
+        tap.check(done.stderr.startswith('ribera-player: '), done.stderr)
+    tap.has(tap.call(tap.program('ribera-player'), '--help', check_exit=0).stdout, '--report')
+    tap.has(tap.call(tap.program('ribera-player'), '--version', check_exit=0).stdout, 'ribera-player 0')
+
+
+@tap.test
+def a_signal_ends_it_with_its_report():
+    a, = servers(1)
+    report = os.path.join(tap.folder(), 'report.json')
+    p = tap.Process(*argv(a.url + mpd([a]), report))
+    tap.until(lambda: len([q for q in a.requests if media(q)]) > 3, 20, 'requests')
+    p.p.send_signal(signal.SIGINT)
+    tap.until(lambda: not p.alive(), 10, 'end')
+    tap.equal(p.p.returncode, 0, p.text())
+    with open(report) as f:
+        tap.check(not json.load(f)['finished'])
+
+
+@tap.test
+def the_timeline_can_be_looked_at():
+    a, b = servers()
+    url = a.url + mpd([a, b])
+    o = json.loads(tap.call(tap.program('ribera-player'), '--inspect', url, '--json', check_exit=0).stdout)
+    video = o['periods'][0]['tracks'][0]
+    tap.equal([r['id'] for r in video['renditions']], ['low', 'mid', 'high'])
+    tap.equal([len(r['segments']) for r in video['renditions']], [SECONDS // SEGMENT] * 3)
+    tap.equal([x['service_location'] for x in video['renditions'][0]['bases']], ['a', 'b'])
+    text = tap.call(tap.program('ribera-player'), '--inspect', url, check_exit=0).stdout
+    tap.has(text, 'avc1.64001F')
+
+
+@tap.test
+def the_adaptation_answers_by_lines():
+    script = 'V 3 10 2000 20000\nB 100 400 1200\n' + ''.join(f'S {i} 25000 100000 300000\n' for i in range(10)) + 'G\n'
+    script += ''.join(f'R {i} 0 25000 20 30 -1\nD {i + 1} 0 8000 {i * 1000}\n' for i in range(4)) + 'P 4 2 300000 20000 4000 50 1000\n'
+    done = subprocess.run([tap.program('ribera-player'), '--abr-serve'], input=script, stdout=subprocess.PIPE, text=True, timeout=20)
+    lines = done.stdout.split('\n')
+    tap.equal(done.returncode, 0)
+    tap.check(re.fullmatch(r'[0-2] [01]', lines[0]), lines[0])
+    tap.equal(lines[4].split()[0], '2', 'quality on a fast line')
+    tap.equal(lines[5], '0', 'abandons a segment that would come too late')
+    tap.equal(subprocess.run([tap.program('ribera-player'), '--abr-serve'], input='X 1\n', stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=20).returncode, 1)
+
+
+@tap.test
+def a_window_without_a_display_is_a_clear_error():
+    env = {k: '' for k in ('DISPLAY', 'WAYLAND_DISPLAY', 'XDG_RUNTIME_DIR')}
+    a, = servers(1)
+    done = subprocess.run([tap.program('ribera-player'), a.url + mpd([a]), '--output', 'sdl'], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, timeout=20, env={k: v for k, v in os.environ.items() if k not in env and not k.startswith('SDL_')})
+    tap.equal(done.returncode, 1, done.stderr)
+    tap.has(done.stderr, '--output null')
+
+
+tap.run()
