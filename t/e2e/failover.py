@@ -30,12 +30,12 @@ def video_frames():
 def a_film_plays_through_an_edge_to_its_last_frame():
     system = film.System(library, edges=2)
     system.wait_filled('film', revision)
-    done, path = play(system.edge_urls['edge-a'] + '/v/film/manifest.mpd', '--speed', '4')
+    done, path = play(system.edge_urls['edge-a'] + '/v/film/manifest.mpd', '--speed', '2')
     tap.equal(done.returncode, 0, done.stderr[-1500:])
     r = read(path)
     tap.equal(r['stalls'], [], 'stalls')
     tap.equal(r['frames']['decoded'], video_frames(), 'frames decoded')
-    tap.check(r['max_av_offset_ms'] <= 40, f"A/V offset {r['max_av_offset_ms']} ms")
+    tap.check(r['max_av_offset_ms'] <= 80, f"A/V offset {r['max_av_offset_ms']} ms")
     tap.equal({s['service_location'] for s in r['segments']}, {'edge-a'}, 'edges used')
     system.stop()
 
@@ -46,8 +46,8 @@ def an_edge_killed_mid_play_costs_no_stall():
         system = film.System(library, edges=2)
         system.wait_filled('film', revision)
         # a small buffer, so that segments still come when the edge dies
-        process, path = play(system.edge_urls['edge-a'] + '/v/film/manifest.mpd', '--speed', '2', '--buffer', '8s', background=True)
-        served = lambda: tap.metric(tap.http(system.edge_urls['edge-a'] + '/metrics').body.decode(), 'ribera_http_bytes_sent_total') or 0
+        process, path = play(system.edge_urls['edge-a'] + '/v/film/manifest.mpd', '--speed', '1.5', '--buffer', '8s', background=True)
+        served = lambda: tap.metric(tap.http(system.edge_urls['edge-a'] + '/metrics').body.decode(), 'ribera_http_body_bytes_total') or 0
         tap.until(lambda: served() > 300000 * (1 + round_), 60, 'bytes from edge-a')
         system.edges['edge-a'].kill()
         tap.until(lambda: not process.alive(), 120, 'end of the film')
