@@ -4,7 +4,7 @@
 import concurrent.futures, hashlib, http.client, json, os, random, re, sqlite3, sys, threading, time
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import package, tap
-from origins import JSON, Origin, PROGRAM, places, raw
+from origins import ADMIN, JSON, Origin, PROGRAM, places, raw
 
 shared = Origin()
 REV, _ = package.write(shared.library, 'one')
