@@ -45,8 +45,10 @@ def an_edge_killed_mid_play_costs_no_stall():
     for round_, seed in enumerate((1, 2, 3)):
         system = film.System(library, edges=2)
         system.wait_filled('film', revision)
+        url = system.edge_urls['edge-a'] + '/v/film/manifest.mpd'
+        tap.until(lambda: b'edge-b' in tap.http(url).body, 30, 'edge-b in the manifest of edge-a')
         # a small buffer, so that segments still come when the edge dies
-        process, path = play(system.edge_urls['edge-a'] + '/v/film/manifest.mpd', '--speed', '1.5', '--buffer', '8s', background=True)
+        process, path = play(url, '--speed', '1.5', '--buffer', '8s', background=True)
         served = lambda: tap.metric(tap.http(system.edge_urls['edge-a'] + '/metrics').body.decode(), 'ribera_http_body_bytes_total') or 0
         tap.until(lambda: served() > 300000 * (1 + round_), 60, 'bytes from edge-a')
         system.edges['edge-a'].kill()
