@@ -2,7 +2,7 @@
 """A whole system of real programs for the browser tests, which are written in JavaScript.
 
 Says one JSON line when all edges hold the film, then obeys one command a line on standard input, each answered by
-one JSON line: "kill NAME", "start NAME", "stop NAME", "continue NAME" (an edge).  Ends everything at the end of
+one JSON line: "kill NAME", "start NAME", "stop NAME", "continue NAME" (an edge, or "origin").  Ends everything at the end of
 standard input.
 Usage: browser_system.py full|empty
 """
@@ -46,12 +46,15 @@ def main():
     say({'url': system.url, 'edges': system.edge_urls, 'library': system.library})
     for line in sys.stdin:
         verb, name = line.split()
+        process = system.origin if name == 'origin' else system.edges[name]
         if verb == 'kill':
-            system.edges[name].kill()
-        elif verb == 'start':
-            system.start_edge(name)
+            process.kill()
+        elif verb != 'start':
+            os.kill(process.pid, {'stop': signal.SIGSTOP, 'continue': signal.SIGCONT}[verb])
+        elif name == 'origin':
+            system.start_origin()
         else:
-            os.kill(system.edges[name].pid, {'stop': signal.SIGSTOP, 'continue': signal.SIGCONT}[verb])
+            system.start_edge(name)
         say({'done': line.strip()})
 
 
