@@ -67,7 +67,7 @@ static int look_at_file(const char *path, struct fault *f)
 		return fault_set(f, -errno, "%s: %s%s", path, strerror(errno),
 		                 errno == ENOENT ? "; check the path" : "");
 	if (S_ISDIR(st.st_mode))
-		return fault_set(f, -EISDIR, "%s: is a folder; give one master file (--watch takes folders)", path);
+		return fault_set(f, -EISDIR, "%s: is a folder; give one master file", path);
 	if (access(path, R_OK) < 0)
 		return fault_set(f, -errno, "%s: %s; the user running this needs to be allowed to read it", path,
 		                 strerror(errno));
@@ -460,7 +460,7 @@ int source_run(struct source *s, source_frame_f frame, void *ctx, struct source_
 	if (r != 0)
 		return r;
 	if (!s->has_start)
-		return fault_set(f, ERR_MEDIA, "not one picture could be decoded; is the file damaged?");
+		return fault_set(f, ERR_MEDIA, "not one picture could be decoded; is the file damaged, or (through a pipe) its index at its end?");
 	for (size_t i = 0; i < s->n_decoders; i++) {
 		struct decoder *d = &s->decoders[i];
 

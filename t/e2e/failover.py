@@ -30,7 +30,7 @@ def video_frames():
 def a_film_plays_through_an_edge_to_its_last_frame():
     system = film.System(library, edges=2)
     system.wait_filled('film', revision)
-    done, path = play(system.edge_urls['edge-a'] + '/v/film/manifest.mpd', '--speed', '2')
+    done, path = play(system.edge_urls['edge-a'] + '/v/film/manifest.mpd', '--speed', '2', '--max-height', '480')
     tap.equal(done.returncode, 0, done.stderr[-1500:])
     r = read(path)
     tap.equal(r['stalls'], [], 'stalls')
@@ -48,7 +48,7 @@ def an_edge_killed_mid_play_costs_no_stall():
         url = system.edge_urls['edge-a'] + '/v/film/manifest.mpd'
         tap.until(lambda: b'edge-b' in tap.http(url).body, 30, 'edge-b in the manifest of edge-a')
         # a small buffer, so that segments still come when the edge dies
-        process, path = play(url, '--speed', '1.5', '--buffer', '8s', background=True)
+        process, path = play(url, '--speed', '1.5', '--max-height', '720', '--buffer', '8s', background=True)
         served = lambda: tap.metric(tap.http(system.edge_urls['edge-a'] + '/metrics').body.decode(), 'ribera_http_body_bytes_total') or 0
         tap.until(lambda: served() > 300000 * (1 + round_), 60, 'bytes from edge-a')
         system.edges['edge-a'].kill()
