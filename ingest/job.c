@@ -158,18 +158,6 @@ static void plan_sounds(struct job *j)
 
 /* --- encoders ------------------------------------------------------------------------------- */
 
-/* Threads by share of pixels: the big renditions are what a many-core machine waits for. */
-static int threads_for(const struct plan *p, const struct plan_rung *r)
-{
-	double cores = (double)sysconf(_SC_NPROCESSORS_ONLN), all = 0;
-	int n;
-
-	for (size_t i = 0; i < p->n_rungs; i++)
-		all += (double)p->rungs[i].width * p->rungs[i].height;
-	n = (int)lround(1.3 * cores * (double)r->width * r->height / all);
-	return n < 1 ? 1 : n > 16 ? 16 : n;
-}
-
 static int start_video(struct job *j, const AVFrame *first)
 {
 	int r = filter_new_video(j->info, &j->plan, first, &j->pictures, j->fault);
@@ -180,7 +168,9 @@ static int start_video(struct job *j, const AVFrame *first)
 			.plan = &j->plan,
 			.rung = &j->plan.rungs[i],
 			.preset = j->settings->preset,
-			.threads = threads_for(&j->plan, &j->plan.rungs[i]),
+			/* x264 under a VBV gives other bits each time when several threads share one encoder; the renditions
+			 * run side by side, so the cores are busy all the same */
+			.threads = 1,
 			.primaries = first->color_primaries,
 			.transfer = first->color_trc,
 			.matrix = first->colorspace,
