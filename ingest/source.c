@@ -159,6 +159,18 @@ static AVRational rate_of(AVFormatContext *format, AVStream *st)
 	return r;
 }
 
+/* What the container promises of the picture.  Some formats count from 0, some from the first time stamp. */
+static double promised_seconds(const AVFormatContext *format, const AVStream *st)
+{
+	double all = format->duration > 0 ? (double)format->duration / AV_TIME_BASE : 0;
+
+	if (all > 0 && format->start_time > 0 && (double)format->start_time / AV_TIME_BASE < all)
+		all -= (double)format->start_time / AV_TIME_BASE;
+	if (st->duration > 0 && (all <= 0 || (double)st->duration * av_q2d(st->time_base) < all))
+		all = (double)st->duration * av_q2d(st->time_base);
+	return all;
+}
+
 static void describe_video(struct source *s)
 {
 	AVStream *st = s->format->streams[s->video_stream];
@@ -166,7 +178,7 @@ static void describe_video(struct source *s)
 	struct source_info *i = &s->info;
 
 	i->format = s->format->iformat->long_name;
-	i->container_seconds = s->format->duration > 0 ? (double)s->format->duration / AV_TIME_BASE : 0;
+	i->container_seconds = promised_seconds(s->format, st);
 	i->width = st->codecpar->width;
 	i->height = st->codecpar->height;
 	i->sar = av_guess_sample_aspect_ratio(s->format, st, NULL);
