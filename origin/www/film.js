@@ -160,6 +160,7 @@ export class Film extends EventTarget {
 		const at = this.begun || this.video.currentTime > 0 ? this.video.currentTime : NaN;
 		this.failure = null;
 		this.shown = null;
+		this.pathways.pardon();
 		this.wants_play = true;
 		this.setState('loading');
 		this.player.attachSource(this.manifest, at);

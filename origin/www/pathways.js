@@ -34,6 +34,12 @@ export class Pathways {
 			{url: b.url, name: b.serviceLocation ?? new URL(b.url).host, until: 0, failures: 0, requests: 0, bytes: 0});
 	}
 
+	/** A new start: every place gets its chance. */
+	pardon() {
+		for (const p of this.places)
+			p.until = p.failures = 0;
+	}
+
 	of(url) {
 		return this.places.find(p => url.startsWith(p.url)) ?? null;
 	}

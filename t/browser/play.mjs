@@ -11,7 +11,6 @@ async function film(hash = '#/title/film') {
 	return openPage(browser, system.url + '/' + hash);
 }
 
-const sleep = seconds => new Promise(resolve => setTimeout(resolve, seconds * 1000));
 const report = async page => JSON.stringify(await stats(page).catch(() => null));
 async function playing(page, seconds = 30) {
 	await until(async () => {
@@ -160,7 +159,7 @@ test('with nobody left it says so, and goes on by itself when somebody is back',
 	check(/No server sends this film|no server answers/.test(await page.locator('#error').textContent()), 'other words');
 	for (const name of ['origin', ...Object.keys(system.edges)])
 		await system.tell(`start ${name}`);
-	await playing(page, 40);
+	await until(async () => await state(page) === 'playing', 40, async () => `playing again (${await report(page)})`);
 	check((await stats(page)).time > 50, 'it began at another place');
 	check(!await page.isVisible('#error'), 'the error stays');
 	checkClean(page, system, lost);
