@@ -21,6 +21,7 @@
 #include "ingest/package.h"
 #include "ingest/poster.h"
 #include "ingest/publish.h"
+#include "ingest/verify.h"
 
 #define MAX_SOUNDS 32
 #define HELD_MAX_BYTES ((size_t)256 << 20)
@@ -523,6 +524,7 @@ static void start_progress(struct job *j)
 static int run(struct job *j, struct job_result *res)
 {
 	mono_us begin = clock_mono();
+	struct verify_facts facts;
 	int r = source_open(j->settings->master, &j->source, j->fault);
 
 	if (r != 0)
@@ -540,6 +542,8 @@ static int run(struct job *j, struct job_result *res)
 	progress_free(&j->progress, clock_mono());
 	if (r == 0)
 		r = write_package(j, (double)(clock_mono() - begin) / 1e6, res->revision);
+	if (r == 0)
+		r = verify_package(j->folder, &facts, j->fault);
 	if (r == 0)
 		r = publish_end(j->settings->library, j->settings->title, res->revision, j->folder, &res->folder, &res->existed, j->fault);
 	if (r == 0) {

@@ -16,9 +16,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "ingest/job.h"
+#include "ingest/verify.h"
 
 struct options {
-	const char *library, *title, *name, *preset;
+	const char *library, *title, *name, *preset, *verify;
 	dur_us segment;
 	uint64_t max_height, max_rungs;
 	bool accept_truncated, quiet, json, dry_run, help, version;
@@ -34,6 +35,7 @@ static const struct config_row rows[] = {
 	ROW("max-height", CONFIG_UINT, max_height, "0", 0, 16384, "LINES", "no rendition higher than this; 0 is no limit"),
 	ROW("max-rungs", CONFIG_UINT, max_rungs, "0", 0, PLAN_MAX_RUNGS, "N", "at most so many video renditions; 0 is no limit"),
 	ROW("accept-truncated", CONFIG_BOOL, accept_truncated, "no", 0, 0, NULL, "publish what is there of a file that was cut short"),
+	ROW("verify", CONFIG_PATH, verify, NULL, 0, 0, "PACKAGE", "re-read a finished package and check all of it; no MASTER"),
 	ROW("dry-run", CONFIG_BOOL, dry_run, "no", 0, 0, NULL, "print the plan and stop"),
 	ROW("quiet", CONFIG_BOOL, quiet, "no", 0, 0, NULL, "no progress and no notes"),
 	ROW("json", CONFIG_BOOL, json, "no", 0, 0, NULL, "one JSON object on standard output at the end"),
@@ -129,6 +131,23 @@ static void print_result(const struct job_result *r, const struct options *o)
 	}
 }
 
+static int verify(const struct options *o)
+{
+	struct verify_facts k;
+	struct fault f = {0};
+	char size[STR_BYTES_SIZE];
+
+	if (verify_package(o->verify, &k, &f) != 0)
+		return complain(&f);
+	str_format_bytes(k.bytes, size);
+	if (o->json)
+		printf("{\"ok\": true, \"files\": %zu, \"tracks\": %zu, \"segments\": %zu, \"bytes\": %llu}\n", k.files, k.tracks, k.segments,
+		       (unsigned long long)k.bytes);
+	else
+		printf("%s: right: %zu files, %zu tracks, %zu segments, %s\n", o->verify, k.files, k.tracks, k.segments, size);
+	return 0;
+}
+
 static int ingest(const struct job_settings *s, const struct options *o)
 {
 	struct job_result result;
@@ -206,6 +225,8 @@ int main(int argc, char **argv)
 	} else if (o.version) {
 		printf("ribera-ingest %s (%s)\n", PACKAGE_VERSION, RIBERA_FEATURES);
 		code = 0;
+	} else if (o.verify != NULL && argc == 1) {
+		code = verify(&o);
 	} else {
 		code = check(&o, argc);
 		if (code == 0)
