@@ -5,22 +5,25 @@
 //
 // Events: "state" (video.dataset.state has changed), "tracks" (what there is to choose), "quality", "fail" (detail
 // {key, status, again}: `again` is whether waiting can help).
+import {memory} from './dom.js';
 import {Pathways} from './pathways.js';
 
 const STUCK_MS = 4000;
+const LINE_MEMORY_MS = 3600e3;
 const SCRIPT = '/www/dash.mediaplayer.min.js';
 
 const SETTINGS = {
 	debug: {logLevel: 1},
 	streaming: {
-		// Two or more places serve the same bytes: ask the next one soon instead of the same one for long.
-		fragmentRequestTimeout: 15000,
+		// Two or more places serve the same bytes: ask the next one soon instead of the same one for long.  A place
+		// that hangs is left while half of the buffer is there; what is merely slow, dash.js abandons before that.
+		fragmentRequestTimeout: 10000,
 		retryIntervals: {MPD: 1000, MediaSegment: 250, InitializationSegment: 250, IndexSegment: 250},
 		retryAttempts: {MPD: 3, MediaSegment: 6, InitializationSegment: 6, IndexSegment: 6},
 		blacklistExpiryTime: 30,
 		buffer: {
 			fastSwitchEnabled: false, // what was paid for is shown; a choice by hand replaces it
-			bufferTimeDefault: 20, bufferTimeAtTopQuality: 30, bufferTimeAtTopQualityLongForm: 30, bufferToKeep: 20,
+			bufferTimeDefault: 24, bufferTimeAtTopQuality: 30, bufferTimeAtTopQualityLongForm: 30, bufferToKeep: 20,
 		},
 		gaps: {jumpLargeGaps: false}, // a hole is loaded again (unstick), not skipped
 		text: {defaultEnabled: false},
@@ -43,6 +46,20 @@ export function loadScript() {
 		document.head.append(e);
 	}).catch(error => { script = null; throw error; });
 	return script;
+}
+
+/** kbit/s to begin with: half of what the line gave for the player's script a moment ago, or for the last film within
+ * the hour, so that a fast line does not begin with a blurred picture and a slow one not with a long wait.
+ * -1 (dash.js's own default) when neither is known. */
+function firstGuess() {
+	const load = performance.getEntriesByName(new URL(SCRIPT, location.href).href)[0];
+	const [line, at] = (memory.get('line') ?? '').split(' ').map(Number);
+	let kbits = -1;
+	if (line > 0 && Date.now() - at < LINE_MEMORY_MS)
+		kbits = line;
+	else if (load?.transferSize > 100e3)
+		kbits = 8 * load.transferSize / Math.max(1, load.responseEnd - load.requestStart);
+	return kbits > 0 ? Math.min(10000, Math.max(300, kbits / 2)) : -1;
 }
 
 /** Kinds of dash.js errors (its codes) -> what is said, and whether trying again by itself makes sense. */
@@ -97,6 +114,7 @@ export class Film extends EventTarget {
 		on('playing', () => { this.begun = true; this.setState('playing'); });
 		on('pause', () => { if (!v.ended && v.dataset.state !== 'error') this.setState(this.begun ? 'paused' : 'ready'); });
 		on('ended', () => this.setState('ended'));
+		window.addEventListener('pagehide', () => this.remember(), {signal});
 		on('waiting', () => {
 			if (this.begun && !v.seeking && !v.ended)
 				this.counts.stalls++;
@@ -128,6 +146,7 @@ export class Film extends EventTarget {
 		const events = dashjs.MediaPlayer.events;
 		player.initialize();
 		player.updateSettings(SETTINGS);
+		player.updateSettings({streaming: {abr: {initialBitrate: {video: firstGuess()}}}});
 		player.updateSettings({streaming: {cmcd: {cid: title.slice(0, 64)}}});
 		player.addRequestInterceptor(async r => this.pathways.request(r));
 		player.addResponseInterceptor(async r => this.pathways.response(r));
@@ -262,6 +281,13 @@ export class Film extends EventTarget {
 		this.player.setTextTrack(index);
 	}
 
+	/** The line's speed, for the next film's first picture. */
+	remember() {
+		const line = this.begun && this.player ? this.player.getAverageThroughput('video') : NaN;
+		if (line > 0)
+			memory.set('line', `${Math.round(line)} ${Date.now()}`);
+	}
+
 	/** Everything the statistics show; bits per second, seconds, pixels. */
 	stats() {
 		const v = this.video, p = this.player;
@@ -285,6 +311,7 @@ export class Film extends EventTarget {
 	}
 
 	close() {
+		this.remember();
 		clearInterval(this.timer);
 		this.abort.abort();
 		this.player?.destroy();

@@ -8,12 +8,14 @@ const SECONDS = 60, WIDTH = 240, HEIGHT = 64;
 
 const ROWS = {
 	picture: s => s.picture.width ? `${s.picture.width}×${s.picture.height}` : t('unknown'),
-	bitrate: s => s.video ? bitrate(s.video.bitrate) + (s.auto ? ` · ${t('auto')}` : '') : t('unknown'),
-	audio: s => s.audio ? `${bitrate(s.audio.bitrate)} · ${s.audio.codecs ?? ''}` : t('unknown'),
+	bitrate: s => s.video ? bitrate(s.video.bitrate) : t('unknown'),
+	choice: s => s.auto ? t('auto') : t('by_hand'),
+	audio: s => s.audio ? bitrate(s.audio.bitrate) : t('unknown'),
 	line: s => bitrate(s.throughput ?? 0),
 	buffer: s => t('seconds', {n: number(s.buffer, 1)}),
 	frames: s => t('of', {n: number(s.dropped), of: number(s.frames)}),
-	edge: s => s.edge ? `${s.edge.name} · ${new URL(s.edge.url).host}` : t('unknown'),
+	edge: s => s.edge?.name ?? t('unknown'),
+	host: s => s.edge ? new URL(s.edge.url).host : t('unknown'),
 	switches: s => `${number(s.switches)} · ${number(s.stalls)} · ${number(s.moves)}`,
 };
 
