@@ -131,7 +131,7 @@ def real_time_is_real_and_start_is_quick():
     a, b = servers()
     begin = time.monotonic()
     r, _ = play(a.url + mpd([a, b]), '--duration', '3s')
-    tap.near(time.monotonic() - begin, 3.3, 0.8, 'wall time of 3 s')
+    tap.check(2.9 < time.monotonic() - begin < 8, 'wall time of 3 s')
     tap.near(r['played_s'], 3, 0.1, 'played')
     tap.equal(r['frames']['presented'] + r['frames']['dropped'], 3 * FPS, 'frames shown')
     tap.check(r['startup_ms'] < 1000, f"start-up {r['startup_ms']} ms")
