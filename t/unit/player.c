@@ -198,10 +198,13 @@ Test(abr, abandons_what_would_come_too_late_once)
 {
 	struct abr *a = make(NULL);
 	struct abr_progress p = {.segment = 5, .rung = 3, .size = 3000000, .got = 50000, .elapsed = 2 * DUR_S,
-		.first_byte = 50 * DUR_MS, .buffer = 5 * DUR_S};
+		.first_byte = 50 * DUR_MS, .buffer = 8 * DUR_S};
 	struct abr_sample sample = {.bytes = 500000, .first_byte = 50 * DUR_MS, .total = DUR_S};
 
 	abr_add_sample(a, &sample);
+	p.buffer = 2 * DUR_S; /* nothing would come in time: no use in starting over */
+	CHECK_INT(abr_abandon(a, &p), -1);
+	p.buffer = 8 * DUR_S;
 	CHECK_INT(abr_abandon(a, &p), 0);
 	CHECK_INT(abr_abandon(a, &p), -1);
 	p.segment = 6;
