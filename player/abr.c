@@ -18,6 +18,7 @@
 #define HISTORY 8
 #define HORIZON 7
 #define BINS 160
+#define TERMINAL 0.5      /* share of its worth that media left behind the horizon counts with */
 #define PRIOR_SPREAD 0.30  /* standard deviation of log(actual / forecast) before any is known */
 #define PRIOR_WEIGHT 2.0
 #define PESSIMISM 0.8      /* standard deviations below the forecast */
@@ -165,8 +166,12 @@ static unsigned plan(struct abr *a, const struct abr_state *s, double bps)
 	unsigned left = a->n_segments > s->segment ? a->n_segments - s->segment : HORIZON;
 	unsigned depth = left < HORIZON ? left : HORIZON, best_rung = 0;
 	double best = -INFINITY;
+	/* With film left behind the horizon, media in hand then is worth what it will buy. */
+	double worth = left > HORIZON ? TERMINAL * bps / 1e6 / seconds(a->segment) : 0;
 
-	memset(a->value, 0, sizeof a->value);
+	for (unsigned bin = 0; bin <= BINS; bin++)
+		for (unsigned r = 0; r < a->n_rungs; r++)
+			a->value[depth & 1][bin][r] = (float)(worth * bin * seconds(a->cap) / BINS);
 	for (unsigned d = depth - 1; d >= 1; d--) {
 		float(*next)[MAX_RUNGS] = a->value[(d + 1) & 1], (*here)[MAX_RUNGS] = a->value[d & 1];
 
@@ -190,7 +195,7 @@ static unsigned plan(struct abr *a, const struct abr_state *s, double bps)
 		double after = seconds(s->buffer);
 		double v = step(a, bps, s->segment, r, s->last_rung, &after);
 
-		v += depth > 1 ? a->value[1][bin_of(a, after)][r] : 0;
+		v += a->value[1][bin_of(a, after)][r];
 		if (v > best) {
 			best = v;
 			best_rung = r;
@@ -241,8 +246,8 @@ struct abr_decision abr_next(struct abr *a, const struct abr_state *s)
 	return d;
 }
 
-/* Worth it when the rest comes after the buffer is spent, and the lowest rung that we would take instead, whole,
- * comes clearly sooner. */
+/* Worth it when the rest would come after the buffer is spent and a lower rung, whole, clearly before.  On a dead
+ * line neither would, and starting over only throws bytes away. */
 int abr_abandon(struct abr *a, const struct abr_progress *p)
 {
 	double body = seconds(p->elapsed - p->first_byte), rate, rest;
@@ -256,7 +261,7 @@ int abr_abandon(struct abr *a, const struct abr_progress *p)
 	for (unsigned r = p->rung; r-- > 0;) {
 		double t = a->first_byte + size_bits(a, p->segment, r) / rate;
 
-		if (t < 0.5 * rest && (t < seconds(p->buffer) || r == 0)) {
+		if (t < 0.5 * rest && t < seconds(p->buffer)) {
 			a->abandoned_segment = (int)p->segment;
 			return (int)r;
 		}

@@ -131,7 +131,7 @@ def real_time_is_real_and_start_is_quick():
     a, b = servers()
     begin = time.monotonic()
     r, _ = play(a.url + mpd([a, b]), '--duration', '3s')
-    tap.near(time.monotonic() - begin, 3.3, 0.8, 'wall time of 3 s')
+    tap.check(2.9 < time.monotonic() - begin < 8, 'wall time of 3 s')
     tap.near(r['played_s'], 3, 0.1, 'played')
     tap.equal(r['frames']['presented'] + r['frames']['dropped'], 3 * FPS, 'frames shown')
     tap.check(r['startup_ms'] < 1000, f"start-up {r['startup_ms']} ms")
@@ -380,7 +380,7 @@ def the_timeline_can_be_looked_at():
 @tap.test
 def the_adaptation_answers_by_lines():
     script = 'V 3 10 2000 20000\nB 100 400 1200\n' + ''.join(f'S {i} 25000 100000 300000\n' for i in range(10)) + 'G\n'
-    script += ''.join(f'R {i} 0 25000 20 30 -1\nD {i + 1} 0 8000 {i * 1000}\n' for i in range(4)) + 'P 4 2 300000 20000 4000 50 1000\n'
+    script += ''.join(f'R {i} 0 25000 20 30 -1\nD {i + 1} 0 8000 {i * 1000}\n' for i in range(4)) + 'P 4 2 300000 20000 4000 50 7000\n'
     done = subprocess.run([tap.program('ribera-player'), '--abr-serve'], input=script, stdout=subprocess.PIPE, text=True, timeout=20)
     lines = done.stdout.split('\n')
     tap.equal(done.returncode, 0)

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The player's pure parts: the meter, the choice of a base, adaptation, CMCD.
+ */
+#include "t/lib/unit.h"
+
+#include <stdlib.h>
+
+#include "player/abr.h"
+#include "player/cmcd.h"
+#include "player/meter.h"
+#include "player/pathway.h"
+
+/* --- meter --- */
+
+Test(meter, two_transfers_side_by_side_are_one_busy_line)
+{
+	struct meter m = {0}, before;
+
+	meter_begin(&m, 1 * DUR_S);
+	before = m;
+	meter_begin(&m, 2 * DUR_S);
+	meter_add(&m, 1000000, 2 * DUR_S);
+	meter_end(&m, 3 * DUR_S);
+	meter_add(&m, 1000000, 5 * DUR_S);
+	meter_end(&m, 5 * DUR_S);
+	CHECK_INT(m.busy, 4 * DUR_S);
+	CHECK_INT(meter_rate(&before, &m), 4000000);
+}
+
+Test(meter, idle_time_is_not_busy_time)
+{
+	struct meter m = {0};
+
+	meter_begin(&m, 0);
+	meter_end(&m, DUR_S);
+	meter_begin(&m, 100 * DUR_S);
+	meter_end(&m, 101 * DUR_S);
+	CHECK_INT(m.busy, 2 * DUR_S);
+	CHECK_INT(meter_rate(&m, &m), 0);
+}
+
+/* --- pathway --- */
+
+static const char *const abc[] = {"a", "b", "c"};
+
+Test(pathway, order_then_penalty_then_return)
+{
+	struct pathway p = {0};
+	mono_us now = DUR_S;
+
+	CHECK_INT(pathway_pick(&p, abc, 3, 0, now), 0);
+	pathway_fail(&p, "a", 0, now);
+	CHECK(pathway_penalised(&p, "a", now));
+	CHECK_INT(pathway_pick(&p, abc, 3, 0, now), 1);
+	CHECK_INT(pathway_pick(&p, abc, 3, 0, now + 9 * DUR_S), 1);
+	CHECK_INT(pathway_pick(&p, abc, 3, 0, now + 11 * DUR_S), 0);
+}
+
+Test(pathway, penalties_grow_and_a_success_forgives)
+{
+	struct pathway p = {0};
+	mono_us now = DUR_S;
+
+	for (int i = 0; i < 3; i++)
+		pathway_fail(&p, "a", 0, now);
+	CHECK(pathway_penalised(&p, "a", now + 39 * DUR_S));
+	CHECK(!pathway_penalised(&p, "a", now + 41 * DUR_S));
+	for (int i = 0; i < 100; i++)
+		pathway_fail(&p, "a", 0, now);
+	CHECK(!pathway_penalised(&p, "a", now + 5 * DUR_MIN + DUR_S));
+	pathway_ok(&p, "a");
+	CHECK_INT(pathway_pick(&p, abc, 3, 0, now), 0);
+	pathway_fail(&p, "a", 0, now);
+	CHECK(!pathway_penalised(&p, "a", now + 11 * DUR_S));
+}
+
+Test(pathway, retry_after_is_obeyed)
+{
+	struct pathway p = {0};
+
+	pathway_fail(&p, "a", 60 * DUR_S, 0);
+	CHECK(pathway_penalised(&p, "a", 59 * DUR_S));
+}
+
+Test(pathway, when_all_are_penalised_the_one_free_first)
+{
+	struct pathway p = {0};
+
+	pathway_fail(&p, "a", 90 * DUR_S, 0);
+	pathway_fail(&p, "b", 30 * DUR_S, 0);
+	pathway_fail(&p, "c", 60 * DUR_S, 0);
+	CHECK_INT(pathway_pick(&p, abc, 3, 0, DUR_S), 1);
+	CHECK_INT(pathway_pick(&p, abc, 3, 2, DUR_S), 2);
+	CHECK_INT(pathway_pick(&p, abc, 3, 7, DUR_S), -1);
+	CHECK_INT(pathway_pick(&p, abc, 0, 0, DUR_S), -1);
+}
+
+Test(pathway, more_keys_than_it_remembers)
+{
+	struct pathway p = {0};
+	char key[300];
+
+	for (int i = 0; i < 100; i++) {
+		snprintf(key, sizeof key, "host-%d", i);
+		pathway_fail(&p, key, 0, i * DUR_S);
+	}
+	CHECK_INT(p.n, PATHWAY_MAX);
+	CHECK(pathway_penalised(&p, "host-99", 100 * DUR_S));
+	memset(key, 'x', sizeof key - 1);
+	key[sizeof key - 1] = '\0';
+	pathway_fail(&p, key, 0, 0);
+	CHECK(pathway_penalised(&p, key, DUR_S));
+}
+
+/* --- adaptation --- */
+
+static const uint32_t ladder[] = {300000, 1000000, 3000000, 6000000};
+
+static struct abr *make(const char *name)
+{
+	struct abr_setup s = {.algorithm = name, .n_rungs = 4, .bitrates = ladder, .n_segments = 100, .segment = 4 * DUR_S,
+		.buffer_cap = 30 * DUR_S};
+
+	return abr_new(&s);
+}
+
+/* A line of `bps` with 50 ms to the first byte, for n segments; the last rung chosen. */
+static unsigned play(struct abr *a, double bps, unsigned n, dur_us *buffer, dur_us *stall)
+{
+	int last = -1;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct abr_state s = {.segment = i, .last_rung = last, .buffer = *buffer};
+		struct abr_decision d = abr_next(a, &s);
+		struct abr_sample x = {.segment = i, .rung = d.rung, .bytes = ladder[d.rung] / 2, .first_byte = 50 * DUR_MS};
+
+		CHECK(d.rung < 4 && d.wait >= 0);
+		x.total = x.first_byte + (dur_us)((double)x.bytes * 8e6 / bps);
+		*buffer -= d.wait < *buffer ? d.wait : *buffer;
+		if (i > 0 && x.total > *buffer)
+			*stall += x.total - *buffer;
+		*buffer = (x.total < *buffer ? *buffer - x.total : 0) + 4 * DUR_S;
+		CHECK(*buffer <= 34 * DUR_S);
+		abr_add_sample(a, &x);
+		last = (int)d.rung;
+	}
+	return (unsigned)last;
+}
+
+Test(abr, finds_the_rung_of_a_steady_line_without_a_stall)
+{
+	static const struct {
+		double bps;
+		unsigned rung;
+	} lines[] = {{100e6, 3}, {4e6, 2}, {1.5e6, 1}, {400e3, 0}};
+
+	for (unsigned k = 0; abr_algorithms[k] != NULL; k++)
+		for (unsigned i = 0; i < 4; i++) {
+			struct abr *a = make(abr_algorithms[k]);
+			dur_us buffer = 0, stall = 0;
+			unsigned got = play(a, lines[i].bps, 40, &buffer, &stall);
+
+			CHECK_INT(got, lines[i].rung);
+			CHECK_INT(stall, 0);
+			abr_free(&a);
+		}
+}
+
+Test(abr, comes_down_before_the_buffer_is_spent)
+{
+	for (unsigned k = 0; abr_algorithms[k] != NULL; k++) {
+		struct abr *a = make(abr_algorithms[k]);
+		dur_us buffer = 0, stall = 0;
+
+		play(a, 20e6, 20, &buffer, &stall);
+		CHECK_INT(play(a, 500e3, 12, &buffer, &stall), 0);
+		abr_free(&a);
+	}
+}
+
+Test(abr, an_unknown_line_is_tried_carefully_and_a_known_one_is_not)
+{
+	struct abr_setup s = {.n_rungs = 4, .bitrates = ladder, .n_segments = 10, .segment = 4 * DUR_S, .buffer_cap = 30 * DUR_S};
+	struct abr_state first = {.last_rung = -1};
+	struct abr *a = abr_new(&s);
+
+	CHECK_INT(abr_next(a, &first).rung, 0);
+	CHECK_INT(abr_forecast(a), 0);
+	abr_free(&a);
+	s.start_bps = 20000000;
+	a = abr_new(&s);
+	CHECK(abr_next(a, &first).rung >= 2);
+	abr_free(&a);
+}
+
+Test(abr, abandons_what_would_come_too_late_once)
+{
+	struct abr *a = make(NULL);
+	struct abr_progress p = {.segment = 5, .rung = 3, .size = 3000000, .got = 50000, .elapsed = 2 * DUR_S,
+		.first_byte = 50 * DUR_MS, .buffer = 8 * DUR_S};
+	struct abr_sample sample = {.bytes = 500000, .first_byte = 50 * DUR_MS, .total = DUR_S};
+
+	abr_add_sample(a, &sample);
+	p.buffer = 2 * DUR_S; /* nothing would come in time: no use in starting over */
+	CHECK_INT(abr_abandon(a, &p), -1);
+	p.buffer = 8 * DUR_S;
+	CHECK_INT(abr_abandon(a, &p), 0);
+	CHECK_INT(abr_abandon(a, &p), -1);
+	p.segment = 6;
+	p.got = 2900000;
+	CHECK_INT(abr_abandon(a, &p), -1);
+	abr_free(&a);
+}
+
+Test(abr, impossible_numbers_are_refused)
+{
+	struct abr_setup s = {.n_rungs = 4, .bitrates = ladder, .n_segments = 10, .segment = 4 * DUR_S, .buffer_cap = 30 * DUR_S};
+
+	s.algorithm = "magic";
+	CHECK(abr_new(&s) == NULL);
+	s.algorithm = NULL;
+	s.n_rungs = 65;
+	CHECK(abr_new(&s) == NULL);
+	s.n_rungs = 4;
+	s.segment = 0;
+	CHECK(abr_new(&s) == NULL);
+}
+
+/* --- CMCD --- */
+
+static const struct cmcd sample = {.session_id = "6e2f", .content_id = "fa\"ce", .type = 'v', .bitrate = 3200000,
+	.top_bitrate = 6000000, .duration = 4004 * DUR_MS, .buffer = 21310 * DUR_MS, .throughput = 48123456, .starved = true};
+
+Test(cmcd, headers)
+{
+	char *h[CMCD_FIELDS];
+
+	cmcd_headers(&sample, h);
+	CHECK_STR(h[0], "CMCD-Object: br=3200,d=4004,ot=v,tb=6000");
+	CHECK_STR(h[1], "CMCD-Request: bl=21300,dl=21300,mtp=48100");
+	CHECK_STR(h[2], "CMCD-Session: cid=\"fa\\\"ce\",sf=d,sid=\"6e2f\",st=v");
+	CHECK_STR(h[3], "CMCD-Status: bs,rtp=16000");
+	for (int i = 0; i < CMCD_FIELDS; i++)
+		free(h[i]);
+}
+
+Test(cmcd, query_is_sorted_and_escaped)
+{
+	struct cmcd c = sample;
+	char *url;
+
+	c.content_id = NULL;
+	url = cmcd_query(&c, "http://h/x.mp4?a=1");
+	CHECK_STR(url, "http://h/x.mp4?a=1&CMCD=bl%3D21300%2Cbr%3D3200%2Cbs%2Cd%3D4004%2Cdl%3D21300%2Cmtp%3D48100%2Cot%3Dv%2C"
+	               "rtp%3D16000%2Csf%3Dd%2Csid%3D%226e2f%22%2Cst%3Dv%2Ctb%3D6000");
+	free(url);
+}
