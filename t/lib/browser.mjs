@@ -9,8 +9,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import readline from 'node:readline';
+import {fileURLToPath} from 'node:url';
 
-export const SOURCE = process.env.RIBERA_SOURCE ?? path.resolve(import.meta.dirname ?? '.', '../..');
+export const SOURCE = process.env.RIBERA_SOURCE ?? fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 export const BUILD = process.env.RIBERA_BUILD ?? process.cwd();
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const FLAGS = ['--no-sandbox', '--autoplay-policy=no-user-gesture-required', '--disable-gpu', '--disable-quic', '--no-first-run',
@@ -91,7 +92,8 @@ function cannot() {
 
 /** An origin (and, when `kind` is "full", two edges) running: {url, edges: {name: url}, library, tell(command)}. */
 export async function startSystem(kind) {
-	const child = spawn('python3', [path.join(SOURCE, 't/lib/browser_system.py'), kind], {stdio: ['pipe', 'pipe', 'pipe']});
+	const child = spawn('python3', [path.join(SOURCE, 't/lib/browser_system.py'), kind],
+		{stdio: ['pipe', 'pipe', 'pipe'], env: {...process.env, RIBERA_BUILD: BUILD, RIBERA_SOURCE: SOURCE}});
 	const lines = readline.createInterface({input: child.stdout})[Symbol.asyncIterator]();
 	let words = '';
 	child.stderr.on('data', d => { words += d; });
