@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ribera-player against servers that die, stall, lie and crawl: every frame comes, and the report says what happened."""
-import json, os, re, signal, subprocess, sys, time
+import functools, json, os, re, signal, subprocess, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import badserver, tap
 
@@ -48,6 +48,7 @@ def package():
     return _package
 
 
+@functools.lru_cache(None)
 def representation(name, attributes):
     path = os.path.join(package(), name + '.mp4')
     moov_end, first, last = sidx_range(path)
