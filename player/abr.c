@@ -258,6 +258,8 @@ int abr_abandon(struct abr *a, const struct abr_progress *p)
 	rest = 8.0 * (double)(p->size - p->got) / rate;
 	if (rest < seconds(p->buffer) || rest < 1.0)
 		return -1;
+	if (a->n_rates == 0) /* the very first one: the viewer waits, and any rung is in time */
+		return rest > 2 * (a->first_byte + size_bits(a, p->segment, 0) / rate) ? (a->abandoned_segment = (int)p->segment, 0) : -1;
 	for (unsigned r = p->rung; r-- > 0;) {
 		double t = a->first_byte + size_bits(a, p->segment, r) / rate;
 

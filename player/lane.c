@@ -24,7 +24,7 @@
 #define MAX_RUNGS 64
 #define SAMPLES 16                    /* kept for an engine that is made anew */
 #define FIRST_WAIT (1200 * DUR_MS)    /* for slow indexes, once one rendition is ready */
-#define AHEAD (6 * DUR_S)             /* of the other lane */
+#define AHEAD (6 * DUR_S)             /* of the other lane, once that has twice as much in hand */
 #define BUFFER_BYTES ((uint64_t)192 << 20)
 #define PATIENCE (30 * DUR_S)
 #define SHORT_PATIENCE (3 * DUR_S)
@@ -556,14 +556,14 @@ static dur_us target(const struct lane *l)
 static bool has_room(struct lane *l, dur_us other_end, mono_us now, mono_us *ret_next)
 {
 	struct hub *h = l->set.world->hub;
-	dur_us have = buffered(l);
+	dur_us have = buffered(l), ahead = (other_end - position(l)) / 2;
 	bool full;
 
 	hub_lock(h);
 	full = fifo_full(&h->segments[l->set.kind]);
 	hub_unlock(h);
 	if (!full && have < target(l) && (l->wait_above == 0 || have <= l->wait_above) &&
-	    (l->t <= other_end || l->t - other_end < AHEAD))
+	    (l->t <= other_end || l->t - other_end < (ahead < AHEAD ? ahead : AHEAD)))
 		return true;
 	if (now + TICK / 2 < *ret_next)
 		*ret_next = now + TICK / 2;

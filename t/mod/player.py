@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ribera-player against servers that die, stall, lie and crawl: every frame comes, and the report says what happened."""
-import json, os, re, signal, subprocess, sys, time
+import functools, json, os, re, signal, subprocess, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import badserver, tap
 
@@ -48,6 +48,7 @@ def package():
     return _package
 
 
+@functools.lru_cache(None)
 def representation(name, attributes):
     path = os.path.join(package(), name + '.mp4')
     moov_end, first, last = sidx_range(path)
@@ -242,8 +243,8 @@ def the_rendition_follows_the_line():
     a, = servers(1)
     a.rate = 27_000  # 216 kbit/s
     r, _ = play(a.url + mpd([a]), '--duration', '8s', '--buffer', '6s')
-    # the first choice rests on the MPD and the index, which this server does not slow down
     tap.equal({s['rendition'] for s in segments(r)[1:]}, {'low'}, 'renditions on a slow line')
+    tap.check(r['startup_ms'] < 4000, f"start-up {r['startup_ms']} ms")
     tap.equal(r['stalls'], [])
     a, = servers(1)
     r, _ = play(a.url + mpd([a]), '--speed', 'max')
