@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ribera-ingest --verify: a right package is right, and each kind of damage is found and named."""
-import glob, json, os, shutil, sys
+import glob, json, os, re, shutil, struct, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import film, tap
 
-_, _, PACKAGE = film.library(film.generated(9, '320x180', '25'), 'v', '--preset', 'ultrafast', '--max-rungs', '2')
+_, _, PACKAGE = film.library(film.generated(9, '640x360', '25'), 'v', '--preset', 'ultrafast', '--max-rungs', '2')
 VIDEO = os.path.basename(sorted(glob.glob(PACKAGE + '/video-*.mp4'))[-1])
+AUDIO = os.path.basename(glob.glob(PACKAGE + '/audio-*.mp4')[0])
 
 
 def verify(folder, *options):
@@ -54,6 +55,104 @@ def damage_is_found_and_named():
     damaged('package.leaves', flip(5))
     damaged('package.torrent', flip(2))
     damaged('package.torrent', flip(-30))
+
+
+def consistent(harm, name, *parts):
+    """As damaged(), but with a digest made anew: the hashes are right and the content is not."""
+    copy, out = os.path.join(tap.folder(), 'copy'), os.path.join(tap.folder(), 'out')
+    shutil.copytree(PACKAGE, copy)
+    harm(copy)
+    for made in ('package.torrent', 'package.leaves'):
+        os.unlink(os.path.join(copy, made))
+    tap.call(tap.program('t/lib/digest-make'), 'v', copy, out, check_exit=0)
+    shutil.move(out, os.path.join(copy, 'package.torrent'))
+    shutil.move(out + '.leaves', os.path.join(copy, 'package.leaves'))
+    done = verify(copy)
+    if name is None:
+        tap.equal(done.returncode, 0, done.stderr)
+        return
+    tap.equal(done.returncode, 1, f'exit code for {name}: {parts}')
+    for part in (name, *parts):
+        tap.has(done.stderr, part)
+
+
+def rewritten(name, change):
+    def harm(folder):
+        path = os.path.join(folder, name)
+        with open(path, 'rb') as f:
+            old = f.read()
+        new = change(old)
+        assert new != old, f'{name} was not changed'
+        with open(path, 'wb') as f:
+            f.write(new)
+    return harm
+
+
+def index(at, change, name=VIDEO):
+    """Changes the 32-bit number at this byte of the sidx (version 0)."""
+    def field(old):
+        where = old.index(b'sidx') - 4 + at
+        return old[:where] + struct.pack('>I', change(struct.unpack_from('>I', old, where)[0])) + old[where + 4:]
+    return rewritten(name, field)
+
+
+def mpd(pattern, new):
+    return rewritten('manifest.mpd', lambda old: re.sub(pattern, new, old.decode(), count=1, flags=re.S).encode())
+
+
+def shorter(name):
+    """Takes the last segment away, from the index and the MPD's range too."""
+    def cut(old):
+        at = old.index(b'sidx') - 4
+        size, n = struct.unpack_from('>I', old, at)[0], struct.unpack_from('>H', old, at + 30)[0]
+        last = struct.unpack_from('>I', old, at + size - 12)[0]
+        return (old[:at] + struct.pack('>I', size - 12) + old[at + 4:at + 30] + struct.pack('>H', n - 1) + old[at + 32:at + size - 12] +
+                old[at + size:-last])
+
+    def harm(folder):
+        rewritten(name, cut)(folder)
+        mpd('(>' + re.escape(name) + r'<.*?indexRange="\d+-)(\d+)', lambda m: m[1] + str(int(m[2]) - 12))(folder)
+    return harm
+
+
+@tap.test
+def wrong_content_with_right_hashes_is_found():
+    consistent(lambda folder: None, None)
+    consistent(index(16, lambda v: v * 2), VIDEO, 'timescale')
+    consistent(index(20, lambda v: v + 512), VIDEO, 'segment 0', 'another time')
+    consistent(index(24, lambda v: 0xfffffff0), VIDEO, 'behind the end')
+    consistent(index(32, lambda v: v + 1), VIDEO, 'does not fall on')
+    consistent(index(36, lambda v: v + 1), VIDEO, 'lasts otherwise')
+    consistent(index(40, lambda v: 0), VIDEO, 'access point')
+    consistent(rewritten(VIDEO, lambda old: old + b'\0\0\0\x08free'), VIDEO, 'end of the file')
+    consistent(shorter(VIDEO), VIDEO, '2 segments', '3')
+    consistent(shorter(AUDIO), AUDIO, 'ends at')
+
+
+@tap.test
+def an_mpd_that_is_wrong_of_its_tracks_is_found():
+    consistent(mpd(r'range="0-(\d+)"', lambda m: f'range="0-{int(m[1]) + 1}"'), 'manifest.mpd', 'ranges')
+    consistent(mpd(r' height="\d+"', ' height="111"'), 'manifest.mpd', 'size')
+    consistent(mpd(r'codecs="avc1[^"]*"', 'codecs="avc1.640033"'), 'manifest.mpd', 'avc1.640033')
+    consistent(mpd(r'bandwidth="(\d+)"', lambda m: f'bandwidth="{int(m[1]) * 9 // 10}"'), 'manifest.mpd', 'comes late')
+    consistent(mpd('mediaPresentationDuration="[^"]*"', 'mediaPresentationDuration="PT99S"'), 'manifest.mpd', '99.000 s')
+    consistent(mpd('<AdaptationSet[^>]*audio/mp4.*?</AdaptationSet>', ''), 'manifest.mpd', AUDIO, '0 times')
+
+
+@tap.test
+def a_digest_of_another_package_is_found():
+    other = os.path.join(tap.folder(), 'f' * 20)
+    shutil.copytree(PACKAGE, other)
+    done = verify(other + '/')
+    tap.equal(done.returncode, 1)
+    tap.has(done.stderr, 'another revision')
+    _, _, twin = film.library(film.generated(9, '640x360', '25'), 'twin', '--preset', 'superfast', '--max-rungs', '1')
+    swapped = os.path.join(tap.folder(), 'swapped')
+    shutil.copytree(PACKAGE, swapped)
+    shutil.copy(os.path.join(twin, 'package.torrent'), swapped)
+    done = verify(swapped)
+    tap.equal(done.returncode, 1)
+    tap.has(done.stderr, 'digest')
 
 
 @tap.test
