@@ -8,17 +8,16 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/notify.h"
 #include "edge/node.h"
 
 #define WHERE "edge"
@@ -71,28 +70,6 @@ static int read_settings(struct config *config, struct settings *s, int argc, ch
 	return r == 0 ? settings_check(s, f) : r;
 }
 
-/* sd_notify(3): one datagram to the socket the service manager names. */
-static void notify(const char *state)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	size_t n = path != NULL ? strlen(path) : 0;
-	int fd;
-
-	if (n == 0 || n >= sizeof a.sun_path)
-		return;
-	memcpy(a.sun_path, path, n);
-	if (path[0] == '@')
-		a.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&a,
-	           (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
-		log_warn(WHERE, "cannot notify the service manager: %s", err_text(-errno));
-	close(fd);
-}
-
 static int write_ports(const char *path, const struct node_ports *p, struct fault *f)
 {
 	char *text;
@@ -120,10 +97,15 @@ static void raise_limits(void)
 
 static void run_until_told(struct node *n, const sigset_t *signals)
 {
+	static const struct timespec step = {.tv_sec = 1};
 	int signal;
 
-	while (sigwait(signals, &signal) == 0 && signal == SIGHUP)
-		node_reopen_log(n);
+	do {
+		node_tell_manager(n);
+		signal = sigtimedwait(signals, NULL, &step);
+		if (signal == SIGHUP)
+			node_reopen_log(n);
+	} while (signal == SIGHUP || signal < 0);
 	log_info(WHERE, "ending: signal %d", signal);
 }
 
@@ -147,9 +129,9 @@ static int run(const struct settings *s, struct fault *f)
 	if (r == 0) {
 		log_info(WHERE, "listening viewers=%u control=%u name=%s store=\"%s\"", ports.viewers, ports.control,
 		         s->name, s->store);
-		notify("READY=1");
+		notify_manager("READY=1");
 		run_until_told(n, &signals);
-		notify("STOPPING=1");
+		notify_manager("STOPPING=1");
 	}
 	if (n != NULL)
 		node_stop(&n);

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/notify.h"
 #include "base/rcu.h"
 #include "base/str.h"
 #include "edge/contact.h"
@@ -27,6 +28,8 @@
 #define WHERE "edge"
 #define GRACE (5 * DUR_S)
 #define REFRESH (200 * DUR_MS) /* the fill looks at everything at most so often, unless something came */
+
+struct manager_job;
 
 struct node {
 	const struct settings *settings;
@@ -49,6 +52,10 @@ struct node {
 	struct plan *plan;
 	bool view_due;
 	mono_us fill_due, prepare_due;
+
+	/* the main thread's */
+	struct manager_job *manager;
+	char said[160];
 };
 
 /* --- the engine's side ------------------------------------------------------------------ */
@@ -165,6 +172,20 @@ static mono_us idle(void *ctx, mono_us now)
 	}
 	publish(n);
 	return n->fill_due < n->prepare_due ? n->fill_due : n->prepare_due;
+}
+
+struct manager_job {
+	struct job job;
+	bool posted; /* atomic */
+};
+
+static void run_manager(struct job *job)
+{
+	struct manager_job *j = (struct manager_job *)job;
+
+	if (notify_watchdog() > 0)
+		notify_manager("WATCHDOG=1");
+	__atomic_store_n(&j->posted, false, __ATOMIC_RELEASE);
 }
 
 struct bad_job {
@@ -428,6 +449,8 @@ int node_start(const struct settings *settings, struct node **ret_node, struct n
 	int r;
 
 	n->settings = settings;
+	n->manager = mem_new(sizeof *n->manager);
+	n->manager->job.run = run_manager;
 	n->counters = counts_new();
 	n->engine = engine_new();
 	n->upstream = upstream_new();
@@ -443,6 +466,47 @@ int node_start(const struct settings *settings, struct node **ret_node, struct n
 	*ret_node = n;
 	*ret_ports = ports;
 	return 0;
+}
+
+static size_t count_whole(struct node *n)
+{
+	size_t count, whole = 0;
+	struct package **packages = viewers_packages(n->viewers, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		rcu_read_begin();
+		whole += package_is_whole(packages[i]);
+		rcu_read_end();
+		package_unref(&packages[i]);
+	}
+	free(packages);
+	return whole;
+}
+
+static void describe(struct node *n, char *status, size_t size)
+{
+	const char *trouble = health(n);
+	char room[STR_BYTES_SIZE];
+
+	str_format_bytes(store_available(n->store), room);
+	snprintf(status, size, "%s%s%zu titles whole, %s free", trouble != NULL ? trouble : "", trouble != NULL ? "; " : "", count_whole(n), room);
+}
+
+void node_tell_manager(struct node *n)
+{
+	char status[sizeof n->said];
+
+	if (getenv("NOTIFY_SOCKET") == NULL)
+		return;
+	if (!__atomic_load_n(&n->manager->posted, __ATOMIC_ACQUIRE)) {
+		__atomic_store_n(&n->manager->posted, true, __ATOMIC_RELAXED);
+		engine_post(n->engine, &n->manager->job);
+	}
+	describe(n, status, sizeof status);
+	if (strcmp(status, n->said) == 0)
+		return;
+	notify_manager("STATUS=%s", status);
+	memcpy(n->said, status, sizeof status);
 }
 
 void node_reopen_log(struct node *n)
@@ -480,5 +544,6 @@ void node_stop(struct node **pn)
 	engine_free(&n->engine);
 	counters_free(&n->counters);
 	free(n->public_url);
+	free(n->manager);
 	free(n);
 }

@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/notify.h"
 #include "origin/api.h"
 #include "origin/catalogue.h"
 #include "origin/library.h"
@@ -33,6 +34,7 @@
 #define TICK_MAX DUR_S
 #define CATALOGUE_RETRY (2 * DUR_S)
 #define CONTROL_GRACE DUR_S
+#define STATUS_SIZE 160
 
 /* --- start --- */
 
@@ -136,7 +138,7 @@ static int announce(const struct origin *o, struct fault *f)
 	printf("listening viewers=%.*s:%u control=%.*s:%u\n", (int)(strrchr(s->listen, ':') - s->listen), s->listen,
 	       o->viewers_port, (int)(strrchr(s->control, ':') - s->control), s->control, o->control_port);
 	fflush(stdout);
-	ready_notify("READY=1");
+	notify_manager("READY=1");
 	return 0;
 }
 
@@ -164,8 +166,28 @@ static void tick(struct origin *o, mono_us now, mono_us *next_retry, struct libr
 	}
 }
 
+/* Says that the tick still turns, and, when it has changed, what there is to see. */
+static void tell_manager(struct origin *o, char said[static STATUS_SIZE])
+{
+	char status[STATUS_SIZE];
+	struct library_state library;
+	size_t edges, up;
+
+	library_state(o->library, &library);
+	registry_counts(o->registry, &edges, &up);
+	snprintf(status, sizeof status, "%zu titles, %zu of %zu edges up%s%s", library.n_titles, up, edges,
+	         tokens_known(o->tokens) ? "" : "; the catalogue cannot be read", library.problem[0] != '\0' ? "; the library cannot be read" : "");
+	if (notify_watchdog() > 0)
+		notify_manager("WATCHDOG=1");
+	if (strcmp(status, said) != 0) {
+		notify_manager("STATUS=%s", status);
+		memcpy(said, status, sizeof status);
+	}
+}
+
 static void run(struct origin *o, const sigset_t *signals)
 {
+	char said[STATUS_SIZE] = "";
 	dur_us step = o->settings.heartbeat / 2 < TICK_MAX ? o->settings.heartbeat / 2 : TICK_MAX;
 	struct timespec wait = {.tv_sec = step / DUR_S, .tv_nsec = step % DUR_S * 1000};
 	struct library_view *recorded = NULL;
@@ -175,6 +197,7 @@ static void run(struct origin *o, const sigset_t *signals)
 		int sig;
 
 		tick(o, clock_mono(), &next_retry, &recorded);
+		tell_manager(o, said);
 		sig = sigtimedwait(signals, NULL, &wait);
 		if (sig == SIGHUP)
 			serve_reopen_log(o->viewers);
@@ -212,7 +235,7 @@ static int serve_until_signal(const struct settings *s, struct fault *f)
 		e = announce(&o, f);
 	if (e == 0)
 		run(&o, &signals);
-	ready_notify("STOPPING=1");
+	notify_manager("STOPPING=1\nSTATUS=ending: replies in flight get %lld s", (long long)(s->grace / DUR_S));
 	close_parts(&o);
 	return e;
 }

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a service manager hears from origin and edge (sd_notify): ready, status, watchdog, stopping."""
+import os, socket, sys
+sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
+import tap
+from lab import Edge, Lab, Package
+from origins import Origin
+
+
+class Manager:
+    """The socket, and all that came through it."""
+
+    def __init__(self):
+        path = os.path.join(tap.folder(), 'notify')
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(path)
+        self.socket.setblocking(False)
+        self.heard = []
+        os.environ.update(NOTIFY_SOCKET=path, WATCHDOG_USEC='4000000')
+        os.environ.pop('WATCHDOG_PID', None)
+
+    def started(self):
+        del os.environ['NOTIFY_SOCKET'], os.environ['WATCHDOG_USEC']
+
+    def hear(self, start):
+        def one():
+            try:
+                while True:
+                    self.heard += self.socket.recv(4096).decode().split('\n')
+            except BlockingIOError:
+                return any(line.startswith(start) for line in self.heard)
+        tap.until(one, 20, f'{start}: heard {self.heard}')
+
+    def forget(self):
+        self.heard.clear()
+
+
+def follow(start, first_status):
+    m = Manager()
+    try:
+        process = start()
+    finally:
+        m.started()
+    m.hear('READY=1')
+    m.hear(first_status)
+    for _ in range(2):
+        m.forget()
+        m.hear('WATCHDOG=1')
+    process.stop()
+    m.hear('STOPPING=1')
+
+
+@tap.test
+def the_origin_tells_its_manager():
+    follow(lambda: Origin().p, 'STATUS=0 titles, 0 of 0 edges up')
+
+
+@tap.test
+def the_edge_tells_its_manager():
+    follow(lambda: Edge(Lab(Package('film'))).process, 'STATUS=1 titles whole')
+
+
+@tap.test
+def a_watchdog_of_another_process_is_not_fed():
+    m = Manager()
+    os.environ['WATCHDOG_PID'] = '1'
+    try:
+        process = Origin().p
+    finally:
+        m.started()
+        del os.environ['WATCHDOG_PID']
+    m.hear('STATUS=')
+    process.stop()
+    m.hear('STOPPING=1')
+    tap.check('WATCHDOG=1' not in m.heard, f'{m.heard}')
+
+
+tap.run()
