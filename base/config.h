@@ -64,12 +64,11 @@ int config_read_text(struct config *, const char *name, const char *text, size_t
 
 /* Takes the options out of argv: --name value, --name=value, --flag, --no-flag,
  * up to "--".  What is no option stays, in order, in argv[1..*argc-1].
- * --config FILE is read first, wherever it stands.  ERR_USAGE. */
+ * --config FILE is read first, wherever it stands, then FILE.d/NAME.yaml in the
+ * order of their names.  ERR_USAGE, and those of config_read_file. */
 int config_read_args(struct config *, int *argc, char **argv, struct fault *);
 
 void config_print_help(const struct config_row *, size_t n_rows, FILE *);
 void config_print_sample(const struct config_row *, size_t n_rows, FILE *); /* commented YAML */
-/* The .SH OPTIONS rows of a man page, roff. */
-void config_print_man(const struct config_row *, size_t n_rows, FILE *);
 
 #endif

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/blob.h"
@@ -14,6 +15,7 @@
 #include "base/counter.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "base/sha256.h"
 #include "base/str.h"
 #include "t/lib/unit.h"
@@ -197,6 +199,48 @@ Test(config, file_over_default_and_arguments_over_file)
 	CHECK_STR(argv[1], "in");
 	CHECK_STR(argv[2], "--out");
 	config_free(&c);
+}
+
+static void put_text(const char *folder, const char *name, const char *text)
+{
+	char *path = path_join(folder, name);
+
+	CHECK_INT(file_write_atomic(path, text, strlen(text), 0644), 0);
+	free(path);
+}
+
+Test(config, drop_ins_come_after_the_file_in_the_order_of_their_names)
+{
+	char folder[] = "/tmp/ribera-unit-XXXXXX";
+	struct settings s = {0};
+	struct config *c = config_new(rows, sizeof rows / sizeof rows[0], &s);
+	struct fault f = {0};
+	char *drops;
+	char file[64];
+	char *argv[] = {"prog", "--config", file, "--disk-cap=5GiB", NULL};
+	int argc = 4;
+
+	CHECK(mkdtemp(folder) != NULL);
+	snprintf(file, sizeof file, "%s/x.yaml", folder);
+	drops = mem_printf("%s.d", file);
+	CHECK_INT(mkdir(drops, 0755), 0);
+	put_text(folder, "x.yaml", "threads: 4\ncors: no\ndisk:\n  cap: 1GiB\n");
+	put_text(drops, "20-more.yaml", "threads: 6\n");
+	put_text(drops, "10-first.yaml", "threads: 5\ntags: [a]\n");
+	put_text(drops, "notes.txt", "not: a setting\n");
+	CHECK_INT(config_read_args(c, &argc, argv, &f), 0);
+	CHECK_INT(s.threads, 6);
+	CHECK_INT(s.tags.n, 1);
+	CHECK(!s.cors);
+	CHECK_INT(s.cap, 5368709120);
+	put_text(drops, "30-wrong.yaml", "threads: 4\nthraeds: 5\n");
+	argc = 4;
+	argv[1] = "--config";
+	CHECK_INT(config_read_args(c, &argc, argv, &f), ERR_SYNTAX);
+	CHECK_HAS(f.text, "30-wrong.yaml:2:1: unknown setting");
+	config_free(&c);
+	folder_remove(folder);
+	free(drops);
 }
 
 static void expect_fault(const char *text, int code, const char *part)
