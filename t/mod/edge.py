@@ -442,22 +442,6 @@ def operators_have_a_listener_of_their_own():
 
 
 @tap.test
-def a_service_manager_is_told_when_it_is_ready():
-    path = os.path.join(tap.folder(), 'notify')
-    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    s.bind(path)
-    s.settimeout(10)
-    os.environ['NOTIFY_SOCKET'] = path
-    try:
-        edge = Edge(Lab(Package('film', PIECE)))
-    finally:
-        del os.environ['NOTIFY_SOCKET']
-    tap.equal(s.recv(100), b'READY=1')
-    edge.process.stop()
-    tap.equal(s.recv(100), b'STOPPING=1')
-
-
-@tap.test
 def demand_is_counted_by_file():
     p = Package('film', PIECE)
     edge = Edge(Lab(p))

@@ -228,23 +228,6 @@ def health_and_metrics():
 
 
 @tap.test
-def ready_is_told_to_the_service_manager():
-    path = os.path.join(tap.folder(), 'notify')
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-        s.bind(path)
-        s.settimeout(10)
-        os.environ['NOTIFY_SOCKET'] = path
-        try:
-            o = Origin()
-        finally:
-            del os.environ['NOTIFY_SOCKET']
-        tap.equal(s.recv(100), b'READY=1')
-        tap.has(o.p.text(), f'listening viewers=127.0.0.1:{o.ports["viewers"]} control=127.0.0.1:{o.ports["control"]}')
-        tap.equal(o.p.stop(), 0)
-        tap.equal(s.recv(100), b'STOPPING=1')
-
-
-@tap.test
 def wrong_settings_are_named():
     folder = tap.folder()
     with open(os.path.join(folder, 'empty'), 'w'):
