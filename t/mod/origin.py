@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ribera-origin as a real process: bytes, lists, the library as it changes, the page, settings; ribera-admin."""
-import concurrent.futures, hashlib, http.client, json, os, random, re, shutil, socket, sqlite3, sys
+import concurrent.futures, hashlib, http.client, json, os, random, re, shutil, sqlite3, sys
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import package, tap
 from origins import ADMIN, Origin, PROGRAM, places, raw
