@@ -451,8 +451,9 @@ static void describe_sounds(struct job *j, struct package *p)
 		}
 }
 
-static int write_package(struct job *j, double seconds, char revision[static PACKAGE_REVISION_SIZE])
+static int write_package(struct job *j, double seconds, struct verify_facts *facts, char revision[static PACKAGE_REVISION_SIZE])
 {
+	struct verify_settings check = {.frames = j->frames, .level = j->settings->proof, .stop = j->settings->stop, .progress = !j->settings->quiet};
 	struct package p = {
 		.folder = j->folder,
 		.title = j->settings->title,
@@ -476,7 +477,7 @@ static int write_package(struct job *j, double seconds, char revision[static PAC
 		if (r != 0)
 			return r;
 	}
-	return package_write(&p, revision, j->fault);
+	return package_write(&p, &check, facts, revision, j->fault);
 }
 
 static void job_fini(struct job *j)
@@ -524,7 +525,6 @@ static void start_progress(struct job *j)
 static int run(struct job *j, struct job_result *res)
 {
 	mono_us begin = clock_mono();
-	struct verify_facts facts;
 	int r = source_open(j->settings->master, &j->source, j->fault);
 
 	if (r != 0)
@@ -541,9 +541,9 @@ static int run(struct job *j, struct job_result *res)
 	r = encode_all(j);
 	progress_free(&j->progress, clock_mono());
 	if (r == 0)
-		r = write_package(j, (double)(clock_mono() - begin) / 1e6, res->revision);
+		r = write_package(j, (double)(clock_mono() - begin) / 1e6, &res->facts, res->revision);
 	if (r == 0)
-		r = verify_package(j->folder, &facts, j->fault);
+		r = verify_hashes(j->folder, &res->facts, j->fault);
 	if (r == 0)
 		r = publish_end(j->settings->library, j->settings->title, res->revision, j->folder, &res->folder, &res->existed, j->fault);
 	if (r == 0) {

@@ -11,6 +11,7 @@
 #include "dash/package.h"
 #include "ingest/plan.h"
 #include "ingest/source.h"
+#include "ingest/verify.h"
 
 struct job_settings {
 	const char *master, *library, *title, *name;
@@ -19,6 +20,7 @@ struct job_settings {
 	int max_height;
 	size_t max_rungs;
 	bool accept_truncated;
+	enum verify_level proof;
 	bool quiet;             /* no progress */
 	const volatile sig_atomic_t *stop; /* non-zero: end soon, leave nothing */
 };
@@ -31,6 +33,7 @@ struct job_result {
 	uint64_t frames, bytes;
 	size_t n_video, n_audio;
 	double seconds;         /* of film */
+	struct verify_facts facts;
 };
 
 int job_run(const struct job_settings *, struct job_result *ret_result, struct fault *);

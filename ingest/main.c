@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/config.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -22,7 +23,7 @@ struct options {
 	const char *library, *title, *name, *preset, *verify;
 	dur_us segment;
 	uint64_t max_height, max_rungs;
-	bool accept_truncated, quiet, json, dry_run, help, version;
+	bool accept_truncated, quiet, json, dry_run, decode, help, version;
 };
 
 #define ROW(key, type, field, def, min, max, arg, help) {key, type, offsetof(struct options, field), def, min, max, arg, help}
@@ -36,6 +37,7 @@ static const struct config_row rows[] = {
 	ROW("max-rungs", CONFIG_UINT, max_rungs, "0", 0, PLAN_MAX_RUNGS, "N", "at most so many video renditions; 0 is no limit"),
 	ROW("accept-truncated", CONFIG_BOOL, accept_truncated, "no", 0, 0, NULL, "publish what is there of a file that was cut short"),
 	ROW("verify", CONFIG_PATH, verify, NULL, 0, 0, "PACKAGE", "re-read a finished package and check all of it; no MASTER"),
+	ROW("decode", CONFIG_BOOL, decode, "no", 0, 0, NULL, "check by decoding everything, not each segment's first picture and one segment of 32"),
 	ROW("dry-run", CONFIG_BOOL, dry_run, "no", 0, 0, NULL, "print the plan and stop"),
 	ROW("quiet", CONFIG_BOOL, quiet, "no", 0, 0, NULL, "no progress and no notes"),
 	ROW("json", CONFIG_BOOL, json, "no", 0, 0, NULL, "one JSON object on standard output at the end"),
@@ -133,18 +135,14 @@ static void print_result(const struct job_result *r, const struct options *o)
 
 static int verify(const struct options *o)
 {
+	struct verify_settings s = {.level = o->decode ? VERIFY_FULL : VERIFY_SAMPLED, .progress = o->decode && !o->quiet};
+	mono_us begin = clock_mono();
 	struct verify_facts k;
 	struct fault f = {0};
-	char size[STR_BYTES_SIZE];
 
-	if (verify_package(o->verify, &k, &f) != 0)
+	if (verify_package(o->verify, &s, &k, &f) != 0)
 		return complain(&f);
-	str_format_bytes(k.bytes, size);
-	if (o->json)
-		printf("{\"ok\": true, \"files\": %zu, \"tracks\": %zu, \"segments\": %zu, \"bytes\": %llu}\n", k.files, k.tracks, k.segments,
-		       (unsigned long long)k.bytes);
-	else
-		printf("%s: right: %zu files, %zu tracks, %zu segments, %s\n", o->verify, k.files, k.tracks, k.segments, size);
+	verify_say(o->verify, &k, (double)(clock_mono() - begin) / 1e6, o->json, stdout);
 	return 0;
 }
 
@@ -179,6 +177,7 @@ static int run(const struct options *o, const char *master)
 		.max_height = (int)o->max_height,
 		.max_rungs = o->max_rungs,
 		.accept_truncated = o->accept_truncated,
+		.proof = o->decode ? VERIFY_FULL : VERIFY_SAMPLED,
 		.quiet = o->quiet,
 		.stop = &stop,
 	};

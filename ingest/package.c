@@ -154,12 +154,14 @@ static int write_digest(const struct package *p, char revision[static PACKAGE_RE
 	return r;
 }
 
-int package_write(const struct package *p, char ret_revision[static PACKAGE_REVISION_SIZE], struct fault *f)
+int package_write(const struct package *p, const struct verify_settings *check, struct verify_facts *ret_facts, char ret_revision[static PACKAGE_REVISION_SIZE], struct fault *f)
 {
 	int r = write_manifest(p, f);
 
 	if (r == 0)
 		r = write_playlists(p, f);
+	if (r == 0)
+		r = verify_content(p->folder, check, ret_facts, f);
 	if (r == 0)
 		r = write_report(p, f);
 	if (r == 0)

@@ -9,6 +9,7 @@
 #include "dash/package.h"
 #include "ingest/plan.h"
 #include "ingest/track.h"
+#include "ingest/verify.h"
 
 struct package_video {
 	const struct track_facts *facts;
@@ -40,7 +41,8 @@ struct package {
 	double encode_seconds;    /* wall */
 };
 
-/* Writes everything but the tracks into the folder; the digest last. */
-int package_write(const struct package *, char ret_revision[static PACKAGE_REVISION_SIZE], struct fault *);
+/* Writes everything but the tracks into the folder, and checks what can be checked
+ * without the digest, which is written last. */
+int package_write(const struct package *, const struct verify_settings *, struct verify_facts *ret_facts, char ret_revision[static PACKAGE_REVISION_SIZE], struct fault *);
 
 #endif

@@ -24,14 +24,14 @@ def _locked(name, make):
     return path
 
 
-def generated(seconds=16, size='1280x720', rate='25'):
-    """A film with a moving picture, a burnt-in counter and a beep each second."""
+def generated(seconds=16, size='1280x720', rate='25', look=''):
+    """A film with a moving picture (through the filter `look`), a burnt-in counter and a beep each second."""
     def make(path):
-        tap.call('ffmpeg', '-v', 'error', '-nostdin', '-f', 'lavfi', '-i', f'testsrc2=size={size}:rate={rate}',
+        tap.call('ffmpeg', '-v', 'error', '-nostdin', '-f', 'lavfi', '-i', f'testsrc2=size={size}:rate={rate}' + (',' + look if look else ''),
                  '-f', 'lavfi', '-i', 'aevalsrc=0.4*sin(2*PI*880*t)*lt(mod(t\\,1)\\,0.1)|0.4*sin(2*PI*880*t)*lt(mod(t\\,1)\\,0.1):s=48000',
                  '-t', seconds, '-c:v', 'libx264', '-preset', 'ultrafast', '-crf', '16', '-pix_fmt', 'yuv420p',
                  '-c:a', 'aac', '-b:a', '160k', '-f', 'mp4', path, check_exit=0)
-    return _locked(f'film-{size}-{rate.replace("/", "_")}-{seconds}.mp4', make)
+    return _locked(f'film-{size}-{rate.replace("/", "_")}-{seconds}{"-" + sha256(look.encode())[:8] if look else ""}.mp4', make)
 
 
 def master():

@@ -3,7 +3,8 @@
 """ribera-ingest --verify: a right package is right, and each kind of damage is found and named."""
 import glob, json, os, re, shutil, struct, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
-import film, tap
+import film, harm as harms, tap
+from harm import mpd, rewritten
 
 _, _, PACKAGE = film.library(film.generated(9, '640x360', '25'), 'v', '--preset', 'ultrafast', '--max-rungs', '2')
 VIDEO = os.path.basename(sorted(glob.glob(PACKAGE + '/video-*.mp4'))[-1])
@@ -59,15 +60,7 @@ def damage_is_found_and_named():
 
 def consistent(harm, name, *parts):
     """As damaged(), but with a digest made anew: the hashes are right and the content is not."""
-    copy, out = os.path.join(tap.folder(), 'copy'), os.path.join(tap.folder(), 'out')
-    shutil.copytree(PACKAGE, copy)
-    harm(copy)
-    for made in ('package.torrent', 'package.leaves'):
-        os.unlink(os.path.join(copy, made))
-    tap.call(tap.program('t/lib/digest-make'), 'v', copy, out, check_exit=0)
-    shutil.move(out, os.path.join(copy, 'package.torrent'))
-    shutil.move(out + '.leaves', os.path.join(copy, 'package.leaves'))
-    done = verify(copy)
+    done = verify(harms.consistent(PACKAGE, harm))
     if name is None:
         tap.equal(done.returncode, 0, done.stderr)
         return
@@ -76,28 +69,12 @@ def consistent(harm, name, *parts):
         tap.has(done.stderr, part)
 
 
-def rewritten(name, change):
-    def harm(folder):
-        path = os.path.join(folder, name)
-        with open(path, 'rb') as f:
-            old = f.read()
-        new = change(old)
-        assert new != old, f'{name} was not changed'
-        with open(path, 'wb') as f:
-            f.write(new)
-    return harm
-
-
 def index(at, change, name=VIDEO):
     """Changes the 32-bit number at this byte of the sidx (version 0)."""
     def field(old):
         where = old.index(b'sidx') - 4 + at
         return old[:where] + struct.pack('>I', change(struct.unpack_from('>I', old, where)[0])) + old[where + 4:]
     return rewritten(name, field)
-
-
-def mpd(pattern, new):
-    return rewritten('manifest.mpd', lambda old: re.sub(pattern, new, old.decode(), count=1, flags=re.S).encode())
 
 
 def shorter(name):

@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What only a look into the pictures and the sound can find: each harm is done with right hashes and right boxes."""
+import glob, json, os, re, struct, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+import film, harm, tap
+
+FILM = film.generated(9, '640x360', '25', "negate=enable='between(t,4,8)'")
+_, _, PACKAGE = film.library(FILM, 'p', '--preset', 'superfast', '--max-rungs', '2')
+VIDEO = os.path.basename(sorted(glob.glob(PACKAGE + '/video-*.mp4'))[-1])
+OTHER = os.path.basename(sorted(glob.glob(PACKAGE + '/video-*.mp4'))[0])
+AUDIO = os.path.basename(glob.glob(PACKAGE + '/audio-*.mp4')[0])
+
+
+def verify(folder, *options):
+    return tap.call(tap.program('ribera-ingest'), '--verify', folder, *options)
+
+
+def found(change, *parts, options=(), name=VIDEO):
+    """The harm must be found, and named with file and segment; `change` works on the track."""
+    done = verify(harm.consistent(PACKAGE, harm.track(name, change) if callable(change) else change[0]), '--quiet', *options)
+    tap.equal(done.returncode, 1, f'exit code for {parts}')
+    for part in (name, *parts, 'ribera-ingest'):
+        tap.has(done.stderr, part)
+
+
+def in_sample(segment, sample, change):
+    def apply(t):
+        s = t.segments[segment].samples[sample]
+        s['bytes'] = change(s['bytes'])
+    return apply
+
+
+def scrambled(data):
+    """A slice's data overwritten from its first third on, its header left."""
+    at = max(40, len(data) // 3)
+    return data[:at] + bytes((7 * i * i + 13 * i + 255) & 255 | 4 for i in range(len(data) - at))
+
+
+def slices(data):
+    """(offset, type) of each NAL."""
+    at = 0
+    while at < len(data):
+        yield at + 4, data[at + 4] & 31
+        at += 4 + struct.unpack_from('>I', data, at)[0]
+
+
+def as_type(data, was, becomes):
+    out = bytearray(data)
+    for at, kind in slices(data):
+        if kind == was:
+            out[at] = out[at] & 0xe0 | becomes
+    return bytes(out)
+
+
+@tap.test
+def a_right_package_is_right_to_the_last_picture():
+    done = verify(PACKAGE, '--decode', '--json', '--quiet')
+    tap.equal(done.returncode, 0, done.stderr)
+    k = json.loads(done.stdout)
+    tap.equal((k['pictures'], k['pictures_decoded'], k['segments_decoded'], k['starts_decoded']), (450, 450, 9, 6))
+    tap.near(k['samples_decoded'], 9 * 48000, 2048, 'samples of sound')
+    tap.equal((k['audio'][0]['av_offset_start_ms'], k['audio'][0]['av_offset_end_ms'], k['audio'][0]['silent']), (0, 0, False))
+    quick = json.loads(verify(PACKAGE, '--json').stdout)
+    tap.equal((quick['pictures'], quick['starts_decoded']), (450, 6))
+    tap.check(quick['pictures_decoded'] < 300, f'a sample decodes {quick["pictures_decoded"]} pictures')
+
+
+@tap.test
+def a_first_picture_that_cannot_be_decoded_is_found_at_once():
+    found(in_sample(1, 0, scrambled), 'segment 1 (4.000 s)', 'decoded')
+
+
+@tap.test
+def any_picture_that_cannot_be_decoded_is_found_by_decode():
+    found(in_sample(1, 1, scrambled), 'segment 1 (4.000 s)', 'decoded', options=['--decode'])
+
+
+@tap.test
+def sound_that_cannot_be_decoded_is_found_by_decode():
+    found(in_sample(2, 3, lambda d: bytes([0xff] * len(d))), 'segment 2 (8.0', 'decoded', options=['--decode'], name=AUDIO)
+
+
+@tap.test
+def a_segment_that_does_not_stand_alone_is_found():
+    found(in_sample(1, 0, lambda d: as_type(d, 5, 1)), 'segment 1 (4.000 s)', 'IDR')
+    found(in_sample(1, 5, lambda d: as_type(d, 1, 5)), 'segment 1 (4.000 s)', 'picture 5')
+
+
+@tap.test
+def segments_that_changed_places_are_found():
+    def swap(t):
+        a, b = t.segments[0], t.segments[1]
+        t.segments[0], t.segments[1] = b, a
+        a.tfdt, b.tfdt = b.tfdt, a.tfdt
+    found(swap, 'segment 1 (4.000 s)', 'changed places')
+
+    def swap_all(t):
+        swap(t)
+        a, b = t.segments[0], t.segments[1]
+        a.sequence, b.sequence = b.sequence, a.sequence
+    found(swap_all, 'shows another picture than ' + OTHER)
+
+
+@tap.test
+def a_missing_picture_is_found():
+    def drop(t):
+        s = t.segments[1]
+        s.samples[3]['bytes'] = s.samples[4]['bytes']
+    found(drop, 'segment 1 (4.000 s)', 'picture 3')
+
+    def empty(t):
+        t.segments[1].samples[3]['bytes'] = b''
+    found(empty, 'segment 1 (4.000 s)', 'no picture')
+
+    def two(t):
+        s = t.segments[1]
+        s.samples[3]['bytes'] += s.samples[4]['bytes']
+    found(two, 'segment 1 (4.000 s)', 'picture')
+
+
+@tap.test
+def composition_offsets_that_are_wrong_are_found():
+    def exchange(t):
+        s = t.segments[0].samples
+        i = next(i for i in range(1, len(s) - 1) if s[i]['composition'] != s[i + 1]['composition'])
+        one = s[i]['composition'], s[i + 1]['composition']
+        s[i]['composition'], s[i + 1]['composition'] = one[1] + 512, one[0] - 512
+    found(exchange, 'segment 0 (0.000 s)', 'picture')
+
+    def off(t):
+        t.segments[1].samples[7]['composition'] += 1
+    found(off, 'segment 1 (4.000 s)', 'place')
+
+
+@tap.test
+def sound_beside_the_picture_is_found():
+    def later(t):
+        for s in t.segments:
+            s.tfdt += 480
+    found(later, 'segment 0', 'tfdt', name=AUDIO)
+
+    def delayed(t): # the edit list's start moved: the priming is heard
+        at = t.header.index(b'elst') + 16
+        media_time = struct.unpack_from('>i', t.header, at)[0]
+        t.header = t.header[:at] + struct.pack('>i', media_time - 480) + t.header[at + 4:]
+    found(delayed, 'segment', name=AUDIO)
+
+
+@tap.test
+def playlists_and_report_are_held_to_the_tracks():
+    list_name = VIDEO[:-4] + '.m3u8'
+    text = lambda name, a, b: (harm.rewritten(name, lambda old: re.sub(a, b, old.decode(), count=1).encode()),)
+    found(text(list_name, r'BYTERANGE:(\d)', r'BYTERANGE:9\1'), list_name, 'segment 0', 'BYTERANGE')
+    found(text(list_name, r'EXTINF:4.000000', 'EXTINF:4.000200'), list_name, 'EXTINF')
+    found(text(list_name, r'TARGETDURATION:4', 'TARGETDURATION:3'), list_name, 'TARGETDURATION')
+    found(text(list_name, '#EXT-X-ENDLIST', '#'), list_name, 'ENDLIST')
+    found(text('main.m3u8', re.escape(list_name), 'video-none.m3u8'), 'main.m3u8', 'video-none.m3u8', name='main.m3u8')
+    found(text('report.json', '"frames": 225', '"frames": 226'), '225 pictures', '226', name=OTHER)
+
+
+tap.run()
