@@ -4,6 +4,7 @@
  */
 #include "base/clock.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -79,30 +80,80 @@ void clock_to_http(wall_us t, char ret_text[static CLOCK_RFC3339_SIZE])
 		         (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
 }
 
-/* RFC 9110 5.6.7: day-name "," SP day SP month SP year SP hh:mm:ss SP GMT, 29 bytes. */
-int clock_from_http(const char *s, size_t n, wall_us *ret_t)
+/* RFC 9110 5.6.7: a two-digit year more than 50 years ahead is the last one that ended so. */
+static int full_year(int two_digits)
 {
-	char text[30], again[CLOCK_RFC3339_SIZE], month[4];
+	struct tm now;
+	int year;
+
+	if (two_digits < 0 || two_digits > 99 || to_fields(clock_wall(), &now) != 0)
+		return two_digits;
+	year = (now.tm_year + 1900) / 100 * 100 + two_digits;
+	return year > now.tm_year + 1900 + 50 ? year - 100 : year;
+}
+
+/* "Sunday, 06-Nov-94 08:49:37 GMT"; its year is not checked against the day's name, as it is a guess. */
+static int from_rfc850(const char *s, wall_us *ret_t)
+{
+	static const char *const names[7] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
+	char day[10], month[4], again[48];
+	struct tm tm = {0};
+	int year, i = 0;
+
+	if (sscanf(s, "%9[A-Za-z], %2d-%3[A-Za-z]-%2d %2d:%2d:%2d GMT", day, &tm.tm_mday, month, &year, &tm.tm_hour, &tm.tm_min,
+	           &tm.tm_sec) != 7)
+		return ERR_SYNTAX;
+	while (i < 7 && strcmp(names[i], day) != 0)
+		i++;
+	while (tm.tm_mon < 12 && strcmp(months[tm.tm_mon], month) != 0)
+		tm.tm_mon++;
+	snprintf(again, sizeof again, "%s, %02u-%s-%02u %02u:%02u:%02u GMT", day, (unsigned)tm.tm_mday, month, (unsigned)year % 100,
+	         (unsigned)tm.tm_hour, (unsigned)tm.tm_min, (unsigned)tm.tm_sec);
+	if (i == 7 || tm.tm_mon == 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60 ||
+	    strcmp(again, s) != 0)
+		return ERR_SYNTAX;
+	tm.tm_year = full_year(year) - 1900;
+	*ret_t = (wall_us)timegm(&tm) * DUR_S;
+	return 0;
+}
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT", or "Sun Nov  6 08:49:37 1994" as asctime() has it. */
+static int from_full_year(const char *s, bool fixdate, wall_us *ret_t)
+{
+	char again[CLOCK_RFC3339_SIZE], shuffled[CLOCK_RFC3339_SIZE], month[4];
 	struct tm tm = {0};
 	wall_us t;
+	int n;
 
-	if (n != 29)
-		return ERR_SYNTAX;
-	memcpy(text, s, n);
-	text[n] = '\0';
-	if (sscanf(text + 5, "%2d %3s %4d %2d:%2d:%2d GMT", &tm.tm_mday, month, &tm.tm_year,
-	           &tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
-		return ERR_SYNTAX;
-	for (tm.tm_mon = 0; tm.tm_mon < 12; tm.tm_mon++)
-		if (strcmp(months[tm.tm_mon], month) == 0)
-			break;
-	if (tm.tm_mon == 12)
+	n = fixdate ? sscanf(s + 5, "%2d %3s %4d %2d:%2d:%2d GMT", &tm.tm_mday, month, &tm.tm_year, &tm.tm_hour, &tm.tm_min, &tm.tm_sec)
+	            : sscanf(s + 4, "%3s %2d %2d:%2d:%2d %4d", month, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &tm.tm_year);
+	while (n == 6 && tm.tm_mon < 12 && strcmp(months[tm.tm_mon], month) != 0)
+		tm.tm_mon++;
+	if (n != 6 || tm.tm_mon == 12)
 		return ERR_SYNTAX;
 	tm.tm_year -= 1900;
 	t = (wall_us)timegm(&tm) * DUR_S;
 	clock_to_http(t, again);
-	if (strcmp(again, text) != 0)
+	if (!fixdate) { /* the same parts in asctime's order, the day padded with a space */
+		snprintf(shuffled, sizeof shuffled, "%.3s %.3s %c%c %.8s %.4s", again, again + 8, again[5] == '0' ? ' ' : again[5], again[6],
+		         again + 17, again + 12);
+		memcpy(again, shuffled, sizeof again);
+	}
+	if (strcmp(again, s) != 0)
 		return ERR_SYNTAX;
 	*ret_t = t;
 	return 0;
+}
+
+int clock_from_http(const char *s, size_t n, wall_us *ret_t)
+{
+	char text[40];
+
+	if (n < 24 || n >= sizeof text || memchr(s, '\0', n) != NULL)
+		return ERR_SYNTAX;
+	memcpy(text, s, n);
+	text[n] = '\0';
+	if (n == 24)
+		return from_full_year(text, false, ret_t);
+	return n == 29 && text[3] == ',' ? from_full_year(text, true, ret_t) : from_rfc850(text, ret_t);
 }

@@ -28,7 +28,7 @@ dur_us clock_cpu(void); /* CPU time of this process */
 void clock_to_rfc3339(wall_us t, char ret_text[static CLOCK_RFC3339_SIZE]);
 /* "Fri, 02 Jan 2026 03:04:05 GMT" (RFC 9110 5.6.7). */
 void clock_to_http(wall_us t, char ret_text[static CLOCK_RFC3339_SIZE]);
-/* Reads an IMF-fixdate; ERR_SYNTAX for anything else (obsolete forms included). */
+/* Reads the three forms of RFC 9110 5.6.7: IMF-fixdate, RFC 850 and asctime; ERR_SYNTAX for anything else. */
 int clock_from_http(const char *s, size_t n, wall_us *ret_t);
 
 #endif

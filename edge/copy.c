@@ -136,9 +136,18 @@ static int open_at_size(const char *path, uint64_t size)
 	return r;
 }
 
+/* A file that is whole was last written when its bytes came. */
+static wall_us came_at(const struct copy *c, int fd)
+{
+	struct stat st;
+
+	return copy_is_whole(c) && fstat(fd, &st) == 0 ? (wall_us)st.st_mtim.tv_sec * DUR_S : clock_wall();
+}
+
 int copy_open(struct copy *c)
 {
 	int none = -1, fd;
+	wall_us since;
 	char *path;
 
 	if (__atomic_load_n(&c->object.fd, __ATOMIC_ACQUIRE) >= 0)
@@ -150,8 +159,11 @@ int copy_open(struct copy *c)
 	free(path);
 	if (fd < 0)
 		return fd;
+	since = came_at(c, fd);
 	if (!__atomic_compare_exchange_n(&c->object.fd, &none, fd, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		close(fd); /* another thread was first */
+	else
+		__atomic_store_n(&c->object.since, since, __ATOMIC_RELAXED);
 	return 0;
 }
 

@@ -67,6 +67,7 @@ void body_wait(struct serve_request *r, uint64_t offset, uint64_t length)
 	if (r->waiter == NULL)
 		r->waiter = waiter_new(r);
 	r->waiting = true;
+	watch_begin(r);
 	atomic_fetch_add(&r->waiter->refs, 1);
 	r->object->ops->want(r->object, offset, length, r->waiter);
 }
@@ -95,6 +96,7 @@ void body_on_messages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *mess
 		h2o_linklist_unlink(&w->message.link);
 		if (r != NULL && r->waiting) {
 			r->waiting = false;
+			watch_end(r);
 			made_progress(r);
 			r->resume(r);
 		}
@@ -112,6 +114,7 @@ static void cork(struct serve_request *r, int on)
 void body_fail(struct serve_request *r, int error)
 {
 	r->waiting = false;
+	watch_end(r);
 	r->conn->sending = NULL;
 	if (!r->replied) {
 		r->growing = false; /* the text of the error is all here */
@@ -122,10 +125,25 @@ void body_fail(struct serve_request *r, int error)
 	h2o_send(r->req, NULL, 0, H2O_SEND_STATE_ERROR);
 }
 
+void body_leave(struct serve_request *r)
+{
+	r->stopped = true;
+	r->waiting = false;
+	watch_end(r);
+	if (r->replied) {
+		h2o_send(r->req, NULL, 0, H2O_SEND_STATE_ERROR);
+		return;
+	}
+	r->growing = false;
+	r->req->http1_is_persistent = 0;
+	request_refuse(r, 499); /* nobody reads it: for the log */
+}
+
 /* The request ends, sent whole or not. */
 void body_release(struct serve_request *r)
 {
 	h2o_timeout_unlink(&r->stall);
+	watch_end(r);
 	if (r->conn->sending == r)
 		r->conn->sending = NULL;
 	if (r->waiter != NULL) {

@@ -123,6 +123,7 @@ struct lane {
 	h2o_timeout_t stall, tick;
 	h2o_timeout_entry_t tick_entry;
 	h2o_linklist_t conns;
+	h2o_linklist_t waiting; /* requests of HTTP/1.1 that wait for bytes */
 	struct mailbox *mailbox;
 	struct access_buffer access;
 	struct date dates[N_DATES];
@@ -188,6 +189,7 @@ struct serve_request {
 	struct serve_waiter *waiter;
 	struct body body;
 	h2o_timeout_entry_t stall;
+	h2o_linklist_t wait_link; /* in lane->waiting */
 	size_t seen_written;
 	int seen_queued;
 	mono_us started, first_byte;
@@ -233,6 +235,7 @@ const uint8_t *object_view(struct serve_object *);
 void body_start(struct serve_request *); /* status and fields are set; spans and the view too */
 void body_wait(struct serve_request *, uint64_t offset, uint64_t length);
 void body_fail(struct serve_request *, int error);
+void body_leave(struct serve_request *); /* the viewer has gone */
 void body_release(struct serve_request *);
 void body_on_stall(h2o_timeout_entry_t *);
 void body_on_messages(h2o_multithread_receiver_t *, h2o_linklist_t *);
@@ -241,6 +244,11 @@ void body_on_messages(h2o_multithread_receiver_t *, h2o_linklist_t *);
 int lanes_start(struct serve *, struct fault *);
 void lanes_stop(struct serve *, dur_us limit);
 void mailbox_unref(struct mailbox *);
+
+/* watch.c */
+void watch_begin(struct serve_request *);
+void watch_end(struct serve_request *);
+void watch_look(struct lane *);
 
 /* access.c */
 int access_open(const char *path, struct access_log **ret, struct fault *);

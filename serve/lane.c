@@ -213,6 +213,7 @@ static void on_tick(h2o_timeout_entry_t *e)
 
 	if (++n % FLUSH_TICKS == 0)
 		access_flush(l);
+	watch_look(l);
 	for (size_t i = 0; !l->closing && i < l->serve->n_listeners; i++)
 		if (l->doors[i].resting) {
 			l->doors[i].resting = false;
@@ -244,6 +245,7 @@ static void lane_init(struct lane *l)
 	l->loop = h2o_evloop_create();
 	h2o_context_init(&l->ctx, l->loop, &s->h2o);
 	h2o_linklist_init_anchor(&l->conns);
+	h2o_linklist_init_anchor(&l->waiting);
 	h2o_timeout_init(l->loop, &l->stall, (uint64_t)(s->settings.stall_timeout / DUR_MS));
 	h2o_timeout_init(l->loop, &l->tick, TICK_MS);
 	l->tick_entry.cb = on_tick;

@@ -117,6 +117,26 @@ static const char *date_text(struct serve_request *r, wall_us t)
 	return h2o_strdup(&r->req->pool, d->text, strlen(d->text)).base; /* the slot may change before the header goes out */
 }
 
+/* RFC 9111 5.1. */
+static void add_age(struct serve_request *r)
+{
+	wall_us since = __atomic_load_n(&r->object->since, __ATOMIC_RELAXED);
+	int64_t age = since > 0 ? h2o_get_timestamp(&r->lane->ctx, NULL, NULL)->tv_sec - since / DUR_S : -1;
+	char *text, *p;
+
+	if (since == 0)
+		return;
+	if (age < 0)
+		age = 0; /* the clock was set back */
+	text = h2o_mem_alloc_pool(&r->req->pool, 24);
+	p = text + 23;
+	*p = '\0';
+	do
+		*--p = (char)('0' + age % 10);
+	while ((age /= 10) > 0);
+	request_add(r, H2O_TOKEN_AGE, p);
+}
+
 static void add_facts(struct serve_request *r)
 {
 	const struct serve_object *o = r->object;
@@ -127,12 +147,34 @@ static void add_facts(struct serve_request *r)
 		request_add(r, H2O_TOKEN_LAST_MODIFIED, date_text(r, o->modified));
 	if (o->cache_control != NULL)
 		request_add(r, H2O_TOKEN_CACHE_CONTROL, o->cache_control);
+	add_age(r);
+}
+
+/* "cache;desc=hit;dur=0.021": from the request's head to the reply's, in milliseconds. */
+static void add_server_timing(struct serve_request *r)
+{
+	static const char hit[] = "cache;desc=hit;dur=", miss[] = "cache;desc=miss;dur=", home[] = "origin;dur=";
+	const char *what = r->cache == NULL ? home : strcmp(r->cache, "hit") == 0 ? hit : miss;
+	uint64_t us = (uint64_t)(clock_mono() - r->started), ms = us / 1000;
+	size_t n = strlen(what);
+	char *text = h2o_mem_alloc_pool(&r->req->pool, n + 26), *p = text + n + 25;
+
+	*p = '\0';
+	for (int i = 0; i < 3; i++, us /= 10)
+		*--p = (char)('0' + us % 10);
+	*--p = '.';
+	do
+		*--p = (char)('0' + ms % 10);
+	while ((ms /= 10) > 0);
+	memcpy(p - n, what, n);
+	request_add_name(r, "server-timing", p - n);
 }
 
 static void add_cache_status(struct serve_request *r)
 {
 	const char *name = r->lane->serve->settings.name;
 
+	add_server_timing(r);
 	if (r->cache != NULL) /* RFC 9211 2 */
 		request_add_name(r, "cache-status",
 		                 h2o_concat(&r->req->pool, h2o_iovec_init(name, strlen(name)), h2o_iovec_init(H2O_STRLIT(";")),

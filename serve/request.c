@@ -28,7 +28,7 @@ static const struct {
 	{413, "Content Too Large"}, {414, "URI Too Long"}, {415, "Unsupported Media Type"},
 	{416, "Range Not Satisfiable"}, {417, "Expectation Failed"}, {421, "Misdirected Request"},
 	{422, "Unprocessable Content"}, {428, "Precondition Required"}, {429, "Too Many Requests"},
-	{431, "Request Header Fields Too Large"}, {500, "Internal Server Error"}, {501, "Not Implemented"},
+	{431, "Request Header Fields Too Large"}, {499, "Viewer Left"}, {500, "Internal Server Error"}, {501, "Not Implemented"},
 	{502, "Bad Gateway"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"}, {507, "Insufficient Storage"},
 };
 
@@ -232,35 +232,53 @@ bool serve_is_tls(const struct serve_request *r)
 
 /* --- the way in -------------------------------------------------------------------- */
 
-static size_t count_lines(const char *p, const char *end, const char *name, size_t n)
+/* Are the bytes of a host and port all such as a URI allows there (RFC 3986 3.2.2)? */
+static bool is_authority(h2o_iovec_t a)
 {
-	size_t found = 0;
+	for (size_t i = 0; i < a.len; i++)
+		if (a.base[i] <= ' ' || a.base[i] == 0x7f || strchr("\"#,/<>?@\\^`{|}", a.base[i]) != NULL)
+			return false;
+	return true;
+}
 
-	for (; (p = memmem(p, (size_t)(end - p), name, n)) != NULL; p += n)
-		found++;
-	return found;
+static bool line_is(const char *line, const char *end, const char *name, size_t n)
+{
+	return (size_t)(end - line) >= n && memcmp(line, name, n) == 0;
 }
 
 /* A request that two readers may understand differently: its length (RFC 9112 6.3,
- * 11.2) or its host (RFC 9112 3.2).  h2o takes these fields out of its list, but
- * the head stands, names in lower case, at the start of its input. */
+ * 11.2), its host (RFC 9112 3.2), or where its lines end (a lone LF, RFC 9112 2.2).
+ * h2o takes these fields out of its list, but the head stands, names in lower case,
+ * at the start of its input. */
 static bool head_is_doubtful(const h2o_req_t *req, const h2o_socket_t *sock)
 {
-	const char *head = sock->input->bytes, *end;
-	size_t lengths, codings;
+	const char *line = sock->input->bytes, *end = line + sock->input->size, *stop;
+	unsigned hosts = 0, lengths = 0, codings = 0;
 
-	if (req->version >= 0x200)
-		return false;
-	end = memmem(head, sock->input->size, "\r\n\r\n", 4);
-	if (end == NULL)
-		return true; /* lines end in a lone LF: not ours to guess */
-	if (count_lines(head, end, "\nhost:", 6) > 1)
+	if (end - line > 2 && line[0] == '\r' && line[1] == '\n')
+		line += 2; /* RFC 9112 2.2: an empty line before the request is no part of it */
+	for (;; line = stop + 1) {
+		stop = memchr(line, '\n', (size_t)(end - line));
+		if (stop == NULL || stop == line || stop[-1] != '\r')
+			return true;
+		if (stop == line + 1)
+			break;
+		hosts += line_is(line, stop, "host:", 5);
+		lengths += line_is(line, stop, "content-length:", 15);
+		codings += line_is(line, stop, "transfer-encoding:", 18);
+	}
+	if (hosts > 1)
 		return true;
 	if (req->entity.base == NULL)
 		return false;
-	lengths = count_lines(head, end, "\ncontent-length:", 16);
-	codings = count_lines(head, end, "\ntransfer-encoding:", 19);
 	return lengths + codings != 1 || (codings == 1 && req->version < 0x101);
+}
+
+/* Fields of one connection that h2o lets pass on HTTP/2 (RFC 9113 8.2.2). */
+static bool is_malformed(const h2o_header_t *h)
+{
+	return (h->name->len == 10 && memcmp(h->name->base, "keep-alive", 10) == 0) ||
+	       (h->name->len == 16 && memcmp(h->name->base, "proxy-connection", 16) == 0);
 }
 
 /* 0, or the status to refuse with. */
@@ -274,13 +292,17 @@ static int check_head(struct serve_request *r)
 
 		if (h->name->len == 0)
 			return 400; /* obs-fold (RFC 9112 5.2) */
+		if (req->version >= 0x200 && is_malformed(h))
+			return 400;
 		size += h->name->len + h->value.len + 4;
 	}
 	if (size > MAX_FIELDS_SIZE)
 		return 431;
 	if (req->version == 0x101 && (hosts == 0 || req->authority.base == req->hostconf->authority.hostport.base))
 		return 400; /* RFC 9112 3.2 */
-	return head_is_doubtful(req, r->conn->sock) ? 400 : 0;
+	if (!is_authority(req->authority))
+		return 400;
+	return req->version < 0x200 && head_is_doubtful(req, r->conn->sock) ? 400 : 0;
 }
 
 static int take_target(struct serve_request *r)

@@ -75,6 +75,7 @@ struct serve_object {
 	int fd;                     /* for pread, sendfile and mmap; closed by ops->free */
 	uint64_t size;
 	wall_us modified;           /* 0: no Last-Modified */
+	wall_us since;              /* when the bytes came from their origin, for Age; 0: they are at home here; atomic */
 	const char *type;           /* Content-Type */
 	const char *etag;           /* strong, with its quotes */
 	const char *cache_control;

@@ -92,6 +92,19 @@ Test(clock, http_date_there_and_back)
 	CHECK_STR(text, "1994-11-06T08:49:37.005Z");
 	CHECK_INT(clock_from_http("Mon, 06 Nov 1994 08:49:37 GMT", 29, &t), ERR_SYNTAX);
 	CHECK_INT(clock_from_http("Sun, 06 Nov 1994 08:49:37 UTC", 29, &t), ERR_SYNTAX);
+	CHECK_INT(clock_from_http("Sunday, 06-Nov-94 08:49:37 GMT", 30, &t), 0);
+	CHECK_INT(t, 784111777 * DUR_S);
+	CHECK_INT(clock_from_http("Wednesday, 31-Dec-25 23:59:59 GMT", 33, &t), 0);
+	CHECK_INT(t, 1767225599 * DUR_S);
+	CHECK_INT(clock_from_http("Someday, 06-Nov-94 08:49:37 GMT", 31, &t), ERR_SYNTAX);
+	CHECK_INT(clock_from_http("Sunday, 06-Nov-94 08:49:37 PST", 30, &t), ERR_SYNTAX);
+	CHECK_INT(clock_from_http("Sunday, 06-Nov-94 28:49:37 GMT", 30, &t), ERR_SYNTAX);
+	CHECK_INT(clock_from_http("Sun Nov  6 08:49:37 1994", 24, &t), 0);
+	CHECK_INT(t, 784111777 * DUR_S);
+	CHECK_INT(clock_from_http("Wed Dec 31 23:59:59 2025", 24, &t), 0);
+	CHECK_INT(t, 1767225599 * DUR_S);
+	CHECK_INT(clock_from_http("Sun Nov 06 08:49:37 1994", 24, &t), ERR_SYNTAX);
+	CHECK_INT(clock_from_http("Mon Nov  6 08:49:37 1994", 24, &t), ERR_SYNTAX);
 	clock_to_rfc3339(INT64_MAX, text);
 	CHECK_STR(text, "-");
 }

@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HTTP by hand: what raw bytes get on HTTP/1.1 and raw frames on HTTP/2, by the letter of RFC 9110 to 9113."""
+import os, random, re, struct, sys
+
+sys.path.insert(0, os.path.join(os.environ['RIBERA_SOURCE'], 't/lib'))
+import tap
+from rawhttp import *
+
+rnd = random.Random(11)
+root = tap.folder('root')
+small, big = rnd.randbytes(6000), rnd.randbytes(3_000_000)
+for name, data in (('small.mpd', small), ('big.mp4', big)):
+    with open(os.path.join(root, name), 'wb') as f:
+        f.write(data)
+S = Server(root, '--idle', '5s')
+P = S.port
+H = b'HTTP/1.1\r\nHost: x\r\n'
+NEXT = b'GET /h/echo?q=next HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+
+
+def refused(name, raw, status=400):
+    got = everything(P, raw + NEXT)
+    tap.check(got.startswith(b'HTTP/1.1 %d ' % status), f'{name}: {got[:80]!r}')
+    tap.check(b'q=next' not in got, f'{name}: the bytes behind it were taken for a request')
+
+
+@tap.test
+def dates_in_all_three_forms():
+    # the file's date is 2023-11-14T22:13:20Z (RFC 9110 5.6.7)
+    for same, older in (('Tue, 14 Nov 2023 22:13:20 GMT', 'Tue, 14 Nov 2023 22:13:19 GMT'),
+                        ('Tuesday, 14-Nov-23 22:13:20 GMT', 'Tuesday, 14-Nov-23 22:13:19 GMT'),
+                        ('Tue Nov 14 22:13:20 2023', 'Tue Nov 14 22:13:19 2023')):
+        tap.equal(get(P, '/small.mpd', If_Modified_Since=same).status, 304, same)
+        tap.equal(get(P, '/small.mpd', If_Modified_Since=older).status, 200, older)
+        tap.equal(get(P, '/small.mpd', If_Unmodified_Since=same).status, 200, same)
+        tap.equal(get(P, '/small.mpd', If_Unmodified_Since=older).status, 412, older)
+        tap.equal(get(P, '/small.mpd', If_Range=same, Range='bytes=0-0').status, 206, same)
+    for wrong in ('Mon, 14 Nov 2023 22:13:20 GMT', '2023-11-14T22:13:20Z', 'Tue, 14 Nov 2099 22:13:20', '1700000000', ''):
+        tap.equal(get(P, '/small.mpd', If_Modified_Since=wrong).status, 200, f'not a date: {wrong!r}')
+
+
+@tap.test
+def the_order_of_preconditions():
+    etag = get(P, '/small.mpd').fields['etag']
+    old, new = 'Tue, 14 Nov 2000 22:13:20 GMT', 'Tue, 14 Nov 2023 22:13:20 GMT'
+    for fields, want in (
+            (dict(If_Match=etag, If_Unmodified_Since=old), 200),              # 13.2.2 step 1 makes step 2 void
+            (dict(If_Match='"x"', If_None_Match=etag), 412),                  # 1 before 3
+            (dict(If_Unmodified_Since=old, If_None_Match=etag), 412),         # 2 before 3
+            (dict(If_None_Match='"x"', If_Modified_Since=new), 200),          # 3 makes 4 void
+            (dict(If_None_Match=etag, If_Modified_Since=old), 304),
+            (dict(If_None_Match=etag, Range='bytes=0-1', If_Range=etag), 304),  # 3 before 5
+            (dict(If_None_Match='"x"', Range='bytes=0-1', If_Range='"x"'), 200),  # 5: the range does not count
+            (dict(Range='bytes=0-1', If_Range=etag), 206),
+            (dict(If_Match='"x"', Range='bytes=9999-'), 412),                 # 1 before 416
+            (dict(If_Match='*'), 200), (dict(If_None_Match='*'), 304)):
+        tap.equal(get(P, '/small.mpd', **fields).status, want, str(fields))
+
+
+@tap.test
+def many_ranges_never_amplify():
+    def size(spec):
+        r = get(P, '/big.mp4', Range=spec)
+        return r.status, len(r.body)
+    tap.equal(size('bytes=' + ','.join(['0-'] * 30)), (206, 3_000_000), 'thirty times everything')
+    tap.equal(size('bytes=' + ','.join(f'0-{i}' for i in range(30))), (206, 30), 'thirty that overlap')
+    tap.equal(size('bytes=' + ','.join(f'{i}-{i}' for i in range(2000))), (200, 3_000_000), 'two thousand: as if none')
+    status, n = size('bytes=' + ','.join(f'{i * 1000}-{i * 1000}' for i in range(30)))
+    tap.check(status == 206 and n < 30 * 200, f'thirty apart: {n}')
+    tap.equal(get(P, '/big.mp4', Range='bytes=0-9, 50-59').fields['content-range'], 'bytes 0-59/3000000', 'near ones')
+    for spec in ('bytes=', 'bytes=-', 'bytes=5-3', 'bytes=a-b', 'bytes 0-1', 'items=0-1', 'bytes=0-1,x'):
+        tap.equal(get(P, '/small.mpd', Range=spec).status, 200, spec)
+    for spec in ('bytes=6000-', 'bytes=-0', 'bytes=99999999999999999999-'):
+        tap.equal(get(P, '/small.mpd', Range=spec).status, 416, spec)
+        tap.equal(get(P, '/small.mpd', Range=spec).fields['content-range'], 'bytes */6000', spec)
+
+
+@tap.test
+def heads_end_in_cr_lf():
+    for name, raw in (('only LF', b'GET /small.mpd HTTP/1.1\nHost: x\n\n'), ('LF in front', b'GET /small.mpd HTTP/1.1\nHost: x\r\n\r\n'),
+                      ('LF at the end', b'GET /small.mpd HTTP/1.1\r\nHost: x\r\n\n'), ('LF in a field', b'GET /small.mpd HTTP/1.1\r\nHost: x\n\r\n'),
+                      ('bare CR', b'GET /small.mpd ' + H + b'A: b\rC: d\r\n\r\n')):
+        refused(name, raw)
+    tap.equal(ask(P, b'\r\nGET /small.mpd ' + H + b'\r\n').status, 200, 'an empty line in front (RFC 9112 2.2)')
+
+
+@tap.test
+def hosts_that_are_none():
+    for host in (b'a b', b'a/b', b'a@b', b'a,b', b'a\\b', b'a?b', b'"a"'):
+        refused(repr(host), b'GET /small.mpd HTTP/1.1\r\nHost: ' + host + b'\r\n\r\n')
+    for host in (b'x', b'x:80', b'[::1]:80', b'127.0.0.1', b'a_b.example'):
+        tap.equal(ask(P, b'GET /small.mpd HTTP/1.1\r\nHost: ' + host + b'\r\n\r\n').status, 200, repr(host))
+
+
+@tap.test
+def lengths_that_are_doubtful():
+    post = b'POST /h/echo ' + H
+    for name, fields, body in (
+            ('CL and TE', b'Content-Length: 3\r\nTransfer-Encoding: chunked', b'0\r\n\r\n'),
+            ('CL twice the same', b'Content-Length: 3\r\nContent-Length: 3', b'abc'),
+            ('CL list', b'Content-Length: 3, 3', b'abc'), ('CL hex', b'Content-Length: 0x3', b'abc'), ('CL empty', b'Content-Length: ', b''),
+            ('CL too large', b'Content-Length: 99999999999999999999', b''), ('TE space', b'Transfer-Encoding : chunked', b'0\r\n\r\n'),
+            ('TE VT', b'Transfer-Encoding:\x0bchunked', b'0\r\n\r\n'), ('TE list', b'Transfer-Encoding: identity, chunked', b'0\r\n\r\n'),
+            ('TE gzip', b'Transfer-Encoding: gzip, chunked', b'0\r\n\r\n'), ('obs-fold', b'X: y\r\n Transfer-Encoding: chunked', b'0\r\n\r\n'),
+            ('chunk too large', b'Transfer-Encoding: chunked', b'ffffffffffffffff1\r\nabc\r\n0\r\n\r\n'),
+            ('junk behind a chunk', b'Transfer-Encoding: chunked', b'3\r\nabcXX0\r\n\r\n')):
+        refused(name, post + fields + b'\r\n\r\n' + body)
+
+
+@tap.test
+def what_is_too_long():
+    tap.equal(get(P, '/' + 'a' * 9000).status, 414)
+    tap.equal(get(P, '/small.mpd?' + 'a' * 9000).status, 414)
+    tap.equal(get(P, '/small.mpd', X='a' * 40000).status, 431)
+    tap.equal(get(P, '/small.mpd?' + 'a' * 8000).status, 200)
+    refused('half a megabyte of fields', b'GET / ' + H + b'X: ' + b'a' * 500_000 + b'\r\n\r\n')
+
+
+@tap.test
+def methods_and_preflight():
+    for method in ('POST', 'PUT', 'DELETE', 'PATCH', 'TRACE', 'PROPFIND', 'get'):
+        r = get(P, '/small.mpd', method, Content_Length=0)
+        tap.equal((r.status, r.fields.get('allow')), (405, 'GET, HEAD, OPTIONS'), method)
+    r = get(P, '/small.mpd', 'OPTIONS', Origin='http://a', Access_Control_Request_Method='GET', Access_Control_Request_Headers='range')
+    tap.equal((r.status, r.fields['access-control-allow-origin'], r.fields['access-control-allow-headers']), (204, '*', 'range'))
+    tap.check(int(r.fields['access-control-max-age']) > 0)
+    for path, fields in (('/small.mpd', {}), ('/nope', {}), ('/small.mpd', dict(Range='bytes=9999-'))):
+        exposed = get(P, path, Origin='http://a', **fields).fields['access-control-expose-headers']
+        for name in ('Content-Range', 'Content-Length', 'Date', 'Age', 'ETag', 'Cache-Status', 'Server-Timing'):
+            tap.has(exposed, name)
+
+
+@tap.test
+def fields_that_tell():
+    for fields, status in (({}, 200), (dict(Range='bytes=0-1'), 206), (dict(If_None_Match='*'), 304)):
+        r = get(P, '/small.mpd', **fields)
+        tap.equal(r.status, status)
+        tap.equal(r.fields['cache-status'], 'serve-test;hit')
+        tap.check(re.fullmatch(r'cache;desc=hit;dur=\d+\.\d{3}', r.fields['server-timing']), r.fields['server-timing'])
+        tap.check('date' in r.fields and 'etag' in r.fields and 'cache-control' in r.fields, str(r.fields))
+    r = get(P, '/grow/small.mpd')
+    tap.has(r.fields['server-timing'], 'cache;desc=miss;dur=')
+
+
+@tap.test
+def expect_100_continue():
+    with connect(P) as s, s.makefile('rb') as f:
+        s.sendall(b'POST /h/echo ' + H + b'Content-Length: 3\r\nExpect: 100-continue\r\n\r\n')
+        tap.equal(read_reply(f).status, 100)
+        s.sendall(b'abc')
+        r = read_reply(f)
+        tap.check(r.status == 200 and r.body.endswith(b'body=abc'), str(r.body))
+        s.sendall(b'GET /small.mpd ' + H + b'Expect: 100-continue\r\n\r\n')  # no body to come: no 100
+        tap.equal(read_reply(f).status, 200)
+
+
+@tap.test
+def pipelines_in_pieces():
+    wants = [('/big.mp4', 0, 0), ('/small.mpd', 5, 99), ('/grow/small.mpd', 0, 5999), ('/big.mp4', 100, 900_000)] * 8
+    raw = b''.join(b'GET %s %sRange: bytes=%d-%d\r\n\r\n' % (p.encode(), H, a, b) for p, a, b in wants)
+    with connect(P) as s, s.makefile('rb') as f:
+        at = 0
+        while at < len(raw):
+            n = rnd.randrange(1, 400)
+            s.sendall(raw[at:at + n])
+            at += n
+        for p, a, b in wants:
+            r = read_reply(f)
+            tap.equal((r.status, r.body == (big if 'big' in p else small)[a:b + 1]), (206, True), p)
+
+
+@tap.test
+def a_viewer_who_leaves_while_waiting_is_noticed():
+    left = 'ribera_http_cut_total{reason="left"}'
+    before = S.metric(left)
+    quiet = [connect(P) for _ in range(20)]
+    for s in quiet:
+        s.sendall(b'GET /stuck/big.mp4 ' + H + b'\r\n')
+        tap.check(s.recv(1000).startswith(b'HTTP/1.1 200'))
+    for s in quiet:
+        s.close()
+    tap.until(lambda: S.metric(left) >= before + 20, 3, 'the end of all of them')
+
+
+@tap.test
+def h2_malformed_requests_are_refused():
+    odd = {
+        'upper case': ('X-Up', '1'), 'connection': ('connection', 'close'), 'te': ('te', 'chunked'), 'coding': ('transfer-encoding', 'chunked'),
+        'upgrade': ('upgrade', 'h2c'), 'keep-alive': ('keep-alive', '1'), 'proxy': ('proxy-connection', '1'), 'CRLF': ('x', 'a\r\nb: c'),
+        'LF': ('x', 'a\nb'), 'NUL': ('x', 'a\0b'), 'CRLF in a name': ('x\r\ny', 'b'), 'colon': ('x:y', 'b'), 'space': ('x y', 'b'),
+        'no name': ('', 'b'), 'second path': (':path', '/x'), 'second method': (':method', 'POST'),
+        'unknown pseudo': (':foo', 'x'), ':status': (':status', '200'),
+    }
+    requests = {name: plain('/small.mpd', 'GET', field) for name, field in odd.items()}
+    for missing in range(3):
+        requests[f'without {plain()[missing][0]}'] = [x for i, x in enumerate(plain()) if i != missing]
+    requests['pseudo behind'] = [plain()[0], plain()[1], ('x', 'y'), plain()[2], plain()[3]]
+    for path in ('', '*', 'x', '/../x', '/a%2fb', '/%00', '/small.mpd\0', '/small.mpd HTTP/1.1\r\nA: b'):
+        requests[f'path {path!r}'] = plain(path)
+    requests['method'] = plain('/small.mpd', 'GET /x HTTP/1.1\r\nA: ')
+    for name, fields in requests.items():
+        with H2(P) as c:
+            status = c.answer(c.request(fields))[0]
+        tap.check(status in (400, 'reset', 'goaway'), f'{name}: {status}')
+    for name, length in (('short', '10'), ('long', '1'), ('negative', '-3'), ('list', '3, 3')):
+        with H2(P) as c:
+            status = c.answer(c.request(plain('/h/echo', 'POST', ('content-length', length)), b'abc'))[0]
+        tap.check(status in (400, 'reset', 'goaway'), f'length {name}: {status}')
+    for fields in (plain(), plain('/small.mpd', 'GET', ('te', 'trailers')), plain('/small.mpd', 'GET', ('host', 'x'))):
+        with H2(P) as c:
+            tap.equal(c.answer(c.request(fields)), (200, small), str(fields))
+    with H2(P) as c:
+        tap.equal(c.answer(c.request(plain('/' + 'a' * 9000)))[0], 414)
+    with H2(P) as c:
+        tap.equal(c.answer(c.request(plain('/small.mpd', 'GET', *[(f'x{i}', 'a' * 4000) for i in range(10)])))[0] in (431, 'reset', 'goaway'), True)
+
+
+@tap.test
+def h2_streams_take_turns():
+    window = struct.pack('>HI', 4, 1 << 30)
+    with H2(P, window) as c:
+        c.s.sendall(frame(WINDOW, 0, 0, struct.pack('>I', 1 << 30)))
+        streams = [c.request(plain('/big.mp4')) for _ in range(3)]
+        got, ended = dict.fromkeys(streams, 0), []
+        for kind, flags, stream, payload in c.frames():
+            if kind == DATA:
+                got[stream] += len(payload)
+                if flags & 1:
+                    ended.append(dict(got))
+                    if len(ended) == 3:
+                        break
+        tap.equal(got, dict.fromkeys(streams, len(big)))
+        tap.check(min(ended[0].values()) > len(big) // 2, f'when the first was done: {ended[0]}')
+
+
+@tap.test
+def h2_floods_do_not_hold_it_up():
+    def storm(send):
+        with H2(P, timeout=5) as c:
+            try:
+                for _ in range(40):
+                    send(c)
+            except OSError:
+                pass  # shown the door
+    def reset(c):
+        out = b''
+        for _ in range(50):
+            out += frame(HEADERS, 5, c.next, block(plain('/big.mp4'))) + frame(RST, 0, c.next, struct.pack('>I', 8))
+            c.next += 2
+        c.s.sendall(out)
+    storm(reset)
+    storm(lambda c: c.s.sendall(frame(PING, 0, 0, b'12345678') * 100))
+    storm(lambda c: c.s.sendall(frame(SETTINGS, 0, 0) * 100))
+    storm(lambda c: c.s.sendall(frame(HEADERS, 1, 1, block(plain())) + frame(CONTINUATION, 0, 1, block([('x', 'y' * 4000)])) * 30))
+    tap.equal(get(P, '/small.mpd').body, small)
+    tap.until(lambda: S.metric('ribera_http_open_connections') <= 2, 10, 'the end of their connections')
+
+
+@tap.test
+def it_ends_without_complaint():
+    tap.equal(S.stop(), (0, ''))
+
+
+tap.run()
