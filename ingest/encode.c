@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "ingest/quality.h"
 
 #define QUEUE_FRAMES 6
 
@@ -97,6 +98,7 @@ static int picture_out(struct encode *e, struct fault *f)
 		.composition = (frame - decode) * (int64_t)e->plan->frame_ticks + delay_ticks(e),
 		.sync = key,
 		.starts_segment = boundary,
+		.quality = quality_take(),
 	};
 
 	if (s.composition < 0)
@@ -364,10 +366,11 @@ int encode_new_video(const struct encode_video *v, struct encode **ret_encode, s
 	c->rc_buffer_size = (int)v->rung->vbv;
 	c->gop_size = (int)v->plan->segment_frames;
 	c->thread_count = v->threads;
+	quality_listen();
 	av_dict_set(&options, "preset", v->preset, 0);
 	av_dict_set(&options, "profile", "high", 0);
 	av_dict_set(&options, "forced-idr", "1", 0);
-	av_dict_set(&options, "x264-params", "open-gop=0:nal-hrd=none", 0);
+	av_dict_set(&options, "x264-params", "open-gop=0:nal-hrd=none:" QUALITY_X264, 0);
 	r = avcodec_open2(c, c->codec, &options);
 	av_dict_free(&options);
 	r = r < 0 ? fault_set(f, ERR_MEDIA, "%s: libx264 does not take these settings (preset \"%s\"): %s", e->name, v->preset, av_err2str(r))

@@ -20,6 +20,19 @@ static json_t *track_json(const struct track_facts *k, double buffer)
 	                 (double)k->duration / k->timescale, "segments", (json_int_t)k->n_segments);
 }
 
+/* Per segment; left out when not known. */
+static void put_quality(json_t *t, const struct track_facts *k)
+{
+	json_t *ssim = json_array(), *psnr = json_array();
+
+	for (size_t i = 0; i < k->n_segments; i++) {
+		json_array_append_new(ssim, json_real(k->segments[i].ssim));
+		json_array_append_new(psnr, json_real(k->segments[i].psnr));
+	}
+	json_object_set_new(t, "segment_ssim", ssim);
+	json_object_set_new(t, "segment_psnr", psnr);
+}
+
 static json_t *report_json(const struct package *p)
 {
 	double buffer = manifest_buffer_seconds(p), fps = av_q2d(p->plan->frame_rate);
@@ -31,6 +44,7 @@ static json_t *report_json(const struct package *p)
 
 		json_object_set_new(t, "width", json_integer(p->video[i].rung->width));
 		json_object_set_new(t, "height", json_integer(p->video[i].rung->height));
+		put_quality(t, p->video[i].facts);
 		json_object_set_new(t, "target_bitrate", json_integer((json_int_t)p->video[i].rung->bitrate));
 		json_array_append_new(video, t);
 	}

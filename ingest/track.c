@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libavformat/avformat.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -38,6 +39,8 @@ struct track {
 	uint64_t segment_time;   /* tfdt of the segment in work */
 	struct track_segment *segments;
 	size_t cap_segments;
+	double error, ssim;      /* sums over the pictures of the segment in work that are known; error relative to full scale */
+	size_t n_known;
 	uint32_t sequence;
 };
 
@@ -109,8 +112,21 @@ static void note_segment(struct track *t, uint64_t size)
 		.start = start < 0 ? 0 : start,
 		.duration = (uint64_t)((int64_t)t->time + shift - (start < 0 ? 0 : start)),
 		.sync = (t->samples[0].flags & BMFF_FLAG_IS_NON_SYNC) == 0,
+		.psnr = t->n_known > 0 ? -10 * log10(t->error / (double)t->n_known) : 0,
+		.ssim = t->n_known > 0 ? t->ssim / (double)t->n_known : 0,
 	};
+	t->error = t->ssim = 0;
+	t->n_known = 0;
 	k->segments = t->segments;
+}
+
+static void note_quality(struct track *t, const struct quality *q)
+{
+	if (!q->known)
+		return;
+	t->error += pow(10, -q->psnr / 10);
+	t->ssim += q->ssim;
+	t->n_known++;
 }
 
 static int close_segment(struct track *t, struct fault *f)
@@ -164,6 +180,7 @@ int track_add(struct track *t, const struct track_sample *s, struct fault *f)
 	};
 	t->time += s->duration;
 	t->facts.samples++;
+	note_quality(t, &s->quality);
 	r = buf_append(&t->data, s->bytes, s->size);
 	return r == 0 ? 0 : fault_set(f, r, "%s: segment %zu is over %zu MiB; is the bitrate right?", t->facts.file,
 	                              t->facts.n_segments, SEGMENT_MAX >> 20);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "ingest/quality.h"
 
 struct digest_builder;
 
@@ -31,6 +32,7 @@ struct track_segment {
 	int64_t start;           /* presentation time, after the edit list */
 	uint64_t duration;       /* presented */
 	bool sync;
+	double psnr, ssim;       /* of its pictures (ingest/quality.h): of their mean error, and the mean; 0: not known */
 };
 
 struct track;                    /* hidden */
@@ -45,6 +47,7 @@ struct track_sample {
 	int64_t composition;     /* presentation (before the edit list) minus decode time */
 	bool sync;
 	bool starts_segment;
+	struct quality quality;  /* pictures */
 };
 int track_add(struct track *, const struct track_sample *, struct fault *);
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What only a look into the pictures and the sound can find: each harm is done with right hashes and right boxes."""
-import glob, json, os, re, struct, sys
+import glob, json, math, os, re, struct, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import film, harm, tap
 
@@ -157,6 +157,23 @@ def playlists_and_report_are_held_to_the_tracks():
     found(text(list_name, '#EXT-X-ENDLIST', '#'), list_name, 'ENDLIST')
     found(text('main.m3u8', re.escape(list_name), 'video-none.m3u8'), 'main.m3u8', 'video-none.m3u8', name='main.m3u8')
     found(text('report.json', '"frames": 225', '"frames": 226'), '225 pictures', '226', name=OTHER)
+
+
+@tap.test
+def quality_is_what_ffmpeg_measures():
+    """Of the rendition that has the master's size, against the master itself."""
+    track = next(v for v in json.load(open(PACKAGE + '/report.json'))['video'] if v['file'] == VIDEO)
+    work = tap.folder()
+    graph = f'[0:v]split[a][b];[1:v]split[c][d];[a][c]ssim={work}/ssim[x];[b][d]psnr={work}/psnr[y]'
+    tap.call('ffmpeg', '-v', 'error', '-nostdin', '-i', os.path.join(PACKAGE, VIDEO), '-i', FILM, '-filter_complex', graph, '-map', '[x]', '-map', '[y]',
+             '-f', 'null', '-', check_exit=0)
+    ssim = [float(x) for x in re.findall(r'Y:([\d.]+)', open(work + '/ssim').read())]
+    error = [float(x) for x in re.findall(r'mse_y:([\d.]+)', open(work + '/psnr').read())]
+    tap.equal(len(track['segment_ssim']), 3, 'segments')
+    for i in range(3):
+        part = slice(100 * i, min(100 * i + 100, 225))
+        tap.near(track['segment_ssim'][i], sum(ssim[part]) / len(ssim[part]), 0.003, f'SSIM of segment {i}')
+        tap.near(track['segment_psnr'][i], 10 * math.log10(255 ** 2 / (sum(error[part]) / len(error[part]))), 0.1, f'PSNR of segment {i}')
 
 
 tap.run()
