@@ -98,10 +98,11 @@ static void raise_limits(void)
 static void run_until_told(struct node *n, const sigset_t *signals)
 {
 	static const struct timespec step = {.tv_sec = 1};
-	int signal;
+	int signal = 0;
 
 	do {
 		node_tell_manager(n);
+		node_refresh(n, signal == SIGHUP);
 		signal = sigtimedwait(signals, NULL, &step);
 		if (signal == SIGHUP)
 			node_reopen_log(n);

@@ -340,6 +340,8 @@ static int make_server(struct node *n, const char *listen, unsigned threads, boo
 		.access_log = tls || threads > 0 ? n->settings->access_log : NULL,
 		.tls_cert = tls ? n->settings->tls_cert : NULL,
 		.tls_key = tls ? n->settings->tls_key : NULL,
+		.tls_dev = tls && n->settings->dev_cert,
+		.tls_dev_address = listen,
 		.allow_origin = n->settings->allow_origin,
 	};
 	int r = serve_new(&s, ret_serve, f);
@@ -366,14 +368,14 @@ static int find_url(struct node *n, uint16_t port, struct fault *f)
 	    strncmp(s->listen, "[::]:", 5) == 0)
 		return fault_set(f, ERR_USAGE, "listen \"%s\" does not say how others reach this edge: set public_url",
 		                 s->listen);
-	n->public_url = mem_printf("%s://%.*s:%u", s->tls_cert != NULL ? "https" : "http", (int)host, s->listen, port);
+	n->public_url = mem_printf("%s://%.*s:%u", settings_has_tls(s) ? "https" : "http", (int)host, s->listen, port);
 	return 0;
 }
 
 static int make_servers(struct node *n, struct node_ports *ports, struct fault *f)
 {
 	const struct settings *s = n->settings;
-	int r = make_server(n, s->listen, (unsigned)s->threads, s->tls_cert != NULL, &n->serve, &ports->viewers, f);
+	int r = make_server(n, s->listen, (unsigned)s->threads, settings_has_tls(s), &n->serve, &ports->viewers, f);
 
 	if (r == 0)
 		r = find_url(n, ports->viewers, f);
@@ -507,6 +509,14 @@ void node_tell_manager(struct node *n)
 		return;
 	notify_manager("STATUS=%s", status);
 	memcpy(n->said, status, sizeof status);
+}
+
+void node_refresh(struct node *n, bool always)
+{
+	struct fault f = {0};
+
+	if (serve_refresh(n->serve, always, &f) < 0)
+		log_error(WHERE, "%s", fault_text(&f)); /* the old certificate stays in force */
 }
 
 void node_reopen_log(struct node *n)

@@ -18,6 +18,7 @@ struct settings {
 	const char *name, *origin, *token_file;
 	const char *listen, *control, *public_url;
 	const char *tls_cert, *tls_key, *ca_file;
+	bool dev_cert;
 	const char *store;
 	uint64_t capacity, reserve, pull_share;
 	const char *window_zone, *window_start;
@@ -43,5 +44,10 @@ extern const size_t settings_n_rows;
  * last part.  ERR_USAGE, ERR_NOT_FOUND, -errno. */
 int settings_check(struct settings *, struct fault *);
 void settings_fini(struct settings *);
+
+static inline bool settings_has_tls(const struct settings *s)
+{
+	return s->tls_cert != NULL || s->dev_cert;
+}
 
 #endif

@@ -48,6 +48,8 @@ static int open_listeners(struct origin *o, struct fault *f)
 		.access_log = s->access_log,
 		.tls_cert = s->tls_cert,
 		.tls_key = s->tls_key,
+		.tls_dev = s->dev_cert,
+		.tls_dev_address = s->listen,
 		.allow_origin = "*",
 	};
 	struct serve_settings control = {.name = "ribera-origin", .threads = 1, .max_connections = 20000, .max_body = API_MAX_BODY};
@@ -56,7 +58,7 @@ static int open_listeners(struct origin *o, struct fault *f)
 	if (e == 0)
 		e = serve_new(&control, &o->control, f);
 	if (e == 0)
-		e = serve_listen(o->viewers, s->listen, s->tls_cert != NULL, &o->viewers_port, f);
+		e = serve_listen(o->viewers, s->listen, settings_has_tls(s), &o->viewers_port, f);
 	if (e == 0)
 		e = serve_listen(o->control, s->control, false, &o->control_port, f);
 	return e;
@@ -185,6 +187,15 @@ static void tell_manager(struct origin *o, char said[static STATUS_SIZE])
 	}
 }
 
+/* Files that were replaced while we run: a certificate that cannot be used leaves the old one in force. */
+static void refresh(struct origin *o, bool always)
+{
+	struct fault f = {0};
+
+	if (serve_refresh(o->viewers, always, &f) < 0)
+		log_error("origin", "%s", fault_text(&f));
+}
+
 static void run(struct origin *o, const sigset_t *signals)
 {
 	char said[STATUS_SIZE] = "";
@@ -193,9 +204,8 @@ static void run(struct origin *o, const sigset_t *signals)
 	struct library_view *recorded = NULL;
 	mono_us next_retry = 0;
 
-	for (;;) {
-		int sig;
-
+	for (int sig = 0;;) {
+		refresh(o, sig == SIGHUP);
 		tick(o, clock_mono(), &next_retry, &recorded);
 		tell_manager(o, said);
 		sig = sigtimedwait(signals, NULL, &wait);

@@ -27,6 +27,8 @@ const struct config_row settings_rows[] = {
 	ROW("www", CONFIG_PATH, www, NULL, 0, 0, "FOLDER", "the web page's files; those installed when unset"),
 	ROW("tls.cert", CONFIG_PATH, tls_cert, NULL, 0, 0, "FILE", "certificate chain (PEM): viewers are served over TLS"),
 	ROW("tls.key", CONFIG_PATH, tls_key, NULL, 0, 0, "FILE", "its private key (PEM)"),
+	ROW("dev_cert", CONFIG_BOOL, dev_cert, "no", 0, 0, NULL,
+	    "serve over TLS with a certificate made here, to try things out; kept at tls.cert and tls.key when these are set"),
 	ROW("threads", CONFIG_UINT, threads, "2", 1, 64, "N", "threads that serve viewers"),
 	ROW("max_connections", CONFIG_UINT, max_connections, "100000", 1, 10000000, "N", "viewers' connections at most"),
 	ROW("max_open_files", CONFIG_UINT, max_open_files, "4096", 16, 1000000, "N", "library files kept open at most"),
@@ -118,7 +120,7 @@ char *settings_public_url(const struct settings *s, uint16_t port)
 	size_t n;
 
 	if (s->public_url == NULL)
-		return mem_printf("%s://%.*s:%u", s->tls_cert != NULL ? "https" : "http",
+		return mem_printf("%s://%.*s:%u", settings_has_tls(s) ? "https" : "http",
 		                  colon != NULL ? (int)(colon - s->listen) : (int)strlen(s->listen), s->listen, port);
 	n = strlen(s->public_url);
 	while (n > 0 && s->public_url[n - 1] == '/')

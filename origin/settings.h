@@ -16,6 +16,7 @@ struct settings {
 	const char *library, *database, *www;
 	const char *listen, *control, *public_url;
 	const char *tls_cert, *tls_key;
+	bool dev_cert;
 	const char *token_file, *access_log, *ports_file, *log_level;
 	uint64_t threads, max_connections, max_open_files;
 	dur_us heartbeat, rescan, grace;
@@ -30,6 +31,11 @@ int settings_check(const struct settings *, struct fault *);
 
 /* "http://127.0.0.1:8080" for the address the viewers' listener is bound to; caller frees. */
 char *settings_public_url(const struct settings *, uint16_t port);
+
+static inline bool settings_has_tls(const struct settings *s)
+{
+	return s->tls_cert != NULL || s->dev_cert;
+}
 
 /* Is ADDR:PORT only reachable from this machine? */
 bool settings_is_loopback(const char *address);

@@ -34,6 +34,7 @@
 struct access_log;
 struct blob;
 struct counters;
+struct tls;
 
 enum {
 	C_CONNECTIONS,
@@ -79,7 +80,7 @@ struct serve {
 	struct listener *listeners;
 	size_t n_listeners, cap_listeners;
 	h2o_globalconf_t h2o;
-	SSL_CTX *tls; /* or NULL */
+	struct tls *tls; /* or NULL */
 	struct counters *counters;
 	struct access_log *log; /* or NULL */
 	struct lane *lanes;     /* settings.threads of them, once started */
@@ -120,6 +121,8 @@ struct lane {
 	h2o_evloop_t *loop;
 	h2o_context_t ctx;
 	struct door *doors; /* one per listener */
+	SSL_CTX *tls;       /* what new connections get; one reference, or NULL */
+	unsigned tls_generation;
 	h2o_timeout_t stall, tick;
 	h2o_timeout_entry_t tick_entry;
 	h2o_linklist_t conns;
@@ -257,8 +260,5 @@ void access_reopen(struct access_log *);
 /* `r` is NULL for what h2o answered itself; `session` may be "". */
 void access_write(struct lane *, h2o_req_t *, const struct serve_request *r, const char *session, mono_us now);
 void access_flush(struct lane *);
-
-/* tls.c */
-int tls_new(const char *cert, const char *key, SSL_CTX **ret, struct fault *);
 
 #endif

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "serve/inner.h"
+#include "serve/tls.h"
 
 #define ACCEPTS_A_TURN 16
 #define TICK_MS 100
@@ -206,6 +207,23 @@ static void begin_stop(struct lane *l)
 
 /* --- the loop ---------------------------------------------------------------------- */
 
+/* A certificate that was replaced: from the next connection on. */
+static void take_context(struct lane *l)
+{
+	struct serve *s = l->serve;
+	unsigned generation = s->tls != NULL ? tls_generation(s->tls) : 0;
+	SSL_CTX *old = l->tls;
+
+	if (generation == l->tls_generation)
+		return;
+	l->tls_generation = generation;
+	l->tls = tls_context(s->tls);
+	for (size_t i = 0; l->doors != NULL && i < s->n_listeners; i++)
+		if (s->listeners[i].tls)
+			l->doors[i].accept.ssl_ctx = l->tls;
+	SSL_CTX_free(old);
+}
+
 static void on_tick(h2o_timeout_entry_t *e)
 {
 	struct lane *l = H2O_STRUCT_FROM_MEMBER(struct lane, tick_entry, e);
@@ -214,6 +232,7 @@ static void on_tick(h2o_timeout_entry_t *e)
 	if (++n % FLUSH_TICKS == 0)
 		access_flush(l);
 	watch_look(l);
+	take_context(l);
 	for (size_t i = 0; !l->closing && i < l->serve->n_listeners; i++)
 		if (l->doors[i].resting) {
 			l->doors[i].resting = false;
@@ -231,7 +250,7 @@ static void open_doors(struct lane *l)
 		struct door *d = &l->doors[i];
 
 		d->lane = l;
-		d->accept = (h2o_accept_ctx_t){.ctx = &l->ctx, .hosts = s->h2o.hosts, .ssl_ctx = s->listeners[i].tls ? s->tls : NULL};
+		d->accept = (h2o_accept_ctx_t){.ctx = &l->ctx, .hosts = s->h2o.hosts, .ssl_ctx = s->listeners[i].tls ? l->tls : NULL};
 		d->sock = h2o_evloop_socket_create(l->loop, s->listeners[i].fds[l->index], H2O_SOCKET_FLAG_DONT_READ);
 		d->sock->data = d;
 		h2o_socket_read_start(d->sock, on_accept);
@@ -256,6 +275,7 @@ static void lane_init(struct lane *l)
 	l->mailbox->refs = 1;
 	l->mailbox->lane = l;
 	h2o_multithread_register_receiver(l->ctx.queue, &l->mailbox->receiver, body_on_messages);
+	take_context(l);
 	open_doors(l);
 }
 
@@ -290,6 +310,7 @@ static void lane_fini(struct lane *l)
 	h2o_timeout_unlink(&l->tick_entry);
 	h2o_timeout_unlink(&l->ctx.http2._graceful_shutdown_timeout);
 	free(l->doors);
+	SSL_CTX_free(l->tls);
 	if (!empty) { /* h2o's memory may still point here */
 		log_warn("serve/lane", "connections did not close in time and are left behind");
 		return;

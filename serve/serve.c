@@ -16,10 +16,12 @@
 #include <unistd.h>
 
 #include "base/counter.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/str.h"
 #include "serve/inner.h"
+#include "serve/tls.h"
 
 #define MAX_THREADS 64
 #define BACKLOG 65535 /* the kernel clips it to net.core.somaxconn */
@@ -52,6 +54,17 @@ static const struct counter_row rows[N_COUNTERS] = {
 	[C_TOTAL] = {"ribera_http_reply_seconds", NULL, COUNTER_SECONDS, "From request to the reply's end."},
 };
 
+/* The host of ADDR:PORT without brackets; NULL for none. */
+static char *host_of(const char *address)
+{
+	const char *colon = address != NULL ? strrchr(address, ':') : NULL;
+	size_t n = colon != NULL ? (size_t)(colon - address) : 0;
+
+	if (n > 2 && address[0] == '[' && address[n - 1] == ']')
+		return mem_dup_n(address + 1, n - 2);
+	return n > 0 ? mem_dup_n(address, n) : NULL;
+}
+
 static void take_settings(struct serve *s, const struct serve_settings *in)
 {
 	struct serve_settings *out = &s->settings;
@@ -61,6 +74,7 @@ static void take_settings(struct serve *s, const struct serve_settings *in)
 	out->access_log = mem_dup(in->access_log);
 	out->tls_cert = mem_dup(in->tls_cert);
 	out->tls_key = mem_dup(in->tls_key);
+	out->tls_dev_address = host_of(in->tls_dev_address);
 	out->allow_origin = mem_dup(in->allow_origin);
 	out->max_connections = in->max_connections > 0 ? in->max_connections : 100000;
 	out->max_body = in->max_body > 0 ? in->max_body : 1 << 20;
@@ -90,6 +104,19 @@ static void configure_h2o(struct serve *s)
 	logger->log_access = request_end;
 }
 
+static int open_tls(struct serve *s, struct fault *f)
+{
+	const struct tls_settings t = {
+		.cert = s->settings.tls_cert,
+		.key = s->settings.tls_key,
+		.dev = s->settings.tls_dev,
+		.dev_host = s->settings.tls_dev_address,
+		.ticket_life = s->settings.tls_ticket_life > 0 ? s->settings.tls_ticket_life : 12 * DUR_HOUR,
+	};
+
+	return tls_new(&t, &s->tls, f);
+}
+
 int serve_new(const struct serve_settings *settings, struct serve **ret_serve, struct fault *fault)
 {
 	struct serve *s;
@@ -101,8 +128,8 @@ int serve_new(const struct serve_settings *settings, struct serve **ret_serve, s
 	take_settings(s, settings);
 	s->counters = counters_new(rows, N_COUNTERS);
 	configure_h2o(s);
-	if (s->settings.tls_cert != NULL)
-		r = tls_new(s->settings.tls_cert, s->settings.tls_key, &s->tls, fault);
+	if (s->settings.tls_cert != NULL || s->settings.tls_dev)
+		r = open_tls(s, fault);
 	if (r == 0 && s->settings.access_log != NULL)
 		r = access_open(s->settings.access_log, &s->log, fault);
 	if (r < 0) {
@@ -302,12 +329,13 @@ void serve_free(struct serve **ps, dur_us limit)
 	free(s->routes);
 	access_close(&s->log);
 	h2o_config_dispose(&s->h2o);
-	SSL_CTX_free(s->tls);
+	tls_free(&s->tls);
 	counters_free(&s->counters);
 	free((void *)(uintptr_t)s->settings.name);
 	free((void *)(uintptr_t)s->settings.access_log);
 	free((void *)(uintptr_t)s->settings.tls_cert);
 	free((void *)(uintptr_t)s->settings.tls_key);
+	free((void *)(uintptr_t)s->settings.tls_dev_address);
 	free((void *)(uintptr_t)s->settings.allow_origin);
 	free(s);
 	*ps = NULL; /* not before: handlers may have read it until the lanes ended */
@@ -328,4 +356,13 @@ void serve_reopen_log(struct serve *s)
 {
 	if (s->log != NULL)
 		access_reopen(s->log);
+}
+
+int serve_refresh(struct serve *s, bool always, struct fault *f)
+{
+	int r = s->tls != NULL ? tls_refresh(s->tls, always, f) : 0;
+
+	if (r > 0)
+		log_info("serve", "new connections get the certificate of %s", s->settings.tls_cert);
+	return r;
 }

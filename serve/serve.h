@@ -37,7 +37,10 @@ struct serve_settings {
 	dur_us idle_timeout;       /* of keep-alive connections and of slow requests; 0: 30 s */
 	dur_us stall_timeout;      /* a reply that makes no progress for so long is cut; 0: 60 s */
 	const char *access_log;    /* path, "-" for standard output, NULL: none */
-	const char *tls_cert, *tls_key; /* PEM paths, or NULL */
+	const char *tls_cert, *tls_key; /* PEM paths, or NULL; an OCSP answer is taken from CERT.ocsp */
+	bool tls_dev;                   /* where there is no certificate make one to try things out */
+	const char *tls_dev_address;    /* ADDR:PORT: whom it is for besides localhost, or NULL */
+	dur_us tls_ticket_life;         /* of session tickets; 0: 12 h */
 	const char *allow_origin;  /* CORS Access-Control-Allow-Origin, "*" ; NULL: no CORS fields */
 };
 
@@ -140,6 +143,10 @@ void serve_free(struct serve **, dur_us limit);
 /* Appends the server's own counters in the Prometheus text format; names start with "ribera_http_". */
 void serve_write_metrics(const struct serve *, struct buf *out);
 int64_t serve_open_connections(const struct serve *);
+/* Takes in files that have changed, or all of them: certificate, key, OCSP answer.  To be
+ * called every second or so, by one thread at a time.  1: something is new; 0: nothing is;
+ * negative: what was there stays in force, and the same files are not tried again. */
+int serve_refresh(struct serve *, bool always, struct fault *);
 /* Reopens the access log (after rotation).  Any thread. */
 void serve_reopen_log(struct serve *);
 

@@ -34,7 +34,8 @@
 struct settings {
 	const char *root, *listen, *tls_listen, *cert, *key, *log, *cors;
 	uint64_t threads, max_connections;
-	dur_us idle, stall, stop;
+	dur_us idle, stall, stop, ticket_life;
+	bool dev_cert;
 };
 
 static const struct config_row rows[] = {
@@ -43,6 +44,8 @@ static const struct config_row rows[] = {
 	{"tls-listen", CONFIG_STRING, offsetof(struct settings, tls_listen), NULL, 0, 0, "ADDR:PORT", "where to listen with TLS"},
 	{"cert", CONFIG_PATH, offsetof(struct settings, cert), NULL, 0, 0, "FILE", "certificate"},
 	{"key", CONFIG_PATH, offsetof(struct settings, key), NULL, 0, 0, "FILE", "private key"},
+	{"dev-cert", CONFIG_BOOL, offsetof(struct settings, dev_cert), "no", 0, 0, NULL, "make a certificate"},
+	{"ticket-life", CONFIG_DURATION, offsetof(struct settings, ticket_life), "0s", 0, 0, "T", "of TLS tickets"},
 	{"log", CONFIG_PATH, offsetof(struct settings, log), NULL, 0, 0, "FILE", "access log"},
 	{"cors", CONFIG_STRING, offsetof(struct settings, cors), "*", 0, 0, "ORIGIN", "allowed origin"},
 	{"threads", CONFIG_UINT, offsetof(struct settings, threads), "2", 1, 64, "N", "event loops"},
@@ -268,7 +271,7 @@ static int start(const struct settings *s, struct fault *f)
 	const struct serve_settings settings = {
 		.name = "serve-test", .threads = (unsigned)s->threads, .max_connections = s->max_connections,
 		.idle_timeout = s->idle, .stall_timeout = s->stall, .access_log = s->log,
-		.tls_cert = s->cert, .tls_key = s->key, .allow_origin = s->cors[0] != '\0' ? s->cors : NULL,
+		.tls_cert = s->cert, .tls_key = s->key, .tls_dev = s->dev_cert, .tls_ticket_life = s->ticket_life, .allow_origin = s->cors[0] != '\0' ? s->cors : NULL,
 	};
 	uint16_t port;
 	int r = serve_new(&settings, &server, f);
@@ -323,8 +326,15 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	pthread_create(&feeder, NULL, feed, NULL);
-	while (sigwait(&set, &got) == 0 && got == SIGHUP)
-		serve_reopen_log(server);
+	do {
+		static const struct timespec step = {.tv_nsec = 50000000};
+
+		got = sigtimedwait(&set, NULL, &step);
+		if (got == SIGHUP)
+			serve_reopen_log(server);
+		if (serve_refresh(server, got == SIGHUP, &f) < 0)
+			fprintf(stderr, "serve-test: %s\n", fault_text(&f));
+	} while (got < 0 || got == SIGHUP);
 	serve_free(&server, s.stop);
 	quit = true;
 	pthread_join(feeder, NULL);
