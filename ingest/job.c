@@ -459,6 +459,8 @@ static int write_package(struct job *j, double seconds, struct verify_facts *fac
 		.title = j->settings->title,
 		.name = j->settings->name,
 		.source = j->settings->master,
+		.source_info = j->info,
+		.preset = j->settings->preset,
 		.plan = &j->plan,
 		.frames = j->frames,
 		.warnings = (const char **)j->warnings,

@@ -3,6 +3,7 @@
  * ribera-ingest: a master in, a title package out.
  */
 #include <config.h>
+#include <errno.h>
 #include <jansson.h>
 #include <libavutil/log.h>
 #include <locale.h>
@@ -12,15 +13,17 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/buf.h"
 #include "base/config.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "ingest/job.h"
+#include "ingest/report.h"
 #include "ingest/verify.h"
 
 struct options {
-	const char *library, *title, *name, *preset, *verify;
+	const char *library, *title, *name, *preset, *verify, *report;
 	dur_us segment;
 	uint64_t max_height, max_rungs;
 	bool accept_truncated, quiet, json, dry_run, decode, help, version;
@@ -37,6 +40,7 @@ static const struct config_row rows[] = {
 	ROW("max-rungs", CONFIG_UINT, max_rungs, "0", 0, PLAN_MAX_RUNGS, "N", "at most so many video renditions; 0 is no limit"),
 	ROW("accept-truncated", CONFIG_BOOL, accept_truncated, "no", 0, 0, NULL, "publish what is there of a file that was cut short"),
 	ROW("verify", CONFIG_PATH, verify, NULL, 0, 0, "PACKAGE", "re-read a finished package and check all of it; no MASTER"),
+	ROW("report", CONFIG_PATH, report, NULL, 0, 0, "PACKAGE", "print the page of a finished package's report as this version makes it; no MASTER"),
 	ROW("decode", CONFIG_BOOL, decode, "no", 0, 0, NULL, "check by decoding everything, not each segment's first picture and one segment of 32"),
 	ROW("dry-run", CONFIG_BOOL, dry_run, "no", 0, 0, NULL, "print the plan and stop"),
 	ROW("quiet", CONFIG_BOOL, quiet, "no", 0, 0, NULL, "no progress and no notes"),
@@ -146,6 +150,20 @@ static int verify(const struct options *o)
 	return 0;
 }
 
+static int report(const struct options *o)
+{
+	struct fault f = {0};
+	struct buf page;
+	int r;
+
+	buf_init(&page, (size_t)256 << 20);
+	r = report_page_of(o->report, &page, &f);
+	if (r == 0 && (fwrite(page.bytes, 1, page.size, stdout) != page.size || fflush(stdout) != 0))
+		r = fault_set(&f, -errno, "standard output: %s", strerror(errno));
+	buf_fini(&page);
+	return r != 0 ? complain(&f) : 0;
+}
+
 static int ingest(const struct job_settings *s, const struct options *o)
 {
 	struct job_result result;
@@ -226,6 +244,8 @@ int main(int argc, char **argv)
 		code = 0;
 	} else if (o.verify != NULL && argc == 1) {
 		code = verify(&o);
+	} else if (o.report != NULL && argc == 1) {
+		code = report(&o);
 	} else {
 		code = check(&o, argc);
 		if (code == 0)

@@ -76,16 +76,29 @@ static int write_playlists(const struct package *p, struct fault *f)
 	return r;
 }
 
-static int write_report(const struct package *p, struct fault *f)
+static int write_made(const struct package *p, const char *name, const json_t *report, int (*make)(const json_t *, struct buf *), struct fault *f)
 {
 	struct buf text;
 	int r;
 
 	buf_init(&text, TEXT_MAX);
-	r = report_write_json(p, &text, f);
-	if (r == 0)
-		r = write_text(p, PACKAGE_REPORT, &text, f);
+	r = make(report, &text);
+	r = r != 0 ? fault_set(f, r, "%s: cannot be made: %s", name, err_text(r)) : write_text(p, name, &text, f);
 	buf_fini(&text);
+	return r;
+}
+
+static int write_reports(const struct package *p, const struct verify_settings *check, const struct verify_facts *facts, struct fault *f)
+{
+	json_t *report;
+	int r = report_make(p, check, facts, &report, f);
+
+	if (r != 0)
+		return r;
+	r = write_made(p, PACKAGE_REPORT, report, report_write_json, f);
+	if (r == 0)
+		r = write_made(p, PACKAGE_PAGE, report, report_write_page, f);
+	json_decref(report);
 	return r;
 }
 
@@ -163,7 +176,7 @@ int package_write(const struct package *p, const struct verify_settings *check, 
 	if (r == 0)
 		r = verify_content(p->folder, check, ret_facts, f);
 	if (r == 0)
-		r = write_report(p, f);
+		r = write_reports(p, check, ret_facts, f);
 	if (r == 0)
 		r = write_digest(p, ret_revision, f);
 	return r;

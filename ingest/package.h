@@ -8,6 +8,7 @@
 
 #include "dash/package.h"
 #include "ingest/plan.h"
+#include "ingest/source.h"
 #include "ingest/track.h"
 #include "ingest/verify.h"
 
@@ -30,6 +31,8 @@ struct package {
 	const char *folder;       /* where the tracks stand */
 	const char *title, *name; /* slug and human name */
 	const char *source;       /* the master's file name */
+	const struct source_info *source_info; /* NULL: not told in the report */
+	const char *preset;       /* the encoder's; NULL: not told */
 	const struct plan *plan;
 	uint64_t frames;
 	struct package_video video[PLAN_MAX_RUNGS];

@@ -5,79 +5,187 @@
  */
 #include "ingest/report.h"
 
-#include <jansson.h>
+#include <config.h>
+#include <libavcodec/version.h>
+#include <libavutil/pixdesc.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "ingest/manifest.h"
 
-static json_t *track_json(const struct track_facts *k, double buffer)
+#define FORMAT 1
+
+/* Numbers as people read them: JSON_REAL_PRECISION would show the last bit's noise. */
+static json_t *rounded(double v, double per_unit)
 {
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:I}", "file", k->file, "codecs", k->codecs, "bytes", (json_int_t)k->size,
-	                 "bandwidth", (json_int_t)track_bandwidth(k, buffer), "average_bitrate", (json_int_t)track_average(k),
-	                 "peak_bitrate", (json_int_t)track_peak(k), "samples", (json_int_t)k->samples, "duration",
-	                 (double)k->duration / k->timescale, "segments", (json_int_t)k->n_segments);
+	return json_real(round(v * per_unit) / per_unit);
 }
 
-/* Per segment; left out when not known. */
+static json_t *ratio(AVRational r)
+{
+	return json_sprintf("%d/%d", r.num, r.den);
+}
+
+/* --- tracks -------------------------------------------------------------------------------- */
+
+static json_t *track_json(const struct track_facts *k, double buffer)
+{
+	json_t *bytes = json_array(), *t;
+
+	for (size_t i = 0; i < k->n_segments; i++)
+		json_array_append_new(bytes, json_integer((json_int_t)k->segments[i].size));
+	t = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:I}", "file", k->file, "codecs", k->codecs, "bytes", (json_int_t)k->size, "bandwidth",
+	              (json_int_t)track_bandwidth(k, buffer), "average_bitrate", (json_int_t)track_average(k), "peak_bitrate",
+	              (json_int_t)track_peak(k), "samples", (json_int_t)k->samples, "duration", (double)k->duration / k->timescale, "segments",
+	              (json_int_t)k->n_segments);
+	json_object_set_new(t, "segment_bytes", bytes);
+	return t;
+}
+
+/* Per segment, and of the whole: PSNR of the mean error, the mean SSIM; segments weigh by their length. */
 static void put_quality(json_t *t, const struct track_facts *k)
 {
 	json_t *ssim = json_array(), *psnr = json_array();
+	double error = 0, similar = 0, weight = 0, least = 1;
 
 	for (size_t i = 0; i < k->n_segments; i++) {
-		json_array_append_new(ssim, json_real(k->segments[i].ssim));
-		json_array_append_new(psnr, json_real(k->segments[i].psnr));
+		const struct track_segment *s = &k->segments[i];
+		double w = (double)s->duration;
+		bool known = s->ssim > 0;
+
+		json_array_append_new(ssim, known ? rounded(s->ssim, 1e5) : json_null());
+		json_array_append_new(psnr, known ? rounded(s->psnr, 1e2) : json_null());
+		if (!known)
+			continue;
+		error += w * pow(10, -s->psnr / 10);
+		similar += w * s->ssim;
+		weight += w;
+		least = fmin(least, s->ssim);
 	}
-	json_object_set_new(t, "segment_ssim", ssim);
-	json_object_set_new(t, "segment_psnr", psnr);
+	if (weight > 0) {
+		json_object_set_new(t, "ssim", rounded(similar / weight, 1e5));
+		json_object_set_new(t, "ssim_least", rounded(least, 1e5));
+		json_object_set_new(t, "psnr", rounded(-10 * log10(error / weight), 1e2));
+		json_object_set_new(t, "segment_ssim", json_incref(ssim));
+		json_object_set_new(t, "segment_psnr", json_incref(psnr));
+	}
+	json_decref(ssim);
+	json_decref(psnr);
 }
 
-static json_t *report_json(const struct package *p)
+static json_t *video_json(const struct package *p, double buffer)
 {
-	double buffer = manifest_buffer_seconds(p), fps = av_q2d(p->plan->frame_rate);
-	json_t *video = json_array(), *audio = json_array(), *warnings = json_array(), *all;
-	char rate[32];
+	json_t *all = json_array();
 
 	for (size_t i = 0; i < p->n_video; i++) {
 		json_t *t = track_json(p->video[i].facts, buffer);
 
 		json_object_set_new(t, "width", json_integer(p->video[i].rung->width));
 		json_object_set_new(t, "height", json_integer(p->video[i].rung->height));
-		put_quality(t, p->video[i].facts);
 		json_object_set_new(t, "target_bitrate", json_integer((json_int_t)p->video[i].rung->bitrate));
-		json_array_append_new(video, t);
+		put_quality(t, p->video[i].facts);
+		json_array_append_new(all, t);
 	}
-	for (size_t i = 0; i < p->n_audio; i++) {
-		json_t *t = track_json(p->audio[i].facts, buffer);
-		double end = (double)p->audio[i].facts->duration / p->audio[i].sample_rate - (double)p->frames / fps;
-
-		json_object_set_new(t, "language", json_string(p->audio[i].language));
-		json_object_set_new(t, "label", json_string(p->audio[i].label));
-		json_object_set_new(t, "channels", json_integer(p->audio[i].channels));
-		json_object_set_new(t, "sample_rate", json_integer(p->audio[i].sample_rate));
-		json_object_set_new(t, "av_offset_start_ms", json_real(0));
-		json_object_set_new(t, "av_offset_end_ms", json_real(1000 * end));
-		json_array_append_new(audio, t);
-	}
-	for (size_t i = 0; i < p->n_warnings; i++)
-		json_array_append_new(warnings, json_string(p->warnings[i]));
-	snprintf(rate, sizeof rate, "%d/%d", p->plan->frame_rate.num, p->plan->frame_rate.den);
-	all = json_pack("{s:s, s:s, s:f, s:s, s:I, s:i, s:o, s:o, s:o}", "title", p->title, "name", p->name, "duration",
-	                (double)p->frames / fps, "frame_rate", rate, "frames", (json_int_t)p->frames, "segment_frames",
-	                (int)p->plan->segment_frames, "video", video, "audio", audio, "warnings", warnings);
 	return all;
 }
 
-int report_write_json(const struct package *p, struct buf *out, struct fault *f)
+static const struct verify_sound *sound_of(const struct verify_facts *k, const char *file)
 {
-	json_t *all = report_json(p);
-	char *dump = all != NULL ? json_dumps(all, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) : NULL;
+	for (size_t i = 0; i < k->n_sounds; i++)
+		if (strcmp(k->sounds[i].file, file) == 0)
+			return &k->sounds[i];
+	return NULL;
+}
+
+static json_t *audio_json(const struct package *p, double buffer, const struct verify_facts *k)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < p->n_audio; i++) {
+		const struct package_audio *a = &p->audio[i];
+		const struct verify_sound *s = sound_of(k, a->facts->file);
+		json_t *t = track_json(a->facts, buffer);
+
+		json_object_set_new(t, "language", json_string(a->language));
+		json_object_set_new(t, "label", json_string(a->label));
+		json_object_set_new(t, "channels", json_integer(a->channels));
+		json_object_set_new(t, "sample_rate", json_integer(a->sample_rate));
+		if (s != NULL) {
+			json_object_set_new(t, "av_offset_start_ms", rounded(s->start_ms, 1e3));
+			json_object_set_new(t, "av_offset_end_ms", rounded(s->end_ms, 1e3));
+		}
+		json_array_append_new(all, t);
+	}
+	return all;
+}
+
+/* --- the whole ------------------------------------------------------------------------------- */
+
+static json_t *source_json(const struct source_info *s)
+{
+	const char *transfer = av_color_transfer_name(s->transfer);
+	json_t *audio = json_array();
+
+	for (size_t i = 0; i < s->n_audio; i++)
+		json_array_append_new(audio, json_pack("{s:s, s:s, s:i, s:i}", "language", s->audio[i].language, "label", s->audio[i].label, "channels",
+		                                       s->audio[i].channels, "sample_rate", s->audio[i].sample_rate));
+	return json_pack("{s:s, s:f, s:i, s:i, s:o, s:i, s:o, s:b, s:i, s:s, s:o}", "format", s->format, "duration", s->container_seconds, "width",
+	                 s->width, "height", s->height, "sample_aspect_ratio", ratio(s->sar), "rotation", s->rotation, "frame_rate",
+	                 ratio(s->frame_rate), "interlaced", (int)s->interlaced, "depth", s->depth, "transfer", transfer != NULL ? transfer : "unknown",
+	                 "audio", audio);
+}
+
+static json_t *proof_json(const struct verify_settings *s, const struct verify_facts *k)
+{
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "decoded", s->level == VERIFY_FULL ? "all" : "sample", "tracks",
+	                 (json_int_t)k->tracks, "segments", (json_int_t)k->segments, "pictures", (json_int_t)k->pictures, "pictures_decoded",
+	                 (json_int_t)k->pictures_decoded, "samples_decoded", (json_int_t)k->samples_decoded, "segment_starts_decoded",
+	                 (json_int_t)k->starts_decoded, "segments_decoded", (json_int_t)k->segments_decoded);
+}
+
+static json_t *warnings_json(const struct package *p, const struct verify_facts *k)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < p->n_warnings; i++)
+		json_array_append_new(all, json_string(p->warnings[i]));
+	for (size_t i = 0; i < k->n_sounds; i++)
+		if (k->sounds[i].is_silent)
+			json_array_append_new(all, json_sprintf("%s is silent from beginning to end", k->sounds[i].file));
+	return all;
+}
+
+int report_make(const struct package *p, const struct verify_settings *s, const struct verify_facts *k, json_t **ret_report, struct fault *f)
+{
+	double buffer = manifest_buffer_seconds(p), fps = av_q2d(p->plan->frame_rate);
+	json_t *all = json_pack("{s:i, s:s, s:s, s:s, s:f, s:o, s:I, s:i, s:f}", "version", FORMAT, "title", p->title, "name", p->name, "made_by",
+	                        "ribera-ingest " PACKAGE_VERSION ", " LIBAVCODEC_IDENT, "duration", (double)p->frames / fps, "frame_rate",
+	                        ratio(p->plan->frame_rate), "frames", (json_int_t)p->frames, "segment_frames", (int)p->plan->segment_frames,
+	                        "segment_duration", p->plan->segment_frames / fps);
+
+	if (all == NULL)
+		return fault_set(f, ERR_SYNTAX, "the report cannot be made: is the name \"%s\" UTF-8?", p->name);
+	if (p->source_info != NULL)
+		json_object_set_new(all, "source", source_json(p->source_info));
+	if (p->preset != NULL)
+		json_object_set_new(all, "preset", json_string(p->preset));
+	json_object_set_new(all, "video", video_json(p, buffer));
+	json_object_set_new(all, "audio", audio_json(p, buffer, k));
+	json_object_set_new(all, "proof", proof_json(s, k));
+	json_object_set_new(all, "warnings", warnings_json(p, k));
+	*ret_report = all;
+	return 0;
+}
+
+int report_write_json(const json_t *report, struct buf *out)
+{
+	char *dump = json_dumps(report, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
 	int r;
 
-	json_decref(all);
 	if (dump == NULL)
-		return fault_set(f, ERR_SYNTAX, "the report cannot be made: is the name \"%s\" UTF-8?", p->name);
+		return ERR_SYNTAX;
 	buf_puts(out, dump);
 	r = buf_putc(out, '\n');
 	free(dump);

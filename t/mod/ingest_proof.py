@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What only a look into the pictures and the sound can find: each harm is done with right hashes and right boxes."""
-import glob, json, math, os, re, struct, sys
+import glob, html.parser, json, math, os, re, struct, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import film, harm, tap
 
@@ -174,6 +174,64 @@ def quality_is_what_ffmpeg_measures():
         part = slice(100 * i, min(100 * i + 100, 225))
         tap.near(track['segment_ssim'][i], sum(ssim[part]) / len(ssim[part]), 0.003, f'SSIM of segment {i}')
         tap.near(track['segment_psnr'][i], 10 * math.log10(255 ** 2 / (sum(error[part]) / len(error[part]))), 0.1, f'PSNR of segment {i}')
+
+
+class Page(html.parser.HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.links, self.text, self.open = [], [], '', []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [v for k, v in attrs if k in ('href', 'src')]
+        if tag not in ('meta', 'img', 'br', 'path', 'link'):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in ('path',):
+            tap.equal(tag, self.open.pop() if self.open else None, 'closed element')
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@tap.test
+def the_page_stands_alone_and_says_what_the_report_says():
+    with open(PACKAGE + '/report.html') as f:
+        written = f.read()
+    page, report = Page(written), json.load(open(PACKAGE + '/report.json'))
+    tap.equal(page.open, [], 'elements left open')
+    tap.check('script' not in page.tags and not re.search(r'url\(|@import|https?:|\son\w+=', written), 'scripts or foreign things in the page')
+    for link in page.links:
+        tap.check(os.path.exists(os.path.join(PACKAGE, link)), f'{link} is not in the package')
+    tap.equal(page.tags.count('svg'), 3, 'charts')
+    for v in report['video']:
+        tap.has(page.text, f"{v['width']}×{v['height']}")
+        tap.has(page.text, f"{v['ssim']:.4f}")
+    tap.equal((report['version'], report['frames'], report['proof']['pictures'], len(report['video'][0]['segment_ssim'])), (1, 225, 450, 3))
+    tap.equal((report['audio'][0]['av_offset_start_ms'], report['audio'][0]['av_offset_end_ms']), (0, 0))
+    again = tap.call(tap.program('ribera-ingest'), '--report', PACKAGE, check_exit=0)
+    tap.equal(again.stdout, written, 'the page made again')
+
+
+@tap.test
+def a_report_of_any_content_makes_a_page():
+    """Names are shown as text; what is missing or of another kind is left out."""
+    folder, report = tap.folder(), json.load(open(PACKAGE + '/report.json'))
+    evil = {**report, 'name': '<script>"&\'', 'warnings': ['<b>'], 'video': [{}, 7, {**report['video'][0], 'segment_ssim': 'none', 'file': '</svg>'}], 'audio': {}}
+    for content in (evil, {}, {'video': [], 'duration': -1e300, 'proof': []}):
+        with open(folder + '/report.json', 'w') as f:
+            json.dump(content, f)
+        done = tap.call(tap.program('ribera-ingest'), '--report', folder, check_exit=0)
+        page = Page(done.stdout)
+        tap.equal(page.open, [], 'elements left open')
+        tap.check('script' not in page.tags, 'a script')
+    with open(folder + '/report.json', 'w') as f:
+        f.write('[')
+    done = tap.call(tap.program('ribera-ingest'), '--report', folder)
+    tap.equal(done.returncode, 1)
+    tap.has(done.stderr, 'report.json:1')
 
 
 tap.run()
