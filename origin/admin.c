@@ -15,9 +15,10 @@
 #include "base/str.h"
 
 struct options {
-	const char *control, *token_file, *note;
+	const char *control, *token_file, *note, *capacity, *svg;
+	uint64_t budget;
 	dur_us expires;
-	bool json, dry_run, help, version;
+	bool json, dry_run, from_stdin, help, version;
 };
 
 #define ROW(name, type, field, def, min, max, arg, help) {name, type, offsetof(struct options, field), def, min, max, arg, help}
@@ -27,6 +28,10 @@ static const struct config_row rows[] = {
 	ROW("token_file", CONFIG_PATH, token_file, NULL, 0, 0, "FILE", "a file whose first word is the bearer token to use"),
 	ROW("json", CONFIG_BOOL, json, "no", 0, 0, NULL, "JSON for machines instead of tables for people"),
 	ROW("dry_run", CONFIG_BOOL, dry_run, "no", 0, 0, NULL, "plan: only show what would move (plan never moves anything itself)"),
+	ROW("stdin", CONFIG_BOOL, from_stdin, "no", 0, 0, NULL, "placement: speak the line protocol on standard input and output"),
+	ROW("capacity", CONFIG_STRING, capacity, "1%,5%,10%,25%", 0, 0, "SIZES", "simulate: of the store, parts of the catalogue or bytes"),
+	ROW("budget", CONFIG_UINT, budget, "0", 0, 100, "PERCENT", "simulate: of the capacity a night may bring; 0 is 5, saved up when unused"),
+	ROW("svg", CONFIG_PATH, svg, NULL, 0, 0, "FILE", "simulate: draw it as well"),
 	ROW("note", CONFIG_STRING, note, "", 0, 0, "TEXT", "token new: what the token is for"),
 	ROW("expires", CONFIG_DURATION, expires, NULL, 0, 0, "TIME", "token new: how long it is good; unset is for ever"),
 	ROW("help", CONFIG_BOOL, help, "no", 0, 0, NULL, "print this and exit"),
@@ -45,6 +50,8 @@ static const struct command {
 	{{"edge", "show"}, " EDGE", "one edge", 1, admin_edge_show},
 	{{"edge", "remove"}, " EDGE", "forget an edge", 1, admin_edge_remove},
 	{{"plan", NULL}, " EDGE", "what an edge shall hold, and what that moves", 1, admin_plan},
+	{{"placement", NULL}, "", "the placement rule behind a line protocol, to be measured", 0, admin_placement},
+	{{"simulate", NULL}, " TRACE", "placement and pull caches on a log of lines second,item,bytes", 1, admin_simulate},
 	{{"tokens", NULL}, "", "tokens of the control API", 0, admin_tokens},
 	{{"token", "new"}, " ROLE", "make one: admin, publisher, edge or viewer-stats", 1, admin_token_new},
 	{{"token", "revoke"}, " ID", "revoke one", 1, admin_token_revoke},
@@ -93,6 +100,10 @@ static int run(const struct options *o, int argc, char **argv, struct fault *f)
 		.note = o->note,
 		.expires_seconds = (uint64_t)(o->expires / DUR_S),
 		.dry_run = o->dry_run,
+		.from_stdin = o->from_stdin,
+		.capacity = o->capacity,
+		.svg = o->svg,
+		.budget_percent = o->budget,
 	};
 
 	if (argc < 2)

@@ -20,6 +20,9 @@ struct admin {
 	const char *note;
 	uint64_t expires_seconds;
 	bool dry_run;
+	bool from_stdin;
+	const char *capacity, *svg; /* svg NULL: none */
+	uint64_t budget_percent;
 };
 
 /* Exit codes of the commands: 0, 1 (failed; the fault says why), 2 (wrong usage). */
@@ -37,6 +40,9 @@ struct admin_table *admin_table_new(const char *const *heads, size_t n_columns);
 void admin_table_cell(struct admin_table *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void admin_table_print(struct admin_table **, FILE *); /* prints and frees */
 
+/* admin_simulate.c: a file written by `draw`; -errno. */
+int admin_write_svg(const char *path, void (*draw)(void *ctx, FILE *), void *ctx, struct fault *);
+
 /* The commands; args[0..n-1] stand behind their words. */
 int admin_titles(const struct admin *, char **args, struct fault *);
 int admin_title_show(const struct admin *, char **args, struct fault *);
@@ -44,6 +50,8 @@ int admin_edges(const struct admin *, char **args, struct fault *);
 int admin_edge_show(const struct admin *, char **args, struct fault *);
 int admin_edge_remove(const struct admin *, char **args, struct fault *);
 int admin_plan(const struct admin *, char **args, struct fault *);
+int admin_placement(const struct admin *, char **args, struct fault *);
+int admin_simulate(const struct admin *, char **args, struct fault *);
 int admin_tokens(const struct admin *, char **args, struct fault *);
 int admin_token_new(const struct admin *, char **args, struct fault *);
 int admin_token_revoke(const struct admin *, char **args, struct fault *);

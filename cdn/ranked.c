@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Decayed plays are kept forward: log2(sum of 2^(second / half-life)), so that
+ * time passing changes no order, and a play costs one heap move per shadow.
+ *
+ * The credit for youth divides by the part of its memory that an item has lived
+ * through, 1 - 2^(-age / half-life), never less than the rung's floor: with a
+ * floor of 1 nothing is credited.  That part grows with time, so all keys are
+ * made anew once a day.
+ */
+#include "cdn/ranked.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+#define HOUR 3600.0
+#define DAY 86400.0
+#define N_MEMORIES 10
+#define N_FLOORS 3
+#define N_RUNGS (N_MEMORIES * N_FLOORS)
+#define FIRST_RUNG 6 /* in use while nothing is known: 9 days */
+#define JUDGED_OVER (14 * DAY) /* half-life of what the shadows' hits count */
+#define SAVED_NIGHTS 3 /* of budget, at most */
+
+static const double half_lives[N_MEMORIES] = {
+	2 * HOUR, 6 * HOUR, 12 * HOUR, 1 * DAY, 2 * DAY, 4 * DAY, 9 * DAY, 20 * DAY, 45 * DAY, 90 * DAY,
+};
+static const double floors[N_FLOORS] = {1, 0.3, 0.1};
+
+struct shadow {
+	double *keys; /* by item */
+	struct tier tier;
+	double hits;  /* bytes, fading */
+};
+
+struct ranked {
+	struct ranked_settings s;
+	uint64_t *bytes;               /* by item; 0: not known */
+	double *first;                 /* by item: second of its first play */
+	double *plays[N_MEMORIES];     /* by item: forward-decayed, log2; -INFINITY: none */
+	size_t n, cap;
+	int64_t now, aged_at;
+	struct shadow shadows[N_RUNGS];
+	unsigned rung;                 /* in use */
+	struct tier tier;
+	double saved;                  /* budget carried over, bytes */
+	bool filled;                   /* once: from now on the budget counts */
+	struct tier_changes changes, dreams; /* what is answered; what the shadows did */
+};
+
+struct ranked *ranked_new(const struct ranked_settings *s)
+{
+	struct ranked *r = mem_new(sizeof *r);
+
+	r->s = *s;
+	r->rung = FIRST_RUNG;
+	r->now = r->aged_at = INT64_MIN;
+	return r;
+}
+
+void ranked_free(struct ranked **pr)
+{
+	struct ranked *r = *pr;
+
+	if (r == NULL)
+		return;
+	for (unsigned k = 0; k < N_RUNGS; k++) {
+		free(r->shadows[k].keys);
+		tier_fini(&r->shadows[k].tier);
+	}
+	for (unsigned k = 0; k < N_MEMORIES; k++)
+		free(r->plays[k]);
+	tier_fini(&r->tier);
+	free(r->bytes);
+	free(r->first);
+	free(r->changes.v);
+	free(r->dreams.v);
+	free(r);
+	*pr = NULL;
+}
+
+static struct tier_items items_by(const struct ranked *r, unsigned rung)
+{
+	return (struct tier_items){r->bytes, r->shadows[rung].keys, r->n, r->s.capacity};
+}
+
+static void grow_to(struct ranked *r, size_t n)
+{
+	size_t cap = r->cap > 0 ? r->cap : 64;
+
+	while (cap < n)
+		cap *= 2;
+	if (cap == r->cap)
+		return;
+	r->bytes = mem_resize(r->bytes, cap, sizeof *r->bytes);
+	r->first = mem_resize(r->first, cap, sizeof *r->first);
+	for (unsigned k = 0; k < N_MEMORIES; k++)
+		r->plays[k] = mem_resize(r->plays[k], cap, sizeof *r->plays[k]);
+	for (unsigned k = 0; k < N_RUNGS; k++)
+		r->shadows[k].keys = mem_resize(r->shadows[k].keys, cap, sizeof *r->shadows[k].keys);
+	r->cap = cap;
+}
+
+static void begin_item(struct ranked *r, size_t i)
+{
+	r->bytes[i] = 0;
+	r->first[i] = NAN;
+	for (unsigned k = 0; k < N_MEMORIES; k++)
+		r->plays[k][i] = -INFINITY;
+	for (unsigned k = 0; k < N_RUNGS; k++)
+		r->shadows[k].keys[i] = -INFINITY;
+}
+
+void ranked_know(struct ranked *r, uint32_t item, uint64_t bytes)
+{
+	struct tier_items items;
+	bool held;
+
+	grow_to(r, (size_t)item + 1);
+	while (r->n <= item)
+		begin_item(r, r->n++);
+	if (r->bytes[item] == bytes)
+		return;
+	items = items_by(r, r->rung);
+	held = ranked_holds(r, item);
+	tier_drop(&r->tier, &items, item);
+	for (unsigned k = 0; k < N_RUNGS; k++)
+		tier_drop(&r->shadows[k].tier, &items, item);
+	r->bytes[item] = bytes;
+	if (held && bytes > 0)
+		tier_put(&r->tier, &items, item);
+}
+
+bool ranked_knows(const struct ranked *r, uint32_t item)
+{
+	return item < r->n && r->bytes[item] > 0;
+}
+
+/* --- worth ---------------------------------------------------------------------------- */
+
+/* log2(2^sum + plays * 2^at) */
+static double add_play(double sum, double at, double plays)
+{
+	double fresh = at + log2(plays);
+	double high = sum > fresh ? sum : fresh, low = sum > fresh ? fresh : sum;
+
+	return low == -INFINITY ? high : high + log2(1 + exp2(low - high));
+}
+
+static double key_of(const struct ranked *r, unsigned rung, size_t item)
+{
+	double half_life = half_lives[rung % N_MEMORIES], least = floors[rung / N_MEMORIES];
+	double plays = r->plays[rung % N_MEMORIES][item];
+
+	if (least == 1 || plays == -INFINITY)
+		return plays;
+	return plays - log2(1 - exp2(-((double)r->now - r->first[item]) / half_life) * (1 - least));
+}
+
+/* Gives everything held its present key. */
+static void reorder(struct tier *t, const double *keys, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (heap_has(&t->held, (uint32_t)i))
+			heap_put(&t->held, (uint32_t)i, keys[i]);
+}
+
+static void age(struct ranked *r)
+{
+	for (unsigned k = N_MEMORIES; k < N_RUNGS; k++) { /* the first floor is 1: time changes nothing */
+		for (size_t i = 0; i < r->n; i++)
+			r->shadows[k].keys[i] = key_of(r, k, i);
+		reorder(&r->shadows[k].tier, r->shadows[k].keys, r->n);
+	}
+	reorder(&r->tier, r->shadows[r->rung].keys, r->n);
+	r->aged_at = r->now;
+}
+
+static void pass_time(struct ranked *r, int64_t second)
+{
+	double fade;
+
+	if (r->now == INT64_MIN)
+		r->now = r->aged_at = second;
+	if (second <= r->now)
+		return;
+	fade = exp2(-(double)(second - r->now) / JUDGED_OVER);
+	for (unsigned k = 0; k < N_RUNGS; k++)
+		r->shadows[k].hits *= fade;
+	r->now = second;
+	if (r->now - r->aged_at >= (int64_t)DAY)
+		age(r);
+}
+
+static void choose_rung(struct ranked *r)
+{
+	unsigned best = r->rung;
+
+	for (unsigned k = 0; k < N_RUNGS; k++)
+		if (r->shadows[k].hits > r->shadows[best].hits)
+			best = k;
+	if (best == r->rung)
+		return;
+	r->rung = best;
+	reorder(&r->tier, r->shadows[best].keys, r->n);
+}
+
+static void play_in_shadow(struct ranked *r, unsigned k, uint32_t item, uint64_t bytes)
+{
+	struct shadow *s = &r->shadows[k];
+	struct tier_items items = items_by(r, k);
+
+	s->keys[item] = key_of(r, k, item);
+	if (heap_has(&s->tier.held, item)) {
+		s->hits += (double)bytes;
+		tier_put(&s->tier, &items, item);
+	} else if (r->s.admits) {
+		r->dreams.n = 0;
+		tier_admit(&s->tier, &items, item, &r->dreams);
+	}
+}
+
+void ranked_played(struct ranked *r, uint32_t item, uint64_t bytes, int64_t second)
+{
+	double plays;
+
+	if (item >= r->n || r->bytes[item] == 0 || bytes == 0)
+		return;
+	pass_time(r, second);
+	plays = (double)bytes / (double)r->bytes[item];
+	if (isnan(r->first[item]))
+		r->first[item] = (double)r->now;
+	for (unsigned k = 0; k < N_MEMORIES; k++)
+		r->plays[k][item] = add_play(r->plays[k][item], (double)r->now / half_lives[k], plays);
+	for (unsigned k = 0; k < N_RUNGS; k++)
+		play_in_shadow(r, k, item, bytes);
+	if (ranked_holds(r, item))
+		heap_put(&r->tier.held, item, r->shadows[r->rung].keys[item]);
+	if (r->s.admits)
+		choose_rung(r);
+}
+
+double ranked_half_life(const struct ranked *r)
+{
+	return half_lives[r->rung % N_MEMORIES];
+}
+
+double ranked_worth(const struct ranked *r, uint32_t item, int64_t second)
+{
+	return item < r->n ? exp2(r->shadows[r->rung].keys[item] - (double)second / ranked_half_life(r)) : 0;
+}
+
+/* --- what is held --------------------------------------------------------------------- */
+
+bool ranked_holds(const struct ranked *r, uint32_t item)
+{
+	return heap_has(&r->tier.held, item);
+}
+
+void ranked_set_held(struct ranked *r, uint32_t item, bool held)
+{
+	struct tier_items items = items_by(r, r->rung);
+
+	if (item >= r->n || r->bytes[item] == 0)
+		return;
+	if (held)
+		tier_put(&r->tier, &items, item);
+	else
+		tier_drop(&r->tier, &items, item);
+}
+
+const struct tier_changes *ranked_admit(struct ranked *r, uint32_t item)
+{
+	struct tier_items items = items_by(r, r->rung);
+
+	r->changes.n = 0;
+	if (item < r->n && !ranked_holds(r, item))
+		tier_admit(&r->tier, &items, item, &r->changes);
+	return &r->changes;
+}
+
+static double capped(double a, double most)
+{
+	return a < most ? a : most;
+}
+
+/* What tonight may bring.  What was not used is saved, up to a few nights' or one
+ * largest item, so that a budget smaller than an item delays it and no more. */
+static uint64_t budget(struct ranked *r)
+{
+	double share = RANKED_NIGHT_SHARE * (double)r->s.capacity, most = SAVED_NIGHTS * share;
+
+	if (r->s.night_budget > 0)
+		return r->s.night_budget;
+	if (!r->filled)
+		return UINT64_MAX;
+	for (size_t i = 0; i < r->n; i++)
+		if (r->bytes[i] <= r->s.capacity && (double)r->bytes[i] > most)
+			most = (double)r->bytes[i];
+	r->saved = capped(r->saved + share, most);
+	return (uint64_t)r->saved;
+}
+
+const struct tier_changes *ranked_night(struct ranked *r, int64_t second)
+{
+	struct tier_items items;
+	uint64_t may, brought;
+
+	pass_time(r, second);
+	may = budget(r);
+	age(r);
+	for (unsigned k = 0; k < N_RUNGS && !r->s.admits; k++) {
+		items = items_by(r, k);
+		r->dreams.n = 0;
+		tier_night(&r->shadows[k].tier, &items, may, &r->dreams);
+	}
+	if (!r->s.admits)
+		choose_rung(r);
+	items = items_by(r, r->rung);
+	r->changes.n = 0;
+	brought = tier_night(&r->tier, &items, may, &r->changes);
+	if (r->filled)
+		r->saved -= (double)brought;
+	r->filled |= (double)r->tier.used > 0.9 * (double)r->s.capacity;
+	return &r->changes;
+}

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ribera-admin placement and simulate: the protocol is kept, the rule beats pulling, errors are told."""
+import json, os, random, subprocess, sys
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', 'lib'))
+import tap
+
+ADMIN = os.path.join(tap.BUILD, 'ribera-admin')
+DAY = 86400
+
+
+def trace(days=24, items=900, per_day=1100, seed=5):
+    """Films: skewed, slowly changing, evenings fuller than mornings; new ones every day."""
+    random.seed(seed)
+    size = [random.randrange(1, 9) * 10**8 for _ in range(items + days * 6)]
+    weight = [1 / (random.randrange(1, items) ** 0.9) for _ in size]
+    out = []
+    for day in range(days):
+        known = items + day * 6
+        w = [weight[i] * (2 ** (-(day - (i - items) // 6) / 9) * 12 if i >= items else 1) for i in range(known)]
+        for item in random.choices(range(known), w, k=per_day):
+            hour = min(23, max(0, int(random.gauss(19, 4))))
+            out.append((day * DAY + hour * 3600 + random.randrange(3600), item + 1000, size[item]))
+    return sorted(out)
+
+
+def converse(log, capacity, budget, mode, window=6):
+    """Plays the store's part: refuses nothing itself, checks everything. Gives the byte hit of the last 40 %."""
+    p = subprocess.Popen([ADMIN, 'placement', '--stdin'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    here, used, seen, size = {}, 0, set(), {}
+    judged = log[0][0] + 0.6 * (log[-1][0] - log[0][0])
+    night, asked, hits, pushed = 3 * 3600, 0, 0, 0
+
+    def answer(servable, only=None):
+        nonlocal used
+        p.stdin.flush()
+        came = 0
+        while True:
+            line = p.stdout.readline()
+            tap.check(line, 'it ended early')
+            if line == '.\n':
+                return came
+            sign, item = line.split()
+            item = int(item)
+            if sign == '-':
+                used -= size[item]
+                del here[item]
+                continue
+            tap.check(item in seen and item not in here and only in (None, item), f'{line!r}: only={only}')
+            here[item] = servable
+            used += size[item]
+            came += size[item]
+            tap.check(used <= capacity, 'more than the capacity')
+
+    p.stdin.write(f'C {capacity} 3 {window} {budget} {mode}\n')
+    for second, item, size_ in log:
+        while second >= night:
+            p.stdin.write(f'P {night}\n')
+            came = answer(night + window * 3600)
+            tap.check(budget == 0 or came <= budget, f'a night of {came}, budget {budget}')
+            pushed += came
+            night += DAY
+        seen.add(item)
+        size[item] = size_
+        hit = here.get(item, second + 1) <= second
+        if second >= judged:
+            asked += size_
+            hits += size_ if hit else 0
+        p.stdin.write(f'R {second} {item} {size_} {"H" if hit else "M"}\n')
+        if mode == 'admit' and not hit:
+            answer(second, item)
+    p.stdin.close()
+    tap.equal(p.wait(), 0, 'exit code')
+    return hits / asked, pushed
+
+
+LOG = trace()
+CATALOGUE = sum({i: b for _, i, b in LOG}.values())
+
+
+def write_trace():
+    path = os.path.join(tap.folder('placement'), 'log.csv')
+    with open(path, 'w') as f:
+        f.write('time_s,item,bytes\n')
+        f.writelines(f'{t},{i},{b}\n' for t, i, b in LOG)
+    return path
+
+
+@tap.test
+def it_keeps_to_capacity_budget_and_what_it_has_seen():
+    for mode in 'admit', 'push':
+        for budget in 0, CATALOGUE // 200:
+            hit, pushed = converse(LOG, CATALOGUE // 20, budget, mode)
+            tap.check(hit > 0.2, f'{mode} {budget}: byte hit {hit}')
+            if mode == 'push':
+                tap.check(pushed > 0, 'nothing was pushed')
+
+
+@tap.test
+def it_beats_every_pull_cache_and_says_the_same_as_the_protocol():
+    out = subprocess.run([ADMIN, 'simulate', write_trace(), '--capacity', '5%,20%', '--json'], capture_output=True, text=True)
+    tap.equal(out.returncode, 0, out.stderr)
+    said = json.loads(out.stdout)
+    tap.equal((said['requests'], said['catalogue']), (len(LOG), CATALOGUE))
+    cases = said['cases']
+    for capacity in {c['capacity'] for c in cases}:
+        rules = {c['rule']: c for c in cases if c['capacity'] == capacity}
+        plan, push = rules.pop('plan, kept by day'), rules.pop('plan, pushed only')
+        best = max(rules.values(), key=lambda c: c['byte_hit'])
+        tap.equal(len(rules), 5, 'pull rules')
+        tap.check(plan['byte_hit'] > best['byte_hit'], f'{plan} is no better than {best}')
+        tap.check(plan['writes_per_day'] < best['writes_per_day'] / 2, f'{plan} writes as much as {best}')
+        tap.check(push['worst_night'] <= 0.16 and 0 < push['fill'] < 0.1, f'{push} moves too much')
+
+
+@tap.test
+def tables_and_a_drawing_for_people():
+    svg = os.path.join(tap.folder('drawing'), 'x.svg')
+    out = subprocess.run([ADMIN, 'simulate', write_trace(), '--capacity', '10%,100G', '--svg', svg], capture_output=True, text=True)
+    tap.equal(out.returncode, 0, out.stderr)
+    tap.has(out.stdout, 'W-TinyLFU')
+    tap.equal(len(out.stdout.splitlines()), 15, 'lines')
+    import xml.dom.minidom
+    tap.equal(xml.dom.minidom.parse(svg).documentElement.tagName, 'svg')
+
+
+@tap.test
+def what_is_wrong_is_told_with_its_line():
+    def told(code, part, *args, text=''):
+        out = subprocess.run([ADMIN, *args], input=text, capture_output=True, text=True)
+        tap.equal(out.returncode, code, out.stderr)
+        tap.has(out.stderr, part)
+    bad = os.path.join(tap.folder('bad'), 'x.csv')
+    told(2, '--stdin', 'placement')
+    told(1, 'line 1', 'placement', '--stdin', text='R 1 2 3 H\n')
+    told(1, 'line 2', 'placement', '--stdin', text='C 100 0 6 0 push\nR 1 2 3 X\n')
+    told(1, 'admit|push', 'placement', '--stdin', text='C 100 0 6 0 maybe\n')
+    told(1, 'No such file', 'simulate', bad)
+    for text, part in (('a,b,c\n1,2,3\nx\n', 'line 3'), ('5,1,9\n4,1,9\n', 'goes back'), ('', 'no requests'), ('1,1,0\n', '0 bytes')):
+        with open(bad, 'w') as f:
+            f.write(text)
+        told(1, part, 'simulate', bad)
+    with open(bad, 'w') as f:
+        f.write('1,1,10\n2,1,10\n')
+    for capacity in 'x', '-5%', '5x', '1%,,2%':
+        told(2, '--capacity', 'simulate', bad, '--capacity', capacity)
+    told(0, '', 'simulate', bad)
+
+
+tap.run()
