@@ -22,7 +22,7 @@ static void read_line(const char *line)
 		last = (struct quality){true, strtod(psnr + strlen(" PSNR Y:"), NULL), strtod(ssim + strlen(" SSIM Y:"), NULL)};
 }
 
-static void listen_to(void *of, int level, const char *format, va_list args)
+static void __attribute__((format(printf, 3, 0))) listen_to(void *of, int level, const char *format, va_list args)
 {
 	char line[512];
 

@@ -128,7 +128,7 @@ static void put_summary(const json_t *r, struct buf *out)
 	char length[STR_BYTES_SIZE];
 	double seconds = number(r, "duration");
 
-	str_format_duration((dur_us)((isfinite(seconds) && seconds < 1e9 ? seconds : 0) * 1e6), length);
+	str_format_duration((dur_us)((seconds >= 0 && seconds < 1e7 ? seconds : 0) * 1e6), length);
 	buf_printf(out, "%s · up to %.0f×%.0f · %zu picture and %zu sound renditions · ", length, number(top, "width"), number(top, "height"),
 	           json_array_size(video), json_array_size(audio));
 	put_size(out, whole_bytes(video) + whole_bytes(audio));
@@ -240,8 +240,8 @@ static double *make_times(const json_t *r, size_t n)
 	double *times = mem_new_array(n + 1, sizeof *times), every = number(r, "segment_duration"), all = number(r, "duration");
 
 	for (size_t i = 0; i < n; i++)
-		times[i] = (isfinite(every) ? every : 1) * (double)i;
-	times[n] = isfinite(all) && (n == 0 || all > times[n - 1]) ? all : (double)n;
+		times[i] = (every > 0 && every < 1e4 ? every : 1) * (double)i;
+	times[n] = all < 1e7 && n > 0 && all > times[n - 1] ? all : n > 0 ? times[n - 1] + 1 : 0;
 	return times;
 }
 

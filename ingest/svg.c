@@ -20,6 +20,7 @@
 #define BOTTOM 30.0
 #define MAX_COLUMNS 240
 #define NAME_HEIGHT 15.0
+#define VALUE_MAX 1e12
 
 struct drawing {
 	const struct svg_chart *c;
@@ -54,7 +55,7 @@ static double mean(const struct svg_series *s, size_t from, size_t to)
 	size_t n = 0;
 
 	for (size_t i = from; i < to && i < s->n; i++)
-		if (isfinite(s->values[i])) {
+		if (fabs(s->values[i]) < VALUE_MAX) { /* NAN is not */
 			sum += s->values[i];
 			n++;
 		}
@@ -121,7 +122,7 @@ static double y_of(const struct drawing *d, double value)
 
 static void put_time(double seconds, struct buf *out)
 {
-	unsigned s = (unsigned)lround(seconds);
+	unsigned s = seconds >= 0 && seconds < 1e9 ? (unsigned)lround(seconds) : 0;
 
 	if (s >= 3600)
 		buf_printf(out, "%u:%02u:%02u", s / 3600, s / 60 % 60, s % 60);
@@ -144,13 +145,15 @@ static void draw_grid(const struct drawing *d)
 	for (size_t i = sizeof steps / sizeof steps[0]; i-- > 0;)
 		if (all / steps[i] <= 8)
 			every = steps[i];
-	for (double v = d->least; v <= d->most + d->step / 2; v += d->step) {
+	for (unsigned i = 0; i < 32 && d->least + i * d->step <= d->most + d->step / 2; i++) {
+		double v = d->least + i * d->step;
+
 		buf_printf(d->out, "<path class=\"grid\" d=\"M%.0f %.1fH%.0f\"/><text x=\"%.0f\" y=\"%.1f\" text-anchor=\"end\">", LEFT, y_of(d, v),
 		           WIDTH - RIGHT, LEFT - 8, y_of(d, v) + 4);
 		put_value(d, fabs(v) < d->step / 1000 ? 0 : v);
 		buf_puts(d->out, "</text>");
 	}
-	for (double t = 0; t <= all + 0.001; t += every) {
+	for (double t = 0; t <= all + 0.001 && t <= 64 * every; t += every) {
 		buf_printf(d->out, "<text x=\"%.1f\" y=\"%.0f\" text-anchor=\"middle\">", x_of(d, d->times[0] + t), HEIGHT - 8);
 		put_time(d->times[0] + t, d->out);
 		buf_puts(d->out, "</text>");

@@ -220,7 +220,8 @@ def a_report_of_any_content_makes_a_page():
     """Names are shown as text; what is missing or of another kind is left out."""
     folder, report = tap.folder(), json.load(open(PACKAGE + '/report.json'))
     evil = {**report, 'name': '<script>"&\'', 'warnings': ['<b>'], 'video': [{}, 7, {**report['video'][0], 'segment_ssim': 'none', 'file': '</svg>'}], 'audio': {}}
-    for content in (evil, {}, {'video': [], 'duration': -1e300, 'proof': []}):
+    for content in (evil, {}, {'video': [], 'duration': -1e300, 'proof': []},
+                    {**report, 'duration': 1e300, 'segment_duration': 1e-300, 'video': [{'segment_bytes': [1e308, -1e308, 0], 'segment_psnr': [1e18, 2, {}]}]}):
         with open(folder + '/report.json', 'w') as f:
             json.dump(content, f)
         done = tap.call(tap.program('ribera-ingest'), '--report', folder, check_exit=0)
