@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What nobody here wrote must agree that a package is right: schemas, FFmpeg, GStreamer, Shaka Packager, libtorrent.
+
+Each is used when it is there and skipped with its name when not.  SHAKA_PACKAGER may name the packager's program;
+RIBERA_PACKAGE a finished package to judge instead of a small one made here.
+"""
+import glob, json, os, re, shutil, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+import film, harm, tap
+
+if os.environ.get('RIBERA_PACKAGE'):
+    PACKAGE = os.path.abspath(os.environ['RIBERA_PACKAGE'])
+    LIBRARY, TITLE, REVISION = PACKAGE.rsplit('/', 2)
+else:
+    TITLE = 'outside'
+    LIBRARY, REVISION, PACKAGE = film.library(film.generated(9, '640x360', '25'), TITLE, '--max-rungs', '2')
+with open(PACKAGE + '/report.json') as f:
+    REPORT = json.load(f)
+TRACKS = [t for kind in ('video', 'audio') for t in REPORT[kind]]
+_system = None
+
+
+def url(file):
+    """Of the package, from our own origin."""
+    global _system
+    if _system is None:
+        _system = film.System(LIBRARY, start_edges=False)
+    return f'{_system.url}/v/{TITLE}/{REVISION}/{file}'
+
+
+def need(program):
+    found = shutil.which(program)
+    if not found:
+        raise tap.Skip(f'{program} is not here')
+    return found
+
+
+@tap.test
+def the_mpd_is_valid_to_both_schemas():
+    need('xmllint')
+    schemas = [os.path.join(tap.SHARED, 'xsd', edition, 'DASH-MPD.xsd') for edition in ('ed5-amd1', 'ed6-fdis2')]
+    if not all(map(os.path.exists, schemas)):
+        raise tap.Skip('the DASH schemas (../shared/xsd) are not here')
+    for schema in schemas:
+        done = tap.call('xmllint', '--nonet', '--noout', '--schema', schema, PACKAGE + '/manifest.mpd',
+                        env={'XML_CATALOG_FILES': os.path.join(tap.SHARED, 'xsd', 'catalog.xml')})
+        tap.equal(done.returncode, 0, done.stderr)
+
+
+@tap.test
+def ffmpeg_decodes_every_track_without_a_word():
+    need('ffmpeg')
+    for t in TRACKS:
+        done = tap.call('ffmpeg', '-v', 'warning', '-nostdin', '-xerror', '-err_detect', 'explode', '-i', os.path.join(PACKAGE, t['file']), '-f', 'null', '-')
+        tap.equal((done.returncode, done.stderr), (0, ''), f"ffmpeg on {t['file']}")
+
+
+@tap.test
+def ffprobe_counts_the_pictures_that_we_count():
+    need('ffprobe')
+    for t in REPORT['video']:
+        done = tap.call('ffprobe', '-v', 'error', '-count_frames', '-select_streams', 'v', '-show_entries', 'stream=nb_read_frames,start_time,width,height',
+                        '-of', 'json', os.path.join(PACKAGE, t['file']), check_exit=0)
+        s = json.loads(done.stdout)['streams'][0]
+        tap.equal((int(s['nb_read_frames']), float(s['start_time']), s['width'], s['height']), (REPORT['frames'], 0, t['width'], t['height']), t['file'])
+
+
+@tap.test
+def ffmpeg_reads_the_mpd_and_the_playlist_over_http():
+    need('ffprobe')
+    for file, streams in (('manifest.mpd', len(TRACKS)), ('main.m3u8', len(TRACKS))):
+        done = tap.call('ffprobe', '-v', 'error', '-show_entries', 'stream=codec_type', '-of', 'json', url(file), check_exit=0)
+        tap.check(len(json.loads(done.stdout)['streams']) >= streams, f'{file}: {done.stdout}')
+    # every segment of the first rendition through HLS's byte ranges
+    done = tap.call('ffmpeg', '-v', 'error', '-nostdin', '-xerror', '-i', url(REPORT['video'][0]['file'][:-4] + '.m3u8'), '-f', 'framemd5', '-', check_exit=0)
+    tap.equal(len([x for x in done.stdout.splitlines() if not x.startswith('#')]), REPORT['frames'], 'pictures through HLS')
+
+
+@tap.test
+def gstreamer_demuxes_every_track():
+    need('gst-launch-1.0')
+    need('gst-inspect-1.0')
+    for t in TRACKS:
+        picture = t in REPORT['video']
+        parser = 'h264parse' if t['codecs'].startswith('avc1') else 'aacparse' if t['codecs'].startswith('mp4a') else None
+        if parser is None or tap.call('gst-inspect-1.0', '--exists', parser).returncode != 0:
+            continue
+        done = tap.call('gst-launch-1.0', '-v', 'filesrc', f"location={os.path.join(PACKAGE, t['file'])}", '!', 'qtdemux', '!', parser, '!', 'identity', 'silent=false',
+                        '!', 'fakesink', 'sync=false')
+        tap.equal(done.returncode, 0, done.stderr[-500:])
+        if picture:
+            tap.equal(len(re.findall(r'last-message = chain', done.stdout)), REPORT['frames'], f"pictures that GStreamer finds in {t['file']}")
+
+
+@tap.test
+def gstreamer_plays_the_mpd_to_its_end():
+    need('gst-launch-1.0')
+    if tap.call('gst-inspect-1.0', '--exists', 'dashdemux').returncode != 0 and tap.call('gst-inspect-1.0', '--exists', 'dashdemux2').returncode != 0:
+        raise tap.Skip('GStreamer has no DASH here')
+    done = tap.call('gst-launch-1.0', 'playbin3', f'uri={url("manifest.mpd")}', 'video-sink=fakesink sync=false', 'audio-sink=fakesink sync=false', timeout=60)
+    tap.equal(done.returncode, 0, done.stderr[-500:])
+    tap.has(done.stdout, 'EOS')
+    tap.check('WARNING' not in done.stdout + done.stderr, done.stdout + done.stderr)
+
+
+@tap.test
+def shaka_packager_takes_the_tracks_and_makes_the_same_cuts():
+    program = os.environ.get('SHAKA_PACKAGER') or shutil.which('packager-linux-x64')
+    if not program:
+        raise tap.Skip('Shaka Packager is not here (npm i shaka-packager; SHAKA_PACKAGER=node_modules/shaka-packager/bin/packager-linux-x64)')
+    out = tap.folder()
+    streams = [f"in={os.path.join(PACKAGE, t['file'])},stream={'video' if t in REPORT['video'] else 'audio'},output={out}/{t['file']}" for t in TRACKS]
+    tap.call(program, *streams, '--segment_duration', REPORT['segment_duration'], '--mpd_output', out + '/m.mpd', '--quiet', check_exit=0)
+    with open(out + '/m.mpd') as f:
+        theirs = f.read()
+    tap.near(float(re.search(r'mediaPresentationDuration="PT([\d.]+)S"', theirs)[1]), REPORT['duration'], 0.001, 'duration that Shaka Packager sees')
+    for t in TRACKS:
+        tap.has(theirs.lower(), f"codecs=\"{t['codecs']}\"".lower()) # RFC 6381 lets hexadecimal digits be of either case
+    for t in REPORT['video']:
+        with open(f"{out}/{t['file']}", 'rb') as f:
+            kinds = [kind for kind, _, _ in harm.boxes(f.read())]
+        tap.equal(kinds.count('moof'), t['segments'], f"segments that Shaka Packager cuts {t['file']} into")
+
+
+@tap.test
+def libtorrent_reads_the_digest():
+    try:
+        import libtorrent
+    except ImportError:
+        raise tap.Skip('python3-libtorrent is not here')
+    info = libtorrent.torrent_info(PACKAGE + '/package.torrent')
+    files = info.files()
+    names = {files.file_name(i): files.file_size(i) for i in range(files.num_files()) if not files.file_flags(i) & libtorrent.file_flags_t.flag_pad_file}
+    there = {n: os.path.getsize(os.path.join(PACKAGE, n)) for n in os.listdir(PACKAGE) if n not in ('package.torrent', 'package.leaves')}
+    tap.equal(names, there, 'files of the digest')
+
+
+tap.run()
