@@ -379,7 +379,7 @@ static void send_request(struct flight *f)
 {
 	static const char *const fields[] = {"Cache-Control: only-if-cached"}; /* a peer does not ask others for us */
 	struct package *p = f->copy->package;
-	char *url = upstream_url(f->place, p->title, p->revision, f->copy->name);
+	char *url = upstream_url(f->all->s.upstream, f->place, p->title, p->revision, f->copy->name);
 	bool peer = !f->place->source.origin;
 	struct fetch_request req = {
 		.url = url,

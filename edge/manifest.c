@@ -79,6 +79,20 @@ static size_t list_places(const struct package *p, const struct plan *plan, cons
 	return n;
 }
 
+/* "http://host/v/..." -> "http://host/s/TOKEN/v/..." */
+static void sign_places(struct mpd_place *places, size_t n, const char *prefix, size_t prefix_n)
+{
+	for (size_t i = 0; prefix_n > 0 && i < n; i++) {
+		char *plain = (char *)places[i].url, *path = strstr(plain, "/v/");
+
+		/* a public URL may have a path of its own with /v/ in it: ours is the last */
+		for (char *next; (next = strstr(path + 1, "/v/")) != NULL;)
+			path = next;
+		places[i].url = mem_printf("%.*s%.*s%s", (int)(path - plain), plain, (int)prefix_n, prefix, path);
+		free(plain);
+	}
+}
+
 static int read_copy(struct copy *c, struct buf *out)
 {
 	void *room;
@@ -98,12 +112,14 @@ static int read_copy(struct copy *c, struct buf *out)
 }
 
 int manifest_make(struct copy *c, const struct plan *plan, const char *name, const char *url,
-                  struct serve_object **ret_object)
+                  const char *prefix, size_t prefix_n, struct serve_object **ret_object)
 {
 	struct mpd_place places[MAX_PEERS + 2];
 	struct buf in, out;
 	size_t n = list_places(c->package, plan, name, url, places);
 	int r;
+
+	sign_places(places, n, prefix, prefix_n);
 
 	buf_init(&in, MPD_MAX_BYTES);
 	buf_init(&out, MPD_MAX_BYTES);

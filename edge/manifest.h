@@ -9,9 +9,9 @@
 #include "edge/copy.h"
 #include "edge/plan.h"
 
-/* `manifest` is whole.  ret_object: one reference, its bytes in memory.
+/* `prefix` ("/s/TOKEN", prefix_n bytes) goes into its URLs.  `manifest` is whole.  ret_object: one reference, its bytes in memory.
  * ERR_SYNTAX, -errno.  Any thread. */
 int manifest_make(struct copy *manifest, const struct plan *, const char *name, const char *url,
-                  struct serve_object **ret_object);
+                  const char *prefix, size_t prefix_n, struct serve_object **ret_object);
 
 #endif

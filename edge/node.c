@@ -342,6 +342,7 @@ static int make_server(struct node *n, const char *listen, unsigned threads, boo
 		.tls_key = tls ? n->settings->tls_key : NULL,
 		.tls_dev = tls && n->settings->dev_cert,
 		.tls_dev_address = listen,
+		.url_keys = n->settings->url_keys,
 		.allow_origin = n->settings->allow_origin,
 	};
 	int r = serve_new(&s, ret_serve, f);
@@ -383,6 +384,7 @@ static int make_servers(struct node *n, struct node_ports *ports, struct fault *
 		return r;
 	viewers_set_url(n->viewers, n->public_url);
 	viewers_add_routes(n->viewers, n->serve);
+	upstream_set_signer(n->upstream, n->serve);
 	if (s->control == NULL)
 		return 0;
 	r = make_server(n, s->control, 1, false, &n->control, &ports->control, f);
@@ -530,6 +532,8 @@ void node_stop(struct node **pn)
 	struct node *n = *pn;
 
 	*pn = NULL;
+	serve_stop(n->control, DUR_S);
+	serve_stop(n->serve, GRACE); /* first: what viewers still wait for keeps coming */
 	contact_stop(n->contact); /* freed later: the engine and /healthz still look at it */
 	scrub_free(&n->scrub);
 	if (n->flights != NULL)
@@ -541,8 +545,8 @@ void node_stop(struct node **pn)
 	fetch_free(&n->fetch_fill);
 	fetch_free(&n->fetch_control);
 	engine_drain(n->engine);
-	serve_free(&n->serve, GRACE);
-	serve_free(&n->control, GRACE);
+	serve_free(&n->serve, 0);
+	serve_free(&n->control, 0);
 	contact_free(&n->contact);
 	viewers_free(&n->viewers);
 	prepare_free(&n->prepare);

@@ -193,7 +193,7 @@ static void start(struct prepare *all, size_t index, bool leaves, uint64_t max, 
 	record->busy = true;
 	all->active++;
 	sources_started(&place->source);
-	url = upstream_url(place, t->title, t->revision, leaves ? PACKAGE_LEAVES : PACKAGE_DIGEST);
+	url = upstream_url(all->s.upstream, place, t->title, t->revision, leaves ? PACKAGE_LEAVES : PACKAGE_DIGEST);
 	req.url = url;
 	fetch_start(all->s.fetch, &req, on_header, on_data, on_done, g);
 	free(url);

@@ -30,6 +30,8 @@ const struct config_row settings_rows[] = {
 	{"tls.key", CONFIG_PATH, AT(tls_key), NULL, 0, 0, "FILE", "its private key, PEM"},
 	{"dev_cert", CONFIG_BOOL, AT(dev_cert), "no", 0, 0, NULL,
          "serve over TLS with a certificate made here, to try things out; kept at tls.cert and tls.key when these are set"},
+	{"url_keys", CONFIG_PATH, AT(url_keys), NULL, 0, 0, "FILE",
+         "keys of signed URLs, the same as the origin's: films are served to signed URLs only"},
 	{"allow_origin", CONFIG_STRING, AT(allow_origin), "*", 0, 0, "ORIGIN", "web pages that may play from here (CORS)"},
 	{"store", CONFIG_PATH, AT(store), NULL, 0, 0, "DIR", "folder for packages, this edge's alone"},
 	{"capacity", CONFIG_BYTES, AT(capacity), "0", 0, 0, "SIZE", "bytes the store may take, 0 for all of the file system"},

@@ -19,6 +19,7 @@ struct settings {
 	const char *listen, *control, *public_url;
 	const char *tls_cert, *tls_key, *ca_file;
 	bool dev_cert;
+	const char *url_keys;
 	const char *store;
 	uint64_t capacity, reserve, pull_share;
 	const char *window_zone, *window_start;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "serve/serve.h"
 
 #define MAX_PLACES 8192
 #define TRIES_EACH 2
@@ -16,6 +17,7 @@ struct upstream {
 	struct plan *plan;
 	struct upstream_place **places; /* [0] is the origin */
 	size_t n, cap;
+	const struct serve *signer; /* or NULL */
 	uint32_t random; /* xorshift: spreads choices, nothing secret */
 };
 
@@ -126,7 +128,15 @@ struct upstream_place *upstream_pick(struct upstream *u, const char *title, cons
 	return best < 0 ? NULL : u->places[best];
 }
 
-char *upstream_url(const struct upstream_place *p, const char *title, const char *revision, const char *file)
+void upstream_set_signer(struct upstream *u, const struct serve *s)
 {
-	return mem_printf("%s/v/%s/%s/%s", p->url, title, revision, file);
+	u->signer = s;
+}
+
+char *upstream_url(const struct upstream *u, const struct upstream_place *p, const char *title, const char *revision, const char *file)
+{
+	char prefix[SERVE_PREFIX_SIZE];
+
+	serve_sign_own(u->signer, clock_wall(), prefix);
+	return mem_printf("%s%s/v/%s/%s/%s", p->url, prefix, title, revision, file);
 }

@@ -9,6 +9,7 @@
 #include "cdn/sources.h"
 #include "edge/plan.h"
 
+struct serve;
 struct upstream; /* hidden */
 
 /* One place; stays where it is until upstream_free. */
@@ -34,7 +35,10 @@ void upstream_set_plan(struct upstream *, struct plan *); /* takes its own refer
 struct upstream_place *upstream_pick(struct upstream *, const char *title, const char *revision,
                                      const struct upstream_tries *, mono_us now);
 
-/* "URL/v/TITLE/REVISION/FILE"; caller frees. */
-char *upstream_url(const struct upstream_place *, const char *title, const char *revision, const char *file);
+/* Requests are signed with the keys of this server's URLs, if it has any.  NULL: no more. */
+void upstream_set_signer(struct upstream *, const struct serve *);
+
+/* "URL[/s/TOKEN]/v/TITLE/REVISION/FILE"; caller frees. */
+char *upstream_url(const struct upstream *, const struct upstream_place *, const char *title, const char *revision, const char *file);
 
 #endif

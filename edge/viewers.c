@@ -135,8 +135,11 @@ static void look_in_package(const struct view_revision *r, const struct package_
 		copy_ref(l->copy);
 }
 
-static void look(struct viewers *v, const struct package_path *path, const char *whole, size_t n, struct looked *l)
+static void look(struct viewers *v, const struct package_path *path, const char *whole, size_t n,
+                 const struct serve_request *req, struct looked *l)
 {
+	size_t prefix_n;
+	const char *prefix = serve_prefix(req, &prefix_n);
 	struct view *view;
 	const struct view_title *t;
 	const struct view_revision *r = NULL;
@@ -150,7 +153,7 @@ static void look(struct viewers *v, const struct package_path *path, const char 
 	if (r != NULL)
 		look_in_package(r, path, l);
 	if (l->known && l->listed && (l->copy == NULL || !copy_is_whole(l->copy)))
-		l->at_origin = mem_printf("%s%.*s", view->plan->origin, (int)n, whole);
+		l->at_origin = mem_printf("%s%.*s%.*s", view->plan->origin, (int)prefix_n, prefix, (int)n, whole);
 	rcu_read_end();
 }
 
@@ -286,7 +289,7 @@ static void find_file(struct viewers *v, const struct package_path *path, const 
 {
 	struct looked l;
 
-	look(v, path, whole, n, &l);
+	look(v, path, whole, n, req, &l);
 	if (l.copy != NULL)
 		answer(v, req, &l, found);
 	else
@@ -362,38 +365,45 @@ static void keep_manifest(struct viewers *v, const struct package_path *path, co
 }
 
 static void find_manifest(struct viewers *v, const struct package_path *path, const char *whole, size_t n,
-                          struct serve_found *found)
+                          struct serve_request *req, struct serve_found *found)
 {
 	struct current c;
+	size_t prefix_n;
+	const char *prefix = serve_prefix(req, &prefix_n);
 
 	if (!look_current(v, path, &c)) {
 		not_found(v, found);
 		return;
 	}
+	if (prefix_n > 0)
+		serve_object_unref(&c.made); /* one viewer's own is made for it alone */
 	if (c.made == NULL && c.copy != NULL && copy_is_whole(c.copy) &&
-	    manifest_make(c.copy, c.plan, v->name, v->url, &c.made) == 0)
+	    manifest_make(c.copy, c.plan, v->name, v->url, prefix, prefix_n, &c.made) == 0 && prefix_n == 0)
 		keep_manifest(v, path, c.plan, c.made);
 	if (c.made != NULL) {
 		found->object = c.made;
 		found->cache = "hit";
 		c.made = NULL;
 	} else {
-		send_to_origin(v, mem_printf("%s%.*s", c.plan->origin, (int)n, whole),
+		send_to_origin(v, mem_printf("%s%.*s%.*s", c.plan->origin, (int)prefix_n, prefix, (int)n, whole),
 		               "fwd=uri-miss;detail=planned-not-filled", found);
 	}
 	drop_current(&c);
 }
 
-static void find_playlist(struct viewers *v, const struct package_path *path, struct serve_found *found)
+static void find_playlist(struct viewers *v, const struct package_path *path, struct serve_request *req, struct serve_found *found)
 {
 	struct current c;
+	size_t prefix_n;
+	const char *prefix = serve_prefix(req, &prefix_n);
 
 	if (!look_current(v, path, &c)) {
 		not_found(v, found);
 		return;
 	}
 	found->status = 302;
-	found->location = mem_printf("/v/%.*s/%s/" PACKAGE_PLAYLIST, (int)path->title_n, path->title, c.revision);
+	found->location = mem_printf("%.*s/v/%.*s/%s/" PACKAGE_PLAYLIST, (int)prefix_n, prefix, (int)path->title_n, path->title,
+	                             c.revision);
 	found->cache = "hit";
 	drop_current(&c);
 }
@@ -414,9 +424,9 @@ static void find(void *ctx, const char *path, size_t n, struct serve_request *re
 	else if (p.revision_n > 0)
 		find_file(v, &p, path, n, req, found);
 	else if (is(p.file, p.file_n, PACKAGE_MANIFEST))
-		find_manifest(v, &p, path, n, found);
+		find_manifest(v, &p, path, n, req, found);
 	else if (is(p.file, p.file_n, PACKAGE_PLAYLIST))
-		find_playlist(v, &p, found);
+		find_playlist(v, &p, req, found);
 	else
 		not_found(v, found);
 }

@@ -15,7 +15,7 @@
 #include "base/str.h"
 
 struct options {
-	const char *control, *token_file, *note, *capacity, *svg;
+	const char *control, *token_file, *note, *capacity, *svg, *url_keys, *client;
 	uint64_t budget;
 	dur_us expires;
 	bool json, dry_run, from_stdin, help, version;
@@ -33,7 +33,9 @@ static const struct config_row rows[] = {
 	ROW("budget", CONFIG_UINT, budget, "0", 0, 100, "PERCENT", "simulate: of the capacity a night may bring; 0 is 5, saved up when unused"),
 	ROW("svg", CONFIG_PATH, svg, NULL, 0, 0, "FILE", "simulate: draw it as well"),
 	ROW("note", CONFIG_STRING, note, "", 0, 0, "TEXT", "token new: what the token is for"),
-	ROW("expires", CONFIG_DURATION, expires, NULL, 0, 0, "TIME", "token new: how long it is good; unset is for ever"),
+	ROW("expires", CONFIG_DURATION, expires, NULL, 0, 0, "TIME", "token new, sign: how long it is good; unset is for ever, and 12 h for sign"),
+	ROW("url_keys", CONFIG_PATH, url_keys, NULL, 0, 0, "FILE", "sign: the keys of signed URLs, the origin's url_keys"),
+	ROW("client", CONFIG_STRING, client, NULL, 0, 0, "NET", "sign: only for viewers of this network, 192.0.2.0/24"),
 	ROW("help", CONFIG_BOOL, help, "no", 0, 0, NULL, "print this and exit"),
 	ROW("version", CONFIG_BOOL, version, "no", 0, 0, NULL, "print the version and exit"),
 };
@@ -55,6 +57,7 @@ static const struct command {
 	{{"tokens", NULL}, "", "tokens of the control API", 0, admin_tokens},
 	{{"token", "new"}, " ROLE", "make one: admin, publisher, edge or viewer-stats", 1, admin_token_new},
 	{{"token", "revoke"}, " ID", "revoke one", 1, admin_token_revoke},
+	{{"sign", NULL}, " URL", "sign http://HOST/v/TITLE/manifest.mpd (or its path) and all of the title", 1, admin_sign},
 	{{"verify", NULL}, " FOLDER", "check every byte of a library, a title or a package against its digest", 1, admin_verify},
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
@@ -98,6 +101,8 @@ static int run(const struct options *o, int argc, char **argv, struct fault *f)
 		.token_file = o->token_file,
 		.json = o->json,
 		.note = o->note,
+		.url_keys = o->url_keys,
+		.client = o->client,
 		.expires_seconds = (uint64_t)(o->expires / DUR_S),
 		.dry_run = o->dry_run,
 		.from_stdin = o->from_stdin,

@@ -23,6 +23,7 @@ struct admin {
 	bool from_stdin;
 	const char *capacity, *svg; /* svg NULL: none */
 	uint64_t budget_percent;
+	const char *url_keys, *client;
 };
 
 /* Exit codes of the commands: 0, 1 (failed; the fault says why), 2 (wrong usage). */
@@ -55,6 +56,7 @@ int admin_simulate(const struct admin *, char **args, struct fault *);
 int admin_tokens(const struct admin *, char **args, struct fault *);
 int admin_token_new(const struct admin *, char **args, struct fault *);
 int admin_token_revoke(const struct admin *, char **args, struct fault *);
+int admin_sign(const struct admin *, char **args, struct fault *);
 int admin_verify(const struct admin *, char **args, struct fault *);
 
 #endif

@@ -49,6 +49,8 @@ static int open_listeners(struct origin *o, struct fault *f)
 		.tls_cert = s->tls_cert,
 		.tls_key = s->tls_key,
 		.tls_dev = s->dev_cert,
+		.url_keys = s->url_keys,
+		.url_life = s->url_life,
 		.tls_dev_address = s->listen,
 		.allow_origin = "*",
 	};

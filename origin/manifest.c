@@ -45,6 +45,8 @@ struct places {
 	struct mpd_place v[MANIFEST_MAX_EDGES + 1];
 	size_t n;
 	struct buf key; /* "TITLE/REVISION\nNAME URL\n..." */
+	const char *prefix; /* "/s/TOKEN" of the viewer's URL */
+	size_t prefix_n;
 };
 
 struct manifest_cache *manifest_cache_new(const struct holders *holders, const char *origin_url)
@@ -87,7 +89,7 @@ void manifest_cache_free(struct manifest_cache **pc)
 static void add_place(struct places *p, const char *name, const char *url, const struct revision *r)
 {
 	p->v[p->n].service_location = mem_dup(name);
-	p->v[p->n].url = mem_printf("%s/v/%s/", url, r->key);
+	p->v[p->n].url = mem_printf("%s%.*s/v/%s/", url, (int)p->prefix_n, p->prefix, r->key);
 	p->n++;
 	buf_printf(&p->key, "\n%s %s", name, url);
 }
@@ -245,16 +247,21 @@ static void store(struct manifest_cache *c, struct entry **set, const char *key,
 	}
 }
 
-int manifest_get(struct manifest_cache *c, struct revision *r, const char *client_address,
+int manifest_get(struct manifest_cache *c, struct revision *r, const char *client_address, const char *prefix, size_t prefix_n,
                  struct serve_object **ret_object, struct fault *f)
 {
 	struct serve_object *object;
 	struct entry **set;
-	struct places p;
+	struct places p = {.prefix = prefix, .prefix_n = prefix_n};
 	const char *key;
 	int e = 0;
 
 	places_init(&p, c, r, client_address);
+	if (prefix_n > 0) { /* one viewer's own: not worth keeping */
+		e = make_object(r, &p, ret_object, f);
+		places_fini(&p);
+		return e;
+	}
 	key = buf_text(&p.key);
 	set = c->slots[hash(key) % N_SETS];
 	object = look_up(set, key);

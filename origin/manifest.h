@@ -25,7 +25,7 @@ struct manifest_cache *manifest_cache_new(const struct holders *, const char *or
 void manifest_cache_free(struct manifest_cache **);
 
 /* The MPD for this viewer, one reference.  -errno, and what mpd_localise returns. */
-int manifest_get(struct manifest_cache *, struct revision *, const char *client_address,
+int manifest_get(struct manifest_cache *, struct revision *, const char *client_address, const char *prefix, size_t prefix_n,
                  struct serve_object **ret_object, struct fault *);
 
 #endif

@@ -17,6 +17,8 @@ struct settings {
 	const char *listen, *control, *public_url;
 	const char *tls_cert, *tls_key;
 	bool dev_cert;
+	const char *url_keys;
+	dur_us url_life;
 	const char *token_file, *access_log, *ports_file, *log_level;
 	uint64_t threads, max_connections, max_open_files;
 	dur_us heartbeat, rescan, grace;

@@ -45,20 +45,22 @@ static json_t *duration_json(const struct revision *r)
 	return r->duration > 0 ? json_real((double)r->duration / (double)DUR_S) : json_null();
 }
 
-static json_t *title_json(const struct library_title *t, const struct holders *h)
+static json_t *title_json(struct serve_request *req, const struct library_title *t, const struct holders *h)
 {
 	const struct revision *r = t->revisions[0];
-	char published[CLOCK_RFC3339_SIZE];
+	char published[CLOCK_RFC3339_SIZE], *scope = mem_printf("/v/%s/", t->name);
+	const char *prefix = serve_sign(req, scope, 2);
 	json_t *o;
 
+	free(scope);
 	clock_to_rfc3339(r->published, published);
 	o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:I}", "title", t->name, "name", r->name, "revision", r->revision,
 	              "published", published, "bytes", (json_int_t)r->bytes, "duration", duration_json(r), "edges",
 	              (json_int_t)count_holders(h, r->key));
-	set_text(o, "manifest", mem_printf("/v/%s/" PACKAGE_MANIFEST, t->name));
-	set_text(o, "playlist", mem_printf("/v/%s/" PACKAGE_PLAYLIST, t->name));
+	set_text(o, "manifest", mem_printf("%s/v/%s/" PACKAGE_MANIFEST, prefix, t->name));
+	set_text(o, "playlist", mem_printf("%s/v/%s/" PACKAGE_PLAYLIST, prefix, t->name));
 	if (r->has_poster)
-		set_text(o, "poster", mem_printf("/v/%s/" PACKAGE_POSTER, r->key));
+		set_text(o, "poster", mem_printf("%s/v/%s/" PACKAGE_POSTER, prefix, r->key));
 	else
 		json_object_set_new(o, "poster", json_null());
 	return o;
@@ -113,7 +115,7 @@ void titles_answer_list(struct serve_request *req, struct library *l, const stru
 	v = library_view(l);
 	titles = json_array();
 	for (i = first_behind(v, after); i < v->n_titles && json_array_size(titles) < limit; i++)
-		json_array_append_new(titles, title_json(&v->titles[i], h));
+		json_array_append_new(titles, title_json(req, &v->titles[i], h));
 	body = json_pack("{s:o, s:I, s:s?}", "titles", titles, "total", (json_int_t)v->n_titles, "next",
 	                 i < v->n_titles ? v->titles[i - 1].name : NULL);
 	library_view_unref(&v);
@@ -182,7 +184,7 @@ void titles_answer_one(struct serve_request *req, struct library *l, const struc
 		reply_problem(req, 404, "there is no title \"%.128s\"", title);
 		return;
 	}
-	o = title_json(t, h);
+	o = title_json(req, t, h);
 	json_object_set_new(o, "revisions", revisions_json(t));
 	json_object_set_new(o, "files", files_json(t->revisions[0]));
 	json_object_set_new(o, "report", report_json(t->revisions[0]));

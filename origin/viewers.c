@@ -36,11 +36,21 @@ static bool is_file(const struct package_path *p, const char *name)
 static void find_manifest(struct origin *o, struct revision *r, struct serve_request *req, struct serve_found *found)
 {
 	struct fault f = {0};
+	size_t n;
+	const char *prefix = serve_prefix(req, &n);
 
-	if (manifest_get(o->manifests, r, serve_peer(req), &found->object, &f) != 0) {
+	if (manifest_get(o->manifests, r, serve_peer(req), prefix, n, &found->object, &f) != 0) {
 		log_error("origin/manifest", "%s", fault_text(&f));
 		found->status = 500;
 	}
+}
+
+static char *playlist_url(const struct revision *r, struct serve_request *req)
+{
+	size_t n;
+	const char *prefix = serve_prefix(req, &n);
+
+	return mem_printf("%.*s/v/%s/" PACKAGE_PLAYLIST, (int)n, prefix, r->key);
 }
 
 static void find_short(struct origin *o, const struct package_path *p, struct serve_request *req,
@@ -53,7 +63,7 @@ static void find_short(struct origin *o, const struct package_path *p, struct se
 		find_manifest(o, r, req, found);
 	} else if (r != NULL && is_file(p, PACKAGE_PLAYLIST)) {
 		found->status = 302;
-		found->location = mem_printf("/v/%s/" PACKAGE_PLAYLIST, r->key);
+		found->location = playlist_url(r, req);
 	}
 	revision_unref(&r);
 }

@@ -187,11 +187,29 @@ static void put_times(struct line *l, const struct serve_request *r, const char 
 		put_text(l, r->cache, strlen(r->cache));
 		*l->p++ = '"';
 	}
+	if (r->prefix_n > 3) { /* which key opened it */
+		const char *id = r->prefix + 3, *dot = memchr(id, '.', r->prefix_n - 3);
+
+		PUT(l, ",\"key\":\"");
+		put_text(l, id, dot != NULL && dot - id <= SIGN_MAX_ID ? (size_t)(dot - id) : 0);
+		*l->p++ = '"';
+	}
 	if (session[0] != '\0') {
 		PUT(l, ",\"session\":\"");
 		put_text(l, session, strlen(session));
 		*l->p++ = '"';
 	}
+}
+
+/* Without the query, and without the token of a signed URL: a log must not hand out what opens doors. */
+static void put_path(struct line *l, const h2o_req_t *req, const struct serve_request *r)
+{
+	size_t n = req->query_at < req->input.path.len ? req->query_at : req->input.path.len, from = 0;
+
+	if (r != NULL && r->prefix_n > 0)
+		from = (size_t)(r->target.path - req->input.path.base) + r->prefix_n;
+	if (from <= n)
+		put_text(l, req->input.path.base + from, n - from);
 }
 
 void access_write(struct lane *lane, h2o_req_t *req, const struct serve_request *r, const char *session, mono_us now)
@@ -216,7 +234,7 @@ void access_write(struct lane *lane, h2o_req_t *req, const struct serve_request 
 	PUT(&l, "\",\"method\":\"");
 	put_text(&l, req->input.method.base, req->input.method.len < 32 ? req->input.method.len : 32);
 	PUT(&l, "\",\"path\":\"");
-	put_text(&l, req->input.path.base, req->query_at < req->input.path.len ? req->query_at : req->input.path.len);
+	put_path(&l, req, r);
 	*l.p++ = '"';
 	put_field(&l, ",\"range\":\"", req, H2O_TOKEN_RANGE);
 	PUT(&l, ",\"status\":");

@@ -30,10 +30,12 @@
 #include "serve/path.h"
 #include "serve/range.h"
 #include "serve/serve.h"
+#include "serve/sign.h"
 
 struct access_log;
 struct blob;
 struct counters;
+struct guard;
 struct tls;
 
 enum {
@@ -48,6 +50,7 @@ enum {
 	C_BYTES,
 	C_REFUSED_TARGET,
 	C_REFUSED_FRAMING,
+	C_REFUSED_SIGNATURE,
 	C_CUT_STALLED,
 	C_CUT_FAILED,
 	C_CUT_LEFT,
@@ -81,6 +84,7 @@ struct serve {
 	size_t n_listeners, cap_listeners;
 	h2o_globalconf_t h2o;
 	struct tls *tls; /* or NULL */
+	struct guard *guard; /* of signed URLs, or NULL */
 	struct counters *counters;
 	struct access_log *log; /* or NULL */
 	struct lane *lanes;     /* settings.threads of them, once started */
@@ -184,8 +188,11 @@ struct serve_request {
 	struct conn *conn;
 	const struct route *route;
 	struct path_target target;
-	char *path;
+	char *path; /* behind the token of a signed URL */
 	size_t path_n;
+	const char *prefix; /* "/s/TOKEN" */
+	size_t prefix_n;
+	enum sign_verdict verdict; /* of the token, when there is one */
 	const char *cache;
 	struct serve_object *object;
 	struct blob *blob;
@@ -221,6 +228,8 @@ char *request_printf(struct serve_request *, const char *fmt, ...) __attribute__
 void request_add_cors(struct serve_request *);
 /* A short text of our own, not to be stored. */
 void request_refuse(struct serve_request *, int status);
+/* application/problem+json (RFC 9457); the detail is a text of ours without quotes. */
+void request_problem(struct serve_request *, int status, const char *detail);
 void request_set_status(struct serve_request *, int status);
 const char *status_text(int status);
 const char *request_field(const struct serve_request *, const h2o_token_t *, size_t *ret_n);
@@ -247,6 +256,13 @@ void body_on_messages(h2o_multithread_receiver_t *, h2o_linklist_t *);
 int lanes_start(struct serve *, struct fault *);
 void lanes_stop(struct serve *, dur_us limit);
 void mailbox_unref(struct mailbox *);
+
+/* guard.c */
+int guard_new(const char *path, dur_us life, struct guard **ret, struct fault *); /* `path` must stay */
+void guard_free(struct guard **);
+int guard_refresh(struct guard *, bool always, struct fault *); /* as serve_refresh */
+int guard_take(struct serve_request *); /* takes the token out of the path: 0, or the status to refuse with */
+bool guard_lets_pass(struct serve_request *); /* false: it has been answered */
 
 /* watch.c */
 void watch_begin(struct serve_request *);

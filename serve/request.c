@@ -112,6 +112,18 @@ void request_refuse(struct serve_request *r, int status)
 	send_memory(r, text, strlen(text));
 }
 
+void request_problem(struct serve_request *r, int status, const char *detail)
+{
+	char *text = request_printf(r, "{\"type\": \"about:blank\", \"title\": \"%s\", \"status\": %d, \"detail\": \"%s\"}\n",
+	                            status_text(status), status, detail);
+
+	request_set_status(r, status);
+	request_add(r, H2O_TOKEN_CONTENT_TYPE, "application/problem+json");
+	request_add(r, H2O_TOKEN_CACHE_CONTROL, "no-store");
+	request_add_cors(r);
+	send_memory(r, text, strlen(text));
+}
+
 static void refuse_and_close(struct serve_request *r, int status, unsigned counter)
 {
 	counters_add(r->lane->serve->counters, counter, 1);
@@ -313,7 +325,7 @@ static int take_target(struct serve_request *r)
 		r->path = h2o_mem_alloc_pool(&r->req->pool, r->target.path_n + 1);
 		error = path_decode(r->target.path, r->target.path_n, r->path, &r->path_n);
 	}
-	return error == 0 ? 0 : error == ERR_LIMIT ? 414 : 400;
+	return error == 0 ? guard_take(r) : error == ERR_LIMIT ? 414 : 400;
 }
 
 static bool is_method(const struct serve_request *r, const char *name, size_t n)
@@ -355,13 +367,14 @@ static void dispatch(struct serve_request *r)
 	bool preflight = is_method(r, "OPTIONS", 7) && (route == NULL || route->find != NULL ||
 	                                                serve_field(r, "access-control-request-method", &n) != NULL);
 
-	if (route == NULL) {
+	if (route == NULL || (r->prefix_n > 0 && route->find == NULL)) {
 		request_refuse(r, 404);
 	} else if (preflight) {
 		answer_options(r);
 	} else if (route->find != NULL) {
 		if (r->is_head || is_method(r, "GET", 3)) {
-			object_answer(r);
+			if (guard_lets_pass(r))
+				object_answer(r);
 		} else {
 			request_add(r, H2O_TOKEN_ALLOW, "GET, HEAD, OPTIONS");
 			request_refuse(r, 405);

@@ -42,6 +42,8 @@ static const struct counter_row rows[N_COUNTERS] = {
 	                      "Requests refused before any look-up."},
 	[C_REFUSED_FRAMING] = {"ribera_http_refused_total", "reason=\"framing\"", COUNTER_TOTAL,
 	                       "Requests refused before any look-up."},
+	[C_REFUSED_SIGNATURE] = {"ribera_http_refused_total", "reason=\"signature\"", COUNTER_TOTAL,
+	                         "Requests refused before any look-up."},
 	[C_CUT_STALLED] = {"ribera_http_cut_total", "reason=\"stalled\"", COUNTER_TOTAL, "Replies that did not end whole."},
 	[C_CUT_FAILED] = {"ribera_http_cut_total", "reason=\"failed\"", COUNTER_TOTAL, "Replies that did not end whole."},
 	[C_CUT_LEFT] = {"ribera_http_cut_total", "reason=\"left\"", COUNTER_TOTAL, "Replies that did not end whole."},
@@ -74,6 +76,7 @@ static void take_settings(struct serve *s, const struct serve_settings *in)
 	out->access_log = mem_dup(in->access_log);
 	out->tls_cert = mem_dup(in->tls_cert);
 	out->tls_key = mem_dup(in->tls_key);
+	out->url_keys = mem_dup(in->url_keys);
 	out->tls_dev_address = host_of(in->tls_dev_address);
 	out->allow_origin = mem_dup(in->allow_origin);
 	out->max_connections = in->max_connections > 0 ? in->max_connections : 100000;
@@ -130,6 +133,8 @@ int serve_new(const struct serve_settings *settings, struct serve **ret_serve, s
 	configure_h2o(s);
 	if (s->settings.tls_cert != NULL || s->settings.tls_dev)
 		r = open_tls(s, fault);
+	if (r == 0 && s->settings.url_keys != NULL)
+		r = guard_new(s->settings.url_keys, s->settings.url_life > 0 ? s->settings.url_life : 12 * DUR_HOUR, &s->guard, fault);
 	if (r == 0 && s->settings.access_log != NULL)
 		r = access_open(s->settings.access_log, &s->log, fault);
 	if (r < 0) {
@@ -308,6 +313,13 @@ int serve_start(struct serve *s, struct fault *fault)
 	return lanes_start(s, fault);
 }
 
+void serve_stop(struct serve *s, dur_us limit)
+{
+	if (s == NULL || !s->started || s->lanes == NULL)
+		return;
+	lanes_stop(s, limit);
+}
+
 void serve_free(struct serve **ps, dur_us limit)
 {
 	struct serve *s = *ps;
@@ -315,7 +327,7 @@ void serve_free(struct serve **ps, dur_us limit)
 	if (s == NULL)
 		return;
 	if (s->started)
-		lanes_stop(s, limit);
+		serve_stop(s, limit);
 	else
 		for (size_t i = 0; i < s->n_listeners; i++)
 			for (unsigned k = 0; k < s->settings.threads; k++)
@@ -330,12 +342,14 @@ void serve_free(struct serve **ps, dur_us limit)
 	access_close(&s->log);
 	h2o_config_dispose(&s->h2o);
 	tls_free(&s->tls);
+	guard_free(&s->guard);
 	counters_free(&s->counters);
 	free((void *)(uintptr_t)s->settings.name);
 	free((void *)(uintptr_t)s->settings.access_log);
 	free((void *)(uintptr_t)s->settings.tls_cert);
 	free((void *)(uintptr_t)s->settings.tls_key);
 	free((void *)(uintptr_t)s->settings.tls_dev_address);
+	free((void *)(uintptr_t)s->settings.url_keys);
 	free((void *)(uintptr_t)s->settings.allow_origin);
 	free(s);
 	*ps = NULL; /* not before: handlers may have read it until the lanes ended */
@@ -360,9 +374,14 @@ void serve_reopen_log(struct serve *s)
 
 int serve_refresh(struct serve *s, bool always, struct fault *f)
 {
-	int r = s->tls != NULL ? tls_refresh(s->tls, always, f) : 0;
+	struct fault second = {0};
+	int r = s->tls != NULL ? tls_refresh(s->tls, always, f) : 0, k = s->guard != NULL ? guard_refresh(s->guard, always, &second) : 0;
 
 	if (r > 0)
 		log_info("serve", "new connections get the certificate of %s", s->settings.tls_cert);
-	return r;
+	if (k > 0)
+		log_info("serve", "the keys of signed URLs are those of %s now", s->settings.url_keys);
+	if (k >= 0 || r < 0)
+		return r < 0 ? r : r > 0 || k > 0;
+	return fault_set(f, k, "%s: the keys before stay in force", second.text);
 }

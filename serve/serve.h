@@ -41,6 +41,8 @@ struct serve_settings {
 	bool tls_dev;                   /* where there is no certificate make one to try things out */
 	const char *tls_dev_address;    /* ADDR:PORT: whom it is for besides localhost, or NULL */
 	dur_us tls_ticket_life;         /* of session tickets; 0: 12 h */
+	const char *url_keys;      /* file of the keys of signed URLs (serve/sign.h); objects are then served to such only */
+	dur_us url_life;           /* of URLs that serve_sign makes; 0: 12 h */
 	const char *allow_origin;  /* CORS Access-Control-Allow-Origin, "*" ; NULL: no CORS fields */
 };
 
@@ -106,6 +108,19 @@ typedef void (*serve_find_f)(void *ctx, const char *path, size_t n, struct serve
 
 void serve_route_objects(struct serve *, const char *prefix, serve_find_f, void *ctx);
 
+/* --- signed URLs (serve/sign.h) ------------------------------------------------------ */
+
+#define SERVE_PREFIX_SIZE 120
+
+/* "/s/TOKEN" of the request's own URL, "" for none (not NUL-terminated): to be put before
+ * the paths in its answer that are on the data plane.  A find callback sees the path without it. */
+const char *serve_prefix(const struct serve_request *, size_t *ret_n);
+/* "/s/TOKEN" for what lies below the first `depth` segments of `path`; "" when URLs are not
+ * signed here.  Lives as long as the request. */
+const char *serve_sign(struct serve_request *, const char *path, unsigned depth);
+/* The same for requests of our own to others that have the same keys; all paths, for an hour.  Any thread. */
+void serve_sign_own(const struct serve *, wall_us now, char ret_prefix[static SERVE_PREFIX_SIZE]);
+
 /* --- handlers ---------------------------------------------------------------------- */
 
 typedef void (*serve_handler_f)(void *ctx, struct serve_request *);
@@ -137,7 +152,9 @@ void serve_reply(struct serve_request *, int status, const char *type, struct bl
 /* --- running ----------------------------------------------------------------------- */
 
 int serve_start(struct serve *, struct fault *); /* starts the threads */
-/* Closes the listeners, lets replies finish for at most `limit`, joins, frees. Takes NULL, sets NULL. */
+/* Closes the listeners, lets replies finish for at most `limit`, joins the threads.  Takes NULL; a second call does nothing. */
+void serve_stop(struct serve *, dur_us limit);
+/* serve_stop, and frees. Takes NULL, sets NULL. */
 void serve_free(struct serve **, dur_us limit);
 
 /* Appends the server's own counters in the Prometheus text format; names start with "ribera_http_". */

@@ -179,7 +179,7 @@ class TitleView {
 		this.facts.textContent = [x.duration ? clock(x.duration) : null, bytes(x.bytes), t('published', {date: date(x.published)})].filter(Boolean).join(' · ');
 		if (!Array.isArray(x.files) || !x.files.length)
 			return;
-		const base = `/v/${encodeURIComponent(x.title)}/${x.revision}/`;
+		const base = x.manifest.replace(/manifest\.mpd$/, `${x.revision}/`); // with its signature, if it has one
 		const rows = x.files.map(f => el('tr', {}, el('td', {}, el('a', {href: base + encodeURIComponent(f.name)}, f.name)), el('td', {class: 'n'}, bytes(f.bytes))));
 		const open = this.details.querySelector('details')?.open;
 		this.details.replaceChildren(el('details', {open}, el('summary', {}, t('inside')),

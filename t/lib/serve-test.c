@@ -32,7 +32,7 @@
 #define MAX_WAITERS 4096
 
 struct settings {
-	const char *root, *listen, *tls_listen, *cert, *key, *log, *cors;
+	const char *root, *listen, *tls_listen, *cert, *key, *log, *cors, *url_keys;
 	uint64_t threads, max_connections;
 	dur_us idle, stall, stop, ticket_life;
 	bool dev_cert;
@@ -44,6 +44,7 @@ static const struct config_row rows[] = {
 	{"tls-listen", CONFIG_STRING, offsetof(struct settings, tls_listen), NULL, 0, 0, "ADDR:PORT", "where to listen with TLS"},
 	{"cert", CONFIG_PATH, offsetof(struct settings, cert), NULL, 0, 0, "FILE", "certificate"},
 	{"key", CONFIG_PATH, offsetof(struct settings, key), NULL, 0, 0, "FILE", "private key"},
+	{"url-keys", CONFIG_PATH, offsetof(struct settings, url_keys), NULL, 0, 0, "FILE", "keys of signed URLs"},
 	{"dev-cert", CONFIG_BOOL, offsetof(struct settings, dev_cert), "no", 0, 0, NULL, "make a certificate"},
 	{"ticket-life", CONFIG_DURATION, offsetof(struct settings, ticket_life), "0s", 0, 0, "T", "of TLS tickets"},
 	{"log", CONFIG_PATH, offsetof(struct settings, log), NULL, 0, 0, "FILE", "access log"},
@@ -270,7 +271,7 @@ static int start(const struct settings *s, struct fault *f)
 {
 	const struct serve_settings settings = {
 		.name = "serve-test", .threads = (unsigned)s->threads, .max_connections = s->max_connections,
-		.idle_timeout = s->idle, .stall_timeout = s->stall, .access_log = s->log,
+		.idle_timeout = s->idle, .stall_timeout = s->stall, .access_log = s->log, .url_keys = s->url_keys,
 		.tls_cert = s->cert, .tls_key = s->key, .tls_dev = s->dev_cert, .tls_ticket_life = s->ticket_life, .allow_origin = s->cors[0] != '\0' ? s->cors : NULL,
 	};
 	uint16_t port;

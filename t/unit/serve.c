@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "serve/cmcd.h"
 #include "serve/condition.h"
+#include "serve/sign.h"
 #include "serve/path.h"
 #include "serve/range.h"
 
@@ -221,4 +222,89 @@ Test(serve, cmcd)
 	CHECK_STR(cmcd_of("").session, "");
 	CHECK_STR(cmcd_of("sid=\"").session, "\"");
 	CHECK_INT(strlen(cmcd_of("sid=aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggggggggg").session), CMCD_MAX_SESSION);
+}
+
+/* --- signed URLs --- */
+
+static const char two_keys[] = "# ours\nk2 00112233445566778899aabbccddeeff\n\n  k1\t0102030405060708090a0b0c0d0e0f1011121314 \r\n";
+static const wall_us NOON = 1767268800 * DUR_S;
+
+static struct sign_keys *keys_of(const char *text)
+{
+	struct sign_keys *keys = NULL;
+
+	return sign_keys_read(text, strlen(text), "keys", &keys, NULL) == 0 ? keys : NULL;
+}
+
+static int check(const struct sign_keys *k, const char *token, const char *path, const char *client, wall_us now)
+{
+	return (int)sign_check(k, token, strlen(token), path, strlen(path), client, now);
+}
+
+Test(serve, signed_urls)
+{
+	struct sign_keys *two = keys_of(two_keys), *old = keys_of("k1 0102030405060708090A0B0C0D0E0F1011121314"), *other = keys_of("k9 00112233445566778899aabbccddeeff");
+	char token[SIGN_TOKEN_SIZE], by_old[SIGN_TOKEN_SIZE];
+
+	CHECK(two != NULL && old != NULL && other != NULL);
+	CHECK_INT(sign_make(two, "/v/bbb/manifest.mpd", 2, NOON, NULL, token), 0);
+	CHECK_INT(sign_make(old, "/v/bbb/", 2, NOON, NULL, by_old), 0);
+	/* made with: printf 'ribera-1\n1767268800\n2\n-\n/v/bbb/' | openssl dgst -sha256 -mac HMAC -macopt hexkey:0011...ff -binary | basenc --base64url */
+	CHECK_STR(token, "k2.1767268800.2.ECfiitult73OLLdrRbTFVdCT4btKpKyzJalYm6ztgTY");
+	CHECK_INT(check(two, token, "/v/bbb/0123/video.mp4", "192.0.2.1", NOON - 1), SIGN_GOOD);
+	CHECK_INT(check(two, by_old, "/v/bbb/manifest.mpd", "192.0.2.1", NOON - DUR_S), SIGN_GOOD);
+	CHECK_INT(check(two, token, "/v/bbb/0123/video.mp4", "192.0.2.1", NOON), SIGN_EXPIRED);
+	CHECK_INT(check(two, token, "/v/bbc/0123/video.mp4", "192.0.2.1", 0), SIGN_WRONG);
+	CHECK_INT(check(two, token, "/v/bbb", "192.0.2.1", 0), SIGN_WRONG);
+	CHECK_INT(check(old, token, "/v/bbb/x", "192.0.2.1", 0), SIGN_UNKNOWN_KEY);
+	CHECK_INT(check(other, token, "/v/bbb/x", "192.0.2.1", 0), SIGN_UNKNOWN_KEY);
+	for (size_t i = 0; i < strlen(token); i++) { /* no letter may change */
+		char bent[SIGN_TOKEN_SIZE];
+
+		memcpy(bent, token, sizeof bent);
+		bent[i] = bent[i] == '1' ? '3' : '1';
+		CHECK(check(two, bent, "/v/bbb/x", "192.0.2.1", 0) != SIGN_GOOD);
+		CHECK(sign_check(two, token, i, "/v/bbb/x", 8, "192.0.2.1", 0) != SIGN_GOOD);
+	}
+	CHECK_INT(sign_make(two, "/v", 2, NOON, NULL, token), ERR_OUT_OF_RANGE);
+	sign_keys_free(&two);
+	sign_keys_free(&old);
+	sign_keys_free(&other);
+}
+
+Test(serve, signed_for_a_network)
+{
+	struct sign_keys *k = keys_of(two_keys);
+	char token[SIGN_TOKEN_SIZE];
+	struct sign_net net;
+
+	CHECK_INT(sign_net_read("192.0.2.77/26", &net), 0);
+	CHECK_INT(sign_make(k, "/v/bbb/", 2, NOON, &net, token), 0);
+	CHECK_INT(check(k, token, "/v/bbb/x", "192.0.2.127", 0), SIGN_GOOD);
+	CHECK_INT(check(k, token, "/v/bbb/x", "192.0.2.128", 0), SIGN_WRONG);
+	CHECK_INT(check(k, token, "/v/bbb/x", "::1", 0), SIGN_WRONG);
+	CHECK_INT(sign_net_read("2001:db8:7::/48", &net), 0);
+	CHECK_INT(sign_make(k, "/v/bbb/", 2, NOON, &net, token), 0);
+	CHECK_INT(check(k, token, "/v/bbb/x", "2001:db8:7:ffff::1", 0), SIGN_GOOD);
+	CHECK_INT(check(k, token, "/v/bbb/x", "2001:db8:8::1", 0), SIGN_WRONG);
+	CHECK_INT(sign_net_read("192.0.2.1", &net), 0);
+	CHECK_INT(net.bits, 32);
+	CHECK_INT(sign_net_read("192.0.2.1/33", &net), ERR_SYNTAX);
+	CHECK_INT(sign_net_read("example", &net), ERR_SYNTAX);
+	sign_keys_free(&k);
+}
+
+Test(serve, keys_that_are_none)
+{
+	static const char *const bad[] = {"", "# only\n", "k1", "k1 0011", "k1 zz112233445566778899aabbccddeeff", "k-1 00112233445566778899aabbccddeeff",
+	                                  "k1 00112233445566778899aabbccddeefff", "k1 00112233445566778899aabbccddeeff\nk1 00112233445566778899aabbccddeeff"};
+
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		struct sign_keys *k = NULL;
+		struct fault f = {0};
+
+		CHECK_INT(sign_keys_read(bad[i], strlen(bad[i]), "the-file", &k, &f), ERR_SYNTAX);
+		CHECK(strstr(f.text, "the-file") != NULL);
+		CHECK(strstr(f.text, "00112233445566778899") == NULL); /* no secrets in messages */
+	}
 }
