@@ -38,4 +38,9 @@ const char *package_media_type(const char *name, size_t n);
 /* Manifests of the short form: short and revalidated. */
 #define PACKAGE_CACHE_MANIFEST "public, max-age=2, stale-if-error=86400"
 
+/* What an interrupted ingest has finished stands in LIBRARY/.work-NAME/, beside it .work-NAME.lock, which a
+ * live one holds.  Nobody removes it before the lock file is so old (seconds): the same command goes on from it. */
+#define PACKAGE_WORK_PREFIX ".work-"
+#define PACKAGE_WORK_KEEP (7 * 24 * 3600)
+
 #endif

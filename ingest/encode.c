@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The encoder threads.  Invariant: an IDR picture stands exactly at every
- * boundary of the plan; if the encoder disobeys, the encode fails and says where.
+ * The encoder threads of the sound.
  */
 #include "ingest/encode.h"
 
@@ -12,10 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/mem.h"
 #include "base/must.h"
-#include "ingest/quality.h"
 
 #define QUEUE_FRAMES 6
 
@@ -26,7 +23,6 @@ struct encode {
 	const struct plan *plan;
 	char name[64];
 	AVPacket *packet;
-	struct buf picture;      /* with lengths for start codes */
 	AVAudioFifo *fifo;       /* sound waiting for a whole access unit */
 	int64_t samples_in;      /* sound given to the encoder */
 	uint64_t units_out;      /* access units out of it */
@@ -47,71 +43,7 @@ struct encode {
 	uint64_t frames;
 };
 
-/* ISO/IEC 14496-15 5.3.2: start codes (Annex B) become lengths of 4 bytes. */
-static size_t next_start_code(const uint8_t *p, size_t n, size_t from)
-{
-	for (size_t i = from; i + 3 <= n; i++) {
-		const uint8_t *one = memchr(p + i + 2, 1, n - i - 2);
-
-		if (one == NULL)
-			return n;
-		i = (size_t)(one - p) - 2;
-		if (p[i] == 0 && p[i + 1] == 0)
-			return i;
-	}
-	return n;
-}
-
-static int to_lengths(const uint8_t *p, size_t n, struct buf *out)
-{
-	size_t at = next_start_code(p, n, 0);
-
-	buf_clear(out);
-	while (at < n) {
-		size_t start = at + 3, end = next_start_code(p, n, start), size;
-
-		at = end;
-		while (end > start && p[end - 1] == 0) /* trailing zeros and the long start code's first byte */
-			end--;
-		size = end - start;
-		buf_be(out, size, 4);
-		buf_append(out, p + start, size);
-	}
-	return buf_error(out);
-}
-
 /* --- packets to the track --------------------------------------------------------------- */
-
-/* Pictures leave the encoder in decode order: the first is presented so much after it could be decoded. */
-static int64_t delay_ticks(const struct encode *e)
-{
-	return (int64_t)e->ctx->has_b_frames * e->plan->frame_ticks;
-}
-
-static int picture_out(struct encode *e, struct fault *f)
-{
-	AVPacket *p = e->packet;
-	int64_t frame = p->pts, decode = (int64_t)track_facts(e->track)->samples;
-	bool boundary = frame % e->plan->segment_frames == 0, key = (p->flags & AV_PKT_FLAG_KEY) != 0;
-	struct track_sample s = {
-		.duration = e->plan->frame_ticks,
-		.composition = (frame - decode) * (int64_t)e->plan->frame_ticks + delay_ticks(e),
-		.sync = key,
-		.starts_segment = boundary,
-		.quality = quality_take(),
-	};
-
-	if (s.composition < 0)
-		return fault_set(f, ERR_MEDIA, "%s: frame %lld left the encoder later than its delay of %d frames", e->name, (long long)frame, e->ctx->has_b_frames);
-	if (boundary && !key)
-		return fault_set(f, ERR_MEDIA, "%s: the encoder did not start segment %lld (frame %lld) with an IDR picture; try another --preset",
-		                 e->name, (long long)(frame / e->plan->segment_frames), (long long)frame);
-	if (to_lengths(p->data, (size_t)p->size, &e->picture) != 0)
-		return fault_set(f, -ENOMEM, "%s: a picture of %d bytes", e->name, p->size);
-	s.bytes = e->picture.bytes;
-	s.size = e->picture.size;
-	return track_add(e->track, &s, f);
-}
 
 static int sound_out(struct encode *e, struct fault *f)
 {
@@ -141,7 +73,7 @@ static int packets_out(struct encode *e, struct fault *f)
 			return 0;
 		if (r < 0)
 			return fault_set(f, ERR_MEDIA, "%s: the encoder failed: %s", e->name, av_err2str(r));
-		r = e->ctx->codec_type == AVMEDIA_TYPE_VIDEO ? picture_out(e, f) : sound_out(e, f);
+		r = sound_out(e, f);
 		av_packet_unref(e->packet);
 		if (r != 0)
 			return r;
@@ -158,13 +90,6 @@ static int send(struct encode *e, AVFrame *frame, struct fault *f)
 }
 
 /* --- frames in ---------------------------------------------------------------------------- */
-
-static int picture_in(struct encode *e, AVFrame *frame, struct fault *f)
-{
-	frame->pict_type = frame->pts % e->plan->segment_frames == 0 ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
-	frame->key_frame = 0;
-	return send(e, frame, f);
-}
 
 static int units_in(struct encode *e, int least, struct fault *f)
 {
@@ -254,23 +179,23 @@ static AVFrame *next_frame(struct encode *e, bool *ret_dropped)
 
 static int run_to_end(struct encode *e, struct fault *f)
 {
-	bool sound = e->ctx->codec_type == AVMEDIA_TYPE_AUDIO, dropped;
+	bool dropped;
 	AVFrame *frame;
 	int r;
 
 	while ((frame = next_frame(e, &dropped)) != NULL) {
-		r = sound ? sound_in(e, frame, f) : picture_in(e, frame, f);
+		r = sound_in(e, frame, f);
 		av_frame_free(&frame);
 		if (r != 0)
 			return r;
 	}
 	if (dropped)
 		return ERR_CANCELLED;
-	r = sound ? end_sound(e, f) : 0;
+	r = end_sound(e, f);
 	if (r == 0)
 		r = send(e, NULL, f);
 	if (r == 0)
-		r = track_finish(e->track, sound ? (e->has_length ? e->length : (uint64_t)e->samples_in) : 0, f);
+		r = track_finish(e->track, e->has_length ? e->length : (uint64_t)e->samples_in, f);
 	return r;
 }
 
@@ -305,19 +230,16 @@ static struct encode *make(const char *name, const struct plan *plan, const char
 	pthread_cond_init(&e->changed, NULL);
 	e->ctx = avcodec_alloc_context3(codec);
 	e->packet = av_packet_alloc();
-	buf_init(&e->picture, (size_t)256 << 20);
 	MUST(e->ctx != NULL && e->packet != NULL);
 	e->ctx->flags |= AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_BITEXACT;
 	return e;
 }
 
-static int start(struct encode *e, const char *folder, uint32_t timescale, AVRational rate, struct fault *f)
+static int start(struct encode *e, const char *folder, struct fault *f)
 {
 	AVCodecParameters *par = avcodec_parameters_alloc();
-	bool sound = e->ctx->codec_type == AVMEDIA_TYPE_AUDIO;
-	struct track_setup s = {.folder = folder, .name = e->name, .parameters = par, .timescale = timescale, .frame_rate = rate,
-	                        .edit_start = sound ? e->ctx->initial_padding : delay_ticks(e), .lead = sound ? 0 : delay_ticks(e),
-	                        .roll_distance = sound ? -1 : 0};
+	struct track_setup s = {.folder = folder, .name = e->name, .parameters = par, .timescale = (uint32_t)e->ctx->sample_rate, .frame_rate = {0, 1},
+	                        .edit_start = e->ctx->initial_padding, .roll_distance = -1};
 	int r;
 
 	MUST(par != NULL && avcodec_parameters_from_context(par, e->ctx) >= 0);
@@ -341,43 +263,6 @@ static int finish_new(struct encode *e, int r, struct encode **ret_encode)
 	return r;
 }
 
-int encode_new_video(const struct encode_video *v, struct encode **ret_encode, struct fault *f)
-{
-	struct encode *e = make(v->rung->name, v->plan, "libx264", f);
-	AVDictionary *options = NULL;
-	AVCodecContext *c;
-	int r;
-
-	if (e == NULL)
-		return ERR_UNSUPPORTED;
-	c = e->ctx;
-	c->width = v->rung->width;
-	c->height = v->rung->height;
-	c->pix_fmt = AV_PIX_FMT_YUV420P;
-	c->time_base = av_inv_q(v->plan->frame_rate);
-	c->framerate = v->plan->frame_rate;
-	c->sample_aspect_ratio = (AVRational){1, 1};
-	c->color_primaries = v->primaries;
-	c->color_trc = v->transfer;
-	c->colorspace = v->matrix;
-	c->color_range = AVCOL_RANGE_MPEG;
-	c->bit_rate = (int64_t)v->rung->bitrate;
-	c->rc_max_rate = (int64_t)v->rung->max_rate;
-	c->rc_buffer_size = (int)v->rung->vbv;
-	c->gop_size = (int)v->plan->segment_frames;
-	c->thread_count = v->threads;
-	quality_listen();
-	av_dict_set(&options, "preset", v->preset, 0);
-	av_dict_set(&options, "profile", "high", 0);
-	av_dict_set(&options, "forced-idr", "1", 0);
-	av_dict_set(&options, "x264-params", "open-gop=0:nal-hrd=none:" QUALITY_X264, 0);
-	r = avcodec_open2(c, c->codec, &options);
-	av_dict_free(&options);
-	r = r < 0 ? fault_set(f, ERR_MEDIA, "%s: libx264 does not take these settings (preset \"%s\"): %s", e->name, v->preset, av_err2str(r))
-	          : start(e, v->folder, v->plan->video_timescale, v->plan->frame_rate, f);
-	return finish_new(e, r, ret_encode);
-}
-
 int encode_new_audio(const struct encode_audio *a, struct encode **ret_encode, struct fault *f)
 {
 	struct encode *e = make(a->name, a->plan, "aac", f);
@@ -396,7 +281,7 @@ int encode_new_audio(const struct encode_audio *a, struct encode **ret_encode, s
 	MUST(e->fifo != NULL);
 	r = avcodec_open2(c, c->codec, NULL);
 	r = r < 0 ? fault_set(f, ERR_MEDIA, "%s: the AAC encoder does not take %d Hz, %d channels: %s", e->name, a->sample_rate, a->channels, av_err2str(r))
-	          : start(e, a->folder, (uint32_t)a->sample_rate, (AVRational){0, 1}, f);
+	          : start(e, a->folder, f);
 	return finish_new(e, r, ret_encode);
 }
 
@@ -429,7 +314,6 @@ void encode_free(struct encode **pe)
 	track_free(&e->track);
 	avcodec_free_context(&e->ctx);
 	av_packet_free(&e->packet);
-	buf_fini(&e->picture);
 	if (e->fifo != NULL)
 		av_audio_fifo_free(e->fifo);
 	pthread_cond_destroy(&e->changed);

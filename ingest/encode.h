@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Encoders: frames in, a finished track file out, each in a thread of its own
- * behind a bounded queue.
+ * Sound encoders: frames in, a finished track file out, each in a thread of its
+ * own behind a bounded queue.
  */
 #ifndef RIBERA_INGEST_ENCODE_H
 #define RIBERA_INGEST_ENCODE_H
@@ -11,18 +11,6 @@
 
 struct encode; /* hidden */
 
-struct encode_video {
-	const char *folder;
-	const struct plan *plan;      /* must stay */
-	const struct plan_rung *rung; /* must stay */
-	const char *preset;           /* x264's */
-	int threads;
-	/* of the master, for the bitstream */
-	enum AVColorPrimaries primaries;
-	enum AVColorTransferCharacteristic transfer;
-	enum AVColorSpace matrix;
-};
-
 struct encode_audio {
 	const char *folder;
 	const struct plan *plan;      /* must stay */
@@ -31,17 +19,16 @@ struct encode_audio {
 	uint64_t bitrate;             /* bit/s */
 };
 
-int encode_new_video(const struct encode_video *, struct encode **ret_encode, struct fault *);
 int encode_new_audio(const struct encode_audio *, struct encode **ret_encode, struct fault *);
 /* Ends the thread, drops what is unfinished. */
 void encode_free(struct encode **);
 
 /* Hands a frame over (a reference is taken); waits while the queue is full.
- * Pictures: pts is the frame's number.  Sound: float planar, any number of
- * samples, in order.  Fails with the encoder's fault once it has one. */
+ * Float planar, any number of samples, in order.  Fails with the encoder's fault
+ * once it has one. */
 int encode_push(struct encode *, const AVFrame *, struct fault *);
 
-/* Sound only, before encode_finish: the sound shall last exactly `samples`; what is
+/* Before encode_finish: the sound shall last exactly `samples`; what is
  * missing is silence, what is more is cut. */
 void encode_set_length(struct encode *, uint64_t samples);
 

@@ -33,6 +33,7 @@ struct job_result {
 	uint64_t frames, bytes;
 	size_t n_video, n_audio;
 	double seconds;         /* of film */
+	double kept_seconds;    /* of these, encoded by a run that was interrupted */
 	struct verify_facts facts;
 };
 

@@ -124,9 +124,9 @@ static void print_result(const struct job_result *r, const struct options *o)
 
 	str_format_bytes(r->bytes, size);
 	if (o->json) {
-		json_t *j = json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:f}", "title", r->title, "revision", r->revision, "folder", r->folder,
+		json_t *j = json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:f, s:f}", "title", r->title, "revision", r->revision, "folder", r->folder,
 		                      "existed", r->existed, "frames", (json_int_t)r->frames, "bytes", (json_int_t)r->bytes, "video",
-		                      (json_int_t)r->n_video, "audio", (json_int_t)r->n_audio, "duration", r->seconds);
+		                      (json_int_t)r->n_video, "audio", (json_int_t)r->n_audio, "duration", r->seconds, "kept", r->kept_seconds);
 
 		json_dumpf(j, stdout, JSON_INDENT(2));
 		putchar('\n');

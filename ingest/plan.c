@@ -103,6 +103,22 @@ static void thin_out(struct plan *p, size_t max)
 	p->n_rungs = max;
 }
 
+#define AVERAGED_SECONDS 16.0 /* rate control that aims at an average needs some film to do so */
+#define SMALL_LINES 540       /* below, an encoder's start costs too much for one segment */
+#define SMALL_SEGMENTS 4
+
+/* How much is encoded by itself: little, so that many cores have work and little is lost to an interruption. */
+static void set_chunks(struct plan *p)
+{
+	double segment = p->segment_frames / av_q2d(p->frame_rate);
+
+	for (size_t i = 0; i < p->n_rungs; i++) {
+		struct plan_rung *r = &p->rungs[i];
+
+		r->chunk_segments = r->crf <= 0 ? (uint32_t)ceil(AVERAGED_SECONDS / segment) : r->height < SMALL_LINES ? SMALL_SEGMENTS : 1;
+	}
+}
+
 int plan_make(const struct plan_input *in, struct plan *ret_plan, struct fault *f)
 {
 	struct plan p = {.frame_rate = in->frame_rate};
@@ -122,6 +138,7 @@ int plan_make(const struct plan_input *in, struct plan *ret_plan, struct fault *
 	}
 	add_rungs(in, &p);
 	thin_out(&p, in->max_rungs);
+	set_chunks(&p);
 	*ret_plan = p;
 	return 0;
 }

@@ -20,6 +20,8 @@ struct plan_rung {
 	uint64_t bitrate;      /* bit/s, the average asked for */
 	uint64_t max_rate;     /* bit/s, the VBV's */
 	uint64_t vbv;          /* bits */
+	double crf;            /* 0: aim at bitrate; else x264's quality, with max_rate as the cap */
+	uint32_t chunk_segments; /* that are encoded by themselves */
 	char name[48];         /* "video-1080p-5800k" */
 };
 

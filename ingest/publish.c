@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * Atomic publishing.  The lock file of a work folder is named like the folder
- * with ".lock" behind: a folder whose lock nobody holds belongs to the dead.
+ * with ".lock" behind: a folder whose lock nobody holds is nobody's work now.
  */
 #include "ingest/publish.h"
 
@@ -13,33 +13,42 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "dash/package.h"
 
-#define WORK_PREFIX ".work-"
+#define LOCK_SUFFIX ".lock"
 
 static int said(struct fault *f, int code, const char *path, const char *what)
 {
 	return fault_set(f, code, "%s: %s: %s%s", path, what, err_text(code),
-	                 code == -ENOSPC   ? "; free space there and run the same command again"
-	                 : code == -EACCES ? "; the user running this needs to be allowed to write there"
-	                 : code == -ENOENT ? "; make its parent folder first"
-	                                   : "");
+	                 code == -ENOSPC || code == -EDQUOT ? "; free space there and run the same command again"
+	                 : code == -EACCES                  ? "; the user running this needs to be allowed to write there"
+	                 : code == -ENOENT                  ? "; make its parent folder first"
+	                                                    : "");
 }
 
-/* A dead process's work: its lock can be taken. */
+static bool is_old(const char *lock)
+{
+	struct stat st;
+
+	return stat(lock, &st) == 0 && clock_wall() / DUR_S - st.st_mtime >= PACKAGE_WORK_KEEP;
+}
+
+/* What nobody came back for. */
 static int clean_one(void *ctx, const char *name)
 {
 	const char *library = ctx;
 	char *lock, *work;
 	int fd;
 
-	if (!str_starts(name, WORK_PREFIX) || !str_ends(name, ".lock"))
+	if (!str_starts(name, PACKAGE_WORK_PREFIX) || !str_ends(name, LOCK_SUFFIX))
 		return 0;
 	lock = path_join(library, name);
-	if (file_lock(lock, &fd) == 0) {
-		work = mem_dup_n(lock, strlen(lock) - strlen(".lock"));
+	if (is_old(lock) && file_lock(lock, &fd) == 0) {
+		work = mem_dup_n(lock, strlen(lock) - strlen(LOCK_SUFFIX));
 		folder_remove(work);
 		unlink(lock);
 		close(fd);
@@ -49,29 +58,62 @@ static int clean_one(void *ctx, const char *name)
 	return 0;
 }
 
-int publish_begin(const char *library, const char *title, char **ret_folder, struct fault *f)
+static int make_folders(struct publish_work *w)
 {
-	char *lock, *work;
-	int fd, r;
+	int r = folder_remove(w->package);
+
+	w->found = file_is_folder(w->chunks);
+	if (r == 0)
+		r = folder_make(w->package, 0755);
+	return r == 0 ? folder_make(w->chunks, 0755) : r;
+}
+
+static int take(struct publish_work *w, struct fault *f)
+{
+	char *lock = mem_printf("%s" LOCK_SUFFIX, w->root);
+	int r = file_lock(lock, &w->lock);
+
+	if (r == ERR_LOCKED)
+		fault_set(f, r, "%s: another ribera-ingest makes this title of this master right now; wait for it, or stop it", w->root);
+	else if (r != 0)
+		said(f, r, lock, "cannot be made");
+	else if (futimens(w->lock, NULL) < 0) /* from now on it counts as new */
+		r = said(f, -errno, lock, "cannot be touched");
+	free(lock);
+	if (r != 0)
+		return r;
+	r = make_folders(w);
+	return r == 0 ? 0 : said(f, r, w->root, "the work folder cannot be made");
+}
+
+static void forget(struct publish_work *w)
+{
+	if (w->lock >= 0)
+		close(w->lock);
+	free(w->root);
+	free(w->package);
+	free(w->chunks);
+	*w = (struct publish_work){.lock = -1};
+}
+
+int publish_begin(const char *library, const char *title, const char *key, struct publish_work *ret_work, struct fault *f)
+{
+	struct publish_work w = {.lock = -1};
+	int r;
 
 	if (mkdir(library, 0755) < 0 && errno != EEXIST)
 		return said(f, -errno, library, "the library cannot be made");
 	if (!file_is_folder(library))
 		return said(f, -ENOTDIR, library, "is no folder");
 	folder_list(library, clean_one, (void *)(uintptr_t)library);
-	work = mem_printf("%s/" WORK_PREFIX "%s-%ld", library, title, (long)getpid());
-	lock = mem_printf("%s.lock", work);
-	r = file_lock(lock, &fd); /* held until the process ends: closing it is left to the kernel */
-	if (r == 0 && mkdir(work, 0755) < 0)
-		r = -errno;
-	if (r != 0) {
-		said(f, r, work, "the work folder cannot be made");
-		unlink(lock);
-		free(work);
-	} else {
-		*ret_folder = work;
-	}
-	free(lock);
+	w.root = mem_printf("%s/" PACKAGE_WORK_PREFIX "%s-%s", library, title, key);
+	w.package = path_join(w.root, "package");
+	w.chunks = path_join(w.root, "chunks");
+	r = take(&w, f);
+	if (r != 0)
+		forget(&w);
+	else
+		*ret_work = w;
 	return r;
 }
 
@@ -104,12 +146,12 @@ static int move_in(const char *library, const char *title_folder, const char *wo
 	return r;
 }
 
-int publish_end(const char *library, const char *title, const char *revision, const char *work, char **ret_folder,
+int publish_end(const char *library, const char *title, const char *revision, struct publish_work *w, char **ret_folder,
                 bool *ret_existed, struct fault *f)
 {
 	char *title_folder = path_join(library, title), *place = path_join(title_folder, revision);
 	bool existed = file_is_folder(place);
-	int r = existed ? 0 : move_in(library, title_folder, work, place);
+	int r = existed ? 0 : move_in(library, title_folder, w->package, place);
 
 	if (r == -ENOTEMPTY || r == -EEXIST) { /* another ingest of the same content was first */
 		existed = true;
@@ -122,21 +164,25 @@ int publish_end(const char *library, const char *title, const char *revision, co
 	} else {
 		*ret_folder = place;
 		*ret_existed = existed;
+		publish_abandon(w, false);
 	}
 	free(title_folder);
 	return r;
 }
 
-void publish_abandon(char **pwork)
+void publish_abandon(struct publish_work *w, bool keep)
 {
-	char *work = *pwork, *lock;
+	char *lock;
 
-	*pwork = NULL;
-	if (work == NULL)
+	if (w->root == NULL)
 		return;
-	lock = mem_printf("%s.lock", work);
-	folder_remove(work);
-	unlink(lock);
+	lock = mem_printf("%s" LOCK_SUFFIX, w->root);
+	if (keep) {
+		folder_remove(w->package);
+	} else {
+		folder_remove(w->root);
+		unlink(lock);
+	}
 	free(lock);
-	free(work);
+	forget(w);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Publishing: work in a hidden, locked folder of the library, then one rename.
- * A crash at any instant leaves the old state or the new one.
+ * Work and publishing: a hidden, locked folder of the library, then one rename.
+ * A crash at any instant leaves the old state or the new one, and the chunks
+ * that were finished.
  */
 #ifndef RIBERA_INGEST_PUBLISH_H
 #define RIBERA_INGEST_PUBLISH_H
@@ -10,16 +11,25 @@
 
 #include "base/err.h"
 
-/* Makes LIBRARY (its parent must exist) and a hidden folder in it, locked while this
- * process lives; removes such folders of processes that are gone. */
-int publish_begin(const char *library, const char *title, char **ret_folder, struct fault *);
+struct publish_work {
+	char *root;    /* LIBRARY/.work-TITLE-KEY */
+	char *package; /* below it: empty at the beginning, becomes TITLE/REVISION */
+	char *chunks;  /* below it: what an interrupted run has finished is still there */
+	bool found;    /* such a run was there */
+	int lock;
+};
 
-/* Syncs everything, renames to LIBRARY/TITLE/REVISION, syncs the parents.  When that
- * revision is there already, *ret_existed is true and the work is dropped. */
-int publish_end(const char *library, const char *title, const char *revision, const char *work, char **ret_folder,
+/* Makes LIBRARY (its parent must exist) and the work folder of `key` (a name for master and settings: the same
+ * command has the same key), locked while this process lives; removes old ones of processes that are gone.
+ * ERR_LOCKED: another process is at it.  -errno. */
+int publish_begin(const char *library, const char *title, const char *key, struct publish_work *ret_work, struct fault *);
+
+/* Syncs everything, renames to LIBRARY/TITLE/REVISION, syncs the parents, removes the rest of the work folder.
+ * When that revision is there already, *ret_existed is true and the work is dropped. */
+int publish_end(const char *library, const char *title, const char *revision, struct publish_work *, char **ret_folder,
                 bool *ret_existed, struct fault *);
 
-/* Removes the work folder if it is still there, and forgets it; sets NULL. */
-void publish_abandon(char **work);
+/* Lets go of the work folder; `keep`: with the chunks in it, for the next run. */
+void publish_abandon(struct publish_work *, bool keep);
 
 #endif

@@ -8,14 +8,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "dash/package.h"
 
-#define WORK_PREFIX ".work-"
+#define WORK_PREFIX PACKAGE_WORK_PREFIX
 #define LOCK_SUFFIX ".lock"
 
 struct names {
@@ -327,7 +330,14 @@ int library_scan(struct library_scan *s, const struct library_view *old, char *c
 
 /* --- leftovers --- */
 
-/* Who works in LIBRARY/.work-NAME holds LIBRARY/.work-NAME.lock until it ends. */
+static bool is_recent(const char *lock)
+{
+	struct stat st;
+
+	return stat(lock, &st) == 0 && clock_wall() / DUR_S - st.st_mtime < PACKAGE_WORK_KEEP;
+}
+
+/* Who works in LIBRARY/.work-NAME holds LIBRARY/.work-NAME.lock until it ends; what it left may be gone on with. */
 static int sweep_one(void *ctx, const char *name)
 {
 	size_t n = strlen(name) - (str_ends(name, LOCK_SUFFIX) ? strlen(LOCK_SUFFIX) : 0);
@@ -338,7 +348,7 @@ static int sweep_one(void *ctx, const char *name)
 		return 0;
 	work = mem_printf("%s/%.*s", (const char *)ctx, (int)n, name);
 	lock = mem_printf("%s" LOCK_SUFFIX, work);
-	if (file_lock(lock, &fd) == 0) {
+	if (!is_recent(lock) && file_lock(lock, &fd) == 0) {
 		e = file_exists(work) ? folder_remove(work) : 0;
 		if (e != 0)
 			log_warn("origin/library", "cannot remove what an unfinished ingest left: %s: %s", work, err_text(e));

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * A picture stands until the next one's place on the grid, so it is filtered
+ * only when that is known.
+ */
+#include "ingest/reel.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/must.h"
+#include "ingest/filter.h"
+#include "ingest/poster.h"
+
+#define MAX_GAP 600.0 /* seconds; a longer one is a broken time stamp, not a long picture */
+#define POSTER_LINES 800
+#define POSTER_SECONDS 60
+#define POSTER_BETTER 1.1 /* worth a change only if so much better */
+
+struct reel {
+	struct reel_setup setup;
+	struct filter *filter;
+	struct rendition *renditions[PLAN_MAX_RUNGS];
+	AVFrame *picture;        /* the newest, not yet filtered */
+	int64_t place;           /* on the grid */
+	double time;             /* seconds of it */
+	uint64_t frames;
+	AVFrame *poster;
+	double poster_worth;
+	struct fault *fault;     /* of the call in work */
+};
+
+struct reel *reel_new(const struct reel_setup *s)
+{
+	struct reel *p = mem_new(sizeof *p);
+
+	p->setup = *s;
+	return p;
+}
+
+void reel_free(struct reel **pp)
+{
+	struct reel *p = *pp;
+
+	*pp = NULL;
+	if (p == NULL)
+		return;
+	for (size_t i = 0; i < PLAN_MAX_RUNGS; i++)
+		rendition_free(&p->renditions[i]);
+	filter_free(&p->filter);
+	av_frame_free(&p->picture);
+	av_frame_free(&p->poster);
+	free(p);
+}
+
+/* --- beginning --------------------------------------------------------------------------- */
+
+static int start(struct reel *p, const AVFrame *first)
+{
+	const struct plan *plan = p->setup.plan;
+	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4;
+	unsigned lanes[PLAN_MAX_RUNGS], queues[PLAN_MAX_RUNGS];
+	int r = filter_new_video(p->setup.info, plan, first, &p->filter, p->fault);
+
+	rendition_share(plan, (unsigned)sysconf(_SC_NPROCESSORS_ONLN), memory, lanes, queues);
+	for (size_t i = 0; r == 0 && i < plan->n_rungs; i++) {
+		struct rendition_setup s = {
+			.folder = p->setup.folder,
+			.chunks = p->setup.chunks,
+			.avc = {
+				.plan = plan,
+				.rung = &plan->rungs[i],
+				.preset = p->setup.preset,
+				.primaries = first->color_primaries,
+				.transfer = first->color_trc,
+				.matrix = first->colorspace,
+			},
+			.lanes = lanes[i],
+			.queue = queues[i],
+		};
+
+		r = rendition_new(&s, &p->renditions[i], p->fault);
+	}
+	return r;
+}
+
+/* --- filtered ---------------------------------------------------------------------------- */
+
+/* A picture of each second of the first minute is looked at, at about 720 lines. */
+static void consider_poster(struct reel *p, size_t output, const AVFrame *frame)
+{
+	const struct plan *plan = p->setup.plan;
+	int64_t every = (int64_t)ceil(av_q2d(plan->frame_rate));
+	bool last = output + 1 == plan->n_rungs;
+	double worth;
+
+	if (frame->pts % every != 0 || frame->pts > POSTER_SECONDS * every || frame->height > POSTER_LINES)
+		return;
+	if (!last && plan->rungs[output + 1].height <= POSTER_LINES)
+		return;
+	worth = poster_worth(frame);
+	if (p->poster != NULL && worth <= POSTER_BETTER * p->poster_worth)
+		return;
+	av_frame_free(&p->poster);
+	p->poster = av_frame_clone(frame);
+	p->poster_worth = worth;
+}
+
+static int filtered(void *ctx, size_t output, AVFrame *frame)
+{
+	struct reel *p = ctx;
+
+	consider_poster(p, output, frame);
+	if (output == 0 && (uint64_t)frame->pts + 1 > p->frames)
+		p->frames = (uint64_t)frame->pts + 1;
+	return rendition_push(p->renditions[output], frame, p->fault);
+}
+
+/* Shows the newest picture on every place of the grid up to `end`. */
+static int show_until(struct reel *p, int64_t end)
+{
+	int r = 0;
+
+	for (; r == 0 && p->place < end; p->place++) {
+		p->picture->pts = p->place;
+		r = filter_push(p->filter, p->picture, filtered, p, p->fault);
+	}
+	return r;
+}
+
+/* --- in ---------------------------------------------------------------------------------- */
+
+static int check_gap(struct reel *p, int64_t place, double at)
+{
+	double gap = (double)(place - p->place) / av_q2d(p->setup.plan->frame_rate);
+
+	if (gap < MAX_GAP)
+		return 0;
+	return fault_set(p->fault, ERR_CORRUPT, "%s: its time stamps jump from %.1f s to %.1f s; remux it with new ones (ffmpeg -fflags +genpts)",
+	                 p->setup.master, at - gap, at);
+}
+
+int reel_take(struct reel *p, const AVFrame *frame, AVRational time_base, struct fault *f)
+{
+	int64_t place = av_rescale_q_rnd(frame->pts, time_base, av_inv_q(p->setup.plan->frame_rate), AV_ROUND_NEAR_INF);
+	double at = (double)frame->pts * av_q2d(time_base);
+	int r;
+
+	p->fault = f;
+	r = p->picture == NULL ? start(p, frame) : check_gap(p, place, at);
+	if (r == 0 && p->picture != NULL)
+		r = show_until(p, place);
+	if (r != 0)
+		return r;
+	av_frame_free(&p->picture);
+	p->picture = av_frame_clone(frame);
+	MUST(p->picture != NULL);
+	p->time = at;
+	return 0;
+}
+
+int reel_end(struct reel *p, struct fault *f)
+{
+	int r;
+
+	p->fault = f;
+	if (p->picture == NULL)
+		return fault_set(f, ERR_MEDIA, "%s: not one picture could be decoded", p->setup.master);
+	r = show_until(p, p->place + 1);
+	if (r == 0)
+		r = filter_push(p->filter, NULL, filtered, p, f);
+	for (size_t i = 0; r == 0 && i < p->setup.plan->n_rungs; i++)
+		r = rendition_finish(p->renditions[i], p->frames, f);
+	return r;
+}
+
+/* --- seen from outside ------------------------------------------------------------------- */
+
+double reel_time(const struct reel *p)
+{
+	return p->time;
+}
+
+uint64_t reel_frames(const struct reel *p)
+{
+	return p->frames;
+}
+
+double reel_kept(const struct reel *p)
+{
+	const struct plan *plan = p->setup.plan;
+	double kept = 0, all = 0;
+
+	for (size_t i = 0; i < plan->n_rungs; i++) {
+		double area = (double)plan->rungs[i].width * plan->rungs[i].height;
+
+		kept += p->renditions[i] != NULL ? area * (double)rendition_kept(p->renditions[i]) : 0;
+		all += area;
+	}
+	return kept / all / av_q2d(plan->frame_rate);
+}
+
+const AVFrame *reel_poster(const struct reel *p)
+{
+	return p->poster;
+}
+
+const struct track_facts *reel_facts(const struct reel *p, size_t rung)
+{
+	return rendition_facts(p->renditions[rung]);
+}

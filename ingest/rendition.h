@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * One rendition of the pictures: frames in, in order; a finished track file out.
+ * Chunks are encoded side by side by the rendition's own threads ("lanes"), kept
+ * in files, and joined in order.
+ */
+#ifndef RIBERA_INGEST_RENDITION_H
+#define RIBERA_INGEST_RENDITION_H
+
+#include "ingest/avc.h"
+#include "ingest/track.h"
+
+struct rendition; /* hidden */
+
+struct rendition_setup {
+	const char *folder;      /* for the track file */
+	const char *chunks;      /* folder for the chunks; those found there are kept */
+	struct avc_settings avc; /* plan and rung must stay */
+	unsigned lanes;          /* chunks encoded at once, at least 2: while one ends, the next has begun */
+	unsigned queue;          /* frames that may wait */
+};
+
+int rendition_new(const struct rendition_setup *, struct rendition **ret_rendition, struct fault *);
+void rendition_free(struct rendition **); /* ends the lanes, drops what is unfinished; chunks stay */
+
+/* Frames come in order, pts is their number; a reference is taken.  Waits while the queue is full.
+ * Fails with the first lane's fault. */
+int rendition_push(struct rendition *, const AVFrame *, struct fault *);
+
+/* No more frames after `frames`: waits for the lanes and writes the track file. */
+int rendition_finish(struct rendition *, uint64_t frames, struct fault *);
+
+const struct track_facts *rendition_facts(const struct rendition *); /* after rendition_finish */
+uint64_t rendition_kept(const struct rendition *); /* frames that an earlier run had encoded */
+
+/* Lanes and queues for all rungs of a plan that keep `cores` busy within about `memory` bytes of frames. */
+void rendition_share(const struct plan *, unsigned cores, uint64_t memory, unsigned lanes[static PLAN_MAX_RUNGS],
+                     unsigned queues[static PLAN_MAX_RUNGS]);
+
+#endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Sound streams.  What waits is bounded: beyond it, sound goes on ahead of the
+ * picture.
+ */
+#include "ingest/sounds.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/str.h"
+#include "ingest/encode.h"
+#include "ingest/filter.h"
+
+#define MAX_RENDITIONS 2 /* of one stream */
+#define HELD_MAX_BYTES ((size_t)256 << 20)
+
+struct held {
+	AVFrame *frame;
+	struct held *next;
+};
+
+struct sound {
+	int rate;
+	size_t n;
+	int channels[MAX_RENDITIONS];
+	uint64_t bitrate[MAX_RENDITIONS];
+	char name[MAX_RENDITIONS][64];
+	struct filter *filter[MAX_RENDITIONS];
+	struct encode *encode[MAX_RENDITIONS];
+	struct held *first, **last; /* decoded, waiting for the picture */
+	AVRational time_base;
+};
+
+struct sounds {
+	const struct source_info *info;
+	const struct plan *plan;
+	const char *folder;
+	struct sound streams[SOURCE_MAX_AUDIO];
+	size_t held_bytes;
+	double until;            /* the picture has come so far */
+};
+
+/* --- plan -------------------------------------------------------------------------------- */
+
+/* RFC 5646 2.2.1: the shortest code; ISO 639-2 to 639-1 for what masters mostly say. */
+static const char *language_tag(const char *code)
+{
+	static const char map[][2][4] = {
+		{"eng", "en"}, {"spa", "es"}, {"fra", "fr"}, {"fre", "fr"}, {"deu", "de"}, {"ger", "de"}, {"ita", "it"}, {"por", "pt"},
+		{"cat", "ca"}, {"eus", "eu"}, {"baq", "eu"}, {"glg", "gl"}, {"nld", "nl"}, {"dut", "nl"}, {"swe", "sv"}, {"dan", "da"},
+		{"nor", "no"}, {"fin", "fi"}, {"isl", "is"}, {"pol", "pl"}, {"ces", "cs"}, {"cze", "cs"}, {"slk", "sk"}, {"slo", "sk"},
+		{"hun", "hu"}, {"ron", "ro"}, {"rum", "ro"}, {"bul", "bg"}, {"ell", "el"}, {"gre", "el"}, {"tur", "tr"}, {"rus", "ru"},
+		{"ukr", "uk"}, {"ara", "ar"}, {"heb", "he"}, {"hin", "hi"}, {"zho", "zh"}, {"chi", "zh"}, {"jpn", "ja"}, {"kor", "ko"},
+		{"vie", "vi"}, {"tha", "th"}, {"ind", "id"}, {"msa", "ms"}, {"may", "ms"}, {"hrv", "hr"}, {"srp", "sr"}, {"slv", "sl"},
+	};
+
+	for (size_t i = 0; i < sizeof map / sizeof map[0]; i++)
+		if (strcmp(map[i][0], code) == 0)
+			return map[i][1];
+	return code;
+}
+
+static bool unique_name(const struct sounds *all, const char *name)
+{
+	for (size_t a = 0; a < all->info->n_audio; a++)
+		for (size_t i = 0; i < all->streams[a].n; i++)
+			if (strcmp(all->streams[a].name[i], name) == 0)
+				return false;
+	return true;
+}
+
+static void add_sound(struct sounds *all, struct sound *s, const char *language, int channels, uint64_t bitrate)
+{
+	static const char *const kinds[] = {[1] = "mono", [2] = "stereo", [6] = "5.1"};
+	char name[64];
+
+	snprintf(name, sizeof name, "audio-%s-%s-%lluk", language, kinds[channels], (unsigned long long)bitrate / 1000);
+	for (unsigned n = 2; !unique_name(all, name); n++)
+		snprintf(name, sizeof name, "audio-%s-%s-%lluk-%u", language, kinds[channels], (unsigned long long)bitrate / 1000, n);
+	s->channels[s->n] = channels;
+	s->bitrate[s->n] = bitrate;
+	memcpy(s->name[s->n], name, sizeof name);
+	s->n++;
+}
+
+static void plan_renditions(struct sounds *all)
+{
+	for (size_t a = 0; a < all->info->n_audio; a++) {
+		const struct source_audio *in = &all->info->audio[a];
+		struct sound *s = &all->streams[a];
+		char *language = str_slug(language_tag(in->language));
+
+		s->last = &s->first;
+		s->rate = in->sample_rate == 44100 ? 44100 : 48000;
+		if (in->channels == 1)
+			add_sound(all, s, language, 1, 96000);
+		else
+			add_sound(all, s, language, 2, 128000);
+		if (in->channels >= 6)
+			add_sound(all, s, language, 6, 320000);
+		free(language);
+	}
+}
+
+/* --- frames ------------------------------------------------------------------------------ */
+
+static int start_sound(struct sounds *all, struct sound *s, const AVFrame *first, struct fault *f)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->n; i++) {
+		struct encode_audio a = {
+			.folder = all->folder,
+			.plan = all->plan,
+			.name = s->name[i],
+			.sample_rate = s->rate,
+			.channels = s->channels[i],
+			.bitrate = s->bitrate[i],
+		};
+
+		r = encode_new_audio(&a, &s->encode[i], f);
+		if (r == 0 && first != NULL)
+			r = filter_new_audio(first, s->time_base, s->rate, s->channels[i], &s->filter[i], f);
+	}
+	return r;
+}
+
+struct sound_sink {
+	struct fault *fault;
+	struct encode *encode;
+};
+
+static int sound_out(void *ctx, size_t output, AVFrame *frame)
+{
+	struct sound_sink *sink = ctx;
+
+	return encode_push(sink->encode, frame, sink->fault);
+}
+
+static int push_sound(struct sounds *all, struct sound *s, AVFrame *frame, struct fault *f)
+{
+	int r = s->encode[0] == NULL ? start_sound(all, s, frame, f) : 0;
+
+	for (size_t i = 0; r == 0 && i < s->n; i++) {
+		struct sound_sink sink = {f, s->encode[i]};
+
+		r = filter_push(s->filter[i], frame, sound_out, &sink, f);
+	}
+	return r;
+}
+
+static size_t sound_bytes(const AVFrame *frame)
+{
+	return (size_t)frame->nb_samples * (size_t)frame->ch_layout.nb_channels * 8;
+}
+
+static int release_sound(struct sounds *all, struct sound *s, double until, struct fault *f)
+{
+	int r = 0;
+
+	while (r == 0 && s->first != NULL &&
+	       (all->held_bytes > HELD_MAX_BYTES || (double)s->first->frame->pts * av_q2d(s->time_base) < until)) {
+		struct held *h = s->first;
+
+		s->first = h->next;
+		if (s->first == NULL)
+			s->last = &s->first;
+		all->held_bytes -= sound_bytes(h->frame);
+		r = push_sound(all, s, h->frame, f);
+		av_frame_free(&h->frame);
+		free(h);
+	}
+	return r;
+}
+
+static int end_sound(struct sounds *all, struct sound *s, double film, struct fault *f)
+{
+	uint64_t samples = (uint64_t)llround(film * s->rate);
+	int r = release_sound(all, s, film, f);
+
+	if (r == 0 && s->encode[0] == NULL) /* a stream without one decodable block */
+		r = start_sound(all, s, NULL, f);
+	for (size_t i = 0; r == 0 && i < s->n; i++) {
+		struct sound_sink sink = {f, s->encode[i]};
+
+		encode_set_length(s->encode[i], samples);
+		if (s->filter[i] != NULL)
+			r = filter_push(s->filter[i], NULL, sound_out, &sink, f);
+		if (r == 0)
+			r = encode_finish(s->encode[i], f);
+	}
+	return r;
+}
+
+/* --- for the job ------------------------------------------------------------------------- */
+
+struct sounds *sounds_new(const struct source_info *info, const struct plan *plan, const char *folder)
+{
+	struct sounds *all = mem_new(sizeof *all);
+
+	all->info = info;
+	all->plan = plan;
+	all->folder = folder;
+	plan_renditions(all);
+	return all;
+}
+
+static void fini(struct sound *s)
+{
+	for (size_t i = 0; i < MAX_RENDITIONS; i++) {
+		filter_free(&s->filter[i]);
+		encode_free(&s->encode[i]);
+	}
+	while (s->first != NULL) {
+		struct held *h = s->first;
+
+		s->first = h->next;
+		av_frame_free(&h->frame);
+		free(h);
+	}
+}
+
+void sounds_free(struct sounds **pall)
+{
+	struct sounds *all = *pall;
+
+	*pall = NULL;
+	if (all == NULL)
+		return;
+	for (size_t a = 0; a < SOURCE_MAX_AUDIO; a++)
+		fini(&all->streams[a]);
+	free(all);
+}
+
+int sounds_take(struct sounds *all, size_t audio, const AVFrame *frame, AVRational time_base, struct fault *f)
+{
+	struct sound *s = &all->streams[audio];
+	struct held *h = mem_new(sizeof *h);
+
+	s->time_base = time_base;
+	h->frame = av_frame_clone(frame);
+	MUST(h->frame != NULL);
+	*s->last = h;
+	s->last = &h->next;
+	all->held_bytes += sound_bytes(frame);
+	return release_sound(all, s, all->until, f);
+}
+
+int sounds_release(struct sounds *all, double seconds, struct fault *f)
+{
+	int r = 0;
+
+	all->until = seconds;
+	for (size_t a = 0; r == 0 && a < all->info->n_audio; a++)
+		r = release_sound(all, &all->streams[a], seconds, f);
+	return r;
+}
+
+int sounds_end(struct sounds *all, double seconds, struct fault *f)
+{
+	int r = 0;
+
+	for (size_t a = 0; r == 0 && a < all->info->n_audio; a++)
+		r = end_sound(all, &all->streams[a], seconds, f);
+	return r;
+}
+
+void sounds_describe(const struct sounds *all, struct package *p)
+{
+	for (size_t a = 0; a < all->info->n_audio; a++)
+		for (size_t i = 0; i < all->streams[a].n && p->n_audio < sizeof p->audio / sizeof p->audio[0]; i++) {
+			const struct sound *s = &all->streams[a];
+			struct package_audio *out = &p->audio[p->n_audio++];
+
+			*out = (struct package_audio){
+				.facts = encode_facts(s->encode[i]),
+				.name = s->name[i],
+				.label = all->info->audio[a].label,
+				.channels = s->channels[i],
+				.sample_rate = s->rate,
+				.bitrate = s->bitrate[i],
+				.is_main = a == 0 && i == 0,
+			};
+			snprintf(out->language, sizeof out->language, "%s", language_tag(all->info->audio[a].language));
+		}
+}
