@@ -17,9 +17,11 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "edge/counts.h"
+#include "edge/demand.h"
 
 #define WHERE "edge/contact"
 #define MAX_REPLY ((size_t)1 << 20)
+#define AT_ONCE 32 /* batches of demand in one round */
 #define BACK_OFF 8 /* a silent origin is asked at least every so many intervals */
 
 struct contact {
@@ -227,6 +229,32 @@ static int do_plan(struct contact *c, struct fault *f)
 	return r;
 }
 
+/* Batches the origin has not got yet.  It may not know of them (404) or be unable
+ * to count now: they wait, and what else there is to say is said all the same. */
+static void do_demand(struct contact *c)
+{
+	char *path = mem_printf("/edges/%s/demand", c->s.name), *text;
+
+	for (int i = 0; i < AT_ONCE && (text = demand_next(c->s.demand)) != NULL; i++) {
+		struct fetch_result result = {0};
+		struct blob *reply = NULL;
+		struct fault f = {0};
+		int r = request(c, "POST", path, text, NULL, MAX_REPLY, &reply, &result, NULL, &f);
+
+		free(text);
+		if (r == 0 || result.status == 400 || result.status == 422) {
+			if (r != 0)
+				log_warn(WHERE, "the origin refuses a batch of demand: %d", result.status);
+			counters_add(c->s.counters, r == 0 ? COUNT_DEMAND_SENT : COUNT_DEMAND_LOST, 1);
+			demand_delivered(c->s.demand);
+		}
+		blob_unref(&reply);
+		if (r != 0)
+			break;
+	}
+	free(path);
+}
+
 /* --- the thread ------------------------------------------------------------------------ */
 
 static void free_status(struct contact_status *s)
@@ -241,6 +269,7 @@ static int round_of(struct contact *c, struct fault *f)
 	struct contact_status s = {0};
 	int r = 0;
 
+	c->s.collect(c->s.ctx);
 	c->s.status(c->s.ctx, &s);
 	if (!c->registered)
 		r = do_register(c, &s, f);
@@ -248,6 +277,8 @@ static int round_of(struct contact *c, struct fault *f)
 		r = do_heartbeat(c, &s, f);
 	if (r == 0)
 		r = do_plan(c, f);
+	if (r == 0)
+		do_demand(c);
 	free_status(&s);
 	return r;
 }

@@ -30,6 +30,9 @@ struct contact_settings {
 	struct counters *counters;
 	void (*status)(void *ctx, struct contact_status *ret_status); /* this thread */
 	void (*plan)(void *ctx, struct plan *);                       /* this thread; takes the reference */
+	/* Takes in what was asked for, now and then; this thread. */
+	void (*collect)(void *ctx);
+	struct demand *demand; /* whose batches are sent */
 	void *ctx;
 };
 

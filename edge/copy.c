@@ -33,6 +33,7 @@ void package_unref(struct package **pp)
 		return;
 	digest_free(&p->digest);
 	free(p->copies);
+	free(p->seen);
 	free(p->folder);
 	free(p->title);
 	free(p);

@@ -24,6 +24,14 @@
 struct flight;
 struct store;
 
+/* Of one file of a package, for edge/demand. */
+#define DEMAND_WORDS 16
+#define DEMAND_BITS (64 * DEMAND_WORDS)
+struct demand_seen {
+	uint64_t sessions[DEMAND_WORDS]; /* atomic: this hour's viewers, a bit each */
+	uint64_t requests, bytes, told;  /* what was reported; the contact thread's */
+};
+
 struct package {
 	unsigned refs;
 	struct store *store;
@@ -39,6 +47,7 @@ struct package {
 	 * readers load them inside an RCU section. */
 	struct copy **copies;
 	size_t n_copies;
+	struct demand_seen *seen;   /* one for every file of the digest */
 	/* By the plan in force; the engine's thread writes, any reads (atomic). */
 	int listed;                 /* it exists */
 	int hold;                   /* it is to be filled, and is not evicted */

@@ -19,6 +19,7 @@
 #include "base/str.h"
 #include "edge/contact.h"
 #include "edge/counts.h"
+#include "edge/demand.h"
 #include "edge/fill.h"
 #include "edge/prepare.h"
 #include "edge/scrub.h"
@@ -46,6 +47,7 @@ struct node {
 	struct viewers *viewers;
 	struct serve *serve, *control;
 	struct contact *contact;
+	struct demand *demand; /* the contact thread's */
 	struct scrub *scrub;
 
 	/* the engine's */
@@ -281,6 +283,22 @@ static void on_status(void *ctx, struct contact_status *s)
 		s->load = load[0] / (double)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
+static void collect(struct node *n, bool at_once)
+{
+	size_t count;
+	struct package **packages = viewers_packages(n->viewers, &count);
+
+	demand_collect(n->demand, packages, count, clock_wall(), at_once);
+	for (size_t i = 0; i < count; i++)
+		package_unref(&packages[i]);
+	free(packages);
+}
+
+static void on_collect(void *ctx)
+{
+	collect(ctx, false);
+}
+
 /* --- starting --------------------------------------------------------------------------- */
 
 static int make_store(struct node *n, struct fault *f)
@@ -395,7 +413,7 @@ static int make_servers(struct node *n, struct node_ports *ports, struct fault *
 
 static void make_contact(struct node *n)
 {
-	char *plan_path = store_path(n->store, "plan.json");
+	char *plan_path = store_path(n->store, "plan.json"), *folder = store_path(n->store, "demand");
 	struct contact_settings s = {
 		.origin = n->settings->origin,
 		.token = n->settings->token,
@@ -407,9 +425,12 @@ static void make_contact(struct node *n)
 		.counters = n->counters,
 		.status = on_status,
 		.plan = on_plan,
+		.collect = on_collect,
 		.ctx = n,
 	};
 
+	s.demand = n->demand = demand_new(folder, n->settings->demand, n->counters);
+	free(folder);
 	n->contact = contact_new(&s);
 	free(plan_path);
 }
@@ -536,6 +557,8 @@ void node_stop(struct node **pn)
 	serve_stop(n->serve, GRACE); /* first: what viewers still wait for keeps coming */
 	contact_stop(n->contact); /* freed later: the engine and /healthz still look at it */
 	scrub_free(&n->scrub);
+	if (n->demand != NULL)
+		collect(n, true); /* the next process sends it */
 	if (n->flights != NULL)
 		flights_stop(n->flights);
 	engine_stop(n->engine);
@@ -548,6 +571,7 @@ void node_stop(struct node **pn)
 	serve_free(&n->serve, 0);
 	serve_free(&n->control, 0);
 	contact_free(&n->contact);
+	demand_free(&n->demand);
 	viewers_free(&n->viewers);
 	prepare_free(&n->prepare);
 	fill_free(&n->fill);

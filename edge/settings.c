@@ -48,6 +48,8 @@ const struct config_row settings_rows[] = {
          "bytes per second re-read and checked in the background, 0 for none"},
 	{"scrub.every", CONFIG_DURATION, AT(scrub_every), "24h", 0, 0, "TIME", "how often a check of everything begins"},
 	{"heartbeat", CONFIG_DURATION, AT(heartbeat), "2s", 100000, 3600000000, "TIME", "how often the origin hears from it"},
+	{"demand", CONFIG_DURATION, AT(demand), "1min", 100000, 3600000000, "TIME",
+         "how often the origin is told what was asked for"},
 	{"threads", CONFIG_UINT, AT(threads), "2", 1, 64, "N", "threads that serve viewers"},
 	{"access_log", CONFIG_PATH, AT(access_log), NULL, 0, 0, "FILE", "log of requests, - for standard output"},
 	{"log_level", CONFIG_STRING, AT(log_level), "info", 0, 0, "LEVEL", "error, warn, info, verbose or debug"},

@@ -27,7 +27,7 @@ struct settings {
 	uint64_t rate, parallel;
 	uint64_t scrub_rate;
 	dur_us scrub_every;
-	dur_us heartbeat;
+	dur_us heartbeat, demand;
 	uint64_t threads;
 	const char *access_log, *log_level, *ports_file, *allow_origin;
 

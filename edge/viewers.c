@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "dash/package.h"
 #include "edge/counts.h"
+#include "edge/demand.h"
 #include "edge/manifest.h"
 #include "edge/store.h"
 
@@ -235,8 +236,12 @@ static void not_prepared(struct viewers *v, struct looked *l, struct serve_found
 	l->at_origin = NULL;
 }
 
-static void count_demand(struct copy *c, uint64_t length)
+/* Other edges are not viewers: what they ask for is their viewers' demand. */
+static void count_demand(struct copy *c, uint64_t length, struct serve_request *req)
 {
+	if (only_if_cached(req) || strcmp(serve_method(req), "GET") != 0)
+		return;
+	demand_see(c, req);
 	__atomic_add_fetch(&c->requests, 1, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&c->bytes, length, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&c->uses, 1, __ATOMIC_RELAXED);
@@ -267,7 +272,7 @@ static void answer(struct viewers *v, struct serve_request *req, struct looked *
 		overloaded(v, l, found);
 		return;
 	}
-	count_demand(c, length);
+	count_demand(c, length, req);
 	if (copy_ready(c, first, length) == length) {
 		counters_add(v->s.counters, COUNT_HITS, 1);
 		give(&l->copy, "hit", found);

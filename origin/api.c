@@ -50,6 +50,8 @@ static const struct route {
 	{"DELETE", "/api/v1/edges/*", ROLE_ADMIN, api_remove_edge},
 	{"POST", "/api/v1/edges/*/heartbeat", ROLE_ADMIN | ROLE_EDGE, api_heartbeat},
 	{"GET", "/api/v1/edges/*/plan", ROLE_ADMIN | ROLE_EDGE, api_plan},
+	{"POST", "/api/v1/edges/*/demand", ROLE_ADMIN | ROLE_EDGE, api_put_demand},
+	{"GET", "/api/v1/demand", ROLE_ADMIN | ROLE_PUBLISHER | ROLE_VIEWER_STATS, api_get_demand},
 	{"GET", "/api/v1/tokens", ROLE_ADMIN, api_list_tokens},
 	{"POST", "/api/v1/tokens", ROLE_ADMIN, api_make_token},
 	{"DELETE", "/api/v1/tokens/*", ROLE_ADMIN, api_revoke_token},

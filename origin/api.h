@@ -31,6 +31,9 @@ void api_get_edge(struct api_call *);
 void api_remove_edge(struct api_call *);
 void api_heartbeat(struct api_call *);
 void api_plan(struct api_call *);
+/* api_demand.c */
+void api_put_demand(struct api_call *);
+void api_get_demand(struct api_call *);
 /* api_tokens.c */
 void api_list_tokens(struct api_call *);
 void api_make_token(struct api_call *);

@@ -64,6 +64,43 @@ typedef void (*catalogue_edge_f)(void *ctx, const struct catalogue_edge *);
 typedef void (*catalogue_holding_f)(void *ctx, const char *edge, const char *key);
 int catalogue_each_edge(struct catalogue *, catalogue_edge_f, catalogue_holding_f, void *ctx, struct fault *);
 
+/* --- demand --- */
+
+struct catalogue_count {
+	int64_t hour;            /* seconds since 1970 of its beginning */
+	const char *edge, *name; /* name: "TITLE/REVISION/FILE" */
+	uint64_t requests, bytes, sessions;
+};
+/* What an edge counted; `stream` and `sequence` are its number. */
+struct catalogue_batch {
+	const char *stream;
+	uint64_t sequence;
+	const struct catalogue_count *counts; /* `edge` is not looked at */
+	size_t n;
+};
+/* Adds it up, unless that was done before (then *ret_new is false). */
+int catalogue_put_demand(struct catalogue *, const char *edge, const struct catalogue_batch *, wall_us when, bool *ret_new,
+                         struct fault *);
+
+/* Grows with every batch counted by this process; never 0.  Any thread. */
+uint64_t catalogue_demand_version(const struct catalogue *);
+
+enum catalogue_by {
+	CATALOGUE_BY_FILE, /* the most bytes first; hour 0, edge NULL */
+	CATALOGUE_BY_HOUR, /* in order of time; edge and name NULL */
+	CATALOGUE_EACH,    /* every row, in order of name */
+};
+struct catalogue_demand_query {
+	enum catalogue_by by;
+	int64_t from, to;         /* the first and the last hour, seconds since 1970 */
+	const char *edge, *title; /* NULL: all */
+	uint64_t limit;           /* rows */
+};
+/* The strings live during the call. */
+typedef void (*catalogue_count_f)(void *ctx, const struct catalogue_count *);
+int catalogue_each_demand(struct catalogue *, const struct catalogue_demand_query *, catalogue_count_f, void *ctx,
+                          struct fault *);
+
 /* --- tokens --- */
 
 struct catalogue_token {

@@ -4,7 +4,7 @@
  * N-1 to N in one transaction; PRAGMA user_version says where a database is.
  * A step that was released is never changed: the next one repairs it.
  *
- *   title 1-n revision 1-n file        edge 1-n holding        token      audit
+ *   title 1-n revision 1-n file        edge 1-n holding        token      audit      demand      batch
  *
  * Times are wall microseconds.  A holding names its revision by its key, not by
  * reference: an edge may hold what the library no longer has.
@@ -35,6 +35,13 @@ static const char *const steps[] = {
 	"CREATE TABLE audit("
 	"  id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,"
 	"  subject TEXT NOT NULL, detail TEXT) STRICT;",
+	/* 2: demand; edges by name, so that what was asked for outlives them */
+	"CREATE TABLE demand("
+	"  hour INTEGER NOT NULL, edge TEXT NOT NULL, name TEXT NOT NULL, requests INTEGER NOT NULL,"
+	"  bytes INTEGER NOT NULL, sessions INTEGER NOT NULL, PRIMARY KEY(hour, edge, name)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE batch("
+	"  edge TEXT NOT NULL, stream TEXT NOT NULL, sequence INTEGER NOT NULL, at INTEGER NOT NULL,"
+	"  PRIMARY KEY(edge, stream)) STRICT, WITHOUT ROWID;",
 };
 #define N_STEPS ((int)(sizeof steps / sizeof steps[0]))
 

@@ -11,6 +11,10 @@
 
 #include "origin/catalogue.h"
 
+#define DEMAND_WHERE                                                                                                  \
+	"WHERE hour BETWEEN ?1 AND ?2 AND (?3 IS NULL OR edge = ?3) AND "                                             \
+	"(?4 IS NULL OR (name > ?4 || '/' AND name < ?4 || '0')) "
+
 /*        name                 SQL */
 #define CATALOGUE_STATEMENTS(X)                                                                                       \
 	X(SQL_BEGIN, "BEGIN IMMEDIATE")                                                                               \
@@ -38,6 +42,18 @@
 	X(SQL_ADD_TOKEN, "INSERT INTO token(role, hash, note, created, expires) VALUES(?1, ?2, ?3, ?4, ?5)")          \
 	X(SQL_REVOKE_TOKEN, "UPDATE token SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL")                        \
 	X(SQL_EACH_TOKEN, "SELECT id, role, hash, note, created, expires FROM token WHERE revoked IS NULL ORDER BY id") \
+	X(SQL_PUT_BATCH, "INSERT INTO batch(edge, stream, sequence, at) VALUES(?1, ?2, ?3, ?4) "                      \
+	                 "ON CONFLICT(edge, stream) DO UPDATE SET sequence = ?3, at = ?4 WHERE ?3 > sequence")        \
+	X(SQL_ADD_DEMAND, "INSERT INTO demand(hour, edge, name, requests, bytes, sessions) VALUES(?1, ?2, ?3, ?4, ?5, ?6) " \
+	                  "ON CONFLICT(hour, edge, name) DO UPDATE SET requests = requests + ?4, bytes = bytes + ?5, " \
+	                  "sessions = sessions + ?6")                                                                 \
+	X(SQL_FORGET_DEMAND, "DELETE FROM demand WHERE hour < ?1")                                                    \
+	X(SQL_DEMAND_BY_FILE, "SELECT 0, NULL, name, SUM(requests), SUM(bytes), SUM(sessions) FROM demand "           \
+	                      DEMAND_WHERE "GROUP BY name ORDER BY 5 DESC, name LIMIT ?5")                            \
+	X(SQL_DEMAND_BY_HOUR, "SELECT hour, NULL, NULL, SUM(requests), SUM(bytes), SUM(sessions) FROM demand "        \
+	                      DEMAND_WHERE "GROUP BY hour ORDER BY hour LIMIT ?5")                                    \
+	X(SQL_DEMAND_EACH, "SELECT hour, edge, name, requests, bytes, sessions FROM demand "                          \
+	                   DEMAND_WHERE "ORDER BY name, edge, hour LIMIT ?5")                                         \
 	X(SQL_AUDIT, "INSERT INTO audit(at, who, what, subject, detail) VALUES(?1, ?2, ?3, ?4, ?5)")
 
 enum catalogue_statement {
@@ -54,6 +70,7 @@ struct catalogue {
 	sqlite3 *db;          /* NULL: not open */
 	sqlite3_stmt *statements[N_SQL];
 	char problem[256];
+	uint64_t demand_version; /* atomic */
 };
 
 /* Brings the schema of an open database to the present version.  ERR_UNSUPPORTED

@@ -111,7 +111,7 @@ static int open_parts(struct origin *o, struct fault *f)
 		return e;
 	o->public_url = settings_public_url(&o->settings, o->viewers_port);
 	o->manifests = manifest_cache_new(registry_holders(o->registry), o->public_url);
-	o->planner = planner_new(o->registry, o->public_url);
+	o->planner = planner_new(o->registry, o->catalogue, o->public_url);
 	viewers_route(o);
 	api_route(o);
 	e = serve_start(o->viewers, f);

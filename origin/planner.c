@@ -6,20 +6,34 @@
 #include "origin/planner.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/blob.h"
 #include "base/mem.h"
+#include "base/log.h"
 #include "cdn/placement.h"
+#include "origin/catalogue.h"
 #include "origin/library.h"
 #include "origin/registry.h"
 
 #define VERSION_SIZE 33 /* 128 bits in hex and a NUL */
+#define NEW_SHARE 5 /* a fifth of the capacity is for new titles, if there are any */
 #define MAX_KEPT REGISTRY_MAX_EDGES
+
+/* What is wanted of a title at an edge, in plays of the whole title. */
+struct want {
+	char *title;
+	double here, elsewhere;
+};
 
 struct kept {
 	char *edge;
+	int64_t day;          /* UTC, whose demand this is; 0: none yet */
+	uint64_t demand_version; /* of what was read */
+	struct want *wants;   /* by title */
+	size_t n_wants, cap_wants;
 	uint64_t library_version, registry_version;
 	struct blob *json;
 	char version[VERSION_SIZE];
@@ -27,17 +41,25 @@ struct kept {
 
 struct planner {
 	struct registry *registry;
+	struct catalogue *catalogue;
 	char *origin_url;
 	struct kept *kept;
 	size_t n_kept, cap_kept;
 };
 
-struct planner *planner_new(struct registry *r, const char *origin_url)
+struct planner *planner_new(struct registry *r, struct catalogue *c, const char *origin_url)
 {
 	struct planner *p = mem_new(sizeof *p);
 
-	*p = (struct planner){.registry = r, .origin_url = mem_dup(origin_url)};
+	*p = (struct planner){.registry = r, .catalogue = c, .origin_url = mem_dup(origin_url)};
 	return p;
+}
+
+static void drop_wants(struct kept *k)
+{
+	for (size_t i = 0; i < k->n_wants; i++)
+		free(k->wants[i].title);
+	k->n_wants = 0;
 }
 
 static void kept_clear(struct planner *p)
@@ -45,6 +67,8 @@ static void kept_clear(struct planner *p)
 	for (size_t i = 0; i < p->n_kept; i++) {
 		free(p->kept[i].edge);
 		blob_unref(&p->kept[i].json);
+		drop_wants(&p->kept[i]);
+		free(p->kept[i].wants);
 	}
 	p->n_kept = 0;
 }
@@ -62,6 +86,75 @@ void planner_free(struct planner **pp)
 	*pp = NULL;
 }
 
+/* --- what is wanted --- */
+
+#define HOURS_BACK (90 * 24)
+#define HALF_LIFE_HOURS (9.0 * 24) /* what ranked stores settle on for films most of the time */
+#define MOST_ROWS 20000000
+#define FROM_ELSEWHERE 0.1 /* what a play at another edge counts here */
+
+struct reading {
+	struct kept *kept;
+	int64_t now; /* seconds */
+};
+
+/* Rows come by name, so a title's are together. */
+static void take_count(void *ctx, const struct catalogue_count *c)
+{
+	struct reading *r = ctx;
+	struct kept *k = r->kept;
+	size_t n = strcspn(c->name, "/");
+	double bytes = (double)c->bytes * exp2(-(double)(r->now - c->hour) / 3600 / HALF_LIFE_HOURS);
+	struct want *w = k->n_wants > 0 ? &k->wants[k->n_wants - 1] : NULL;
+
+	if (w == NULL || strncmp(w->title, c->name, n) != 0 || w->title[n] != '\0') {
+		MEM_GROW(k->wants, k->cap_wants, k->n_wants);
+		w = &k->wants[k->n_wants++];
+		*w = (struct want){.title = mem_dup_n(c->name, n)};
+	}
+	*(strcmp(c->edge, k->edge) == 0 ? &w->here : &w->elsewhere) += bytes;
+}
+
+static int by_title(const void *a, const void *b)
+{
+	return strcmp(((const struct want *)a)->title, ((const struct want *)b)->title);
+}
+
+static bool stale_wants(const struct planner *p, const struct kept *k)
+{
+	return (k->n_wants == 0 && k->demand_version != catalogue_demand_version(p->catalogue)) ||
+	       k->day != clock_wall() / DUR_HOUR / 24;
+}
+
+/* The demand a plan stands on is read once a UTC day, so that plans of a day agree
+ * with each other; while there is none, with
+ * every batch that comes. */
+static void read_wants(struct planner *p, struct kept *k)
+{
+	wall_us now = clock_wall();
+	int64_t day = now / DUR_HOUR / 24, hour = now / DUR_HOUR * 3600;
+	struct reading r = {k, now / DUR_S};
+	struct catalogue_demand_query q = {CATALOGUE_EACH, hour - HOURS_BACK * 3600, hour, NULL, NULL, MOST_ROWS};
+	struct fault f = {0};
+
+	if (!stale_wants(p, k))
+		return;
+	drop_wants(k);
+	k->demand_version = catalogue_demand_version(p->catalogue); /* before: what comes meanwhile is read the next time */
+	if (catalogue_each_demand(p->catalogue, &q, take_count, &r, &f) != 0)
+		log_warn("origin/planner", "planning without demand: %s", fault_text(&f));
+	else
+		k->day = day;
+	qsort(k->wants, k->n_wants, sizeof *k->wants, by_title); /* '/' does not sort where a name's end does */
+}
+
+static double plays(const struct kept *k, const struct revision *r)
+{
+	struct want *w = k->n_wants == 0 ? NULL : bsearch(&(struct want){.title = (char *)r->title}, k->wants, k->n_wants, sizeof *k->wants, by_title);
+
+	return w == NULL || r->bytes == 0 ? 0 : (w->here + FROM_ELSEWHERE * w->elsewhere) / (double)r->bytes;
+}
+
 /* --- the titles --- */
 
 struct listing {
@@ -71,7 +164,7 @@ struct listing {
 	uint64_t capacity;
 };
 
-static void list_revisions(struct listing *l, const struct library_view *v)
+static void list_revisions(struct listing *l, const struct kept *k, const struct library_view *v)
 {
 	l->revisions = mem_new_array(v->n_revisions + 1, sizeof *l->revisions);
 	l->items = mem_new_array(v->n_revisions + 1, sizeof *l->items);
@@ -86,9 +179,41 @@ static void list_revisions(struct listing *l, const struct library_view *v)
 				.bytes = r->bytes,
 				.published = r->published,
 				.current = j == 0,
+				.demand = j == 0 ? plays(k, r) : 0,
 			};
 		}
 	}
+}
+
+static const struct placement_item *newest_first; /* the control thread's */
+
+static int by_newness(const void *a, const void *b)
+{
+	const struct placement_item *x = &newest_first[*(const size_t *)a], *y = &newest_first[*(const size_t *)b];
+
+	return x->published != y->published ? (x->published > y->published ? -1 : 1) : strcmp(x->title, y->title);
+}
+
+/* Nobody has asked for a new title because nobody could: the newest of those without
+ * demand get a share of the edge before others are ranked. */
+static void favour_new(struct listing *l)
+{
+	uint64_t room = l->capacity / NEW_SHARE;
+	size_t *order = mem_new_array(l->n + 1, sizeof *order), n = 0;
+	double most = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		most = l->items[i].demand > most ? l->items[i].demand : most;
+		if (l->items[i].current && l->items[i].demand == 0)
+			order[n++] = i;
+	}
+	newest_first = l->items;
+	qsort(order, n, sizeof *order, by_newness);
+	for (size_t i = 0; most > 0 && i < n && l->items[order[i]].bytes <= room; i++) {
+		l->items[order[i]].demand = most;
+		room -= l->items[order[i]].bytes;
+	}
+	free(order);
 }
 
 static bool take_edge(void *ctx, const struct registry_edge *e)
@@ -164,13 +289,15 @@ static int make(struct planner *p, const struct library_view *v, struct kept *k,
 	json_t *plan;
 	char *text;
 
-	list_revisions(&l, v);
+	read_wants(p, k);
+	list_revisions(&l, k, v);
 	if (registry_with(p->registry, k->edge, take_edge, &l) != 0) {
 		json_decref(peers.array);
 		free(l.revisions);
 		free(l.items);
 		return fault_set(f, ERR_NOT_FOUND, "there is no edge \"%s\": register it first", k->edge);
 	}
+	favour_new(&l);
 	registry_each(p->registry, NULL, add_peer, &peers);
 	plan = json_pack("{s:s, s:o, s:o}", "origin", p->origin_url, "titles", titles_json(&l), "peers", peers.array);
 	hash_json(plan, k->version);
@@ -203,7 +330,7 @@ int planner_plan(struct planner *p, const struct library_view *v, const char *ed
 	uint64_t version = registry_version(p->registry);
 	int e = 0;
 
-	if (k->json == NULL || k->library_version != v->version || k->registry_version != version) {
+	if (k->json == NULL || stale_wants(p, k) || k->library_version != v->version || k->registry_version != version) {
 		blob_unref(&k->json);
 		e = make(p, v, k, f);
 		k->library_version = v->version;

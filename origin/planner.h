@@ -11,13 +11,14 @@
 #include "base/err.h"
 #include "base/sha256.h"
 
+struct catalogue;
 struct library_view;
 struct registry;
 struct planner; /* hidden */
 struct blob;
 
-/* Borrows the registry; `origin_url` is copied. */
-struct planner *planner_new(struct registry *, const char *origin_url);
+/* Borrows registry and catalogue; `origin_url` is copied. */
+struct planner *planner_new(struct registry *, struct catalogue *, const char *origin_url);
 void planner_free(struct planner **);
 
 /* The edge's plan as JSON text (one reference) and its version.  Kept until the

@@ -121,7 +121,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             with lab.lock:
                 lab.registered[body['name']] = body
             return self.reply(201, b'{}')
-        name = re.fullmatch(r'/api/v1/edges/([^/]+)/heartbeat', self.path).group(1)
+        name, what = re.fullmatch(r'/api/v1/edges/([^/]+)/(heartbeat|demand)', self.path).groups()
+        if what == 'demand':
+            return self.reply(200, b'{"counted": true}')
         if name not in lab.registered:
             return self.reply(404, b'{"detail": "who?"}', type='application/problem+json')
         with lab.lock:

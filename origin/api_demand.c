@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Demand: batches of counts from edges, and what they add up to.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "origin/api.h"
+#include "origin/catalogue.h"
+#include "origin/form.h"
+#include "origin/origin.h"
+#include "origin/registry.h"
+#include "origin/reply.h"
+#include "serve/serve.h"
+
+#define MAX_HOURS 48
+#define MAX_FILES 50000
+#define HOURS_DEFAULT 24
+#define HOURS_MAX (400 * 24)
+#define ANSWER_MAX 1000
+
+/* --- batches ------------------------------------------------------------------------------ */
+
+struct batch_form {
+	const char *stream;
+	uint64_t sequence;
+	json_t *hours;
+};
+
+static const struct form_row batch_rows[] = {
+	{"stream", FORM_NAME, true, offsetof(struct batch_form, stream), 0, 0},
+	{"sequence", FORM_SIZE, true, offsetof(struct batch_form, sequence), 1, 0},
+	{"hours", FORM_LIST, true, offsetof(struct batch_form, hours), 0, MAX_HOURS},
+};
+
+struct hour_form {
+	uint64_t hour;
+	json_t *files;
+};
+
+static const struct form_row hour_rows[] = {
+	{"hour", FORM_SIZE, true, offsetof(struct hour_form, hour), 0, 0},
+	{"files", FORM_LIST, true, offsetof(struct hour_form, files), 0, MAX_FILES},
+};
+
+struct file_form {
+	const char *title, *revision, *file;
+	uint64_t requests, bytes, sessions;
+};
+
+static const struct form_row file_rows[] = {
+	{"title", FORM_NAME, true, offsetof(struct file_form, title), 0, 0},
+	{"revision", FORM_NAME, true, offsetof(struct file_form, revision), 0, 0},
+	{"file", FORM_NAME, true, offsetof(struct file_form, file), 0, 0},
+	{"requests", FORM_SIZE, true, offsetof(struct file_form, requests), 0, 0},
+	{"bytes", FORM_SIZE, true, offsetof(struct file_form, bytes), 0, 0},
+	{"sessions", FORM_SIZE, false, offsetof(struct file_form, sessions), 0, 0},
+};
+
+struct counts {
+	struct catalogue_count *v;
+	size_t n, cap;
+};
+
+static void counts_fini(struct counts *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		free((char *)c->v[i].name);
+	free(c->v);
+}
+
+static int read_hour(const json_t *v, size_t at, struct counts *c, struct form_error *e)
+{
+	struct hour_form h = {0};
+	char where[80];
+	json_t *file;
+	size_t i;
+
+	snprintf(where, sizeof where, "hours[%zu]", at);
+	if (form_read_object(v, where, hour_rows, 2, &h, e) != 0)
+		return ERR_SYNTAX;
+	if (h.hour % 3600 != 0)
+		return form_fail(e, where, "hour: expected seconds since 1970 of a full hour");
+	json_array_foreach(h.files, i, file) {
+		struct file_form f = {0};
+
+		snprintf(where, sizeof where, "hours[%zu].files[%zu]", at, i);
+		if (form_read_object(file, where, file_rows, 6, &f, e) != 0)
+			return ERR_SYNTAX;
+		MEM_GROW(c->v, c->cap, c->n);
+		c->v[c->n++] = (struct catalogue_count){(int64_t)h.hour, NULL, mem_printf("%s/%s/%s", f.title, f.revision, f.file),
+		                                        f.requests, f.bytes, f.sessions};
+	}
+	return 0;
+}
+
+static int read_batch(const void *body, size_t n, struct batch_form *b, struct counts *c, json_t **ret_root, struct form_error *e)
+{
+	json_t *hour;
+	size_t i;
+
+	if (form_read(body, n, batch_rows, 3, b, ret_root, e) != 0)
+		return ERR_SYNTAX;
+	json_array_foreach(b->hours, i, hour) {
+		if (read_hour(hour, i, c, e) == 0)
+			continue;
+		json_decref(*ret_root);
+		return ERR_SYNTAX;
+	}
+	return 0;
+}
+
+static bool seen(void *ctx, const struct registry_edge *e)
+{
+	return true;
+}
+
+void api_put_demand(struct api_call *c)
+{
+	struct batch_form b = {0};
+	struct counts counts = {0};
+	struct form_error e;
+	struct fault f = {0};
+	bool news = false;
+	json_t *root;
+	size_t n;
+	const void *body = serve_body(c->req, &n);
+
+	if (registry_with(c->origin->registry, c->name, seen, NULL) != 0) {
+		reply_problem(c->req, 404, "there is no edge \"%s\": register it first", c->name);
+	} else if (read_batch(body, n, &b, &counts, &root, &e) != 0) {
+		reply_form_error(c->req, &e);
+	} else {
+		struct catalogue_batch batch = {b.stream, b.sequence, counts.v, counts.n};
+
+		if (catalogue_put_demand(c->origin->catalogue, c->name, &batch, clock_wall(), &news, &f) != 0)
+			reply_fault(c->req, &f);
+		else
+			reply_json(c->req, 200, json_pack("{s:b}", "counted", (int)news));
+		json_decref(root);
+	}
+	counts_fini(&counts);
+}
+
+/* --- what they add up to ------------------------------------------------------------------ */
+
+static void add_totals(json_t *o, const struct catalogue_count *k)
+{
+	json_object_set_new(o, "requests", json_integer((json_int_t)k->requests));
+	json_object_set_new(o, "bytes", json_integer((json_int_t)k->bytes));
+	json_object_set_new(o, "sessions", json_integer((json_int_t)k->sessions));
+}
+
+static void add_file(void *ctx, const struct catalogue_count *k)
+{
+	const char *revision = strchr(k->name, '/'), *file = revision != NULL ? strchr(revision + 1, '/') : NULL;
+	json_t *o;
+
+	if (file == NULL)
+		return;
+	o = json_pack("{s:s%, s:s%, s:s}", "title", k->name, (size_t)(revision - k->name), "revision", revision + 1,
+	              (size_t)(file - revision - 1), "file", file + 1);
+	add_totals(o, k);
+	json_array_append_new(ctx, o);
+}
+
+static void add_hour(void *ctx, const struct catalogue_count *k)
+{
+	char at[CLOCK_RFC3339_SIZE];
+	json_t *o;
+
+	clock_to_rfc3339(k->hour * DUR_S, at);
+	o = json_pack("{s:s}", "hour", at);
+	add_totals(o, k);
+	json_array_append_new(ctx, o);
+}
+
+static bool read_query(struct serve_request *req, struct catalogue_demand_query *q)
+{
+	const char *hours = serve_param(req, "hours"), *by = serve_param(req, "by");
+	uint64_t n = HOURS_DEFAULT;
+
+	*q = (struct catalogue_demand_query){.edge = serve_param(req, "edge"), .title = serve_param(req, "title"), .limit = ANSWER_MAX};
+	if (hours != NULL && (str_parse_u64(hours, strlen(hours), &n) != 0 || n == 0 || n > HOURS_MAX)) {
+		reply_problem(req, 400, "hours: found \"%.40s\", expected 1 to %d", hours, HOURS_MAX);
+		return false;
+	}
+	if (by != NULL && strcmp(by, "file") != 0 && strcmp(by, "hour") != 0) {
+		reply_problem(req, 400, "by: found \"%.40s\", expected file or hour", by);
+		return false;
+	}
+	q->by = by != NULL && strcmp(by, "hour") == 0 ? CATALOGUE_BY_HOUR : CATALOGUE_BY_FILE;
+	q->to = clock_wall() / DUR_HOUR * 3600;
+	q->from = q->to - (int64_t)(n - 1) * 3600;
+	return true;
+}
+
+void api_get_demand(struct api_call *c)
+{
+	struct catalogue_demand_query q;
+	struct fault f = {0};
+	char from[CLOCK_RFC3339_SIZE], to[CLOCK_RFC3339_SIZE];
+	json_t *list;
+
+	if (!read_query(c->req, &q))
+		return;
+	list = json_array();
+	if (catalogue_each_demand(c->origin->catalogue, &q, q.by == CATALOGUE_BY_HOUR ? add_hour : add_file, list, &f) != 0) {
+		json_decref(list);
+		reply_fault(c->req, &f);
+		return;
+	}
+	clock_to_rfc3339(q.from * DUR_S, from);
+	clock_to_rfc3339((q.to + 3600) * DUR_S, to);
+	reply_json(c->req, 200, json_pack("{s:s, s:s, s:o}", "from", from, "to", to, q.by == CATALOGUE_BY_HOUR ? "hours" : "files", list));
+}

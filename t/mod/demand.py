@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What viewers ask for reaches the catalogue once, however often origin and edge die; and the plan follows it."""
+import glob, json, os, sys, time
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+import package, tap
+from origins import Origin
+
+REV = '0' * 19 + '1'
+
+
+def row(title='film', file='v.mp4', requests=1, bytes=100, sessions=1, revision=REV):
+    return {'title': title, 'revision': revision, 'file': file, 'requests': requests, 'bytes': bytes, 'sessions': sessions}
+
+
+def hour(ago=0):
+    return (int(time.time()) // 3600 - ago) * 3600
+
+
+def batch(o, sequence, *rows, edge='edge-a', stream='s1', at=None):
+    return o.api(f'/edges/{edge}/demand', 'POST', {'stream': stream, 'sequence': sequence,
+                                                   'hours': [{'hour': hour() if at is None else at, 'files': list(rows)}]})
+
+
+def total(o, query=''):
+    files = o.api('/demand?hours=48' + query).json()['files']
+    return {f['file']: (f['requests'], f['bytes'], f['sessions']) for f in files}
+
+
+class Edge:
+    """A real edge of a real origin; its store outlives it."""
+
+    def __init__(self, o, *options):
+        self.o, self.folder, self.options = o, tap.folder(), options
+        self.store = os.path.join(self.folder, 'store')
+        self.start()
+
+    def start(self):
+        path = os.path.join(self.folder, 'ports')
+        if os.path.exists(path):
+            os.unlink(path)
+        self.p = tap.Process(tap.program('ribera-edge'), '--name', 'edge-a', '--origin', self.o.control, '--listen', '127.0.0.1:0',
+                             '--store', self.store, '--heartbeat', '100ms', '--reserve', '0', '--demand', '100ms', '--ports-file',
+                             path, *self.options, log=os.path.join(self.folder, 'log'))
+        self.url = f"http://127.0.0.1:{tap.ports(path, self.p)['viewers']}"
+        tap.until(lambda: tap.http(self.url + '/v/film/manifest.mpd').status == 200, 20, 'the manifest')
+        return self
+
+    def waiting(self):
+        """Requests in the batches on the disk."""
+        paths, n = glob.glob(os.path.join(self.store, '.*', 'demand', '*.json')), 0
+        for path in paths:
+            with open(path) as f:
+                n += sum(x['requests'] for h in json.load(f)['hours'] for x in h['files'])
+        return n
+
+
+@tap.test
+def a_batch_counts_once_in_any_number_of_tries():
+    o = Origin()
+    tap.equal(batch(o, 1, row()).status, 404, 'before registration')
+    o.register('edge-a')
+    o.register('edge-b')
+    tap.equal(batch(o, 1, row(), row(file='a.mp4', bytes=7)).json(), {'counted': True})
+    for _ in range(3):
+        tap.equal(batch(o, 1, row()).json(), {'counted': False})
+    tap.equal(batch(o, 2, row(bytes=50)).json(), {'counted': True})
+    tap.equal(batch(o, 1, row()).json(), {'counted': False})
+    tap.equal(batch(o, 1, row(), stream='s2').json(), {'counted': True}, 'a new disk')
+    tap.equal(batch(o, 1, row(title='other', file='o.mp4'), edge='edge-b').json(), {'counted': True})
+    tap.equal(total(o, '&title=film'), {'v.mp4': (3, 250, 3), 'a.mp4': (1, 7, 1)})
+    tap.equal(total(o, '&edge=edge-b'), {'o.mp4': (1, 100, 1)})
+    o.p.kill()
+    o.start()
+    tap.until(lambda: batch(o, 2, row()).status == 200, 10, 'the catalogue')
+    tap.equal(batch(o, 2, row()).json(), {'counted': False}, 'after kill -9')
+    tap.equal(total(o, '&title=film')['v.mp4'], (3, 250, 3))
+    batch(o, 3, row(), at=hour(5))
+    by_hour = o.api('/demand?hours=48&by=hour').json()['hours']
+    tap.equal([(h['requests'], h['bytes']) for h in by_hour], [(1, 100), (5, 357)])
+
+
+@tap.test
+def a_bad_batch_is_refused_with_the_place():
+    o = Origin()
+    o.register('edge-a')
+    good = {'stream': 's', 'sequence': 1, 'hours': []}
+    for change, part in (({'sequence': 0}, 'sequence'), ({'stream': '../x'}, 'stream'), ({'hours': [{'hour': 17, 'files': []}]}, 'hours[0]'),
+                         ({'hours': [{'hour': 3600, 'files': [row(bytes=-1)]}]}, 'hours[0].files[0]'),
+                         ({'hours': [{'hour': 3600, 'files': [row(title='a/b')]}]}, 'hours[0].files[0]')):
+        r = o.api('/edges/edge-a/demand', 'POST', {**good, **change})
+        tap.check(r.status in (400, 422), r.status)
+        tap.has(r.body.decode(), part)
+    for query in 'hours=0', 'hours=x', 'by=day':
+        tap.equal(o.api('/demand?' + query).status, 400, query)
+    tap.equal(total(o), {})
+
+
+@tap.test
+def an_edge_counts_files_bytes_and_viewers_and_nothing_is_lost_while_the_origin_is_away():
+    o = Origin(options=['--heartbeat', '200ms'])
+    rev, _ = package.write(o.library, 'film')
+    e = Edge(o)
+    video = f'{e.url}/v/film/{rev}/video.mp4'
+    size = len(tap.http(video).body)
+    for viewer in range(4):
+        for k in range(2):
+            tap.equal(tap.http(video, headers={'Range': 'bytes=0-99', 'CMCD-Session': f'sid="viewer-{viewer}"'}).status, 206)
+    tap.http(video, method='HEAD')
+    tap.http(video, headers={'Cache-Control': 'only-if-cached'})
+    want = (9, size + 800)
+    tap.until(lambda: total(o).get('video.mp4', (0, 0, 0))[:2] == want, 20, f'counts {want}')
+    tap.near(total(o)['video.mp4'][2], 5, 1, 'sessions')  # an estimate: two may share a bit
+
+    o.p.kill()
+    for k in range(5):
+        tap.equal(tap.http(video, headers={'Range': 'bytes=0-9'}).status, 206)
+        tap.until(lambda: e.waiting() == k + 1, 10, 'batches on the disk')
+    e.p.kill()  # what was written lives on
+    o.start()
+    e.start()
+    want = (want[0] + 5, want[1] + 50)
+    tap.until(lambda: total(o).get('video.mp4', (0, 0, 0))[:2] == want and e.waiting() == 0, 20, f'counts {want}, none left')
+    tap.http(f'{e.url}/v/film/{rev}/video.mp4', headers={'Range': 'bytes=0-0'})
+    e.p.stop()  # an orderly end writes what is left
+    e.start()
+    tap.until(lambda: total(o)['video.mp4'][:2] == (want[0] + 1, want[1] + 1), 20, 'the last count')
+
+
+@tap.test
+def the_plan_follows_demand_and_gives_the_new_a_share():
+    o = Origin()
+    revs = {}
+    for i, title in enumerate(('old-loved', 'old-idle', 'mid', 'fresh')):
+        revs[title], folder = package.write(o.library, title, files={'manifest.mpd': package.MPD.encode(), 'video.mp4': bytes(200_000)}, name=title)
+        os.utime(folder, (time.time() - 86400 * (10 - i),) * 2)
+    tap.until(lambda: o.api('/titles').json()['total'] == 4, 10, 'titles')
+    size = max(t['bytes'] for t in o.api('/titles').json()['titles'])
+    o.register('edge-a', capacity=size * 2 + size // 2)
+    held = lambda: [t['title'] for t in o.api('/edges/edge-a/plan').json()['titles'] if t['hold']]
+    before = held()
+    tap.equal(len(before), 2)
+    loved = next(t for t in ('old-loved', 'old-idle', 'mid', 'fresh') if t not in before)
+    batch(o, 1, row(title=loved, file='video.mp4', bytes=40 * size, revision=revs[loved]))
+    now = held()
+    tap.equal(now[0], loved, 'first in the plan')
+    version = o.api('/edges/edge-a/plan').json()['version']
+    batch(o, 2, row(title=before[0], file='video.mp4', bytes=99 * size))
+    tap.equal(o.api('/edges/edge-a/plan').json()['version'], version, 'the version on the same day')
+
+
+tap.run()
