@@ -27,7 +27,7 @@
 #include "edge/viewers.h"
 
 #define WHERE "edge"
-#define GRACE (5 * DUR_S)
+#define VIEWERS_MAX_BODY 65536 /* they have nothing to send */
 #define REFRESH (200 * DUR_MS) /* the fill looks at everything at most so often, unless something came */
 
 struct manager_job;
@@ -355,6 +355,10 @@ static int make_server(struct node *n, const char *listen, unsigned threads, boo
 	struct serve_settings s = {
 		.name = "ribera-edge",
 		.threads = threads,
+		.max_connections = n->settings->max_connections,
+		.max_per_client = n->settings->max_per_client,
+		.min_rate = n->settings->min_rate,
+		.max_body = VIEWERS_MAX_BODY,
 		.access_log = tls || threads > 0 ? n->settings->access_log : NULL,
 		.tls_cert = tls ? n->settings->tls_cert : NULL,
 		.tls_key = tls ? n->settings->tls_key : NULL,
@@ -554,7 +558,7 @@ void node_stop(struct node **pn)
 
 	*pn = NULL;
 	serve_stop(n->control, DUR_S);
-	serve_stop(n->serve, GRACE); /* first: what viewers still wait for keeps coming */
+	serve_stop(n->serve, n->settings->grace); /* first: what viewers still wait for keeps coming */
 	contact_stop(n->contact); /* freed later: the engine and /healthz still look at it */
 	scrub_free(&n->scrub);
 	if (n->demand != NULL)

@@ -28,7 +28,8 @@ struct settings {
 	uint64_t scrub_rate;
 	dur_us scrub_every;
 	dur_us heartbeat, demand;
-	uint64_t threads;
+	uint64_t threads, max_connections, max_per_client, min_rate;
+	dur_us grace;
 	const char *access_log, *log_level, *ports_file, *allow_origin;
 
 	/* made of the above by settings_check */

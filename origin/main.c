@@ -34,6 +34,7 @@
 #define TICK_MAX DUR_S
 #define CATALOGUE_RETRY (2 * DUR_S)
 #define CONTROL_GRACE DUR_S
+#define VIEWERS_MAX_BODY 65536 /* they have nothing to send */
 #define STATUS_SIZE 160
 
 /* --- start --- */
@@ -45,6 +46,9 @@ static int open_listeners(struct origin *o, struct fault *f)
 		.name = "ribera-origin",
 		.threads = (unsigned)s->threads,
 		.max_connections = s->max_connections,
+		.max_per_client = s->max_per_client,
+		.min_rate = s->min_rate,
+		.max_body = VIEWERS_MAX_BODY,
 		.access_log = s->access_log,
 		.tls_cert = s->tls_cert,
 		.tls_key = s->tls_key,

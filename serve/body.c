@@ -35,9 +35,7 @@ static void proceed(struct serve_request *r);
 
 static void made_progress(struct serve_request *r)
 {
-	h2o_timeout_unlink(&r->stall);
-	h2o_timeout_link(r->lane->loop, &r->lane->stall, &r->stall);
-	r->seen_queued = -1;
+	r->progress = true;
 }
 
 /* --- waiting for bytes ------------------------------------------------------------- */
@@ -153,29 +151,41 @@ void body_release(struct serve_request *r)
 	}
 }
 
-/* Nothing was given to the kernel for stall_timeout.  A slow viewer whose kernel
- * still takes bytes is no stall: the socket's queue tells. */
+/* Does the viewer take too little?  Its kernel's and ours hold bytes it could have had. */
+static bool is_too_slow(struct serve_request *r)
+{
+	const struct serve_settings *settings = &r->lane->serve->settings;
+	h2o_socket_t *sock = r->conn->sock;
+	uint64_t least = settings->min_rate * (uint64_t)(settings->stall_timeout / DUR_MS) / 1000;
+	int64_t taken;
+	int queued = 0, before = r->seen_queued;
+
+	(void)ioctl(h2o_socket_get_fd(sock), SIOCOUTQ, &queued);
+	taken = (int64_t)(sock->bytes_written - r->seen_written) + before - queued;
+	r->seen_queued = queued;
+	r->seen_written = sock->bytes_written;
+	return before >= 0 && queued > 0 && taken < (int64_t)(least > 0 ? least : 1);
+}
+
+/* Every stall_timeout as long as the reply runs. */
 void body_on_stall(h2o_timeout_entry_t *e)
 {
 	struct serve_request *r = H2O_STRUCT_FROM_MEMBER(struct serve_request, stall, e);
-	h2o_socket_t *sock = r->conn->sock;
-	int queued = 0, fd = h2o_socket_get_fd(sock);
-	bool moved;
+	bool stalled = r->waiting ? !r->progress : is_too_slow(r);
+	struct linger at_once = {.l_onoff = 1};
+	int fd = h2o_socket_get_fd(r->conn->sock);
 
-	if (r->waiting) {
-		counters_add(r->lane->serve->counters, C_CUT_STALLED, 1);
-		body_fail(r, ERR_TIMEOUT);
-		return;
-	}
-	(void)ioctl(fd, SIOCOUTQ, &queued);
-	moved = r->seen_queued < 0 || queued < r->seen_queued || sock->bytes_written != r->seen_written;
-	r->seen_queued = queued;
-	r->seen_written = sock->bytes_written;
-	if (moved) {
+	r->progress = false;
+	if (!stalled) {
 		h2o_timeout_link(r->lane->loop, &r->lane->stall, &r->stall);
 		return;
 	}
 	counters_add(r->lane->serve->counters, C_CUT_STALLED, 1);
+	if (r->waiting) {
+		body_fail(r, ERR_TIMEOUT);
+		return;
+	}
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once); /* what is queued is dropped, not sent for hours */
 	shutdown(fd, SHUT_RDWR); /* h2o finds out by itself */
 }
 

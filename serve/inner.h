@@ -27,6 +27,7 @@
 #pragma GCC diagnostic pop
 
 #include "base/clock.h"
+#include "serve/limit.h"
 #include "serve/path.h"
 #include "serve/range.h"
 #include "serve/serve.h"
@@ -41,6 +42,8 @@ struct tls;
 enum {
 	C_CONNECTIONS,
 	C_CONNECTIONS_SHED,
+	C_CONNECTIONS_REFUSED,
+	C_CONNECTIONS_FLOOD,
 	C_ACCEPT_FAILED,
 	C_REPLIES_2XX,
 	C_REPLIES_206,
@@ -84,6 +87,7 @@ struct serve {
 	size_t n_listeners, cap_listeners;
 	h2o_globalconf_t h2o;
 	struct tls *tls; /* or NULL */
+	struct limit *limit;
 	struct guard *guard; /* of signed URLs, or NULL */
 	struct counters *counters;
 	struct access_log *log; /* or NULL */
@@ -157,7 +161,10 @@ struct conn {
 	h2o_linklist_t link;         /* in lane->conns */
 	struct serve_request *sending; /* whose sendfile waits for room */
 	char peer[46];
-	bool shed, loopback;
+	bool loopback, counted;
+	int refuse;             /* over a limit: the status its request gets; 0: none */
+	struct limit_client client;
+	unsigned left;          /* replies given up of late */
 };
 
 /* A piece of a body: text of ours, then bytes of the source. */
@@ -181,6 +188,7 @@ struct serve_request {
 	h2o_filereq_t anchor; /* req->filereq points here: how the logger finds us */
 	unsigned magic;
 	bool replied, waiting, stopped, is_head;
+	bool progress; /* since the stall timer last ran */
 	bool growing; /* the object's bytes are not all here yet */
 	h2o_generator_t generator;
 	h2o_req_t *req;
@@ -253,6 +261,7 @@ void body_on_stall(h2o_timeout_entry_t *);
 void body_on_messages(h2o_multithread_receiver_t *, h2o_linklist_t *);
 
 /* lane.c */
+void conn_given_up(struct conn *); /* a reply whose viewer did not wait for its end */
 int lanes_start(struct serve *, struct fault *);
 void lanes_stop(struct serve *, dur_us limit);
 void mailbox_unref(struct mailbox *);

@@ -32,6 +32,8 @@ static void conn_closed(void *data)
 	struct conn *c = data;
 
 	MUST_MAGIC(c, CONN_MAGIC);
+	if (c->counted)
+		limit_leave(c->lane->serve->limit, &c->client);
 	atomic_fetch_sub_explicit(&c->lane->serve->open, 1, memory_order_relaxed);
 	h2o_linklist_unlink(&c->link);
 	h2o_timeout_unlink(&c->silence);
@@ -48,6 +50,8 @@ static void name_peer(struct conn *c)
 
 	if (getpeername(h2o_socket_get_fd(c->sock), (struct sockaddr *)&ss, &len) != 0)
 		return;
+	c->client = limit_client_of((struct sockaddr *)&ss);
+	c->counted = true;
 	if (ss.ss_family == AF_INET) {
 		inet_ntop(AF_INET, &v4->sin_addr, c->peer, sizeof c->peer);
 		c->loopback = (ntohl(v4->sin_addr.s_addr) >> 24) == 127;
@@ -106,25 +110,43 @@ static void welcome(struct conn *c)
 
 /* --- doors ------------------------------------------------------------------------- */
 
+/* Over a limit a request still gets its refusal; far over it there is no room even for that. */
+static bool far_over(uint64_t n, uint64_t max)
+{
+	return n > max + max / 4 + 16;
+}
+
+/* False: it has been closed. */
+static bool check_limits(struct conn *c, uint64_t open)
+{
+	struct serve *s = c->lane->serve;
+	uint64_t max = s->settings.max_connections, most = s->settings.max_per_client;
+	unsigned mine = c->counted ? limit_enter(s->limit, &c->client) : 0;
+
+	if (open <= max && mine <= most)
+		return true;
+	c->refuse = open > max ? 503 : 429;
+	counters_add(s->counters, open > max ? C_CONNECTIONS_SHED : C_CONNECTIONS_REFUSED, 1);
+	if (!far_over(open, max) && !far_over(mine, most))
+		return true;
+	h2o_socket_close(c->sock);
+	return false;
+}
+
 static void take_in(struct door *d, h2o_socket_t *sock)
 {
 	struct serve *s = d->lane->serve;
-	int64_t open = atomic_fetch_add_explicit(&s->open, 1, memory_order_relaxed) + 1, max = (int64_t)s->settings.max_connections;
+	int64_t open = atomic_fetch_add_explicit(&s->open, 1, memory_order_relaxed) + 1;
 	struct conn *c = mem_new(sizeof *c);
 
-	*c = (struct conn){.magic = CONN_MAGIC, .lane = d->lane, .door = d, .sock = sock, .shed = open > max};
+	*c = (struct conn){.magic = CONN_MAGIC, .lane = d->lane, .door = d, .sock = sock};
 	h2o_linklist_insert(&d->lane->conns, &c->link);
 	sock->on_close.cb = conn_closed;
 	sock->on_close.data = c;
 	counters_add(s->counters, C_CONNECTIONS, 1);
-	counters_add(s->counters, C_CONNECTIONS_SHED, c->shed);
-	/* over the limit a request gets its 503, far over it there is no room even for that */
-	if (open > max + max / 4 + 16) {
-		h2o_socket_close(sock);
-		return;
-	}
 	name_peer(c);
-	welcome(c);
+	if (check_limits(c, (uint64_t)open))
+		welcome(c);
 }
 
 static void on_accept(h2o_socket_t *listening, const char *err)
@@ -148,6 +170,30 @@ static void on_accept(h2o_socket_t *listening, const char *err)
 		}
 		return;
 	}
+}
+
+/* --- noisy ones -------------------------------------------------------------------- */
+
+#define LEFT_A_SECOND 20 /* replies a viewer may give up: seeking and switching take a few */
+#define LEFT_AT_ONCE 200
+
+/* Once a second. */
+static void look_after_conns(struct lane *l)
+{
+	for (h2o_linklist_t *n = l->conns.next; n != &l->conns; n = n->next) {
+		struct conn *c = H2O_STRUCT_FROM_MEMBER(struct conn, link, n);
+
+		c->left -= c->left < LEFT_A_SECOND ? c->left : LEFT_A_SECOND;
+	}
+}
+
+void conn_given_up(struct conn *c)
+{
+	if (++c->left != LEFT_AT_ONCE)
+		return;
+	/* requests and resets in a row cost us more than whoever sends them (CVE-2023-44487) */
+	counters_add(c->lane->serve->counters, C_CONNECTIONS_FLOOD, 1);
+	shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
 }
 
 /* --- stopping ---------------------------------------------------------------------- */
@@ -229,8 +275,10 @@ static void on_tick(h2o_timeout_entry_t *e)
 	struct lane *l = H2O_STRUCT_FROM_MEMBER(struct lane, tick_entry, e);
 	static _Thread_local unsigned n;
 
-	if (++n % FLUSH_TICKS == 0)
+	if (++n % FLUSH_TICKS == 0) {
 		access_flush(l);
+		look_after_conns(l);
+	}
 	watch_look(l);
 	take_context(l);
 	for (size_t i = 0; !l->closing && i < l->serve->n_listeners; i++)

@@ -106,7 +106,7 @@ void request_refuse(struct serve_request *r, int status)
 	request_set_status(r, status);
 	request_add(r, H2O_TOKEN_CONTENT_TYPE, "text/plain; charset=utf-8");
 	request_add(r, H2O_TOKEN_CACHE_CONTROL, "no-store"); /* a failure must not outlive its cause */
-	if (status == 503)
+	if (status == 503 || status == 429)
 		request_add(r, H2O_TOKEN_RETRY_AFTER, "1");
 	request_add_cors(r);
 	send_memory(r, text, strlen(text));
@@ -412,9 +412,9 @@ int request_start(h2o_handler_t *self, h2o_req_t *req)
 	struct serve_request *r = request_new(req);
 	int status;
 
-	if (r->conn->shed) {
+	if (r->conn->refuse != 0) {
 		req->http1_is_persistent = 0;
-		request_refuse(r, 503);
+		request_refuse(r, r->conn->refuse);
 	} else if ((status = check_head(r)) != 0) {
 		refuse_and_close(r, status, C_REFUSED_FRAMING);
 	} else if (is_method(r, "OPTIONS", 7) && req->input.path.len == 1 && req->input.path.base[0] == '*') {
@@ -485,8 +485,10 @@ void request_end(h2o_logger_t *self, h2o_req_t *req)
 	if (r == NULL)
 		return;
 	MUST_MAGIC(r, REQUEST_MAGIC);
-	if (r->stopped)
+	if (r->stopped) {
 		counters_add(counters, C_CUT_LEFT, 1);
+		conn_given_up(c);
+	}
 	body_release(r);
 	blob_unref(&r->blob);
 	serve_object_unref(&r->object);

@@ -30,6 +30,10 @@ static const struct counter_row rows[N_COUNTERS] = {
 	[C_CONNECTIONS] = {"ribera_http_connections_total", NULL, COUNTER_TOTAL, "Connections accepted."},
 	[C_CONNECTIONS_SHED] = {"ribera_http_connections_shed_total", NULL, COUNTER_TOTAL,
 	                        "Connections over the limit, answered with 503 or closed."},
+	[C_CONNECTIONS_REFUSED] = {"ribera_http_connections_refused_total", NULL, COUNTER_TOTAL,
+	                           "Connections of clients that had too many, answered with 429 or closed."},
+	[C_CONNECTIONS_FLOOD] = {"ribera_http_connections_cut_total", "reason=\"flood\"", COUNTER_TOTAL,
+	                         "Connections ended because of what their client did."},
 	[C_ACCEPT_FAILED] = {"ribera_http_accept_failed_total", NULL, COUNTER_TOTAL,
 	                     "Connections that could not be accepted for want of descriptors or memory."},
 	[C_REPLIES_2XX] = {"ribera_http_replies_total", "code=\"2xx\"", COUNTER_TOTAL, "Replies, by status."},
@@ -80,6 +84,8 @@ static void take_settings(struct serve *s, const struct serve_settings *in)
 	out->tls_dev_address = host_of(in->tls_dev_address);
 	out->allow_origin = mem_dup(in->allow_origin);
 	out->max_connections = in->max_connections > 0 ? in->max_connections : 100000;
+	out->max_per_client = in->max_per_client > 0 ? in->max_per_client : out->max_connections / 10 + 100;
+	out->min_rate = in->min_rate > 0 ? in->min_rate : 500;
 	out->max_body = in->max_body > 0 ? in->max_body : 1 << 20;
 	out->idle_timeout = in->idle_timeout > 0 ? in->idle_timeout : 30 * DUR_S;
 	out->stall_timeout = in->stall_timeout > 0 ? in->stall_timeout : 60 * DUR_S;
@@ -97,6 +103,7 @@ static void configure_h2o(struct serve *s)
 	s->h2o.max_request_entity_size = s->settings.max_body;
 	s->h2o.http1.req_timeout = (uint64_t)(s->settings.idle_timeout / DUR_MS);
 	s->h2o.http1.upgrade_to_http2 = 0; /* see lane.c */
+	s->h2o.http2.max_concurrent_requests_per_connection = 100;
 	s->h2o.http2.idle_timeout = (uint64_t)(s->settings.idle_timeout / DUR_MS);
 	host = h2o_config_register_host(&s->h2o, h2o_iovec_init(H2O_STRLIT("default")), 65535);
 	host->http2.push_preload = 0;
@@ -130,6 +137,7 @@ int serve_new(const struct serve_settings *settings, struct serve **ret_serve, s
 	s = mem_new(sizeof *s);
 	take_settings(s, settings);
 	s->counters = counters_new(rows, N_COUNTERS);
+	s->limit = limit_new();
 	configure_h2o(s);
 	if (s->settings.tls_cert != NULL || s->settings.tls_dev)
 		r = open_tls(s, fault);
@@ -343,6 +351,7 @@ void serve_free(struct serve **ps, dur_us limit)
 	h2o_config_dispose(&s->h2o);
 	tls_free(&s->tls);
 	guard_free(&s->guard);
+	limit_free(&s->limit);
 	counters_free(&s->counters);
 	free((void *)(uintptr_t)s->settings.name);
 	free((void *)(uintptr_t)s->settings.access_log);

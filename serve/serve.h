@@ -33,6 +33,8 @@ struct serve_settings {
 	const char *name;          /* "ribera-edge": Server field, Cache-Status, log */
 	unsigned threads;          /* 1 to 64 */
 	uint64_t max_connections;  /* 0: 100,000 */
+	uint64_t max_per_client;   /* connections of one IPv4 address or IPv6 /64; 0: a tenth of all and 100 */
+	uint64_t min_rate;         /* bytes per second that a viewer has to take, looked at over stall_timeout; 0: 500 */
 	uint64_t max_body;         /* of requests to handlers; 0: 1 MiB */
 	dur_us idle_timeout;       /* of keep-alive connections and of slow requests; 0: 30 s */
 	dur_us stall_timeout;      /* a reply that makes no progress for so long is cut; 0: 60 s */

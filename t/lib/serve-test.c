@@ -33,7 +33,7 @@
 
 struct settings {
 	const char *root, *listen, *tls_listen, *cert, *key, *log, *cors, *url_keys;
-	uint64_t threads, max_connections;
+	uint64_t threads, max_connections, max_per_client, min_rate;
 	dur_us idle, stall, stop, ticket_life;
 	bool dev_cert;
 };
@@ -51,6 +51,8 @@ static const struct config_row rows[] = {
 	{"cors", CONFIG_STRING, offsetof(struct settings, cors), "*", 0, 0, "ORIGIN", "allowed origin"},
 	{"threads", CONFIG_UINT, offsetof(struct settings, threads), "2", 1, 64, "N", "event loops"},
 	{"max-connections", CONFIG_UINT, offsetof(struct settings, max_connections), "0", 0, 0, "N", "at once"},
+	{"max-per-client", CONFIG_UINT, offsetof(struct settings, max_per_client), "0", 0, 0, "N", "of one client"},
+	{"min-rate", CONFIG_RATE, offsetof(struct settings, min_rate), "0", 0, 0, "RATE", "of viewers"},
 	{"idle", CONFIG_DURATION, offsetof(struct settings, idle), "30s", 0, 0, "T", "idle timeout"},
 	{"stall", CONFIG_DURATION, offsetof(struct settings, stall), "60s", 0, 0, "T", "stall timeout"},
 	{"stop", CONFIG_DURATION, offsetof(struct settings, stop), "2s", 0, 0, "T", "how long replies may finish"},
@@ -271,7 +273,7 @@ static int start(const struct settings *s, struct fault *f)
 {
 	const struct serve_settings settings = {
 		.name = "serve-test", .threads = (unsigned)s->threads, .max_connections = s->max_connections,
-		.idle_timeout = s->idle, .stall_timeout = s->stall, .access_log = s->log, .url_keys = s->url_keys,
+		.max_per_client = s->max_per_client, .min_rate = s->min_rate, .idle_timeout = s->idle, .stall_timeout = s->stall, .access_log = s->log, .url_keys = s->url_keys,
 		.tls_cert = s->cert, .tls_key = s->key, .tls_dev = s->dev_cert, .tls_ticket_life = s->ticket_life, .allow_origin = s->cors[0] != '\0' ? s->cors : NULL,
 	};
 	uint16_t port;

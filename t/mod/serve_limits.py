@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one client may take from the others: connections, time, memory."""
+import os, socket, struct, sys, time
+
+sys.path.insert(0, os.path.join(os.environ['RIBERA_SOURCE'], 't/lib'))
+import tap
+from rawhttp import *
+
+root = tap.folder('root')
+with open(os.path.join(root, 'big.mp4'), 'wb') as f:
+    f.write(os.urandom(16_000_000))
+with open(os.path.join(root, 'small.mpd'), 'wb') as f:
+    f.write(os.urandom(6000))
+GET = b'GET /small.mpd HTTP/1.1\r\nHost: x\r\n\r\n'
+S = Server(root, '--idle', '1s', '--stall', '500ms', '--min-rate', '20MB', '--max-per-client', '8')
+P = S.port
+
+
+def closed(s, seconds):
+    """How long it takes until the server closes."""
+    start = time.monotonic()
+    s.settimeout(seconds)
+    try:
+        while s.recv(65536):
+            pass
+    except ConnectionResetError:
+        pass
+    return time.monotonic() - start
+
+
+@tap.test
+def connections_of_one_client():
+    held = [connect(P) for _ in range(8)]
+    for s in held:
+        s.sendall(b'GET /stuck/big.mp4 HTTP/1.1\r\nHost: x\r\n\r\n')
+        s.recv(100)
+    with connect(P) as s, s.makefile('rb') as f:
+        s.sendall(GET)
+        r = read_reply(f)
+        tap.equal((r.status, r.fields['connection']), (429, 'close'))
+        tap.check(int(r.fields['retry-after']) >= 1)
+    other = socket.create_connection(('127.0.0.1', P), 10, ('127.0.0.2', 0))
+    with other, other.makefile('rb') as f:
+        other.sendall(GET)
+        tap.equal(read_reply(f).status, 200, 'another client')
+    far = [connect(P) for _ in range(60)]
+    shut = 0
+    for s in far:
+        s.settimeout(0.3)
+        try:
+            shut += s.recv(1) == b''
+        except ConnectionResetError:
+            shut += 1
+        except TimeoutError:
+            pass
+        s.close()
+    tap.check(shut > 20, f'closed at once: {shut}')
+    for s in held:
+        s.close()
+    tap.until(lambda: get(P, '/small.mpd').status == 200, 5, 'room again')
+
+
+@tap.test
+def heads_and_bodies_that_drip():
+    starts = {'head': b'GET /small.mpd HTTP/1.1\r\nHost: x\r\n', 'body': b'POST /h/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n',
+              'second head': GET + b'GET /small.mpd HTTP/1.1\r\nX'}
+    for name, start in starts.items():
+        with connect(P) as s:
+            s.sendall(start)
+            begin, end = time.monotonic(), None
+            s.settimeout(0.1)
+            while time.monotonic() < begin + 8 and end is None:
+                try:
+                    s.sendall(b'a')
+                    if s.recv(65536) == b'':
+                        end = time.monotonic()
+                except TimeoutError:
+                    pass
+                except OSError:
+                    end = time.monotonic()
+            tap.check(end is not None and end - begin < 5, f'{name}: a byte every 0.1 s for {end and end - begin}')
+
+
+@tap.test
+def who_asks_again_and_again_is_not_slow():
+    with connect(P) as s, s.makefile('rb') as f:
+        end = time.monotonic() + 3.5
+        while time.monotonic() < end:
+            s.sendall(GET[:20])
+            time.sleep(0.05)
+            s.sendall(GET[20:])
+            tap.equal(read_reply(f).status, 200)
+
+
+@tap.test
+def a_viewer_who_reads_too_slowly():
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    s.connect(('127.0.0.1', P))
+    with s:
+        s.sendall(b'GET /big.mp4 HTTP/1.1\r\nHost: x\r\n\r\n' * 3)
+        s.settimeout(0.05)
+        begin, got, end = time.monotonic(), 0, None
+        while time.monotonic() < begin + 10 and end is None:  # some 100 KB/s
+            try:
+                data = s.recv(5000)
+                got += len(data)
+                if not data:
+                    end = True
+            except TimeoutError:
+                pass
+            except ConnectionResetError:
+                end = True
+            time.sleep(0.05)
+        tap.check(end and got < 40_000_000, f'{got} bytes in {time.monotonic() - begin:.1f} s')
+    tap.check(S.metric('ribera_http_cut_total{reason="stalled"}') >= 1)
+
+
+@tap.test
+def requests_given_up_in_a_row():
+    cut = 'ribera_http_connections_cut_total{reason="flood"}'
+    before = S.metric(cut)
+    with H2(P) as c:
+        sent = 0
+        try:
+            for _ in range(20):
+                streams = [c.request(plain('/stuck/big.mp4')) for _ in range(50)]
+                c.s.sendall(frame(PING, 0, 0, b'together'))
+                while next(c.frames())[0] != PING:  # they run now
+                    pass
+                c.s.sendall(b''.join(frame(RST, 0, s, struct.pack('>I', 8)) for s in streams))
+                sent += 50
+        except (OSError, StopIteration):
+            pass
+        tap.check(sent < 1000)
+        tap.until(lambda: S.metric(cut) == before + 1, 5, f'the end of the flood ({sent} sent)')
+    with H2(P) as c:  # a player that seeks gives up a few
+        for _ in range(50):
+            stream = c.request(plain('/stuck/big.mp4'))
+            c.s.sendall(frame(RST, 0, stream, struct.pack('>I', 8)))
+        tap.equal(c.answer(c.request(plain()))[0], 200)
+
+
+@tap.test
+def it_ends_without_complaint():
+    tap.equal(S.stop(), (0, ''))
+
+
+tap.run()
