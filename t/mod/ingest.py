@@ -121,6 +121,7 @@ def odd_masters_become_right_packages():
         'slow.mp4': ([a.format('25/2') for a in v] + ['-pix_fmt', 'yuv420p'], 63, (322, 182)),
         'ten-bit.mkv': ([a.format('25') for a in v] + ['-pix_fmt', 'yuv422p10'], 125, (322, 182)),
         'full-chroma-odd.mkv': ([a.format('25').replace('322x182', '321x181') for a in v] + ['-pix_fmt', 'yuv444p'], 125, (320, 180)),
+        'gap.mkv': ([a.format('25') for a in v] + ['-vf', "select='not(between(n,1,3))'", '-vsync', 'passthrough', '-pix_fmt', 'yuv420p'], 125, (322, 182)),
         'anamorphic.mp4': ([a.format('25') for a in v] + ['-vf', 'setsar=2/1', '-pix_fmt', 'yuv420p'], 125, (322, 90)),
     }
     for name, (arguments, n, size) in cases.items():
