@@ -286,6 +286,7 @@ int job_run(const struct job_settings *s, struct job_result *ret_result, struct 
 	snprintf(res.title, sizeof res.title, "%s", s->title);
 	r = run(j, &res);
 	job_fini(j);
+	publish_tell(s->library, &j->work, f);
 	publish_abandon(&j->work, is_worth_keeping(j, r));
 	free(j);
 	if (r == 0)

@@ -170,6 +170,27 @@ int publish_end(const char *library, const char *title, const char *revision, st
 	return r;
 }
 
+/* False when the text does not name this folder. */
+static bool tell(const char *library, const char *folder, struct fault *f)
+{
+	char *at = folder != NULL ? strstr(f->text, folder) : NULL, *told;
+	const char *behind;
+
+	if (at == NULL || at[strlen(folder)] != '/')
+		return false;
+	behind = at + strlen(folder) + 1;
+	told = mem_printf("%.*s%s: %s", (int)(at - f->text), f->text, library, behind);
+	snprintf(f->text, sizeof f->text, "%s", told);
+	free(told);
+	return true;
+}
+
+void publish_tell(const char *library, const struct publish_work *w, struct fault *f)
+{
+	if (f != NULL && !tell(library, w->package, f) && !tell(library, w->chunks, f))
+		tell(library, w->root, f);
+}
+
 void publish_abandon(struct publish_work *w, bool keep)
 {
 	char *lock;

@@ -29,6 +29,10 @@ int publish_begin(const char *library, const char *title, const char *key, struc
 int publish_end(const char *library, const char *title, const char *revision, struct publish_work *, char **ret_folder,
                 bool *ret_existed, struct fault *);
 
+/* People know nothing of the work folder: in the fault's text "WORK/FILE" becomes
+ * "LIBRARY: FILE". */
+void publish_tell(const char *library, const struct publish_work *, struct fault *);
+
 /* Lets go of the work folder; `keep`: with the chunks in it, for the next run. */
 void publish_abandon(struct publish_work *, bool keep);
 

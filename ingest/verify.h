@@ -19,7 +19,7 @@
 
 enum verify_level {
 	/* Every box, and every picture's header.  Decoded are the first picture of each segment and, whole, each
-	 * segment whose turn it is: one of VERIFY_TURN, another in each rendition.  About 2 % of what encoding at
+	 * segment whose turn it is: one of VERIFY_TURN, another in each rendition.  About 1 % of what encoding at
 	 * `veryfast` takes; decoding all is 15 %. */
 	VERIFY_SAMPLED,
 	/* The same, and everything is decoded, each segment by a decoder that has seen no other. */

@@ -162,6 +162,7 @@ def refused(master, *parts, options=(), library=None, keeps=False, **keywords):
     tap.equal(done.returncode, 1, f'exit code for {master}: {done.stderr}')
     for part in parts:
         tap.has(done.stderr, part, f'message for {master}')
+    tap.check('.work-' not in done.stderr, f'the message names the work folder: {done.stderr}')
     left = [n for n in os.listdir(library) if not (keeps and n.startswith('.work'))] if os.path.isdir(library) else []
     tap.equal(left, [], f'what {master} left in the library')
 
