@@ -21,9 +21,10 @@
 #include "ingest/job.h"
 #include "ingest/report.h"
 #include "ingest/verify.h"
+#include "ingest/watch.h"
 
 struct options {
-	const char *library, *title, *name, *preset, *verify, *report;
+	const char *library, *title, *name, *preset, *verify, *report, *watch;
 	dur_us segment;
 	uint64_t max_height, max_rungs;
 	bool accept_truncated, quiet, json, dry_run, decode, help, version;
@@ -39,6 +40,8 @@ static const struct config_row rows[] = {
 	ROW("max-height", CONFIG_UINT, max_height, "0", 0, 16384, "LINES", "no rendition higher than this; 0 is no limit"),
 	ROW("max-rungs", CONFIG_UINT, max_rungs, "0", 0, PLAN_MAX_RUNGS, "N", "at most so many video renditions; 0 is no limit"),
 	ROW("accept-truncated", CONFIG_BOOL, accept_truncated, "no", 0, 0, NULL, "publish what is there of a file that was cut short"),
+	ROW("watch", CONFIG_PATH, watch, NULL, 0, 0, "DIR",
+	    "ingest every master that lands there, once each; they move to DIR/done or, with the reason, to DIR/failed; no MASTER"),
 	ROW("verify", CONFIG_PATH, verify, NULL, 0, 0, "PACKAGE", "re-read a finished package and check all of it; no MASTER"),
 	ROW("report", CONFIG_PATH, report, NULL, 0, 0, "PACKAGE", "print the page of a finished package's report as this version makes it; no MASTER"),
 	ROW("decode", CONFIG_BOOL, decode, "no", 0, 0, NULL, "check by decoding everything, not each segment's first picture and one segment of 32"),
@@ -57,6 +60,16 @@ static void on_signal(int number)
 	stop = number;
 }
 
+static void listen_to_signals(void)
+{
+	struct sigaction a = {.sa_handler = on_signal};
+
+	sigaction(SIGINT, &a, NULL);
+	sigaction(SIGTERM, &a, NULL);
+	sigaction(SIGHUP, &a, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
 static void usage(FILE *out)
 {
 	fputs("Usage: ribera-ingest MASTER --library DIR [OPTION]...\n"
@@ -64,13 +77,15 @@ static void usage(FILE *out)
 	      "MASTER is a file, or - for standard input.\n\n",
 	      out);
 	config_print_help(rows, N_ROWS, out);
-	fputs("\nExit codes: 0 published (or already there), 1 failed, 2 wrong usage.\n", out);
+	fputs("\nExit codes: 0 published (or already there), 1 failed, 2 wrong usage,\n"
+	      "75 no space or another run at it: what is finished is kept, give the same command again later.\n",
+	      out);
 }
 
 static int complain(const struct fault *f)
 {
 	fprintf(stderr, "ribera-ingest: %s\n", fault_text(f));
-	return f->code == ERR_USAGE ? 2 : 1;
+	return f->code == ERR_USAGE ? 2 : f->code == -ENOSPC || f->code == -EDQUOT || f->code == ERR_LOCKED ? WATCH_AGAIN : 1;
 }
 
 static char *stem_of(const char *path)
@@ -168,12 +183,8 @@ static int ingest(const struct job_settings *s, const struct options *o)
 {
 	struct job_result result;
 	struct fault f = {0};
-	struct sigaction act = {.sa_handler = on_signal};
 
-	sigaction(SIGINT, &act, NULL);
-	sigaction(SIGTERM, &act, NULL);
-	sigaction(SIGHUP, &act, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	listen_to_signals();
 	if (job_run(s, &result, &f) != 0)
 		return complain(&f);
 	print_result(&result, o);
@@ -225,8 +236,40 @@ static int check(const struct options *o, int argc)
 	return 0;
 }
 
+/* The command line as it was, without --watch DIR. */
+static char **without_watch(char **argv)
+{
+	size_t n = 0, kept = 0;
+	char **rest;
+
+	while (argv[n] != NULL)
+		n++;
+	rest = mem_new_array(n + 1, sizeof *rest);
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(argv[i], "--watch") == 0)
+			i++;
+		else if (!str_starts(argv[i], "--watch="))
+			rest[kept++] = argv[i];
+	}
+	return rest;
+}
+
+static int watch(const struct options *o, int argc, char **command)
+{
+	struct watch_settings s = {.folder = o->watch, .command = command, .stop = &stop};
+	struct fault f = {0};
+
+	if (argc > 1 || o->library == NULL || o->title != NULL || o->name != NULL) {
+		fprintf(stderr, "ribera-ingest: --watch takes --library DIR, and neither a MASTER nor --title nor --name; see --help\n");
+		return 2;
+	}
+	listen_to_signals();
+	return watch_run(&s, &f) != 0 ? complain(&f) : 0;
+}
+
 int main(int argc, char **argv)
 {
+	char **command = without_watch(argv);
 	struct options o = {0};
 	struct config *config = config_new(rows, N_ROWS, &o);
 	struct fault f = {0};
@@ -246,11 +289,14 @@ int main(int argc, char **argv)
 		code = verify(&o);
 	} else if (o.report != NULL && argc == 1) {
 		code = report(&o);
+	} else if (o.watch != NULL) {
+		code = watch(&o, argc, command);
 	} else {
 		code = check(&o, argc);
 		if (code == 0)
 			code = run(&o, argv[1]);
 	}
 	config_free(&config);
+	free(command);
 	return code;
 }

@@ -87,7 +87,7 @@ def a_signal_stops_it_and_keeps_what_is_finished():
 def two_at_once_do_not_disturb_each_other():
     library = os.path.join(WORK, 'two')
     p = start(library)
-    tap.has(finish(library, code=1), 'another ribera-ingest')
+    tap.has(finish(library, code=75), 'another ribera-ingest')
     p.wait(300)
     tap.equal(p.returncode, 0)
     tap.equal(visible(library), ['t'])
@@ -114,7 +114,7 @@ def a_full_disk_is_said_and_gone_on_from():
     if tap.call('mount', '-t', 'tmpfs', '-o', 'size=2200k', 'small', library).returncode != 0:
         raise tap.Skip('mount is not allowed here')
     try:
-        said = finish(os.path.join(library, 'lib'), code=1)
+        said = finish(os.path.join(library, 'lib'), code=75)
         tap.has(said, 'No space left')
         tap.has(said, 'run the same command again')
         tap.equal(visible(os.path.join(library, 'lib')), [])

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ribera-ingest --watch: what lands is ingested once, whatever happens to the watcher."""
+import os, shutil, signal, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+import film, tap
+
+FILM = film.generated(12, '640x360', '25')
+
+
+class Watch:
+    def __init__(self, *options):
+        self.folder, self.library = tap.folder(), os.path.join(tap.folder(), 'library')
+        self.options = options
+        self.start()
+
+    def start(self):
+        self.p = tap.Process(tap.program('ribera-ingest'), '--watch', self.folder, '--library', self.library, '--preset', 'ultrafast',
+                             '--max-rungs', '1', *self.options)
+        tap.until(lambda: 'watching' in self.p.text(), 20, 'the watcher')
+
+    def land(self, film_, name):
+        """As a copying program would: under another name, then moved in."""
+        part = os.path.join(self.folder, name + '.part')
+        shutil.copy(film_, part)
+        os.rename(part, os.path.join(self.folder, name))
+
+    def there(self, *path):
+        return os.path.exists(os.path.join(self.folder, *path))
+
+    def titles(self):
+        return sorted(n for n in os.listdir(self.library) if not n.startswith('.')) if os.path.isdir(self.library) else []
+
+
+@tap.test
+def masters_are_ingested_and_the_bad_ones_set_aside_with_the_reason():
+    w = Watch()
+    os.makedirs(os.path.join(w.folder, 'folder.mp4'))
+    w.land(FILM, 'My film (2026).mp4')
+    with open(os.path.join(w.folder, 'bad.mp4'), 'wb') as f:
+        f.write(b'no film at all')
+    tap.until(lambda: w.there('done', 'My film (2026).mp4') and w.there('failed', 'bad.mp4.txt'), 60, w.p.text)
+    tap.equal(w.titles(), ['my-film-2026'])
+    with open(os.path.join(w.folder, 'failed', 'bad.mp4.txt')) as f:
+        tap.has(f.read(), 'bad.mp4')
+    tap.check(w.there('failed', 'bad.mp4'))
+    w.land(FILM, 'My film (2026).mp4')
+    tap.until(lambda: w.there('done', 'My film (2026).mp4-2'), 60, w.p.text)
+    tap.equal(w.p.stop(), 0)
+    tap.equal(w.p.text().count('published'), 2)
+
+
+@tap.test
+def a_file_that_still_grows_is_waited_for():
+    w = Watch()
+    with open(FILM, 'rb') as f:
+        data = f.read()
+    with open(os.path.join(w.folder, 'slow.mp4'), 'wb', buffering=0) as f:
+        for i in range(8):
+            f.write(data[len(data) * i // 8:len(data) * (i + 1) // 8])
+            tap.check('begin' not in w.p.text(), 'it was taken half-way')
+            w.p.p.poll()
+            try:
+                w.p.p.wait(0.6)
+            except Exception:
+                pass
+    tap.until(lambda: w.there('done', 'slow.mp4'), 60, w.p.text)
+    w.p.stop()
+
+
+@tap.test
+def killed_in_the_middle_it_goes_on_and_ingests_once():
+    w = Watch('--preset', 'medium')
+    w.land(FILM, 'long.mp4')
+    tap.until(lambda: 'begin' in w.p.text(), 30, w.p.text)
+    w.p.kill()
+    w.start()
+    tap.until(lambda: w.there('done', 'long.mp4'), 120, w.p.text)
+    tap.equal(w.titles(), ['long'])
+    tap.equal(len(os.listdir(os.path.join(w.library, 'long'))), 1)
+    w.p.stop()
+
+
+@tap.test
+def a_stop_ends_the_work_and_the_next_start_takes_it_up():
+    w = Watch('--preset', 'slow')
+    w.land(FILM, 'long.mp4')
+    tap.until(lambda: os.path.isdir(w.library) and os.listdir(w.library), 60, w.p.text)
+    tap.equal(w.p.stop(), 0)
+    tap.check(w.there('long.mp4') and not w.titles(), 'the master is not where it was')
+    w.start()
+    tap.until(lambda: w.there('done', 'long.mp4'), 120, w.p.text)
+    w.p.stop()
+
+
+@tap.test
+def wrong_usage_is_said():
+    ingest = tap.program('ribera-ingest')
+    tap.equal(tap.call(ingest, '--watch', '/nowhere/at/all', '--library', '/tmp/x').returncode, 1)
+    tap.equal(tap.call(ingest, '--watch', '/tmp').returncode, 2)
+    tap.equal(tap.call(ingest, '--watch', '/tmp', '--library', '/tmp/x', 'film.mp4').returncode, 2)
+
+
+tap.run()
