@@ -149,6 +149,8 @@ static void print_result(const struct job_result *r, const struct options *o)
 	} else {
 		printf("%s %s: %zu video and %zu audio renditions, %.2f s, %s\n", r->existed ? "already there:" : "published", r->folder, r->n_video,
 		       r->n_audio, r->seconds, size);
+		if (!o->quiet)
+			verify_say_found(&r->facts, stdout);
 	}
 }
 

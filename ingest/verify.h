@@ -67,5 +67,7 @@ int verify_package(const char *folder, const struct verify_settings *, struct ve
 
 /* Prints what was found right, in lines or as one JSON object. */
 void verify_say(const char *folder, const struct verify_facts *, double seconds, bool json, FILE *out);
+/* The lines of it that say what was decoded and how far sound stands from the picture. */
+void verify_say_found(const struct verify_facts *, FILE *out);
 
 #endif

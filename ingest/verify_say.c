@@ -29,6 +29,16 @@ static void say_json(const struct verify_facts *k, double seconds, FILE *out)
 	json_decref(all);
 }
 
+void verify_say_found(const struct verify_facts *k, FILE *out)
+{
+	fprintf(out, "  %llu pictures, as many in each rendition as the master has; decoded: the first of %zu segments alone, %zu segments whole (%llu pictures, %llu samples)\n",
+	        (unsigned long long)k->pictures, k->starts_decoded, k->segments_decoded, (unsigned long long)k->pictures_decoded,
+	        (unsigned long long)k->samples_decoded);
+	for (size_t i = 0; i < k->n_sounds; i++)
+		fprintf(out, "  %s: begins %+.3f ms, ends %+.3f ms from the picture%s\n", k->sounds[i].file, k->sounds[i].start_ms, k->sounds[i].end_ms,
+		        k->sounds[i].is_silent ? "; it is silent throughout" : "");
+}
+
 void verify_say(const char *folder, const struct verify_facts *k, double seconds, bool json, FILE *out)
 {
 	char size[STR_BYTES_SIZE];
@@ -40,10 +50,5 @@ void verify_say(const char *folder, const struct verify_facts *k, double seconds
 	str_format_bytes(k->bytes, size);
 	fprintf(out, "%s: right: %zu files, %zu tracks, %zu segments, %s; %.1f s, %.0f MB/s\n", folder, k->files, k->tracks, k->segments, size, seconds,
 	        megabytes_a_second(k, seconds));
-	fprintf(out, "  %llu pictures, as many in each rendition as the master has; decoded: the first of %zu segments alone, %zu segments whole (%llu pictures, %llu samples)\n",
-	        (unsigned long long)k->pictures, k->starts_decoded, k->segments_decoded, (unsigned long long)k->pictures_decoded,
-	        (unsigned long long)k->samples_decoded);
-	for (size_t i = 0; i < k->n_sounds; i++)
-		fprintf(out, "  %s: begins %+.3f ms, ends %+.3f ms from the picture%s\n", k->sounds[i].file, k->sounds[i].start_ms, k->sounds[i].end_ms,
-		        k->sounds[i].is_silent ? "; it is silent throughout" : "");
+	verify_say_found(k, out);
 }

@@ -155,7 +155,22 @@ static json_t *files_json(const struct revision *r)
 	return a;
 }
 
-/* report.json as the ingest wrote it; null when it cannot be read. */
+/* What is said of each segment is long, and stands in the file for those who want it. */
+static void drop_segments(json_t *report)
+{
+	static const char *const kinds[] = {"video", "audio"}, *const keys[] = {"segment_bytes", "segment_ssim", "segment_psnr"};
+
+	for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+		json_t *track;
+		size_t i;
+
+		json_array_foreach(json_object_get(report, kinds[k]), i, track)
+			for (size_t n = 0; n < sizeof keys / sizeof keys[0]; n++)
+				json_object_del(track, keys[n]);
+	}
+}
+
+/* report.json as the ingest wrote it, but for its numbers of each segment; null when it cannot be read. */
 static json_t *report_json(const struct revision *r)
 {
 	char *path = path_join(r->folder, PACKAGE_REPORT);
@@ -167,6 +182,7 @@ static json_t *report_json(const struct revision *r)
 		j = json_loadb((const char *)b.bytes, b.size, 0, NULL);
 	buf_fini(&b);
 	free(path);
+	drop_segments(j);
 	if (json_is_object(j))
 		return j;
 	json_decref(j);

@@ -80,7 +80,7 @@ def write(library, title, files=None, name=None, **report):
     files = dict(files or {'video.mp4': b'v' * 100000})
     files.setdefault('manifest.mpd', MPD.encode())
     files.setdefault('main.m3u8', b'#EXTM3U\n')
-    files.setdefault('report.json', json.dumps({'title': title, 'name': name or title, 'duration': 8.0, **report}).encode())
+    files.setdefault('report.json', json.dumps({'title': title, 'name': name or title, 'duration': 8.0, 'video': [{'file': 'v.mp4', 'segment_bytes': [1, 2], 'ssim': 0.9}], **report}).encode())
     metainfo, leaves, revision = digest(title, files)
     work = os.path.join(library, f'.work-{title}-{os.getpid()}')
     os.makedirs(work)

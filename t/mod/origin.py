@@ -80,6 +80,7 @@ def a_title_is_listed_with_what_a_page_needs():
     one = shared.get('/api/v1/titles/one').json()
     tap.equal(sorted(f['name'] for f in one['files']), sorted(os.listdir(FOLDER)))
     tap.equal(one['report']['duration'], 8.0)
+    tap.equal(one['report']['video'], [{'file': 'v.mp4', 'ssim': 0.9}], 'the report without numbers of each segment')
     tap.equal([x['current'] for x in one['revisions']], [True])
     tap.equal(shared.api('/titles').json(), shared.get('/api/v1/titles').json(), 'the two listeners')
     tap.equal(shared.get('/api/v1/titles/two').status, 404)
