@@ -68,6 +68,10 @@ int config_read_text(struct config *, const char *name, const char *text, size_t
  * order of their names.  ERR_USAGE, and those of config_read_file. */
 int config_read_args(struct config *, int *argc, char **argv, struct fault *);
 
+/* Logs what differs: rows named in `live` (NULL at its end) as taken in, others as waiting for a restart. */
+void config_log_changes(const char *where, const struct config_row *rows, size_t n_rows, const void *before, const void *after,
+                        const char *const *live);
+
 void config_print_help(const struct config_row *, size_t n_rows, FILE *);
 void config_print_sample(const struct config_row *, size_t n_rows, FILE *); /* commented YAML */
 

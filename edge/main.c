@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/notify.h"
 #include "edge/node.h"
+#include "serve/serve.h"
 
 #define WHERE "edge"
 
@@ -95,34 +96,106 @@ static void raise_limits(void)
 	}
 }
 
-static void run_until_told(struct node *n, const sigset_t *signals)
+/* --- while it runs --- */
+
+struct program {
+	struct settings *settings;
+	char **argv; /* as it was given to us */
+};
+
+static int read_again(struct config *c, struct settings *s, char **given, struct fault *f)
+{
+	int argc = 0, r;
+	bool check;
+	char **argv;
+
+	while (given[argc] != NULL)
+		argc++;
+	argv = mem_new_array((size_t)argc + 1, sizeof *argv);
+	memcpy(argv, given, (size_t)argc * sizeof *argv);
+	take_plain_options(&argc, argv, &check);
+	r = read_settings(c, s, argc, argv, f);
+	free(argv);
+	return r;
+}
+
+static void reload(struct program *p, struct node *n)
+{
+	static const char *const live[] = {"log_level", "grace", "max_connections", "max_per_client", "min_rate", NULL};
+	static char level[16];
+	struct settings fresh = {0}, *s = p->settings;
+	struct config *c = config_new(settings_rows, settings_n_rows, &fresh);
+	struct fault f = {0};
+
+	if (read_again(c, &fresh, p->argv, &f) != 0) {
+		log_error(WHERE, "reload: the settings stay as they are: %s", fault_text(&f));
+	} else {
+		config_log_changes(WHERE, settings_rows, settings_n_rows, s, &fresh, live);
+		snprintf(level, sizeof level, "%s", fresh.log_level);
+		s->log_level = level;
+		log_set_level(fresh.level);
+		s->grace = fresh.grace;
+		s->max_connections = fresh.max_connections;
+		s->max_per_client = fresh.max_per_client;
+		s->min_rate = fresh.min_rate;
+		node_set_limits(n);
+	}
+	settings_fini(&fresh);
+	config_free(&c);
+}
+
+/* Would the program that replaces us start?  If not we stay. */
+static bool may_restart(const struct program *p)
+{
+	struct fault f = {0};
+
+	if (serve_try_program(p->argv, &f) == 0)
+		return true;
+	log_error(WHERE, "no restart: %s", fault_text(&f));
+	return false;
+}
+
+/* Returns the signal that ended it. */
+static int run_until_told(struct program *p, struct node *n, const sigset_t *signals)
 {
 	static const struct timespec step = {.tv_sec = 1};
 	int signal = 0;
 
-	do {
+	for (;;) {
 		node_tell_manager(n);
 		node_refresh(n, signal == SIGHUP);
 		signal = sigtimedwait(signals, NULL, &step);
-		if (signal == SIGHUP)
+		if (signal == SIGHUP || signal == SIGUSR1)
 			node_reopen_log(n);
-	} while (signal == SIGHUP || signal < 0);
+		if (signal == SIGHUP)
+			reload(p, n);
+		if (signal == SIGTERM || signal == SIGINT || (signal == SIGUSR2 && may_restart(p)))
+			break;
+	}
 	log_info(WHERE, "ending: signal %d", signal);
+	return signal;
 }
 
-static int run(const struct settings *s, struct fault *f)
+static void block_signals(sigset_t *signals)
 {
+	static const int ours[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
+
+	sigemptyset(signals);
+	for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+		sigaddset(signals, ours[i]);
+	pthread_sigmask(SIG_BLOCK, signals, NULL); /* before the first thread */
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int run(struct program *p, struct fault *f)
+{
+	struct settings *s = p->settings;
 	struct node_ports ports;
 	struct node *n = NULL;
 	sigset_t signals;
-	int r;
+	int r, told = 0;
 
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before the first thread */
-	signal(SIGPIPE, SIG_IGN);
+	block_signals(&signals);
 	raise_limits();
 	r = node_start(s, &n, &ports, f);
 	if (r == 0)
@@ -131,17 +204,28 @@ static int run(const struct settings *s, struct fault *f)
 		log_info(WHERE, "listening viewers=%u control=%u name=%s store=\"%s\"", ports.viewers, ports.control,
 		         s->name, s->store);
 		notify_manager("READY=1");
-		run_until_told(n, &signals);
-		notify_manager("STOPPING=1");
+		told = run_until_told(p, n, &signals);
+		notify_manager(told == SIGUSR2 ? "RELOADING=1" : "STOPPING=1");
 	}
+	if (told == SIGUSR2)
+		node_keep_listeners(n);
 	if (n != NULL)
 		node_stop(&n);
-	return r;
+	return told == SIGUSR2 ? serve_hand_over(p->argv, f) : r;
+}
+
+static char **copy_of(int argc, char **argv)
+{
+	char **copy = mem_new_array((size_t)argc + 1, sizeof *copy);
+
+	memcpy(copy, argv, (size_t)argc * sizeof *copy);
+	return copy;
 }
 
 int main(int argc, char **argv)
 {
 	struct settings s = {0};
+	struct program p = {&s, copy_of(argc, argv)};
 	struct config *config = config_new(settings_rows, settings_n_rows, &s);
 	struct fault f = {0};
 	bool check = false;
@@ -154,11 +238,12 @@ int main(int argc, char **argv)
 		if (r == 0 && check)
 			printf("the settings are good\n");
 		else if (r == 0)
-			r = run(&s, &f);
+			r = run(&p, &f);
 	}
 	if (r != 0)
 		fprintf(stderr, "ribera-edge: %s\n", fault_text(&f));
 	settings_fini(&s);
 	config_free(&config);
+	free(p.argv);
 	return r == 0 ? 0 : r == ERR_USAGE ? 2 : 1;
 }

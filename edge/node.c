@@ -464,6 +464,7 @@ static int start_all(struct node *n, struct node_ports *ports, struct fault *f)
 		return r;
 	make_contact(n);
 	take_kept_plan(n);
+	serve_drop_inherited();
 	r = serve_start(n->serve, f);
 	if (r == 0 && n->control != NULL)
 		r = serve_start(n->control, f);
@@ -536,6 +537,26 @@ void node_tell_manager(struct node *n)
 		return;
 	notify_manager("STATUS=%s", status);
 	memcpy(n->said, status, sizeof status);
+}
+
+void node_set_limits(struct node *n)
+{
+	const struct serve_settings limits = {
+		.max_connections = n->settings->max_connections,
+		.max_per_client = n->settings->max_per_client,
+		.min_rate = n->settings->min_rate,
+	};
+
+	serve_set_limits(n->serve, &limits);
+	if (n->control != NULL)
+		serve_set_limits(n->control, &limits);
+}
+
+void node_keep_listeners(const struct node *n)
+{
+	serve_keep_listeners(n->serve);
+	if (n->control != NULL)
+		serve_keep_listeners(n->control);
 }
 
 void node_refresh(struct node *n, bool always)

@@ -118,6 +118,7 @@ static int open_parts(struct origin *o, struct fault *f)
 	o->planner = planner_new(o->registry, o->catalogue, o->public_url);
 	viewers_route(o);
 	api_route(o);
+	serve_drop_inherited();
 	e = serve_start(o->viewers, f);
 	return e == 0 ? serve_start(o->control, f) : e;
 }
@@ -202,60 +203,6 @@ static void refresh(struct origin *o, bool always)
 		log_error("origin", "%s", fault_text(&f));
 }
 
-static void run(struct origin *o, const sigset_t *signals)
-{
-	char said[STATUS_SIZE] = "";
-	dur_us step = o->settings.heartbeat / 2 < TICK_MAX ? o->settings.heartbeat / 2 : TICK_MAX;
-	struct timespec wait = {.tv_sec = step / DUR_S, .tv_nsec = step % DUR_S * 1000};
-	struct library_view *recorded = NULL;
-	mono_us next_retry = 0;
-
-	for (int sig = 0;;) {
-		refresh(o, sig == SIGHUP);
-		tick(o, clock_mono(), &next_retry, &recorded);
-		tell_manager(o, said);
-		sig = sigtimedwait(signals, NULL, &wait);
-		if (sig == SIGHUP)
-			serve_reopen_log(o->viewers);
-		else if (sig > 0)
-			break;
-	}
-	library_view_unref(&recorded);
-}
-
-static void raise_descriptor_limit(void)
-{
-	struct rlimit l;
-
-	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
-		l.rlim_cur = l.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &l);
-	}
-}
-
-static int serve_until_signal(const struct settings *s, struct fault *f)
-{
-	struct origin o = {.settings = *s};
-	sigset_t signals;
-	int e;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread: they inherit it */
-	signal(SIGPIPE, SIG_IGN);
-	raise_descriptor_limit();
-	e = open_parts(&o, f);
-	if (e == 0)
-		e = announce(&o, f);
-	if (e == 0)
-		run(&o, &signals);
-	notify_manager("STOPPING=1\nSTATUS=ending: replies in flight get %lld s", (long long)(s->grace / DUR_S));
-	close_parts(&o);
-	return e;
-}
-
 /* --- usage --- */
 
 static void print_help(void)
@@ -314,23 +261,149 @@ static int read_settings(struct config *c, struct settings *s, int argc, char **
 	return e;
 }
 
+/* --- while it runs --- */
+
+static int read_again(struct config *c, struct settings *s, char **given, struct fault *f)
+{
+	int argc = 0, r;
+	bool check;
+	char **argv;
+
+	while (given[argc] != NULL)
+		argc++;
+	argv = mem_new_array((size_t)argc + 1, sizeof *argv);
+	memcpy(argv, given, (size_t)argc * sizeof *argv);
+	take_plain_options(&argc, argv, &check);
+	r = read_settings(c, s, argc, argv, f);
+	free(argv);
+	return r;
+}
+
+static void reload(struct origin *o, char **argv)
+{
+	static const char *const live[] = {"log_level", "grace", "max_connections", "max_per_client", "min_rate", NULL};
+	static char level[16];
+	struct settings fresh = {0}, *s = &o->settings;
+	struct config *c = config_new(settings_rows, settings_n_rows, &fresh);
+	struct serve_settings limits;
+	struct fault f = {0};
+
+	if (read_again(c, &fresh, argv, &f) != 0) { /* which has set the level of the log */
+		log_error("origin", "reload: the settings stay as they are: %s", fault_text(&f));
+	} else {
+		config_log_changes("origin", settings_rows, settings_n_rows, s, &fresh, live);
+		snprintf(level, sizeof level, "%s", fresh.log_level);
+		s->log_level = level;
+		s->grace = fresh.grace;
+		s->max_connections = fresh.max_connections;
+		s->max_per_client = fresh.max_per_client;
+		s->min_rate = fresh.min_rate;
+		limits = (struct serve_settings){
+			.max_connections = s->max_connections, .max_per_client = s->max_per_client, .min_rate = s->min_rate};
+		serve_set_limits(o->viewers, &limits);
+	}
+	config_free(&c);
+}
+
+/* Would the program that replaces us start?  If not we stay. */
+static bool may_restart(char **argv)
+{
+	struct fault f = {0};
+
+	if (serve_try_program(argv, &f) == 0)
+		return true;
+	log_error("origin", "no restart: %s", fault_text(&f));
+	return false;
+}
+
+/* Returns the signal that ended it. */
+static int run(struct origin *o, char **argv, const sigset_t *signals)
+{
+	int sig = 0;
+	char said[STATUS_SIZE] = "";
+	dur_us step = o->settings.heartbeat / 2 < TICK_MAX ? o->settings.heartbeat / 2 : TICK_MAX;
+	struct timespec wait = {.tv_sec = step / DUR_S, .tv_nsec = step % DUR_S * 1000};
+	struct library_view *recorded = NULL;
+	mono_us next_retry = 0;
+
+	for (;;) {
+		refresh(o, sig == SIGHUP);
+		tick(o, clock_mono(), &next_retry, &recorded);
+		tell_manager(o, said);
+		sig = sigtimedwait(signals, NULL, &wait);
+		if (sig == SIGHUP || sig == SIGUSR1)
+			serve_reopen_log(o->viewers);
+		if (sig == SIGHUP)
+			reload(o, argv);
+		if (sig == SIGTERM || sig == SIGINT || (sig == SIGUSR2 && may_restart(argv)))
+			break;
+	}
+	library_view_unref(&recorded);
+	return sig;
+}
+
+static void raise_descriptor_limit(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+		l.rlim_cur = l.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &l);
+	}
+}
+
+static int serve_until_signal(const struct settings *s, char **argv, struct fault *f)
+{
+	struct origin o = {.settings = *s};
+	sigset_t signals;
+	int e, told = 0;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR1);
+	sigaddset(&signals, SIGUSR2);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread: they inherit it */
+	signal(SIGPIPE, SIG_IGN);
+	raise_descriptor_limit();
+	e = open_parts(&o, f);
+	if (e == 0)
+		e = announce(&o, f);
+	if (e == 0)
+		told = run(&o, argv, &signals);
+	notify_manager("%s=1\nSTATUS=ending: replies in flight get %lld s", told == SIGUSR2 ? "RELOADING" : "STOPPING",
+	               (long long)(o.settings.grace / DUR_S));
+	if (told == SIGUSR2) {
+		serve_keep_listeners(o.viewers);
+		serve_keep_listeners(o.control);
+	}
+	close_parts(&o);
+	return told == SIGUSR2 ? serve_hand_over(argv, f) : e;
+}
+
 int main(int argc, char **argv)
 {
 	struct settings s = {0};
 	struct config *c;
 	struct fault f = {0};
 	bool check = false;
+	char **given = mem_new_array((size_t)argc + 1, sizeof *given);
 	int code = 0;
 
-	if (take_plain_options(&argc, argv, &check))
+	memcpy(given, argv, (size_t)argc * sizeof *given);
+	if (take_plain_options(&argc, argv, &check)) {
+		free(given);
 		return 0;
+	}
 	c = config_new(settings_rows, settings_n_rows, &s);
 	if (read_settings(c, &s, argc, argv, &f) != 0)
 		code = 2;
-	else if (!check && serve_until_signal(&s, &f) != 0)
+	else if (!check && serve_until_signal(&s, given, &f) != 0)
 		code = 1;
 	if (code != 0)
 		fprintf(stderr, "ribera-origin: %s\n", fault_text(&f));
 	config_free(&c);
+	free(given);
 	return code;
 }

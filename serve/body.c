@@ -156,7 +156,7 @@ static bool is_too_slow(struct serve_request *r)
 {
 	const struct serve_settings *settings = &r->lane->serve->settings;
 	h2o_socket_t *sock = r->conn->sock;
-	uint64_t least = settings->min_rate * (uint64_t)(settings->stall_timeout / DUR_MS) / 1000;
+	uint64_t least = __atomic_load_n(&settings->min_rate, __ATOMIC_RELAXED) * (uint64_t)(settings->stall_timeout / DUR_MS) / 1000;
 	int64_t taken;
 	int queued = 0, before = r->seen_queued;
 

@@ -76,6 +76,7 @@ struct route {
 
 struct listener {
 	int *fds; /* one per thread */
+	unsigned index; /* among all listeners of the process */
 	bool tls;
 };
 
@@ -161,6 +162,8 @@ struct conn {
 	h2o_linklist_t link;         /* in lane->conns */
 	struct serve_request *sending; /* whose sendfile waits for room */
 	char peer[46];
+	bool asked;             /* a request has come */
+	mono_us since;
 	bool loopback, counted;
 	int refuse;             /* over a limit: the status its request gets; 0: none */
 	struct limit_client client;

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,6 +23,8 @@
 
 #define ACCEPTS_A_TURN 16
 #define TICK_MS 100
+#define NEWCOMER DUR_S
+#define LAST_ACCEPTS 64 /* turns */
 #define FLUSH_TICKS 10
 #define LINGER (2 * DUR_S) /* after the limit: time for h2o to take down what was cut */
 
@@ -120,7 +123,8 @@ static bool far_over(uint64_t n, uint64_t max)
 static bool check_limits(struct conn *c, uint64_t open)
 {
 	struct serve *s = c->lane->serve;
-	uint64_t max = s->settings.max_connections, most = s->settings.max_per_client;
+	uint64_t max = __atomic_load_n(&s->settings.max_connections, __ATOMIC_RELAXED);
+	uint64_t most = __atomic_load_n(&s->settings.max_per_client, __ATOMIC_RELAXED);
 	unsigned mine = c->counted ? limit_enter(s->limit, &c->client) : 0;
 
 	if (open <= max && mine <= most)
@@ -139,7 +143,7 @@ static void take_in(struct door *d, h2o_socket_t *sock)
 	int64_t open = atomic_fetch_add_explicit(&s->open, 1, memory_order_relaxed) + 1;
 	struct conn *c = mem_new(sizeof *c);
 
-	*c = (struct conn){.magic = CONN_MAGIC, .lane = d->lane, .door = d, .sock = sock};
+	*c = (struct conn){.magic = CONN_MAGIC, .lane = d->lane, .door = d, .sock = sock, .since = clock_mono()};
 	h2o_linklist_insert(&d->lane->conns, &c->link);
 	sock->on_close.cb = conn_closed;
 	sock->on_close.data = c;
@@ -201,19 +205,35 @@ void conn_given_up(struct conn *c)
 static void close_doors(struct lane *l)
 {
 	for (size_t i = 0; i < l->serve->n_listeners; i++) {
+		/* who waits in the queue is let in: closing would reset them */
+		for (int k = 0; k < LAST_ACCEPTS && !l->doors[i].resting; k++)
+			on_accept(l->doors[i].sock, NULL);
 		h2o_socket_read_stop(l->doors[i].sock);
 		h2o_socket_close(l->doors[i].sock);
 	}
 }
 
+/* Has it a request for us that we have not seen?  A viewer who has just come has, or will
+ * have in a moment. */
+static bool may_ask(const struct conn *c, mono_us now)
+{
+	int n = 0;
+
+	if (!c->asked && now - c->since < NEWCOMER)
+		return true;
+	return c->sock->input->size > 0 || (ioctl(h2o_socket_get_fd(c->sock), FIONREAD, &n) == 0 && n > 0);
+}
+
 /* Ends connections from below: h2o sees the end of the stream and takes them down. */
 static void hang_up(struct lane *l, bool busy_too)
 {
+	mono_us now = clock_mono();
+
 	for (h2o_linklist_t *n = l->conns.next, *next; n != &l->conns; n = next) {
 		struct conn *c = H2O_STRUCT_FROM_MEMBER(struct conn, link, n);
 
 		next = n->next;
-		if (c->running == 0 || busy_too)
+		if (busy_too || (c->running == 0 && !may_ask(c, now)))
 			shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
 	}
 }

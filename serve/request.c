@@ -404,6 +404,7 @@ static struct serve_request *request_new(h2o_req_t *req)
 	h2o_timeout_link(r->lane->loop, &r->lane->stall, &r->stall);
 	req->filereq = &r->anchor;
 	c->running++;
+	c->asked = true;
 	return r;
 }
 

@@ -6,6 +6,7 @@
 #include "serve/serve.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -20,10 +21,12 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/str.h"
+#include "serve/handover.h"
 #include "serve/inner.h"
 #include "serve/tls.h"
 
 #define MAX_THREADS 64
+#define MAX_INHERITED 128
 #define BACKLOG 65535 /* the kernel clips it to net.core.somaxconn */
 
 static const struct counter_row rows[N_COUNTERS] = {
@@ -71,6 +74,14 @@ static char *host_of(const char *address)
 	return n > 0 ? mem_dup_n(address, n) : NULL;
 }
 
+/* Those that may change while it runs. */
+static void take_limits(struct serve_settings *out, const struct serve_settings *in)
+{
+	out->max_connections = in->max_connections > 0 ? in->max_connections : 100000;
+	out->max_per_client = in->max_per_client > 0 ? in->max_per_client : out->max_connections / 10 + 100;
+	out->min_rate = in->min_rate > 0 ? in->min_rate : 500;
+}
+
 static void take_settings(struct serve *s, const struct serve_settings *in)
 {
 	struct serve_settings *out = &s->settings;
@@ -83,9 +94,7 @@ static void take_settings(struct serve *s, const struct serve_settings *in)
 	out->url_keys = mem_dup(in->url_keys);
 	out->tls_dev_address = host_of(in->tls_dev_address);
 	out->allow_origin = mem_dup(in->allow_origin);
-	out->max_connections = in->max_connections > 0 ? in->max_connections : 100000;
-	out->max_per_client = in->max_per_client > 0 ? in->max_per_client : out->max_connections / 10 + 100;
-	out->min_rate = in->min_rate > 0 ? in->min_rate : 500;
+	take_limits(out, in);
 	out->max_body = in->max_body > 0 ? in->max_body : 1 << 20;
 	out->idle_timeout = in->idle_timeout > 0 ? in->idle_timeout : 30 * DUR_S;
 	out->stall_timeout = in->stall_timeout > 0 ? in->stall_timeout : 60 * DUR_S;
@@ -270,10 +279,67 @@ static int bind_all(struct addrinfo *a, unsigned n, int *fds)
 	return 0;
 }
 
+static void add_listener(struct serve *s, const struct listener *l)
+{
+	MEM_GROW(s->listeners, s->cap_listeners, s->n_listeners);
+	s->listeners[s->n_listeners++] = *l;
+}
+
+/* Every thread gets a socket of those handed to us, every socket a thread.  0 when there are none. */
+static int adopt(struct serve *s, const struct listener *l, const struct addrinfo *list, uint16_t *ret_port)
+{
+	struct sockaddr_storage at;
+	socklen_t len = sizeof at;
+	unsigned threads = s->settings.threads;
+	int fds[MAX_INHERITED];
+	size_t n = 0;
+
+	for (const struct addrinfo *a = list; n == 0 && a != NULL; a = a->ai_next)
+		n = handover_take(a->ai_addr, l->index, fds, MAX_INHERITED);
+	if (n == 0)
+		return 0;
+	if (getsockname(fds[0], (struct sockaddr *)&at, &len) != 0)
+		return -errno;
+	*ret_port = ntohs(*port_of((struct sockaddr *)&at));
+	for (size_t first = 0; first < n; first += threads) {
+		struct listener part = *l;
+		size_t here = n - first < threads ? n - first : threads;
+
+		part.fds = mem_new_array(threads, sizeof *part.fds);
+		for (unsigned k = 0; k < threads; k++) {
+			part.fds[k] = k < here ? fds[first + k] : fcntl(fds[first + k % here], F_DUPFD_CLOEXEC, 0);
+			if (part.fds[k] < 0)
+				return -errno;
+		}
+		add_listener(s, &part);
+	}
+	return 1;
+}
+
+static int open_new(struct serve *s, struct listener *l, struct addrinfo *list, bool any, uint16_t *ret_port)
+{
+	struct addrinfo *a = choose(list, any);
+	int r;
+
+	l->fds = mem_new_array(s->settings.threads, sizeof *l->fds);
+	r = bind_all(a, s->settings.threads, l->fds);
+	if (r == -EAFNOSUPPORT && a != list)
+		r = bind_all(a = list, s->settings.threads, l->fds);
+	if (r < 0) {
+		free(l->fds);
+		return r;
+	}
+	add_listener(s, l);
+	*ret_port = ntohs(*port_of(a->ai_addr));
+	return 0;
+}
+
 int serve_listen(struct serve *s, const char *address, bool tls, uint16_t *ret_port, struct fault *fault)
 {
-	struct addrinfo *list, *a;
-	struct listener l = {.tls = tls};
+	static unsigned n_opened; /* by the main thread */
+	struct addrinfo *list;
+	struct listener l = {.tls = tls, .index = n_opened++};
+	uint16_t port;
 	int r = resolve(address, &list, fault);
 
 	MUST(!s->started);
@@ -283,21 +349,31 @@ int serve_listen(struct serve *s, const char *address, bool tls, uint16_t *ret_p
 		freeaddrinfo(list);
 		return fault_set(fault, ERR_USAGE, "cannot listen with TLS on \"%s\": no certificate and key are set", address);
 	}
-	l.fds = mem_new_array(s->settings.threads, sizeof *l.fds);
-	a = choose(list, address[0] == '*' || address[0] == ':');
-	r = bind_all(a, s->settings.threads, l.fds);
-	if (r == -EAFNOSUPPORT && a != list)
-		r = bind_all(a = list, s->settings.threads, l.fds);
-	if (r == 0) {
-		MEM_GROW(s->listeners, s->cap_listeners, s->n_listeners);
-		s->listeners[s->n_listeners++] = l;
-		if (ret_port != NULL)
-			*ret_port = ntohs(*port_of(a->ai_addr));
-	} else {
-		free(l.fds);
-	}
+	r = adopt(s, &l, list, &port);
+	if (r == 0)
+		r = open_new(s, &l, list, address[0] == '*' || address[0] == ':', &port);
 	freeaddrinfo(list);
-	return r < 0 ? bind_fault(fault, address, -r) : 0;
+	if (r < 0)
+		return bind_fault(fault, address, -r);
+	if (ret_port != NULL)
+		*ret_port = port;
+	return 0;
+}
+
+void serve_keep_listeners(const struct serve *s)
+{
+	for (size_t i = 0; i < s->n_listeners; i++)
+		handover_keep(s->listeners[i].index, s->listeners[i].fds, s->settings.threads);
+}
+
+void serve_set_limits(struct serve *s, const struct serve_settings *from)
+{
+	struct serve_settings fresh;
+
+	take_limits(&fresh, from);
+	__atomic_store_n(&s->settings.max_connections, fresh.max_connections, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->settings.max_per_client, fresh.max_per_client, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->settings.min_rate, fresh.min_rate, __ATOMIC_RELAXED);
 }
 
 /* --- running ----------------------------------------------------------------------- */

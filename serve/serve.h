@@ -166,7 +166,21 @@ int64_t serve_open_connections(const struct serve *);
  * called every second or so, by one thread at a time.  1: something is new; 0: nothing is;
  * negative: what was there stays in force, and the same files are not tried again. */
 int serve_refresh(struct serve *, bool always, struct fault *);
+/* Takes max_connections, max_per_client and min_rate; any thread. */
+void serve_set_limits(struct serve *, const struct serve_settings *);
 /* Reopens the access log (after rotation).  Any thread. */
 void serve_reopen_log(struct serve *);
+
+/* --- giving way to another program, without refusing a connection (main thread) ------- */
+
+/* After the last serve_listen: closes sockets that were handed to us and that nobody listens on. */
+void serve_drop_inherited(void);
+/* Runs argv with --check behind it: would it start? */
+int serve_try_program(char *const argv[], struct fault *);
+/* Before serve_stop: the listening sockets stay open for serve_hand_over. */
+void serve_keep_listeners(const struct serve *);
+/* Becomes the program argv, with the sockets kept.  Everything else is to be closed by now.
+ * Returns only when that fails. */
+int serve_hand_over(char *const argv[], struct fault *);
 
 #endif

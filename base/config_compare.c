@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What differs between two sets of settings: for a reload, which takes some of
+ * them in and says which ones wait for a restart.
+ */
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/log.h"
+
+#define TEXT 256
+
+static void list_text(const struct config_list *l, char *text, size_t size)
+{
+	size_t n = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < l->n && n < size; i++)
+		n += (size_t)snprintf(text + n, size - n, "%s%s", i > 0 ? "," : "", l->items[i]);
+}
+
+static void value_text(const struct config_row *row, const void *field, char *text, size_t size)
+{
+	const char *s;
+	uint64_t v;
+
+	switch (row->type) {
+	case CONFIG_STRING:
+	case CONFIG_PATH:
+		s = *(const char *const *)field;
+		snprintf(text, size, "%s", s != NULL ? s : "(unset)");
+		break;
+	case CONFIG_BOOL:
+		snprintf(text, size, "%s", *(const bool *)field ? "yes" : "no");
+		break;
+	case CONFIG_DURATION:
+		v = (uint64_t) * (const dur_us *)field;
+		if (v % (uint64_t)DUR_S == 0)
+			snprintf(text, size, "%" PRIu64 "s", v / (uint64_t)DUR_S);
+		else
+			snprintf(text, size, "%" PRIu64 "ms", v / (uint64_t)DUR_MS);
+		break;
+	case CONFIG_LIST:
+		list_text(field, text, size);
+		break;
+	default:
+		snprintf(text, size, "%" PRIu64, *(const uint64_t *)field);
+		break;
+	}
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool same(const struct config_row *row, const void *a, const void *b)
+{
+	const struct config_list *x = a, *y = b;
+
+	switch (row->type) {
+	case CONFIG_STRING:
+	case CONFIG_PATH:
+		return same_text(*(const char *const *)a, *(const char *const *)b);
+	case CONFIG_BOOL:
+		return *(const bool *)a == *(const bool *)b;
+	case CONFIG_LIST:
+		for (size_t i = 0; x->n == y->n && i < x->n; i++)
+			if (strcmp(x->items[i], y->items[i]) != 0)
+				return false;
+		return x->n == y->n;
+	default:
+		return *(const uint64_t *)a == *(const uint64_t *)b;
+	}
+}
+
+static bool is_live(const char *const *live, const char *name)
+{
+	for (; *live != NULL; live++)
+		if (strcmp(*live, name) == 0)
+			return true;
+	return false;
+}
+
+void config_log_changes(const char *where, const struct config_row *rows, size_t n_rows, const void *before, const void *after,
+                        const char *const *live)
+{
+	char was[TEXT], is[TEXT];
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_rows; i++) {
+		const void *a = (const char *)before + rows[i].offset, *b = (const char *)after + rows[i].offset;
+
+		if (same(&rows[i], a, b))
+			continue;
+		value_text(&rows[i], a, was, sizeof was);
+		value_text(&rows[i], b, is, sizeof is);
+		if (is_live(live, rows[i].name))
+			log_info(where, "reload: %s is %s now, was %s", rows[i].name, is, was);
+		else
+			log_warn(where, "reload: %s stays %s: %s takes a restart (SIGUSR2 does it without refusing a connection)", rows[i].name,
+			         was, is);
+		n++;
+	}
+	if (n == 0)
+		log_info(where, "reload: the settings have not changed");
+}
