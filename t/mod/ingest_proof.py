@@ -16,9 +16,9 @@ def verify(folder, *options):
     return tap.call(tap.program('ribera-ingest'), '--verify', folder, *options)
 
 
-def found(change, *parts, options=(), name=VIDEO):
+def found(change, *parts, options=['--quick'], name=VIDEO):
     """The harm must be found, and named with file and segment; `change` works on the track."""
-    done = verify(harm.consistent(PACKAGE, harm.track(name, change) if callable(change) else change[0]), '--quiet', *options)
+    done = verify(harm.consistent(PACKAGE, harm.track(name, change) if callable(change) else change[0]), *options)
     tap.equal(done.returncode, 1, f'exit code for {parts}')
     for part in (name, *parts, 'ribera-ingest'):
         tap.has(done.stderr, part)
@@ -55,13 +55,13 @@ def as_type(data, was, becomes):
 
 @tap.test
 def a_right_package_is_right_to_the_last_picture():
-    done = verify(PACKAGE, '--decode', '--json', '--quiet')
+    done = verify(PACKAGE, '--json')
     tap.equal(done.returncode, 0, done.stderr)
     k = json.loads(done.stdout)
     tap.equal((k['pictures'], k['pictures_decoded'], k['segments_decoded'], k['starts_decoded']), (450, 450, 9, 6))
     tap.near(k['samples_decoded'], 9 * 48000, 2048, 'samples of sound')
     tap.equal((k['audio'][0]['av_offset_start_ms'], k['audio'][0]['av_offset_end_ms'], k['audio'][0]['silent']), (0, 0, False))
-    quick = json.loads(verify(PACKAGE, '--json').stdout)
+    quick = json.loads(verify(PACKAGE, '--json', '--quick').stdout)
     tap.equal((quick['pictures'], quick['starts_decoded']), (450, 6))
     tap.check(quick['pictures_decoded'] < 300, f'a sample decodes {quick["pictures_decoded"]} pictures')
 
@@ -72,13 +72,13 @@ def a_first_picture_that_cannot_be_decoded_is_found_at_once():
 
 
 @tap.test
-def any_picture_that_cannot_be_decoded_is_found_by_decode():
-    found(in_sample(1, 1, scrambled), 'segment 1 (4.000 s)', 'decoded', options=['--decode'])
+def any_picture_that_cannot_be_decoded_is_found():
+    found(in_sample(1, 1, scrambled), 'segment 1 (4.000 s)', 'decoded', options=[])
 
 
 @tap.test
-def sound_that_cannot_be_decoded_is_found_by_decode():
-    found(in_sample(2, 3, lambda d: bytes([0xff] * len(d))), 'segment 2 (8.0', 'decoded', options=['--decode'], name=AUDIO)
+def sound_that_cannot_be_decoded_is_found():
+    found(in_sample(2, 3, lambda d: bytes([0xff] * len(d))), 'segment 2 (8.0', 'decoded', options=[], name=AUDIO)
 
 
 @tap.test
@@ -216,10 +216,19 @@ def the_page_stands_alone_and_says_what_the_report_says():
 
 
 @tap.test
+def an_ingest_may_decode_everything():
+    library = tap.folder()
+    tap.call(tap.program('ribera-ingest'), FILM, '--library', library, '--title', 'd', '--preset', 'ultrafast', '--max-rungs', '1', '--decode', check_exit=0)
+    proof = json.load(open(glob.glob(library + '/d/*/report.json')[0]))['proof']
+    tap.equal((proof['decoded'], proof['pictures_decoded'], proof['segments_decoded']), ('all', 225, 6))
+
+
+@tap.test
 def a_report_of_any_content_makes_a_page():
     """Names are shown as text; what is missing or of another kind is left out."""
     folder, report = tap.folder(), json.load(open(PACKAGE + '/report.json'))
-    evil = {**report, 'name': '<script>"&\'', 'warnings': ['<b>'], 'video': [{}, 7, {**report['video'][0], 'segment_ssim': 'none', 'file': '</svg>'}], 'audio': {}}
+    evil = {**report, 'name': '<script>"&\'', 'warnings': ['<b>'], 'video': [{}, 7, {**report['video'][0], 'segment_ssim': 'none', 'file': '</svg>'}], 'audio': {},
+            'subtitles': [{'file': 'a.vtt', 'language': 'en', 'label': '<i>'}], 'thumbnails': {'files': ['t-1.jpg', 3]}}
     for content in (evil, {}, {'video': [], 'duration': -1e300, 'proof': []},
                     {**report, 'duration': 1e300, 'segment_duration': 1e-300, 'video': [{'segment_bytes': [1e308, -1e308, 0], 'segment_psnr': [1e18, 2, {}]}]}):
         with open(folder + '/report.json', 'w') as f:
