@@ -220,4 +220,9 @@ struct mpd_place {
 int mpd_localise(const void *bytes, size_t n, const struct mpd_place *, size_t n_places, struct buf *out,
                  struct fault *);
 
+/* Holds the document against the XML schema in the file `path`.  ERR_SYNTAX: not valid, the fault says
+ * NAME:line and why; ERR_UNSUPPORTED: the schema, or what it imports, cannot be read (from files and
+ * XML_CATALOG_FILES alone); ERR_LIMIT.  Not for several threads at once. */
+int mpd_check_schema(const void *bytes, size_t n, const char *name, const char *path, struct fault *);
+
 #endif

@@ -168,7 +168,7 @@ static int write_poster(struct job *j)
 
 static int write_package(struct job *j, double seconds, struct package *p, struct job_result *res)
 {
-	struct verify_settings check = {.frames = reel_frames(j->reel), .level = j->settings->proof, .stop = j->settings->stop,
+	struct verify_settings check = {.frames = reel_frames(j->reel), .level = j->settings->proof, .schema = j->settings->schema, .stop = j->settings->stop,
 	                                .progress = !j->settings->quiet};
 	int r = write_poster(j);
 

@@ -21,6 +21,7 @@ struct job_settings {
 	size_t max_rungs;
 	bool accept_truncated;
 	enum verify_level proof;
+	const char *schema;     /* as in struct verify_settings */
 	bool quiet;             /* no progress */
 	const volatile sig_atomic_t *stop; /* non-zero: end soon, leave nothing */
 };

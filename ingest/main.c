@@ -24,7 +24,7 @@
 #include "ingest/watch.h"
 
 struct options {
-	const char *library, *title, *name, *preset, *verify, *report, *watch;
+	const char *library, *title, *name, *preset, *verify, *schema, *report, *watch;
 	dur_us segment;
 	uint64_t max_height, max_rungs;
 	bool accept_truncated, quiet, json, dry_run, decode, quick, help, version;
@@ -45,6 +45,7 @@ static const struct config_row rows[] = {
 	ROW("verify", CONFIG_PATH, verify, NULL, 0, 0, "PACKAGE", "re-read a finished package, check and decode all of it; no MASTER"),
 	ROW("report", CONFIG_PATH, report, NULL, 0, 0, "PACKAGE", "print the page of a finished package's report as this version makes it; no MASTER"),
 	ROW("decode", CONFIG_BOOL, decode, "no", 0, 0, NULL, "decode everything before publishing, not each segment's first picture and one segment of 32"),
+	ROW("schema", CONFIG_PATH, schema, NULL, 0, 0, "FILE", "the MPD must be valid to this XML schema as well (ISO/IEC 23009-1's is not ours to give)"),
 	ROW("quick", CONFIG_BOOL, quick, "no", 0, 0, NULL, "with --verify: decode no more than an ingest does"),
 	ROW("dry-run", CONFIG_BOOL, dry_run, "no", 0, 0, NULL, "print the plan and stop"),
 	ROW("quiet", CONFIG_BOOL, quiet, "no", 0, 0, NULL, "no progress and no notes"),
@@ -157,7 +158,7 @@ static void print_result(const struct job_result *r, const struct options *o)
 
 static int verify(const struct options *o)
 {
-	struct verify_settings s = {.level = o->quick ? VERIFY_SAMPLED : VERIFY_FULL, .progress = !o->quick && !o->quiet && isatty(STDERR_FILENO)};
+	struct verify_settings s = {.level = o->quick ? VERIFY_SAMPLED : VERIFY_FULL, .schema = o->schema, .progress = !o->quick && !o->quiet && isatty(STDERR_FILENO)};
 	mono_us begin = clock_mono();
 	struct verify_facts k;
 	struct fault f = {0};
@@ -210,6 +211,7 @@ static int run(const struct options *o, const char *master)
 		.max_rungs = o->max_rungs,
 		.accept_truncated = o->accept_truncated,
 		.proof = o->decode ? VERIFY_FULL : VERIFY_SAMPLED,
+		.schema = o->schema,
 		.quiet = o->quiet,
 		.stop = &stop,
 	};

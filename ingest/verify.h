@@ -31,6 +31,7 @@ struct verify_settings {
 	enum verify_level level;
 	unsigned threads;           /* 0: one a core */
 	uint64_t frames;            /* pictures that the master gave; 0: report.json's number */
+	const char *schema;         /* an XML schema that the MPD must be valid to; NULL: none */
 	bool progress;              /* show how far decoding is, on standard error */
 	const volatile sig_atomic_t *stop; /* non-zero: give up soon with ERR_CANCELLED; may be NULL */
 };

@@ -116,6 +116,11 @@ int verify_manifest(struct verify *v)
 	if (r != 0)
 		return r;
 	r = mpd_read(text.bytes, text.size, PACKAGE_MANIFEST, &mpd, v->fault);
+	if (r == 0 && v->settings->schema != NULL) {
+		r = mpd_check_schema(text.bytes, text.size, PACKAGE_MANIFEST, v->settings->schema, v->fault);
+		if (r != 0)
+			mpd_free(&mpd);
+	}
 	buf_fini(&text);
 	if (r != 0)
 		return r;

@@ -46,6 +46,8 @@ def the_mpd_is_valid_to_both_schemas():
         done = tap.call('xmllint', '--nonet', '--noout', '--schema', schema, PACKAGE + '/manifest.mpd',
                         env={'XML_CATALOG_FILES': os.path.join(tap.SHARED, 'xsd', 'catalog.xml')})
         tap.equal(done.returncode, 0, done.stderr)
+        tap.call(tap.program('ribera-ingest'), '--verify', PACKAGE, '--quick', '--schema', schema, check_exit=0,
+                 env={'XML_CATALOG_FILES': os.path.join(tap.SHARED, 'xsd', 'catalog.xml')})
 
 
 @tap.test

@@ -176,6 +176,24 @@ def quality_is_what_ffmpeg_measures():
         tap.near(track['segment_psnr'][i], 10 * math.log10(255 ** 2 / (sum(error[part]) / len(error[part]))), 0.1, f'PSNR of segment {i}')
 
 
+@tap.test
+def an_mpd_is_held_against_a_schema():
+    def schema(attributes):
+        path = os.path.join(tap.folder(), 'mpd.xsd')
+        with open(path, 'w') as f:
+            f.write('<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:mpeg:dash:schema:mpd:2011" elementFormDefault="qualified">'
+                    '<xs:element name="MPD"><xs:complexType><xs:sequence><xs:any maxOccurs="unbounded" processContents="skip"/></xs:sequence>'
+                    f'{attributes}</xs:complexType></xs:element></xs:schema>')
+        return path
+    tap.equal(verify(PACKAGE, '--quick', '--schema', schema('<xs:anyAttribute processContents="skip"/>')).returncode, 0)
+    for file, *parts in ((schema(''), 'manifest.mpd:', 'not valid', 'mpd.xsd'), ('/etc/passwd', '/etc/passwd', 'schema'), ('/none', '/none', 'schema')):
+        done = verify(PACKAGE, '--quick', '--schema', file)
+        tap.equal(done.returncode, 1)
+        for part in parts:
+            tap.has(done.stderr, part)
+        tap.equal(len(done.stderr.splitlines()), 1, 'lines of the message')
+
+
 class Page(html.parser.HTMLParser):
     def __init__(self, text):
         super().__init__()
