@@ -562,13 +562,13 @@ void viewers_add_routes(struct viewers *v, struct serve *s)
 {
 	v->serve = s;
 	serve_route_objects(s, "/v/", find, v);
-	serve_route(s, "/healthz", on_health, v);
-	serve_route(s, "/metrics", on_metrics, v);
+	serve_route_read(s, "/healthz", on_health, v);
+	serve_route_read(s, "/metrics", on_metrics, v);
 }
 
 void viewers_add_control_routes(struct viewers *v, struct serve *control, struct serve *viewers)
 {
 	v->serve = viewers;
-	serve_route(control, "/healthz", on_health, v);
-	serve_route(control, "/metrics", on_control_metrics, v);
+	serve_route_read(control, "/healthz", on_health, v);
+	serve_route_read(control, "/metrics", on_control_metrics, v);
 }

@@ -86,23 +86,11 @@ static void find_object(void *ctx, const char *path, size_t n, struct serve_requ
 
 /* --- the rest --- */
 
-static bool is_read(struct serve_request *req)
-{
-	const char *method = serve_method(req);
-
-	if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
-		return true;
-	reply_not_allowed(req, "GET, HEAD");
-	return false;
-}
-
 static void answer_titles(void *ctx, struct serve_request *req)
 {
 	struct origin *o = ctx;
 	const char *path = serve_path(req, NULL), *title = path + strlen(TITLES);
 
-	if (!is_read(req))
-		return;
 	if (*title == '\0')
 		titles_answer_list(req, o->library, registry_holders(o->registry));
 	else if (*title == '/' && str_is_name(title + 1, strlen(title + 1)))
@@ -116,8 +104,6 @@ static void answer_health(void *ctx, struct serve_request *req)
 	struct origin *o = ctx;
 	struct library_state state;
 
-	if (!is_read(req))
-		return;
 	library_state(o->library, &state);
 	if (state.problem[0] == '\0')
 		reply_text(req, 200, "ok\n");
@@ -130,8 +116,6 @@ static void answer_metrics(void *ctx, struct serve_request *req)
 	struct serve_header field = {"cache-control", "no-store"};
 	struct buf b;
 
-	if (!is_read(req))
-		return;
 	if (!serve_peer_is_loopback(req)) {
 		reply_text(req, 403, "metrics are for this machine, or on the control listener\n");
 		return;
@@ -152,10 +136,10 @@ static void answer_page(void *ctx, struct serve_request *req)
 void viewers_route(struct origin *o)
 {
 	serve_route_objects(o->viewers, "/v/", find_object, o);
-	serve_route(o->viewers, TITLES, answer_titles, o);
-	serve_route(o->viewers, "/healthz", answer_health, o);
-	serve_route(o->viewers, "/metrics", answer_metrics, o);
-	serve_route(o->viewers, "", answer_page, o);
+	serve_route_read(o->viewers, TITLES, answer_titles, o);
+	serve_route_read(o->viewers, "/healthz", answer_health, o);
+	serve_route_read(o->viewers, "/metrics", answer_metrics, o);
+	serve_route_read(o->viewers, "", answer_page, o);
 }
 
 /* --- metrics --- */

@@ -71,6 +71,7 @@ struct route {
 	size_t n;
 	serve_find_f find; /* either this */
 	serve_handler_f handle; /* or this */
+	bool read_only; /* the handler is for GET and HEAD */
 	void *ctx;
 };
 

@@ -363,22 +363,19 @@ static const struct route *find_route(const struct serve *s, const char *path, s
 static void dispatch(struct serve_request *r)
 {
 	const struct route *route = r->route = find_route(r->lane->serve, r->path, r->path_n);
+	bool reading = r->is_head || is_method(r, "GET", 3), simple = route == NULL || route->find != NULL || route->read_only;
 	size_t n;
-	bool preflight = is_method(r, "OPTIONS", 7) && (route == NULL || route->find != NULL ||
-	                                                serve_field(r, "access-control-request-method", &n) != NULL);
 
-	if (route == NULL || (r->prefix_n > 0 && route->find == NULL)) {
-		request_refuse(r, 404);
-	} else if (preflight) {
+	if (is_method(r, "OPTIONS", 7) && (simple || serve_field(r, "access-control-request-method", &n) != NULL)) {
 		answer_options(r);
+	} else if (route == NULL || (r->prefix_n > 0 && route->find == NULL)) {
+		request_refuse(r, 404);
+	} else if (simple && !reading) {
+		request_add(r, H2O_TOKEN_ALLOW, "GET, HEAD, OPTIONS");
+		request_refuse(r, 405);
 	} else if (route->find != NULL) {
-		if (r->is_head || is_method(r, "GET", 3)) {
-			if (guard_lets_pass(r))
-				object_answer(r);
-		} else {
-			request_add(r, H2O_TOKEN_ALLOW, "GET, HEAD, OPTIONS");
-			request_refuse(r, 405);
-		}
+		if (guard_lets_pass(r))
+			object_answer(r);
 	} else {
 		route->handle(route->ctx, r);
 		MUST(r->replied); /* a handler answers before it returns */

@@ -186,6 +186,11 @@ void serve_route(struct serve *s, const char *prefix, serve_handler_f handle, vo
 	add_route(s, (struct route){.prefix = mem_dup(prefix), .n = strlen(prefix), .handle = handle, .ctx = ctx});
 }
 
+void serve_route_read(struct serve *s, const char *prefix, serve_handler_f handle, void *ctx)
+{
+	add_route(s, (struct route){.prefix = mem_dup(prefix), .n = strlen(prefix), .handle = handle, .ctx = ctx, .read_only = true});
+}
+
 /* --- listeners --------------------------------------------------------------------- */
 
 static int bind_fault(struct fault *f, const char *address, int error)

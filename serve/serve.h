@@ -130,6 +130,9 @@ typedef void (*serve_handler_f)(void *ctx, struct serve_request *);
 /* The longest matching prefix wins; "" matches everything.  Before serve_start. */
 void serve_route(struct serve *, const char *prefix, serve_handler_f, void *ctx);
 
+/* The same for GET and HEAD alone: the server answers other methods. */
+void serve_route_read(struct serve *, const char *prefix, serve_handler_f, void *ctx);
+
 /* Views that live as long as the request. */
 const char *serve_method(const struct serve_request *);                    /* "GET" */
 const char *serve_path(const struct serve_request *, size_t *ret_n);       /* decoded, NUL-terminated */

@@ -288,7 +288,7 @@ static int start(const struct settings *s, struct fault *f)
 	serve_route_objects(server, "/moved", find_moved, NULL);
 	serve_route(server, "/h/echo", echo, NULL);
 	serve_route(server, "/h/big", big, NULL);
-	serve_route(server, "/metrics", metrics, NULL);
+	serve_route_read(server, "/metrics", metrics, NULL);
 	r = serve_listen(server, s->listen, false, &port, f);
 	if (r < 0)
 		return r;
