@@ -5,6 +5,12 @@
  */
 #include "cdn/steer.h"
 
+#include <math.h>
+#include <string.h>
+
+#define MAX_CHOSEN 16
+#define NOTICEABLE 0.02 /* difference in load that decides between two */
+
 /* FNV-1a, then the finaliser of splitmix64: FNV's high bits alone are too even
  * for names that differ in the last letter. */
 static uint64_t hash_text(uint64_t h, const char *s)
@@ -21,40 +27,119 @@ uint64_t steer_client_key(const char *address)
 	return hash_text(UINT64_C(0xcbf29ce484222325), address);
 }
 
+/* Free capacity in steps, so that small changes of load move nobody. */
+static double weight_of(const struct steer_edge *e)
+{
+	double room = e->load < 0.5 ? 1 : e->load < 0.75 ? 0.5 : e->load < 1 ? 0.25 : 1;
+	double share = 1 - e->hold_back;
+
+	return room * (share > 1.0 / 16 ? share : 1.0 / 16);
+}
+
 struct rank {
 	bool overloaded;
-	uint64_t score;
+	unsigned distance;
+	double score;
 };
 
+/* Weighted rendezvous hashing: who has the greatest -w / ln(u) has a share of w. */
 static struct rank rank_of(uint64_t key, const struct steer_edge *e)
 {
-	return (struct rank){.overloaded = e->load >= 1, .score = hash_text(key, e->name)};
+	double u = ((double)(hash_text(key, e->name) >> 11) + 0.5) / 9007199254740992.0;
+
+	return (struct rank){.overloaded = e->load >= 1, .distance = e->distance, .score = -weight_of(e) / log(u)};
+}
+
+static bool same_class(struct rank a, struct rank b)
+{
+	return a.overloaded == b.overloaded && a.distance == b.distance;
 }
 
 static bool better(struct rank a, struct rank b)
 {
-	return a.overloaded != b.overloaded ? b.overloaded : a.score > b.score;
+	if (a.overloaded != b.overloaded)
+		return b.overloaded;
+	if (a.distance != b.distance)
+		return a.distance < b.distance;
+	return a.score > b.score;
+}
+
+static bool usable(const struct steer_edge *e)
+{
+	return e->up && e->holds && !e->draining;
+}
+
+struct best {
+	size_t index[MAX_CHOSEN];
+	struct rank rank[MAX_CHOSEN];
+	size_t n, max;
+};
+
+static void consider(struct best *b, size_t index, struct rank rank)
+{
+	size_t at = b->n;
+
+	while (at > 0 && better(rank, b->rank[at - 1]))
+		at--;
+	if (at >= b->max)
+		return;
+	if (b->n < b->max)
+		b->n++;
+	for (size_t j = b->n - 1; j > at; j--) {
+		b->index[j] = b->index[j - 1];
+		b->rank[j] = b->rank[j - 1];
+	}
+	b->index[at] = index;
+	b->rank[at] = rank;
+}
+
+static void swap_first_two(struct best *b)
+{
+	size_t i = b->index[0];
+
+	b->index[0] = b->index[1];
+	b->index[1] = i;
+}
+
+/* Where the viewer is comes first, if it is as good as the best in all but chance. */
+static bool keep_current(struct best *b, const char *current, const struct steer_edge *edges, size_t n, uint64_t key)
+{
+	for (size_t i = 0; current != NULL && b->n > 0 && i < n; i++) {
+		if (strcmp(edges[i].name, current) != 0)
+			continue;
+		if (!usable(&edges[i]) || !same_class(rank_of(key, &edges[i]), b->rank[0]))
+			return false;
+		for (size_t k = 0, carry = i; k < b->n; k++) { /* to the front; the others move one down, up to its own place */
+			size_t was = b->index[k];
+
+			b->index[k] = carry;
+			carry = was;
+			if (was == i)
+				break;
+		}
+		return true;
+	}
+	return false;
+}
+
+size_t steer_choose(uint64_t client_key, const char *current, const struct steer_edge *edges, size_t n, size_t max,
+                    size_t *ret_order)
+{
+	struct best b = {.max = max < 2 ? 2 : max < MAX_CHOSEN ? max : MAX_CHOSEN};
+
+	for (size_t i = 0; i < n; i++)
+		if (usable(&edges[i]))
+			consider(&b, i, rank_of(client_key, &edges[i]));
+	if (!keep_current(&b, current, edges, n, client_key) && b.n >= 2 && same_class(b.rank[0], b.rank[1]) &&
+	    edges[b.index[0]].load > edges[b.index[1]].load + NOTICEABLE)
+		swap_first_two(&b);
+	if (b.n > max)
+		b.n = max;
+	memcpy(ret_order, b.index, b.n * sizeof *ret_order);
+	return b.n;
 }
 
 size_t steer_order(uint64_t client_key, const struct steer_edge *edges, size_t n, size_t max, size_t *ret_order)
 {
-	size_t n_order = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		struct rank mine = rank_of(client_key, &edges[i]);
-		size_t at = n_order;
-
-		if (!edges[i].up || !edges[i].holds)
-			continue;
-		while (at > 0 && better(mine, rank_of(client_key, &edges[ret_order[at - 1]])))
-			at--;
-		if (at >= max)
-			continue;
-		if (n_order < max)
-			n_order++;
-		for (size_t j = n_order - 1; j > at; j--)
-			ret_order[j] = ret_order[j - 1];
-		ret_order[at] = i;
-	}
-	return n_order;
+	return steer_choose(client_key, NULL, edges, n, max, ret_order);
 }

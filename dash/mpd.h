@@ -216,7 +216,11 @@ struct mpd_place {
 	const char *url;              /* absolute, ends with '/'; NULL service_location: none */
 	const char *service_location; /* a str_is_name */
 };
-/* ERR_SYNTAX, ERR_LIMIT as for mpd_read; the buffer's errors, -ENOMEM. */
+/* ERR_SYNTAX, ERR_LIMIT as for mpd_read; the buffer's errors, -ENOMEM.  With `steering`
+ * (a URL, or NULL) a ContentSteering follows the BaseURLs, at MPD level, where ETSI TS
+ * 103 998 has it and where every browser player looks. */
+int mpd_localise_steered(const void *bytes, size_t n, const struct mpd_place *, size_t n_places, const char *steering,
+                         struct buf *out, struct fault *);
 int mpd_localise(const void *bytes, size_t n, const struct mpd_place *, size_t n_places, struct buf *out,
                  struct fault *);
 

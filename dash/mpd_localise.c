@@ -88,7 +88,32 @@ static xmlNodePtr new_base_url(xmlNodePtr root, const struct mpd_place *place)
 	return node;
 }
 
-static int add_base_urls(xmlNodePtr root, const struct mpd_place *places, size_t n)
+/* <ContentSteering defaultServiceLocation="FIRST">URL</ContentSteering> (TS 103 998 5) */
+static xmlNodePtr new_steering(xmlNodePtr root, const struct mpd_place *first, const char *url)
+{
+	xmlNodePtr node = xmlNewDocNode(root->doc, root->ns, (const xmlChar *)"ContentSteering", NULL);
+	xmlNodePtr text = node != NULL ? xmlNewDocText(root->doc, (const xmlChar *)url) : NULL;
+
+	if (text == NULL || xmlAddChild(node, text) == NULL ||
+	    xmlNewProp(node, (const xmlChar *)"defaultServiceLocation", (const xmlChar *)first->service_location) == NULL) {
+		xmlFreeNode(node);
+		return NULL;
+	}
+	return node;
+}
+
+static int add_steering(xmlNodePtr root, xmlNodePtr after, const struct mpd_place *first, const char *url)
+{
+	xmlNodePtr space = xmlNewDocText(root->doc, (const xmlChar *)"\n  "), node = new_steering(root, first, url);
+	int e = put_after(root, after, node);
+
+	if (e == 0 && space != NULL && xmlAddPrevSibling(node, space) != NULL)
+		return 0;
+	xmlFreeNode(space);
+	return -ENOMEM;
+}
+
+static int add_base_urls(xmlNodePtr root, const struct mpd_place *places, size_t n, const char *steering)
 {
 	xmlNodePtr after = find_place(root);
 
@@ -103,7 +128,7 @@ static int add_base_urls(xmlNodePtr root, const struct mpd_place *places, size_t
 		}
 		after = node;
 	}
-	return 0;
+	return steering != NULL && n > 0 ? add_steering(root, after, &places[0], steering) : 0;
 }
 
 static int dump(xmlDocPtr doc, struct buf *out)
@@ -122,6 +147,12 @@ static int dump(xmlDocPtr doc, struct buf *out)
 int mpd_localise(const void *bytes, size_t n, const struct mpd_place *places, size_t n_places, struct buf *out,
                  struct fault *f)
 {
+	return mpd_localise_steered(bytes, n, places, n_places, NULL, out, f);
+}
+
+int mpd_localise_steered(const void *bytes, size_t n, const struct mpd_place *places, size_t n_places, const char *steering,
+                         struct buf *out, struct fault *f)
+{
 	xmlDocPtr doc = NULL;
 	xmlNodePtr root;
 	int e = mpd_xml_tree(bytes, n, "manifest", &doc, f);
@@ -135,7 +166,7 @@ int mpd_localise(const void *bytes, size_t n, const struct mpd_place *places, si
 		return fault_set(f, ERR_SYNTAX, "manifest: the root element is not an <MPD>");
 	}
 	drop_base_urls(root);
-	e = add_base_urls(root, places, n_places);
+	e = add_base_urls(root, places, n_places, steering);
 	if (e == 0)
 		e = dump(doc, out);
 	if (e != 0)

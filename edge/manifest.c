@@ -93,6 +93,23 @@ static void sign_places(struct mpd_place *places, size_t n, const char *prefix, 
 	}
 }
 
+/* The question players of this MPD ask, with the places it lists; NULL: none. */
+static char *steering_question(const struct package *p, const struct plan *plan, const struct mpd_place *places, size_t n)
+{
+	struct buf b;
+	char *text;
+
+	if (plan->steering == NULL)
+		return NULL;
+	buf_init(&b, 1 << 16);
+	buf_printf(&b, "%s?title=%s&revision=%s&in=", plan->steering, p->title, p->revision);
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&b, "%s%s", i > 0 ? "," : "", places[i].service_location);
+	text = buf_error(&b) == 0 ? mem_dup(buf_text(&b)) : NULL;
+	buf_fini(&b);
+	return text;
+}
+
 static int read_copy(struct copy *c, struct buf *out)
 {
 	void *room;
@@ -117,6 +134,7 @@ int manifest_make(struct copy *c, const struct plan *plan, const char *name, con
 	struct mpd_place places[MAX_PEERS + 2];
 	struct buf in, out;
 	size_t n = list_places(c->package, plan, name, url, places);
+	char *steering = steering_question(c->package, plan, places, n);
 	int r;
 
 	sign_places(places, n, prefix, prefix_n);
@@ -125,11 +143,12 @@ int manifest_make(struct copy *c, const struct plan *plan, const char *name, con
 	buf_init(&out, MPD_MAX_BYTES);
 	r = read_copy(c, &in);
 	if (r == 0)
-		r = mpd_localise(in.bytes, in.size, places, n, &out, NULL);
+		r = mpd_localise_steered(in.bytes, in.size, places, n, steering, &out, NULL);
 	if (r == 0)
 		r = object_of(&out, ret_object);
 	for (size_t i = 0; i < n; i++)
 		free((char *)places[i].url);
+	free(steering);
 	buf_fini(&in);
 	buf_fini(&out);
 	return r;

@@ -45,6 +45,7 @@ void plan_unref(struct plan **pp)
 	free(p->peers);
 	free(p->version);
 	free(p->origin);
+	free(p->steering);
 	free(p);
 }
 
@@ -174,6 +175,7 @@ int plan_read(const void *json, size_t n, struct plan **ret_plan, struct fault *
 	version = json_string_value(json_object_get(root, "version"));
 	p->version = mem_dup(version);
 	p->origin = base_url(json_string_value(json_object_get(root, "origin")));
+	p->steering = base_url(json_string_value(json_object_get(root, "steering")));
 	if (version == NULL || p->origin == NULL)
 		r = fault_set(f, ERR_SYNTAX, "plan: version or origin is missing or not what it should be");
 	else

@@ -34,6 +34,7 @@ struct plan_peer {
 struct plan {
 	unsigned refs;
 	char *version, *origin; /* origin: URL without a '/' at the end */
+	char *steering;         /* where players ask where to go; NULL: nowhere */
 	struct plan_title *titles; /* in filling order; of a title's revisions the first is the current one */
 	size_t n_titles;
 	struct plan_peer *peers;

@@ -51,6 +51,8 @@ static const struct command {
 	{{"edges", NULL}, "", "edges, their state and what they hold", 0, admin_edges},
 	{{"edge", "show"}, " EDGE", "one edge", 1, admin_edge_show},
 	{{"edge", "remove"}, " EDGE", "forget an edge", 1, admin_edge_remove},
+	{{"edge", "drain"}, " EDGE", "send viewers away from it", 1, admin_edge_drain},
+	{{"edge", "undrain"}, " EDGE", "let viewers come to it again", 1, admin_edge_undrain},
 	{{"plan", NULL}, " EDGE", "what an edge shall hold, and what that moves", 1, admin_plan},
 	{{"placement", NULL}, "", "the placement rule behind a line protocol, to be measured", 0, admin_placement},
 	{{"simulate", NULL}, " TRACE", "placement and pull caches on a log of lines second,item,bytes", 1, admin_simulate},

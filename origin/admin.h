@@ -50,6 +50,8 @@ int admin_title_show(const struct admin *, char **args, struct fault *);
 int admin_edges(const struct admin *, char **args, struct fault *);
 int admin_edge_show(const struct admin *, char **args, struct fault *);
 int admin_edge_remove(const struct admin *, char **args, struct fault *);
+int admin_edge_drain(const struct admin *, char **args, struct fault *);
+int admin_edge_undrain(const struct admin *, char **args, struct fault *);
 int admin_plan(const struct admin *, char **args, struct fault *);
 int admin_placement(const struct admin *, char **args, struct fault *);
 int admin_simulate(const struct admin *, char **args, struct fault *);

@@ -167,7 +167,7 @@ int admin_edges(const struct admin *a, char **args, struct fault *f)
 		const json_t *held = json_object_get(o, "held"), *load = json_object_get(o, "load");
 
 		admin_table_cell(t, "%s", text(o, "name"));
-		admin_table_cell(t, "%s", text(o, "state"));
+		admin_table_cell(t, "%s%s", text(o, "state"), json_is_true(json_object_get(o, "draining")) ? ", draining" : "");
 		bytes_cell(t, json_object_get(o, "capacity"));
 		bytes_cell(t, json_object_get(o, "free_bytes"));
 		if (json_is_number(load))
@@ -227,6 +227,25 @@ int admin_edge_remove(const struct admin *a, char **args, struct fault *f)
 
 	free(path);
 	return e;
+}
+
+static int drain(const struct admin *a, const char *method, const char *edge, struct fault *f)
+{
+	char *path = mem_printf("/api/v1/edges/%s/drain", edge);
+	int e = admin_call(a, method, path, NULL, NULL, f);
+
+	free(path);
+	return e;
+}
+
+int admin_edge_drain(const struct admin *a, char **args, struct fault *f)
+{
+	return drain(a, "PUT", args[0], f);
+}
+
+int admin_edge_undrain(const struct admin *a, char **args, struct fault *f)
+{
+	return drain(a, "DELETE", args[0], f);
 }
 
 /* --- plans --- */

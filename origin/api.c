@@ -48,6 +48,8 @@ static const struct route {
 	{"POST", "/api/v1/edges", ROLE_ADMIN | ROLE_EDGE, api_register_edge},
 	{"GET", "/api/v1/edges/*", ROLE_ANY, api_get_edge},
 	{"DELETE", "/api/v1/edges/*", ROLE_ADMIN, api_remove_edge},
+	{"PUT", "/api/v1/edges/*/drain", ROLE_ADMIN, api_drain_edge},
+	{"DELETE", "/api/v1/edges/*/drain", ROLE_ADMIN, api_undrain_edge},
 	{"POST", "/api/v1/edges/*/heartbeat", ROLE_ADMIN | ROLE_EDGE, api_heartbeat},
 	{"GET", "/api/v1/edges/*/plan", ROLE_ADMIN | ROLE_EDGE, api_plan},
 	{"POST", "/api/v1/edges/*/demand", ROLE_ADMIN | ROLE_EDGE, api_put_demand},

@@ -29,6 +29,8 @@ void api_list_edges(struct api_call *);
 void api_register_edge(struct api_call *);
 void api_get_edge(struct api_call *);
 void api_remove_edge(struct api_call *);
+void api_drain_edge(struct api_call *);
+void api_undrain_edge(struct api_call *);
 void api_heartbeat(struct api_call *);
 void api_plan(struct api_call *);
 /* api_demand.c */

@@ -45,8 +45,8 @@ static json_t *held_json(const char *key, bool complete, uint64_t bytes)
 static json_t *edge_json(const struct registry_edge *e, mono_us now)
 {
 	json_t *held = json_array();
-	json_t *o = json_pack("{s:s, s:s, s:I, s:s, s:o?, s:o?, s:f, s:o}", "name", e->name, "url", e->url, "capacity",
-	                      (json_int_t)e->capacity, "state", e->up ? "up" : "down", "free_bytes",
+	json_t *o = json_pack("{s:s, s:s, s:I, s:s, s:b, s:o?, s:o?, s:f, s:o}", "name", e->name, "url", e->url, "capacity",
+	                      (json_int_t)e->capacity, "state", e->up ? "up" : "down", "draining", (int)e->draining, "free_bytes",
 	                      e->heard ? json_integer((json_int_t)e->free_bytes) : NULL, "load",
 	                      e->heard ? json_real(e->load) : NULL, "seen_seconds_ago", (double)(now - e->last) / (double)DUR_S,
 	                      "held", held);
@@ -113,6 +113,26 @@ void api_remove_edge(struct api_call *c)
 		reply_fault(c->req, &f);
 	else
 		reply_empty(c->req, 204);
+}
+
+static void drain(struct api_call *c, bool draining)
+{
+	struct fault f = {0};
+
+	if (registry_drain(c->origin->registry, c->name, draining, c->who, &f) != 0)
+		reply_fault(c->req, &f);
+	else
+		reply_empty(c->req, 204);
+}
+
+void api_drain_edge(struct api_call *c)
+{
+	drain(c, true);
+}
+
+void api_undrain_edge(struct api_call *c)
+{
+	drain(c, false);
 }
 
 /* --- registration --- */

@@ -50,11 +50,13 @@ int catalogue_put_library(struct catalogue *, const struct library_view *old, co
 struct catalogue_edge {
 	const char *name, *url;
 	uint64_t capacity;
-	bool up;
+	bool up, draining;
 };
 int catalogue_put_edge(struct catalogue *, const struct catalogue_edge *, const char *who, wall_us when, struct fault *);
 int catalogue_remove_edge(struct catalogue *, const char *name, const char *who, wall_us when, struct fault *);
 int catalogue_set_up(struct catalogue *, const char *name, bool up, struct fault *);
+int catalogue_set_draining(struct catalogue *, const char *name, bool draining, const char *who, wall_us when,
+                           struct fault *);
 /* Keys are "TITLE/REVISION". */
 int catalogue_put_holdings(struct catalogue *, const char *edge, char *const *added, size_t n_added,
                            char *const *dropped, size_t n_dropped, struct fault *);

@@ -42,6 +42,19 @@ int catalogue_set_up(struct catalogue *c, const char *name, bool up, struct faul
 	return catalogue_end(c, catalogue_run(c, catalogue_bind(c, SQL_SET_UP, "si", name, (int64_t)up), f), f);
 }
 
+int catalogue_set_draining(struct catalogue *c, const char *name, bool draining, const char *who, wall_us when,
+                           struct fault *f)
+{
+	int e = catalogue_begin(c, f);
+
+	if (e != 0)
+		return e;
+	e = catalogue_run(c, catalogue_bind(c, SQL_SET_DRAINING, "si", name, (int64_t)draining), f);
+	if (e >= 0)
+		e = catalogue_audit(c, when, who, draining ? "edge drained" : "edge undrained", name, NULL, f);
+	return catalogue_end(c, e, f);
+}
+
 static int run_keys(struct catalogue *c, enum catalogue_statement which, const char *edge, char *const *keys, size_t n,
                     struct fault *f)
 {
@@ -100,6 +113,7 @@ int catalogue_each_edge(struct catalogue *c, catalogue_edge_f each, catalogue_ho
 			.url = text_of(s, 2),
 			.capacity = (uint64_t)sqlite3_column_int64(s, 3),
 			.up = sqlite3_column_int(s, 4) != 0,
+			.draining = sqlite3_column_int(s, 5) != 0,
 		};
 
 		each(ctx, &edge);

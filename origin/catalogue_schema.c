@@ -42,6 +42,8 @@ static const char *const steps[] = {
 	"CREATE TABLE batch("
 	"  edge TEXT NOT NULL, stream TEXT NOT NULL, sequence INTEGER NOT NULL, at INTEGER NOT NULL,"
 	"  PRIMARY KEY(edge, stream)) STRICT, WITHOUT ROWID;",
+	/* 3: edges that shall get no viewers */
+	"ALTER TABLE edge ADD COLUMN draining INTEGER NOT NULL DEFAULT 0;",
 };
 #define N_STEPS ((int)(sizeof steps / sizeof steps[0]))
 

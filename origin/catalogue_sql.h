@@ -35,7 +35,8 @@
 	                "ON CONFLICT(name) DO UPDATE SET url = ?2, capacity = ?3, up = ?4")                           \
 	X(SQL_REMOVE_EDGE, "DELETE FROM edge WHERE name = ?1")                                                        \
 	X(SQL_SET_UP, "UPDATE edge SET up = ?2 WHERE name = ?1")                                                      \
-	X(SQL_EACH_EDGE, "SELECT id, name, url, capacity, up FROM edge ORDER BY name")                                \
+	X(SQL_SET_DRAINING, "UPDATE edge SET draining = ?2 WHERE name = ?1")                                          \
+	X(SQL_EACH_EDGE, "SELECT id, name, url, capacity, up, draining FROM edge ORDER BY name")                                \
 	X(SQL_ADD_HOLDING, "INSERT OR IGNORE INTO holding(edge, key) SELECT id, ?2 FROM edge WHERE name = ?1")        \
 	X(SQL_DROP_HOLDING, "DELETE FROM holding WHERE key = ?2 AND edge = (SELECT id FROM edge WHERE name = ?1)")    \
 	X(SQL_EACH_HOLDING, "SELECT key FROM holding WHERE edge = ?1 ORDER BY key")                                   \

@@ -7,16 +7,22 @@
 #ifndef RIBERA_ORIGIN_HOLDERS_H
 #define RIBERA_ORIGIN_HOLDERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
+
 struct holders; /* hidden */
 
-/* An edge as viewers see it.  Immutable but for its load. */
+/* An edge as viewers see it.  Immutable but for what is atomic. */
 struct holders_edge {
 	char *name;
 	char *url;              /* without a slash at the end */
 	uint32_t load_permille; /* atomic */
+	uint32_t witnesses;     /* atomic: players who could not use it, of late */
+	bool draining;          /* atomic: nobody new, and who is there shall go */
+	mono_us back_since;     /* atomic: when it came back from being down; 0: it never was */
 };
 
 /* The edges of one revision. */

@@ -24,9 +24,11 @@
 #include "origin/manifest.h"
 #include "origin/origin.h"
 #include "origin/page.h"
+#include "origin/pdns.h"
 #include "origin/planner.h"
 #include "origin/ready.h"
 #include "origin/registry.h"
+#include "origin/steer.h"
 #include "origin/tokens.h"
 #include "origin/viewers.h"
 #include "serve/serve.h"
@@ -114,10 +116,15 @@ static int open_parts(struct origin *o, struct fault *f)
 	if (e != 0)
 		return e;
 	o->public_url = settings_public_url(&o->settings, o->viewers_port);
-	o->manifests = manifest_cache_new(registry_holders(o->registry), o->public_url);
-	o->planner = planner_new(o->registry, o->catalogue, o->public_url);
+	e = steering_new(&(struct steering_settings){o->public_url, o->settings.networks, o->settings.steering_ttl},
+	                 registry_holders(o->registry), &o->steering, f);
+	if (e != 0)
+		return e;
+	o->manifests = manifest_cache_new(registry_holders(o->registry), o->steering, o->public_url);
+	o->planner = planner_new(o->registry, o->catalogue, o->public_url, steering_url(o->steering));
 	viewers_route(o);
 	api_route(o);
+	pdns_route(o);
 	serve_drop_inherited();
 	e = serve_start(o->viewers, f);
 	return e == 0 ? serve_start(o->control, f) : e;
@@ -129,6 +136,7 @@ static void close_parts(struct origin *o)
 	serve_free(&o->viewers, o->settings.grace);
 	planner_free(&o->planner);
 	manifest_cache_free(&o->manifests);
+	steering_free(&o->steering);
 	library_close(&o->library);
 	registry_free(&o->registry);
 	tokens_free(&o->tokens);

@@ -18,10 +18,10 @@
 #include "base/mem.h"
 #include "base/rcu.h"
 #include "base/sha256.h"
-#include "cdn/steer.h"
 #include "dash/mpd.h"
 #include "dash/package.h"
 #include "origin/revision.h"
+#include "origin/steer.h"
 #include "serve/serve.h"
 
 #define N_SETS 512
@@ -34,6 +34,7 @@ struct entry {
 
 struct manifest_cache {
 	const struct holders *holders;
+	const struct steering *steering;
 	char *origin_url;
 	pthread_mutex_t lock; /* of those who make entries */
 	unsigned next_way;
@@ -49,11 +50,12 @@ struct places {
 	size_t prefix_n;
 };
 
-struct manifest_cache *manifest_cache_new(const struct holders *holders, const char *origin_url)
+struct manifest_cache *manifest_cache_new(const struct holders *holders, const struct steering *steering, const char *origin_url)
 {
 	struct manifest_cache *c = mem_new(sizeof *c);
 
 	c->holders = holders;
+	c->steering = steering;
 	c->origin_url = mem_dup(origin_url);
 	pthread_mutex_init(&c->lock, NULL);
 	return c;
@@ -94,22 +96,35 @@ static void add_place(struct places *p, const char *name, const char *url, const
 	buf_printf(&p->key, "\n%s %s", name, url);
 }
 
-static void add_edges(struct places *p, const struct holders_set *set, const struct revision *r, uint64_t client)
+static void add_edges(struct places *p, const struct steering *steering, const struct holders_set *set, const struct revision *r,
+                      const char *client)
 {
 	struct steer_edge *candidates = mem_new_array(set->n, sizeof *candidates);
 	size_t order[MANIFEST_MAX_EDGES], n;
 
-	for (size_t i = 0; i < set->n; i++)
-		candidates[i] = (struct steer_edge){
-			.name = set->edges[i]->name,
-			.up = true,
-			.holds = true,
-			.load = __atomic_load_n(&set->edges[i]->load_permille, __ATOMIC_RELAXED) / 1000.0,
-		};
-	n = steer_order(client, candidates, set->n, MANIFEST_MAX_EDGES, order);
+	steering_describe(steering, set, client, candidates);
+	n = steer_order(steer_client_key(client), candidates, set->n, MANIFEST_MAX_EDGES, order);
 	for (size_t i = 0; i < n; i++)
 		add_place(p, set->edges[order[i]]->name, set->edges[order[i]]->url, r);
 	free(candidates);
+}
+
+/* The question a player of this MPD shall ask, with the places it knows; NULL: none. */
+static char *steering_question(const struct places *p, const struct steering *steering, const struct revision *r)
+{
+	const char *url = steering_url(steering);
+	struct buf b;
+	char *text;
+
+	if (url == NULL)
+		return NULL;
+	buf_init(&b, 1 << 16);
+	buf_printf(&b, "%s?title=%s&revision=%s&in=", url, r->title, r->revision);
+	for (size_t i = 0; i < p->n; i++)
+		buf_printf(&b, "%s%s", i > 0 ? "," : "", p->v[i].service_location);
+	text = buf_error(&b) == 0 ? mem_dup(buf_text(&b)) : NULL;
+	buf_fini(&b);
+	return text;
 }
 
 static void places_init(struct places *p, const struct manifest_cache *c, const struct revision *r, const char *client)
@@ -122,7 +137,7 @@ static void places_init(struct places *p, const struct manifest_cache *c, const 
 	rcu_read_begin();
 	set = holders_find(c->holders, r->key);
 	if (set != NULL)
-		add_edges(p, set, r, steer_client_key(client));
+		add_edges(p, c->steering, set, r, client);
 	rcu_read_end();
 	add_place(p, MANIFEST_ORIGIN, c->origin_url, r);
 }
@@ -182,10 +197,10 @@ static int new_object(const struct buf *b, struct serve_object **ret_object)
 	return 0;
 }
 
-static int make_object(const struct revision *r, const struct places *p, struct serve_object **ret_object,
-                       struct fault *f)
+static int make_object(const struct manifest_cache *c, const struct revision *r, const struct places *p,
+                       struct serve_object **ret_object, struct fault *f)
 {
-	char *path = path_join(r->folder, PACKAGE_MANIFEST);
+	char *path = path_join(r->folder, PACKAGE_MANIFEST), *steering = steering_question(p, c->steering, r);
 	struct buf in, out;
 	int e;
 
@@ -195,11 +210,12 @@ static int make_object(const struct revision *r, const struct places *p, struct 
 	if (e != 0)
 		fault_set(f, e, "%s: %s", path, err_text(e));
 	if (e == 0)
-		e = mpd_localise(in.bytes, in.size, p->v, p->n, &out, f);
+		e = mpd_localise_steered(in.bytes, in.size, p->v, p->n, steering, &out, f);
 	if (e == 0)
 		e = new_object(&out, ret_object);
 	buf_fini(&in);
 	buf_fini(&out);
+	free(steering);
 	free(path);
 	return e;
 }
@@ -258,7 +274,7 @@ int manifest_get(struct manifest_cache *c, struct revision *r, const char *clien
 
 	places_init(&p, c, r, client_address);
 	if (prefix_n > 0) { /* one viewer's own: not worth keeping */
-		e = make_object(r, &p, ret_object, f);
+		e = make_object(c, r, &p, ret_object, f);
 		places_fini(&p);
 		return e;
 	}
@@ -268,7 +284,7 @@ int manifest_get(struct manifest_cache *c, struct revision *r, const char *clien
 	if (object == NULL) {
 		pthread_mutex_lock(&c->lock);
 		object = look_up(set, key); /* another viewer may have made it meanwhile */
-		if (object == NULL && (e = make_object(r, &p, &object, f)) == 0)
+		if (object == NULL && (e = make_object(c, r, &p, &object, f)) == 0)
 			store(c, set, key, object);
 		pthread_mutex_unlock(&c->lock);
 	}

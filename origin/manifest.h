@@ -15,13 +15,14 @@
 
 struct manifest_cache; /* hidden */
 struct revision;
+struct steering;
 struct serve_object;
 
 #define MANIFEST_MAX_EDGES 4        /* more places help no player */
 #define MANIFEST_ORIGIN "origin"    /* the origin's serviceLocation; no edge may take it */
 
-/* `holders` is borrowed; `origin_url` ("http://host:port") is copied. */
-struct manifest_cache *manifest_cache_new(const struct holders *, const char *origin_url);
+/* `holders` and `steering` are borrowed; `origin_url` ("http://host:port") is copied. */
+struct manifest_cache *manifest_cache_new(const struct holders *, const struct steering *, const char *origin_url);
 void manifest_cache_free(struct manifest_cache **);
 
 /* The MPD for this viewer, one reference.  -errno, and what mpd_localise returns. */

@@ -18,6 +18,7 @@ struct page;
 struct planner;
 struct registry;
 struct serve;
+struct steering;
 struct tokens;
 
 struct origin {
@@ -26,6 +27,7 @@ struct origin {
 	struct catalogue *catalogue;
 	struct library *library;
 	struct registry *registry;
+	struct steering *steering;
 	struct manifest_cache *manifests;
 	struct planner *planner; /* the control thread's */
 	struct tokens *tokens;

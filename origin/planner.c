@@ -42,16 +42,17 @@ struct kept {
 struct planner {
 	struct registry *registry;
 	struct catalogue *catalogue;
-	char *origin_url;
+	char *origin_url, *steering_url; /* steering_url NULL: none */
 	struct kept *kept;
 	size_t n_kept, cap_kept;
 };
 
-struct planner *planner_new(struct registry *r, struct catalogue *c, const char *origin_url)
+struct planner *planner_new(struct registry *r, struct catalogue *c, const char *origin_url, const char *steering_url)
 {
 	struct planner *p = mem_new(sizeof *p);
 
-	*p = (struct planner){.registry = r, .catalogue = c, .origin_url = mem_dup(origin_url)};
+	*p = (struct planner){.registry = r, .catalogue = c, .origin_url = mem_dup(origin_url),
+	                      .steering_url = mem_dup(steering_url)};
 	return p;
 }
 
@@ -82,6 +83,7 @@ void planner_free(struct planner **pp)
 	kept_clear(p);
 	free(p->kept);
 	free(p->origin_url);
+	free(p->steering_url);
 	free(p);
 	*pp = NULL;
 }
@@ -300,6 +302,8 @@ static int make(struct planner *p, const struct library_view *v, struct kept *k,
 	favour_new(&l);
 	registry_each(p->registry, NULL, add_peer, &peers);
 	plan = json_pack("{s:s, s:o, s:o}", "origin", p->origin_url, "titles", titles_json(&l), "peers", peers.array);
+	if (p->steering_url != NULL)
+		json_object_set_new(plan, "steering", json_string(p->steering_url));
 	hash_json(plan, k->version);
 	json_object_set_new(plan, "version", json_string(k->version));
 	text = json_dumps(plan, JSON_COMPACT);

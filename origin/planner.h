@@ -17,8 +17,9 @@ struct registry;
 struct planner; /* hidden */
 struct blob;
 
-/* Borrows registry and catalogue; `origin_url` is copied. */
-struct planner *planner_new(struct registry *, struct catalogue *, const char *origin_url);
+/* Borrows registry and catalogue; the URLs are copied (`steering_url` may be NULL). */
+struct planner *planner_new(struct registry *, struct catalogue *, const char *origin_url,
+                            const char *steering_url);
 void planner_free(struct planner **);
 
 /* The edge's plan as JSON text (one reference) and its version.  Kept until the

@@ -13,8 +13,11 @@
 #include "base/mem.h"
 #include "origin/catalogue.h"
 
+#define WITNESS_FADE (30 * DUR_S) /* half of what players witnessed against an edge is forgotten */
+
 struct registry {
 	struct catalogue *catalogue;
+	mono_us faded; /* when witnesses were halved */
 	struct holders *holders;
 	dur_us heartbeat;
 	pthread_mutex_t lock; /* guards all below */
@@ -145,6 +148,12 @@ static struct registry_edge *insert(struct registry *r, const char *name, const 
 	return e;
 }
 
+static void set_draining(struct registry_edge *e, bool draining)
+{
+	e->draining = draining;
+	__atomic_store_n(&e->shown->draining, draining, __ATOMIC_RELAXED);
+}
+
 /* --- from the catalogue --- */
 
 struct loading {
@@ -171,6 +180,7 @@ static void load_edge(void *ctx, const struct catalogue_edge *edge)
 		return;
 	l->now = insert(l->r, edge->name, edge->url, edge->capacity, l->at);
 	l->up = edge->up;
+	set_draining(l->now, edge->draining);
 	l->cap_holds = 0;
 }
 
@@ -204,6 +214,7 @@ static void renew(struct registry *r, struct registry_edge *e, const char *url, 
 		hide(r, e);
 		holders_edge_free(&e->shown);
 		e->shown = holders_edge_new(e->name, url);
+		set_draining(e, e->draining);
 		free(e->url);
 		e->url = mem_dup(url);
 	}
@@ -266,6 +277,24 @@ int registry_remove(struct registry *r, const char *name, const char *who, struc
 	}
 	pthread_mutex_unlock(&r->lock);
 	return e;
+}
+
+int registry_drain(struct registry *r, const char *name, bool draining, const char *who, struct fault *f)
+{
+	struct registry_edge *e;
+	int err;
+
+	pthread_mutex_lock(&r->lock);
+	e = find(r, name);
+	err = e == NULL ? fault_set(f, ERR_NOT_FOUND, "there is no edge \"%s\"", name)
+	                : catalogue_set_draining(r->catalogue, name, draining, who, clock_wall(), f);
+	if (err == 0 && e->draining != draining) {
+		log_info("origin/registry", "edge %s name=%s by=\"%s\"", draining ? "is being drained" : "takes viewers again", name, who);
+		set_draining(e, draining);
+		r->version++;
+	}
+	pthread_mutex_unlock(&r->lock);
+	return err;
 }
 
 /* --- heartbeats --- */
@@ -353,6 +382,7 @@ static void take_beat(struct registry *r, struct registry_edge *e, struct regist
 	e->n_filling = b->n_filling;
 	*b = (struct registry_beat){0};
 	if (!e->up) {
+		__atomic_store_n(&e->shown->back_since, now, __ATOMIC_RELAXED);
 		show(r, e);
 		record_up(r, e, true);
 	}
@@ -373,10 +403,16 @@ int registry_heartbeat(struct registry *r, const char *name, struct registry_bea
 
 void registry_tick(struct registry *r, mono_us now)
 {
+	bool fade = now - r->faded >= WITNESS_FADE;
+
+	if (fade)
+		r->faded = now;
 	pthread_mutex_lock(&r->lock);
 	for (size_t i = 0; i < r->n_edges; i++) {
 		struct registry_edge *e = r->edges[i];
 
+		if (fade)
+			__atomic_store_n(&e->shown->witnesses, __atomic_load_n(&e->shown->witnesses, __ATOMIC_RELAXED) / 2, __ATOMIC_RELAXED);
 		if (e->up && now - e->last > REGISTRY_MISSED * r->heartbeat) {
 			hide(r, e);
 			record_up(r, e, false);

@@ -37,6 +37,7 @@ struct registry_edge {
 	char *name, *url;
 	uint64_t capacity;
 	bool up, heard;      /* heard: since this process started */
+	bool draining;       /* gets no viewers; fills and is asked as a peer as before */
 	mono_us last;        /* when it was last heard, or the start */
 	uint64_t free_bytes; /* valid once heard by a heartbeat */
 	double load;
@@ -61,6 +62,9 @@ int registry_put(struct registry *, const char *name, const char *url, uint64_t 
                  bool *ret_new, struct fault *);
 /* ERR_NOT_FOUND, the catalogue's errors. */
 int registry_remove(struct registry *, const char *name, const char *who, struct fault *);
+
+/* Sends viewers away from an edge, or lets them come again; durable.  ERR_NOT_FOUND, the catalogue's errors. */
+int registry_drain(struct registry *, const char *name, bool draining, const char *who, struct fault *);
 
 struct registry_beat {
 	uint64_t free_bytes;

@@ -20,6 +20,7 @@
 #include "origin/page.h"
 #include "origin/registry.h"
 #include "origin/reply.h"
+#include "origin/steer.h"
 #include "origin/titles.h"
 #include "serve/serve.h"
 
@@ -99,6 +100,16 @@ static void answer_titles(void *ctx, struct serve_request *req)
 		reply_problem(req, 404, "there is nothing at this path");
 }
 
+static void answer_steer(void *ctx, struct serve_request *req)
+{
+	struct origin *o = ctx;
+
+	if (strcmp(serve_path(req, NULL), "/steer") != 0)
+		reply_problem(req, 404, "there is nothing at this path");
+	else
+		steering_answer(o->steering, o->library, req);
+}
+
 static void answer_health(void *ctx, struct serve_request *req)
 {
 	struct origin *o = ctx;
@@ -137,6 +148,7 @@ void viewers_route(struct origin *o)
 {
 	serve_route_objects(o->viewers, "/v/", find_object, o);
 	serve_route_read(o->viewers, TITLES, answer_titles, o);
+	serve_route_read(o->viewers, "/steer", answer_steer, o);
 	serve_route_read(o->viewers, "/healthz", answer_health, o);
 	serve_route_read(o->viewers, "/metrics", answer_metrics, o);
 	serve_route_read(o->viewers, "", answer_page, o);

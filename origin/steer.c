@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The document: VERSION, TTL, RELOAD-URI, PATHWAY-PRIORITY, and PATHWAY-CLONES for
+ * edges that the player's manifest does not list.
+ */
+#include "origin/steer.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/blob.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/rcu.h"
+#include "base/str.h"
+#include "dash/package.h"
+#include "origin/library.h"
+#include "origin/manifest.h"
+#include "origin/reply.h"
+#include "origin/revision.h"
+#include "serve/serve.h"
+
+#define MAX_TABLE ((size_t)64 << 20)
+#define SLOW_START (60 * DUR_S)
+#define WITNESSES 3        /* so many against an edge put it behind the others */
+#define N_ASKERS 4096
+#define ASKS_PER_TTL 30    /* of one session; more is 429 */
+
+struct asker {
+	uint64_t window; /* the session's hash, mixed with the number of the TTL */
+	uint32_t asks;
+};
+
+struct steering {
+	char *origin_url, *url;
+	const struct holders *holders;
+	struct prefix_table *networks;
+	dur_us ttl;
+	struct asker askers[N_ASKERS]; /* atomic fields; a collision only forgets */
+};
+
+int steering_new(const struct steering_settings *settings, const struct holders *holders, struct steering **ret_steering,
+                 struct fault *f)
+{
+	struct steering *s = mem_new(sizeof *s);
+	struct buf b;
+	int e = 0;
+
+	s->origin_url = mem_dup(settings->origin_url);
+	s->url = mem_printf("%s/steer", settings->origin_url);
+	s->ttl = settings->ttl;
+	s->holders = holders;
+	buf_init(&b, MAX_TABLE);
+	if (settings->networks != NULL) {
+		e = file_read(settings->networks, &b);
+		if (e != 0)
+			fault_set(f, e, "networks: cannot read %s: %s", settings->networks, err_text(e));
+		else
+			e = prefix_read((const char *)b.bytes, b.size, settings->networks, &s->networks, f);
+	}
+	buf_fini(&b);
+	if (e != 0)
+		steering_free(&s);
+	else
+		*ret_steering = s;
+	return e;
+}
+
+void steering_free(struct steering **ps)
+{
+	if (*ps == NULL)
+		return;
+	prefix_free(&(*ps)->networks);
+	free((*ps)->origin_url);
+	free((*ps)->url);
+	free(*ps);
+	*ps = NULL;
+}
+
+const char *steering_url(const struct steering *s)
+{
+	return s->ttl > 0 ? s->url : NULL;
+}
+
+static double hold_back(const struct holders_edge *e, mono_us now)
+{
+	mono_us since = __atomic_load_n(&e->back_since, __ATOMIC_RELAXED);
+
+	return since == 0 || now - since >= SLOW_START ? 0 : 1 - (double)(now - since) / (double)SLOW_START;
+}
+
+void steering_describe(const struct steering *s, const struct holders_set *set, const char *address, struct steer_edge *ret)
+{
+	unsigned network = prefix_find(s->networks, address);
+	mono_us now = clock_mono();
+
+	for (size_t i = 0; i < set->n; i++) {
+		const struct holders_edge *e = set->edges[i];
+		bool accused = __atomic_load_n(&e->witnesses, __ATOMIC_RELAXED) >= WITNESSES;
+		double load = __atomic_load_n(&e->load_permille, __ATOMIC_RELAXED) / 1000.0;
+
+		ret[i] = (struct steer_edge){
+			.name = e->name,
+			.up = true,
+			.holds = true,
+			.load = accused && load < 1 ? 1 : load,
+			.draining = __atomic_load_n(&e->draining, __ATOMIC_RELAXED),
+			.distance = prefix_distance(s->networks, network, e->name),
+			/* in eighths, so that the order changes a few times, not with every question */
+			.hold_back = (double)(int)(hold_back(e, now) * 8) / 8,
+		};
+	}
+}
+
+/* --- what the player says --------------------------------------------------------------- */
+
+static int hex(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+}
+
+static size_t decode(const char *s, size_t n, char *out, size_t size)
+{
+	size_t k = 0;
+
+	for (size_t i = 0; i < n && k + 1 < size; i++) {
+		if (s[i] == '%' && i + 2 < n && hex(s[i + 1]) >= 0 && hex(s[i + 2]) >= 0) {
+			out[k++] = (char)(hex(s[i + 1]) * 16 + hex(s[i + 2]));
+			i += 2;
+		} else {
+			out[k++] = s[i] == '+' ? ' ' : s[i];
+		}
+	}
+	out[k] = '\0';
+	return k;
+}
+
+/* a,b or "a,b" or "a","b" */
+static void take_names(const char *text, struct steer_report *r)
+{
+	while (*text != '\0') {
+		size_t n;
+
+		text += strspn(text, " ,\"");
+		n = strcspn(text, " ,\"");
+		if (n > 0 && n < sizeof r->used[0] && r->n_used < STEER_MAX_USED && str_is_name(text, n)) {
+			memcpy(r->used[r->n_used], text, n);
+			r->used[r->n_used++][n] = '\0';
+		}
+		text += n;
+	}
+}
+
+void steer_report_read(const char *query, size_t n, struct steer_report *ret)
+{
+	const char *end = query + n;
+
+	ret->n_used = 0;
+	while (query < end) {
+		const char *stop = memchr(query, '&', (size_t)(end - query)), *equals;
+		char name[32], value[2100];
+
+		if (stop == NULL)
+			stop = end;
+		equals = memchr(query, '=', (size_t)(stop - query));
+		if (equals != NULL) {
+			decode(query, (size_t)(equals - query), name, sizeof name);
+			decode(equals + 1, (size_t)(stop - equals - 1), value, sizeof value);
+			if (strcasecmp(name, "_DASH_pathway") == 0 || strcasecmp(name, "_HLS_pathway") == 0)
+				take_names(value, ret);
+		}
+		query = stop + 1;
+	}
+}
+
+/* --- the answer ------------------------------------------------------------------------- */
+
+struct question {
+	const char *title, *revision, *listed, *session, *was;
+	char key[600];
+	struct steer_report report;
+};
+
+static bool used(const struct question *q, const char *name)
+{
+	for (size_t i = 0; i < q->report.n_used; i++)
+		if (strcmp(q->report.used[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* Is the name in a list with commas? */
+static bool in_list(const char *list, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (const char *s = list; s != NULL && *s != '\0'; s = strchr(s, ',') != NULL ? strchr(s, ',') + 1 : NULL)
+		if (strncmp(s, name, n) == 0 && (s[n] == ',' || s[n] == '\0'))
+			return true;
+	return false;
+}
+
+/* "host:port" of an edge that differs from the origin in nothing else; NULL: it cannot be a clone. */
+static const char *clone_host(const struct steering *s, const char *url)
+{
+	size_t scheme = (size_t)(strstr(s->origin_url, "://") - s->origin_url) + 3;
+
+	if (strncmp(s->origin_url, url, scheme) != 0 || strchr(url + scheme, '/') != NULL ||
+	    strchr(s->origin_url + scheme, '/') != NULL)
+		return NULL;
+	return url + scheme;
+}
+
+static void bear_witness(const struct question *q, const struct holders_set *set)
+{
+	if (q->was == NULL || q->report.n_used == 0 || used(q, q->was))
+		return;
+	for (size_t i = 0; i < set->n; i++)
+		if (strcmp(set->edges[i]->name, q->was) == 0)
+			__atomic_add_fetch(&set->edges[i]->witnesses, 1, __ATOMIC_RELAXED);
+}
+
+static void add_edges(const struct steering *s, const struct question *q, const char *address, json_t *priority, json_t *clones)
+{
+	const struct holders_set *set = holders_find(s->holders, q->key);
+	size_t order[STEER_MAX_EDGES], n;
+	struct steer_edge *edges;
+
+	if (set == NULL)
+		return;
+	bear_witness(q, set);
+	edges = mem_new_array(set->n, sizeof *edges);
+	steering_describe(s, set, address, edges);
+	n = steer_choose(steer_client_key(address), q->report.n_used > 0 ? q->report.used[0] : NULL, edges, set->n,
+	                 STEER_MAX_EDGES, order);
+	free(edges);
+	for (size_t i = 0; i < n; i++) {
+		const struct holders_edge *e = set->edges[order[i]];
+		const char *host = q->listed != NULL && !in_list(q->listed, e->name) ? clone_host(s, e->url) : NULL;
+
+		if (q->listed != NULL && !in_list(q->listed, e->name) && host == NULL)
+			continue;
+		json_array_append_new(priority, json_string(e->name));
+		if (host != NULL)
+			json_array_append_new(clones, json_pack("{s:s, s:s, s:{s:s}}", "BASE-ID", MANIFEST_ORIGIN, "ID", e->name,
+			                                        "URI-REPLACEMENT", "HOST", host));
+	}
+}
+
+static char *reload_uri(const struct question *q, const char *first)
+{
+	char fresh[17];
+
+	if (q->session == NULL)
+		snprintf(fresh, sizeof fresh, "%016llx",
+		         (unsigned long long)(((uint64_t)clock_mono() ^ (uint64_t)(uintptr_t)q) * UINT64_C(0x9e3779b97f4a7c15)));
+	return mem_printf("/steer?title=%s&revision=%s%s%s&sid=%s%s%s", q->title, q->revision, q->listed != NULL ? "&in=" : "",
+	                  q->listed != NULL ? q->listed : "", q->session != NULL ? q->session : fresh,
+	                  first != NULL ? "&was=" : "", first != NULL ? first : "");
+}
+
+static void answer(struct steering *s, const struct question *q, struct serve_request *req)
+{
+	static const struct serve_header no_store = {"cache-control", "no-store"};
+	json_t *priority = json_array(), *clones = json_array(), *o;
+	const char *first;
+	char *reload, *text;
+
+	rcu_read_begin();
+	add_edges(s, q, serve_peer(req), priority, clones);
+	rcu_read_end();
+	first = json_string_value(json_array_get(priority, 0));
+	reload = reload_uri(q, first);
+	json_array_append_new(priority, json_string(MANIFEST_ORIGIN));
+	o = json_pack("{s:i, s:I, s:s, s:o}", "VERSION", 1, "TTL", (json_int_t)((s->ttl + DUR_S - 1) / DUR_S), "RELOAD-URI", reload,
+	              "PATHWAY-PRIORITY", priority);
+	if (json_array_size(clones) > 0)
+		json_object_set(o, "PATHWAY-CLONES", clones);
+	text = json_dumps(o, JSON_COMPACT);
+	serve_reply(req, 200, "application/json", blob_copy(text, strlen(text)), &no_store, 1);
+	free(text);
+	free(reload);
+	json_decref(clones);
+	json_decref(o);
+}
+
+/* --- the question ------------------------------------------------------------------------ */
+
+static bool is_list_of_names(const char *s)
+{
+	while (*s != '\0') {
+		size_t n = strcspn(s, ",");
+
+		if (!str_is_name(s, n))
+			return false;
+		s += n + (s[n] == ',');
+	}
+	return true;
+}
+
+static const char *name_param(struct serve_request *req, const char *name, bool list)
+{
+	const char *v = serve_param(req, name);
+
+	return v != NULL && *v != '\0' && strlen(v) < 1000 && (list ? is_list_of_names(v) : str_is_name(v, strlen(v))) ? v : NULL;
+}
+
+/* Does this session ask too often? */
+static bool asks_too_often(struct steering *s, const char *session)
+{
+	uint64_t window = steer_client_key(session) ^ (uint64_t)(clock_mono() / s->ttl) * UINT64_C(0x9e3779b97f4a7c15);
+	struct asker *a = &s->askers[steer_client_key(session) % N_ASKERS];
+
+	if (__atomic_load_n(&a->window, __ATOMIC_RELAXED) != window) {
+		__atomic_store_n(&a->window, window, __ATOMIC_RELAXED);
+		__atomic_store_n(&a->asks, 0, __ATOMIC_RELAXED);
+	}
+	return __atomic_add_fetch(&a->asks, 1, __ATOMIC_RELAXED) > ASKS_PER_TTL;
+}
+
+static void too_often(const struct steering *s, struct serve_request *req)
+{
+	char seconds[24];
+	struct serve_header field = {"retry-after", seconds};
+
+	snprintf(seconds, sizeof seconds, "%lld", (long long)((s->ttl + DUR_S - 1) / DUR_S));
+	serve_reply(req, 429, "application/json", NULL, &field, 1);
+}
+
+void steering_answer(struct steering *s, struct library *library, struct serve_request *req)
+{
+	struct question q = {.title = name_param(req, "title", false), .revision = name_param(req, "revision", false)};
+	struct revision *r = NULL;
+	size_t n;
+	const char *query = serve_query(req, &n);
+
+	if (q.title == NULL) {
+		reply_problem(req, 400, "title is missing or no name");
+		return;
+	}
+	if (s->ttl > 0)
+		r = library_current(library, q.title, strlen(q.title));
+	if (r == NULL) { /* TS 103 998, RFC 8216bis 7.1: the player shall ask no more */
+		reply_problem(req, 410, s->ttl > 0 ? "there is no such title" : "steering is off here");
+		return;
+	}
+	q.revision = q.revision != NULL ? q.revision : r->revision;
+	snprintf(q.key, sizeof q.key, "%s/%s", q.title, q.revision);
+	q.listed = name_param(req, "in", true);
+	q.session = name_param(req, "sid", false);
+	q.was = name_param(req, "was", false);
+	steer_report_read(query, n, &q.report);
+	if (q.session != NULL && asks_too_often(s, q.session))
+		too_often(s, req);
+	else
+		answer(s, &q, req);
+	revision_unref(&r);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * GET /steer: where running players shall go (ETSI TS 103 998, and HLS content
+ * steering, which is the same document).  Stateless: what is to be known of a
+ * session travels in RELOAD-URI.  Answers on viewers' loops, without a lock.
+ *
+ * A player that was sent to an edge and comes back without having used it is a
+ * witness against that edge; several witnesses put it behind the others for a while.
+ */
+#ifndef RIBERA_ORIGIN_STEER_H
+#define RIBERA_ORIGIN_STEER_H
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "cdn/prefix.h"
+#include "cdn/steer.h"
+#include "origin/holders.h"
+
+#define STEER_MAX_EDGES 8 /* in one answer */
+
+struct library;
+struct serve_request;
+struct steering; /* hidden */
+
+struct steering_settings {
+	const char *origin_url;
+	const char *networks; /* file of cdn/prefix.h, or NULL */
+	dur_us ttl;           /* 0: no steering */
+};
+
+/* -errno and prefix_read's errors. */
+int steering_new(const struct steering_settings *, const struct holders *, struct steering **ret_steering, struct fault *);
+void steering_free(struct steering **);
+
+/* The edges of a set as cdn/steer sees them; room for set->n.  Inside a read section. */
+void steering_describe(const struct steering *, const struct holders_set *, const char *address, struct steer_edge *ret_edges);
+
+/* What stands in a manifest behind "?": the URL's base, without which places are listed; NULL: no steering. */
+const char *steering_url(const struct steering *);
+
+/* Answers GET /steer?title=&revision=&in=... */
+void steering_answer(struct steering *, struct library *, struct serve_request *);
+
+/* What a player says of itself: the places it used, the one it is at first.  Pure:
+ * `query` is the raw query string.  Names in any of the spellings _DASH_pathway,
+ * _HLS_pathway, with or without quotes, repeated or once with commas. */
+#define STEER_MAX_USED 8
+struct steer_report {
+	char used[STEER_MAX_USED][256];
+	size_t n_used;
+};
+void steer_report_read(const char *query, size_t n, struct steer_report *ret_report);
+
+#endif

@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Content steering as players ask for it, draining, near networks, and names through the real pdns_server."""
+import os, re, shutil, socket, sys, urllib.parse
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+import package, tap
+from origins import Origin, places
+
+
+def system(*edges, options=()):
+    """An origin with one title that all edges hold; a heartbeat is good for the whole test."""
+    o = Origin(options=['--heartbeat', '1h', *options])
+    o.revision, _ = package.write(o.library, 'film')
+    o.key = f'film/{o.revision}'
+    tap.until(lambda: o.get('/v/film/manifest.mpd').status == 200, 10, 'the title')
+    for name in edges:
+        o.register(name)
+        o.beat(name, o.key)
+    return o
+
+
+def mpd(o):
+    return o.get('/v/film/manifest.mpd').body
+
+
+def question(o):
+    """The steering URL of a fresh manifest, from "/steer" on."""
+    return re.search(rb'<ContentSteering [^>]*>([^<]+)<', mpd(o)).group(1).decode().replace('&amp;', '&')[len(o.viewers):]
+
+
+def steer(o, path, **player):
+    r = o.get(path + ('&' + urllib.parse.urlencode(player) if player else ''))
+    tap.equal(r.status, 200, r.body)
+    tap.equal((r.headers['Content-Type'], r.headers['Access-Control-Allow-Origin']), ('application/json', '*'))
+    return r.json()
+
+
+@tap.test
+def the_manifest_names_the_steering_server_at_mpd_level_behind_its_places():
+    o = system('a', 'b')
+    text = mpd(o)
+    first = places(text)[0][0]
+    tap.equal(len(places(text)), 3)
+    tap.has(text.decode(), f'<ContentSteering defaultServiceLocation="{first}">')
+    import xml.etree.ElementTree as ET
+    root = ET.fromstring(text)
+    tags = [re.sub('{.*}', '', e.tag) for e in root]
+    tap.equal(tags[:4], ['BaseURL'] * 3 + ['ContentSteering'])
+    tap.equal(o.api('/edges/a/plan').json()['steering'], o.viewers + '/steer')
+    off = system('a', options=['--steering-ttl', '0s'])
+    tap.check(b'ContentSteering' not in mpd(off))
+    tap.check('steering' not in off.api('/edges/a/plan').json())
+    tap.equal(off.get('/steer?title=film').status, 410, 'when it is off')
+
+
+@tap.test
+def the_document_is_what_the_standard_says():
+    o = system('a', 'b', 'c', options=['--steering-ttl', '7s'])
+    q = question(o)
+    d = steer(o, q)
+    tap.equal((d['VERSION'], d['TTL']), (1, 7))
+    tap.equal([n for n, _ in places(mpd(o))], d['PATHWAY-PRIORITY'], 'the same order as the manifest')
+    tap.equal(d['PATHWAY-PRIORITY'][-1], 'origin')
+    tap.check('PATHWAY-CLONES' not in d)
+    again = steer(o, d['RELOAD-URI'])
+    tap.equal((again['PATHWAY-PRIORITY'], again['VERSION']), (d['PATHWAY-PRIORITY'], 1))
+    tap.equal(o.get('/steer?title=no-such').status, 410, 'an unknown title')
+    tap.equal(o.get('/steer').status, 400)
+    tap.equal(o.get('/steer?title=../x').status, 400)
+    tap.equal(o.get('/steering?title=film').status, 404)
+    statuses = [o.get(d['RELOAD-URI']) for _ in range(40)]
+    tap.equal(statuses[0].status, 200)
+    tap.equal((statuses[-1].status, statuses[-1].headers['Retry-After']), (429, '7'), 'a session that asks all the time')
+    tap.equal(o.get(q).status, 200, 'others')
+
+
+@tap.test
+def a_player_stays_where_it_is_in_every_spelling():
+    o = system('a', 'b', 'c', 'd')
+    q = question(o)
+    for name in 'abcd':
+        for key, value in (('_DASH_pathway', f'"{name}"'), ('_DASH_pathway', name), ('_DASH_pathway', f'"{name},origin"'),
+                           ('_DASH_pathway', f'"{name}","origin"'), ('_HLS_pathway', f'"{name}"'), ('_dash_pathway', name)):
+            d = steer(o, q, **{key: value, key.replace('pathway', 'throughput'): '5140000,'})
+            tap.equal(d['PATHWAY-PRIORITY'][0], name, f'{key}={value}')
+            tap.equal(sorted(d['PATHWAY-PRIORITY']), ['a', 'b', 'c', 'd', 'origin'])
+    for value in ('', '"', '%', '"nobody"', ',,,', 'x' * 5000, '"../.."', '\0'):
+        tap.equal(len(steer(o, q, _DASH_pathway=value)['PATHWAY-PRIORITY']), 5, value[:20])
+
+
+@tap.test
+def an_edge_the_manifest_does_not_list_comes_as_a_clone():
+    o = system('a')
+    q = question(o)
+    o.register('new', 'http://new.example:8090')
+    o.beat('new', o.key)
+    o.beat('a', o.key, load=2)
+    d = steer(o, q, _DASH_pathway='"a"')
+    tap.equal(d['PATHWAY-PRIORITY'], ['new', 'a', 'origin'])
+    tap.equal(d['PATHWAY-CLONES'], [{'BASE-ID': 'origin', 'ID': 'new', 'URI-REPLACEMENT': {'HOST': 'new.example:8090'}}])
+
+
+@tap.test
+def draining_sends_everybody_away_and_survives_a_restart():
+    o = system('a', 'b')
+    q = question(o)
+    tap.equal(o.api('/edges/nobody/drain', 'PUT').status, 404)
+    o.admin('edge', 'drain', 'a')
+    tap.equal(steer(o, q, _DASH_pathway='"a"')['PATHWAY-PRIORITY'], ['b', 'origin'])
+    tap.equal([n for n, _ in places(mpd(o))], ['b', 'origin'])
+    tap.equal((o.api('/edges/a').json()['draining'], o.api('/edges/b').json()['draining']), (True, False))
+    tap.has(o.admin('edges').stdout, 'up, draining')
+    tap.check(any(p['name'] == 'a' for p in o.api('/edges/b/plan').json()['peers']), 'it is still a peer')
+    o.p.kill()
+    o.start()
+    tap.until(lambda: o.get('/v/film/manifest.mpd').status == 200, 10, 'the title')
+    tap.equal([n for n, _ in places(mpd(o))], ['b', 'origin'], 'after a restart')
+    o.admin('edge', 'undrain', 'a')
+    tap.equal(sorted(steer(o, q)['PATHWAY-PRIORITY']), ['a', 'b', 'origin'])
+
+
+@tap.test
+def the_nearest_edge_comes_first():
+    table = os.path.join(tap.folder(), 'networks')
+    for near in 'abc':
+        with open(table, 'w') as f:
+            f.write(f'# who is near\n0.0.0.0/0 a 50\n0.0.0.0/0 b 50\n0.0.0.0/0 c 50\n127.0.0.0/8 {near} 2\n')
+        o = system('a', 'b', 'c', options=['--networks', table])
+        tap.equal(places(mpd(o))[0][0], near)
+        tap.equal(steer(o, question(o))['PATHWAY-PRIORITY'][0], near)
+        o.beat(near, o.key, load=1.5)
+        tap.check(places(mpd(o))[0][0] != near, 'an overloaded one is not first')
+    with open(table, 'w') as f:
+        f.write('10.0.0.0/8 a\nnonsense\n')
+    p = tap.call(tap.program('ribera-origin'), '--library', o.library, '--listen', '127.0.0.1:0', '--control', '127.0.0.1:0',
+                 '--database', os.path.join(tap.folder(), 'x.sqlite'), '--networks', table, timeout=20)
+    tap.equal(p.returncode, 1)
+    tap.has(p.stderr, 'line 2')
+
+
+@tap.test
+def players_who_could_not_use_an_edge_bear_witness():
+    o = system('a', 'b')
+    q = question(o)
+    first = steer(o, q)['PATHWAY-PRIORITY'][0]
+    other = 'ab'.replace(first, '')
+    for _ in range(3):
+        d = steer(o, steer(o, q)['RELOAD-URI'], _DASH_pathway=f'"{other}"')
+    tap.equal(steer(o, q)['PATHWAY-PRIORITY'], [other, first, 'origin'], 'for a newcomer')
+    tap.equal(steer(o, q, _DASH_pathway=f'"{first}"')['PATHWAY-PRIORITY'][0], other, 'for one who is there')
+
+
+# --- DNS ------------------------------------------------------------------------------------------
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+@tap.test
+def names_lead_to_edges_through_the_real_name_server():
+    pdns = shutil.which('pdns_server') or shutil.which('pdns_server', path='/usr/sbin')
+    if not pdns or not shutil.which('dig') or not any(os.path.exists(f'{d}/libremotebackend.so') for d in (
+            '/usr/lib/x86_64-linux-gnu/pdns', '/usr/lib/aarch64-linux-gnu/pdns', '/usr/lib/pdns')):
+        raise tap.Skip('pdns-server, pdns-backend-remote or dig is not installed')
+    table = os.path.join(tap.folder(), 'networks')
+    with open(table, 'w') as f:
+        f.write('192.0.2.0/24 a 1\n198.51.100.0/24 b 1\n')
+    o = Origin(options=['--heartbeat', '1h', '--networks', table, '--dns-zone', 'cdn.example', '--dns-ttl', '5s'])
+    revision, _ = package.write(o.library, 'film')
+    package.write(o.library, 'other')
+    tap.until(lambda: o.api('/titles').json()['total'] == 2, 10, 'titles')
+    o.register('a', 'http://203.0.113.1:8090')
+    o.register('b', 'http://203.0.113.2:8090')
+    o.register('six', 'http://[2001:db8::6]:8090')
+    for name in 'a', 'b', 'six':
+        o.beat(name, f'film/{revision}')
+    folder, port = tap.folder(), free_port()
+    p = tap.Process(pdns, f'--socket-dir={folder}', f'--config-dir={folder}', '--launch=remote', '--local-address=127.0.0.1',
+                    f'--local-port={port}', f'--remote-connection-string=http:url={o.control}/pdns,timeout=5000', '--daemon=no',
+                    '--guardian=no', '--edns-subnet-processing=yes', '--cache-ttl=0', '--query-cache-ttl=0', '--negquery-cache-ttl=0',
+                    '--zone-cache-refresh-interval=0', '--disable-syslog=yes', '--webserver=no', log=os.path.join(folder, 'log'))
+
+    def dig(name, type='A', subnet=None):
+        r = tap.call('dig', '@127.0.0.1', '-p', str(port), '+short', '+tries=1', '+time=3', name, type,
+                     *([f'+subnet={subnet}'] if subnet else []))
+        return r.stdout.split('\n')[:-1] if r.returncode == 0 else None
+    tap.until(lambda: dig('cdn.example', 'SOA'), 20, f'the name server ({p.text()[-500:]})')
+    tap.equal(dig('film.cdn.example', subnet='192.0.2.0/24')[0], '203.0.113.1', 'near a')
+    tap.equal(dig('film.cdn.example', subnet='198.51.100.7/32')[0], '203.0.113.2', 'near b')
+    tap.equal(dig('FILM.cdn.example', 'AAAA'), ['2001:db8::6'])
+    tap.equal(set(dig('edges.cdn.example')), {'203.0.113.1', '203.0.113.2'})
+    tap.check(dig('other.cdn.example'), 'a title that nobody holds goes to some edge')
+    tap.equal(dig('no-such.cdn.example'), [])
+    o.admin('edge', 'drain', 'a')
+    tap.equal(dig('film.cdn.example', subnet='192.0.2.0/24'), ['203.0.113.2'], 'while a is being drained')
+    p.stop()
+
+
+tap.run()
