@@ -16,7 +16,7 @@
 
 struct options {
 	const char *control, *token_file, *note, *capacity, *svg, *url_keys, *client;
-	uint64_t budget;
+	uint64_t budget, edges;
 	dur_us expires;
 	bool json, dry_run, from_stdin, help, version;
 };
@@ -31,6 +31,7 @@ static const struct config_row rows[] = {
 	ROW("stdin", CONFIG_BOOL, from_stdin, "no", 0, 0, NULL, "placement: speak the line protocol on standard input and output"),
 	ROW("capacity", CONFIG_STRING, capacity, "1%,5%,10%,25%", 0, 0, "SIZES", "simulate: of the store, parts of the catalogue or bytes"),
 	ROW("budget", CONFIG_UINT, budget, "0", 0, 100, "PERCENT", "simulate: of the capacity a night may bring; 0 is 5, saved up when unused"),
+	ROW("edges", CONFIG_UINT, edges, "1", 1, 64, "N", "simulate: of one site, as large as capacity says each"),
 	ROW("svg", CONFIG_PATH, svg, NULL, 0, 0, "FILE", "simulate: draw it as well"),
 	ROW("note", CONFIG_STRING, note, "", 0, 0, "TEXT", "token new: what the token is for"),
 	ROW("expires", CONFIG_DURATION, expires, NULL, 0, 0, "TIME", "token new, sign: how long it is good; unset is for ever, and 12 h for sign"),
@@ -111,6 +112,7 @@ static int run(const struct options *o, int argc, char **argv, struct fault *f)
 		.capacity = o->capacity,
 		.svg = o->svg,
 		.budget_percent = o->budget,
+		.edges = o->edges,
 	};
 
 	if (argc < 2)

@@ -22,7 +22,7 @@ struct admin {
 	bool dry_run;
 	bool from_stdin;
 	const char *capacity, *svg; /* svg NULL: none */
-	uint64_t budget_percent;
+	uint64_t budget_percent, edges;
 	const char *url_keys, *client;
 };
 

@@ -19,6 +19,7 @@ struct table {
 	uint64_t capacities[MAX_CAPACITIES];
 	size_t n;
 	struct simulate_result results[MAX_CAPACITIES][N_RUNS];
+	struct simulate_site_result sites[MAX_CAPACITIES][2]; /* alone, together */
 };
 
 static const char *run_name(unsigned k)
@@ -74,6 +75,11 @@ static void run_all(const struct trace *trace, const struct admin *a, struct tab
 			.window_hours = 6,
 		};
 
+		if (a->edges > 1) {
+			simulate_site(trace, &s, (size_t)a->edges, false, &t->sites[c][0]);
+			simulate_site(trace, &s, (size_t)a->edges, true, &t->sites[c][1]);
+			continue;
+		}
 		for (unsigned k = 0; k < N_PULL; k++)
 			simulate_pull(trace, &s, (enum pull_rule)k, &t->results[c][k]);
 		simulate_ranked(trace, &s, SIMULATE_ADMIT, &t->results[c][N_PULL]);
@@ -114,6 +120,38 @@ static void print_table(const struct trace *trace, const struct table *t)
 				admin_table_cell(out, " ");
 		}
 	admin_table_print(&out, stdout);
+}
+
+static void print_sites(const struct trace *trace, const struct table *t)
+{
+	static const char *const heads[] = {">capacity each", "edges", ">from the origin %", ">of edges alone", ">busiest / mean"};
+	static const char *const names[] = {"alone, asking each other", "one site"};
+	struct admin_table *out = admin_table_new(heads, sizeof heads / sizeof heads[0]);
+
+	for (size_t c = 0; c < t->n; c++)
+		for (unsigned k = 0; k < 2; k++) {
+			const struct simulate_site_result *r = &t->sites[c][k];
+
+			admin_table_cell(out, "%.1f%%", 100 * (double)t->capacities[c] / (double)trace->catalogue);
+			admin_table_cell(out, "%s", names[k]);
+			admin_table_cell(out, "%.2f", 100 * r->origin);
+			admin_table_cell(out, "%.3f", r->origin / t->sites[c][0].origin);
+			admin_table_cell(out, "%.2f", r->most_load);
+		}
+	admin_table_print(&out, stdout);
+}
+
+static json_t *sites_json(const struct trace *trace, const struct table *t, uint64_t edges)
+{
+	json_t *cases = json_array();
+
+	for (size_t c = 0; c < t->n; c++)
+		json_array_append_new(cases, json_pack("{s:I, s:{s:f, s:f}, s:{s:f, s:f}, s:f}", "capacity", (json_int_t)t->capacities[c],
+		                                       "alone", "origin", t->sites[c][0].origin, "most_load", t->sites[c][0].most_load,
+		                                       "site", "origin", t->sites[c][1].origin, "most_load", t->sites[c][1].most_load,
+		                                       "ratio", t->sites[c][1].origin / t->sites[c][0].origin));
+	return json_pack("{s:I, s:I, s:I, s:o}", "requests", (json_int_t)trace->n, "catalogue", (json_int_t)trace->catalogue, "edges",
+	                 (json_int_t)edges, "cases", cases);
 }
 
 static json_t *as_json(const struct trace *trace, const struct table *t)
@@ -200,14 +238,16 @@ int admin_simulate(const struct admin *a, char **args, struct fault *f)
 	if (e == 0) {
 		run_all(trace, a, t);
 		if (a->json) {
-			j = as_json(trace, t);
+			j = a->edges > 1 ? sites_json(trace, t, a->edges) : as_json(trace, t);
 			json_dumpf(j, stdout, JSON_INDENT(1));
 			putchar('\n');
 			json_decref(j);
 		} else {
-			print_table(trace, t);
+			(a->edges > 1 ? print_sites : print_table)(trace, t);
 		}
-		if (a->svg != NULL)
+		if (a->svg != NULL && a->edges > 1)
+			e = fault_set(f, ERR_USAGE, "--svg draws one store: leave --edges out");
+		else if (a->svg != NULL)
 			e = admin_write_svg(a->svg, draw_drawing, &(struct drawing){trace, t}, f);
 	}
 	trace_free(&trace);

@@ -31,6 +31,14 @@ void simulate_ranked(const struct trace *, const struct simulate_settings *, enu
                      struct simulate_result *ret_result);
 void simulate_pull(const struct trace *, const struct simulate_settings *, enum pull_rule,
                    struct simulate_result *ret_result);
+/* Edges of one place, `capacity` each: alone (viewers come at random, a miss asks the
+ * other edges before the origin) or together (viewers are sent to who owns the item). */
+struct simulate_site_result {
+	double origin;    /* bytes from the origin / bytes served */
+	double most_load; /* bytes the busiest edge sent / the mean */
+};
+void simulate_site(const struct trace *, const struct simulate_settings *, size_t n_edges, bool together,
+                   struct simulate_site_result *ret_result);
 /* The hour of the day (UTC) at which the quietest window of the warm-up begins. */
 unsigned simulate_quiet_hour(const struct trace *, const struct simulate_settings *);
 

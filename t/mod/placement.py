@@ -125,6 +125,17 @@ def tables_and_a_drawing_for_people():
 
 
 @tap.test
+def a_site_that_shares_asks_the_origin_for_less_than_edges_on_their_own():
+    out = subprocess.run([ADMIN, 'simulate', write_trace(), '--capacity', '5%', '--edges', '4', '--json'], capture_output=True, text=True)
+    tap.equal(out.returncode, 0, out.stderr)
+    said = json.loads(out.stdout)
+    case = said['cases'][0]
+    tap.equal(said['edges'], 4)
+    tap.check(0.3 < case['ratio'] < 0.8, case)
+    tap.check(1 <= case['site']['most_load'] < 1.3, case)
+
+
+@tap.test
 def what_is_wrong_is_told_with_its_line():
     def told(code, part, *args, text=''):
         out = subprocess.run([ADMIN, *args], input=text, capture_output=True, text=True)
