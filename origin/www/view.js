@@ -181,9 +181,10 @@ class TitleView {
 			return;
 		const base = x.manifest.replace(/manifest\.mpd$/, `${x.revision}/`); // with its signature, if it has one
 		const rows = x.files.map(f => el('tr', {}, el('td', {}, el('a', {href: base + encodeURIComponent(f.name)}, f.name)), el('td', {class: 'n'}, bytes(f.bytes))));
+		const report = x.files.some(f => f.name === 'report.html') ? el('p', {}, el('a', {href: `${base}report.html`}, t('report'))) : null;
 		const open = this.details.querySelector('details')?.open;
 		this.details.replaceChildren(el('details', {open}, el('summary', {}, t('inside')),
-			el('p', {class: 'facts'}, `${t('revision')} `, el('code', {}, x.revision)),
+			el('p', {class: 'facts'}, `${t('revision')} `, el('code', {}, x.revision)), report,
 			el('table', {class: 'files'}, el('thead', {}, el('tr', {}, el('th', {scope: 'col'}, t('file')), el('th', {scope: 'col', class: 'n'}, t('size')))), el('tbody', {}, ...rows))));
 	}
 

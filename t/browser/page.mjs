@@ -127,6 +127,18 @@ test('every control has a name, the page its landmarks, and focus goes to what i
 	await page.close();
 });
 
+test('the film\'s page leads to the report of how it was made', async () => {
+	const page = await home('#/title/film');
+	await playing(page);
+	const link = page.locator('details a[href$="report.html"]').first();
+	await until(async () => await link.count() > 0, 10, 'link to the report');
+	await page.goto(new URL(await link.getAttribute('href'), page.url()).href);
+	const found = await page.evaluate(() => ({charts: document.querySelectorAll('svg[role=img]').length, rungs: document.querySelectorAll('th[scope=row][class^=s]').length,
+		poster: document.querySelector('header img').naturalWidth > 0, wide: document.documentElement.scrollWidth > innerWidth}));
+	check(found.charts === 3 && found.rungs > 1 && found.poster && !found.wide, `the report shows ${JSON.stringify(found)}`);
+	await page.close();
+});
+
 test('speaks Spanish where the browser does, and can be told otherwise, also while a film plays', async () => {
 	const spanish = await startBrowser({locale: 'es-ES'});
 	const page = await home('', spanish);
