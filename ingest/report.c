@@ -179,15 +179,41 @@ int report_make(const struct package *p, const struct verify_settings *s, const 
 	return 0;
 }
 
+/* Where the array that begins at `open` ends, if it holds numbers and null alone; else NULL. */
+static const char *end_of_numbers(const char *open)
+{
+	const char *end = open + 1 + strspn(open + 1, " \n,-+.eE0123456789nul");
+
+	return *end == ']' ? end : NULL;
+}
+
+/* One line for each array of numbers, which may have thousands. */
+static void put_compact(const char *dump, struct buf *out)
+{
+	bool in_text = false;
+
+	for (const char *p = dump; *p != '\0'; p++) {
+		const char *end = !in_text && *p == '[' ? end_of_numbers(p) : NULL;
+
+		if (in_text && *p == '\\') {
+			buf_putc(out, *p++);
+		} else if (*p == '"') {
+			in_text = !in_text;
+		}
+		for (; end != NULL && p < end; p++)
+			if (*p != '\n' && *p != ' ')
+				buf_putc(out, *p);
+		buf_putc(out, *p);
+	}
+}
+
 int report_write_json(const json_t *report, struct buf *out)
 {
 	char *dump = json_dumps(report, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
-	int r;
 
 	if (dump == NULL)
 		return ERR_SYNTAX;
-	buf_puts(out, dump);
-	r = buf_putc(out, '\n');
+	put_compact(dump, out);
 	free(dump);
-	return r;
+	return buf_putc(out, '\n');
 }

@@ -18,7 +18,7 @@
 #include "ingest/svg.h"
 
 #define REPORT_MAX ((size_t)64 << 20)
-#define PER_SEGMENT_MAX 2000 /* rows of the table at the end */
+#define PER_SEGMENT_MAX 500 /* rows of the table at the end */
 
 /* --- reading, forgiving ------------------------------------------------------------------------ */
 
@@ -432,7 +432,10 @@ static void put_segments(const json_t *r, struct buf *out)
 		}
 		buf_puts(out, "</tr>\n");
 	}
-	buf_puts(out, "</tbody></table></div></details></section>\n");
+	buf_puts(out, "</tbody></table></div>");
+	if (n > PER_SEGMENT_MAX)
+		buf_printf(out, "<p class=\"note\">The other %zu stand in <a href=\"report.json\">report.json</a>.</p>", n - PER_SEGMENT_MAX);
+	buf_puts(out, "</details></section>\n");
 	free(times);
 }
 

@@ -234,6 +234,32 @@ def the_page_stands_alone_and_says_what_the_report_says():
 
 
 @tap.test
+def a_film_of_hours_has_a_page_of_bearable_size():
+    folder, report = tap.folder(), json.load(open(PACKAGE + '/report.json'))
+    n = 2700
+    rung = {**report['video'][0], 'segment_bytes': [10 ** 6 + i for i in range(n)], 'segment_ssim': [0.95 + i % 50 / 1000 for i in range(n)],
+            'segment_psnr': [40 + i % 50 / 10 for i in range(n)]}
+    with open(folder + '/report.json', 'w') as f:
+        json.dump({**report, 'duration': 4.0 * n, 'video': [rung] * 10}, f)
+    page = tap.call(tap.program('ribera-ingest'), '--report', folder, check_exit=0).stdout
+    tap.check(len(page) < 700000, f'the page has {len(page)} bytes')
+    tap.equal(Page(page).tags.count('svg'), 3, 'charts')
+
+
+@tap.test
+def names_are_kept_as_they_are():
+    """Also where they look like the arrays that are written on one line."""
+    name = 'Ñandú "[1, 2,\\ 3]" \\'
+    library = tap.folder()
+    tap.call(tap.program('ribera-ingest'), FILM, '--library', library, '--title', 'n', '--name', name, '--preset', 'ultrafast', '--max-rungs', '1', check_exit=0)
+    path = glob.glob(library + '/n/*/report.json')[0]
+    with open(path) as f:
+        written = f.read()
+    tap.equal(json.loads(written)['name'], name)
+    tap.check(re.search(r'"segment_bytes": \[\d+,\d+,\d+\]', written), 'arrays of numbers stand on one line')
+
+
+@tap.test
 def an_ingest_may_decode_everything():
     library = tap.folder()
     tap.call(tap.program('ribera-ingest'), FILM, '--library', library, '--title', 'd', '--preset', 'ultrafast', '--max-rungs', '1', '--decode', check_exit=0)
