@@ -40,6 +40,8 @@ static enum placement_why decide(const struct placement_item *i, uint64_t *room)
 {
 	if (!i->current)
 		return PLACEMENT_OLD;
+	if (i->banned)
+		return PLACEMENT_BANNED;
 	if (i->bytes > *room)
 		return PLACEMENT_NO_ROOM;
 	*room -= i->bytes;
@@ -87,6 +89,7 @@ const char *placement_why_text(enum placement_why why)
 		[PLACEMENT_RANKED] = "ranked",
 		[PLACEMENT_NO_ROOM] = "no room",
 		[PLACEMENT_OLD] = "old revision",
+		[PLACEMENT_BANNED] = "banned",
 	};
 	return texts[why];
 }

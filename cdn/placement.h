@@ -20,6 +20,7 @@ struct placement_item {
 	wall_us published;
 	double demand;                /* plays expected, any unit, comparable between items; 0: unknown */
 	bool pinned;                  /* by the operator: before all others */
+	bool banned;                  /* by the operator: never held by plan */
 	bool current;                 /* the title's newest; older revisions are never filled */
 	bool held;                    /* by this edge, complete */
 };
@@ -29,6 +30,7 @@ enum placement_why {
 	PLACEMENT_RANKED,    /* worth its bytes */
 	PLACEMENT_NO_ROOM,   /* would not fit behind the better ones */
 	PLACEMENT_OLD,       /* a newer revision took its place */
+	PLACEMENT_BANNED,    /* the operator does not want it here */
 };
 
 struct placement_choice {

@@ -32,7 +32,7 @@ static const struct config_row rows[] = {
 	ROW("capacity", CONFIG_STRING, capacity, "1%,5%,10%,25%", 0, 0, "SIZES", "simulate: of the store, parts of the catalogue or bytes"),
 	ROW("budget", CONFIG_UINT, budget, "0", 0, 100, "PERCENT", "simulate: of the capacity a night may bring; 0 is 5, saved up when unused"),
 	ROW("edges", CONFIG_UINT, edges, "1", 1, 64, "N", "simulate: of one site, as large as capacity says each"),
-	ROW("svg", CONFIG_PATH, svg, NULL, 0, 0, "FILE", "simulate: draw it as well"),
+	ROW("svg", CONFIG_PATH, svg, NULL, 0, 0, "FILE", "simulate, plan: draw it as well"),
 	ROW("note", CONFIG_STRING, note, "", 0, 0, "TEXT", "token new: what the token is for"),
 	ROW("expires", CONFIG_DURATION, expires, NULL, 0, 0, "TIME", "token new, sign: how long it is good; unset is for ever, and 12 h for sign"),
 	ROW("url_keys", CONFIG_PATH, url_keys, NULL, 0, 0, "FILE", "sign: the keys of signed URLs, the origin's url_keys"),
@@ -49,6 +49,9 @@ static const struct command {
 } commands[] = {
 	{{"titles", NULL}, "", "titles of the library", 0, admin_titles},
 	{{"title", "show"}, " TITLE", "one title: revisions, renditions, files", 1, admin_title_show},
+	{{"title", "pin"}, " TITLE", "hold it on every edge, before all others", 1, admin_title_pin},
+	{{"title", "ban"}, " TITLE", "hold it on no edge by plan", 1, admin_title_ban},
+	{{"title", "free"}, " TITLE", "neither: as it ranks", 1, admin_title_free},
 	{{"edges", NULL}, "", "edges, their state and what they hold", 0, admin_edges},
 	{{"edge", "show"}, " EDGE", "one edge", 1, admin_edge_show},
 	{{"edge", "remove"}, " EDGE", "forget an edge", 1, admin_edge_remove},

@@ -3,6 +3,7 @@
  * ribera-admin's commands that ask the control API and show the answer.  Every
  * value that is missing in an answer shows as "-": an older origin may not have it.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -248,7 +249,33 @@ int admin_edge_undrain(const struct admin *a, char **args, struct fault *f)
 	return drain(a, "DELETE", args[0], f);
 }
 
+static int set_policy(const struct admin *a, const char *title, const char *policy, struct fault *f)
+{
+	char *path = mem_printf("/api/v1/titles/%s/policy", title);
+	int e = admin_call(a, "PUT", path, json_pack("{s:s}", "policy", policy), NULL, f);
+
+	free(path);
+	return e;
+}
+
+int admin_title_pin(const struct admin *a, char **args, struct fault *f)
+{
+	return set_policy(a, args[0], "pin", f);
+}
+
+int admin_title_ban(const struct admin *a, char **args, struct fault *f)
+{
+	return set_policy(a, args[0], "ban", f);
+}
+
+int admin_title_free(const struct admin *a, char **args, struct fault *f)
+{
+	return set_policy(a, args[0], "none", f);
+}
+
 /* --- plans --- */
+
+#define DRAWN 200 /* titles of a plan, the first */
 
 static bool is_held(const json_t *held, const json_t *title)
 {
@@ -283,7 +310,7 @@ static void add_moves(json_t *plan, const json_t *held)
 
 static void show_plan(const json_t *plan)
 {
-	static const char *const heads[] = {">#", "MOVE", "TITLE", "REVISION", ">SIZE"};
+	static const char *const heads[] = {">#", "MOVE", "WHY", ">PLAYS", "TITLE", "REVISION", ">SIZE"};
 	struct admin_table *t = admin_table_new(heads, N_OF(heads));
 	size_t i;
 	json_t *o;
@@ -291,6 +318,8 @@ static void show_plan(const json_t *plan)
 	json_array_foreach(json_object_get(plan, "titles"), i, o) {
 		admin_table_cell(t, "%zu", i + 1);
 		admin_table_cell(t, "%s", text(o, "move"));
+		admin_table_cell(t, "%s", text(o, "why"));
+		admin_table_cell(t, "%.1f", json_number_value(json_object_get(o, "plays")));
 		admin_table_cell(t, "%s", text(o, "title"));
 		admin_table_cell(t, "%s", text(o, "revision"));
 		bytes_cell(t, json_object_get(o, "bytes"));
@@ -301,11 +330,44 @@ static void show_plan(const json_t *plan)
 	field_bytes("to fill", json_object_get(plan, "bytes_to_fill"));
 	field_bytes("kept", json_object_get(plan, "bytes_kept"));
 	field_bytes("may go", json_object_get(plan, "bytes_that_may_go"));
+	printf("%.1f %% of the bytes expected here would come from this edge\n", 100 * json_number_value(json_object_get(plan, "offload")));
+}
+
+/* One page: what stays, what comes, what may go, as bars of bytes. */
+static void draw_plan(void *ctx, FILE *out)
+{
+	static const char *const colours[][2] = {{"keep", "#0b7a53"}, {"fill", "#2f6fb7"}, {"may go", "#b3541e"}, {"-", "#c9ced2"}};
+	const json_t *plan = ctx, *titles = json_object_get(plan, "titles");
+	size_t n = json_array_size(titles) < DRAWN ? json_array_size(titles) : DRAWN;
+	double most = 1;
+
+	for (size_t i = 0; i < n; i++)
+		most = fmax(most, json_number_value(json_object_get(json_array_get(titles, i), "bytes")));
+	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"840\" height=\"%zu\" font-family=\"sans-serif\" font-size=\"12\">\n"
+	        "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n"
+	        "<text x=\"20\" y=\"26\" font-size=\"16\">Plan %s of %s: %.1f GB to fill, %.1f GB kept, %.1f GB may go, %.0f %% of bytes served here</text>\n",
+	        60 + n * 18, text(plan, "version"), text(plan, "edge"),
+	        json_number_value(json_object_get(plan, "bytes_to_fill")) / 1e9, json_number_value(json_object_get(plan, "bytes_kept")) / 1e9,
+	        json_number_value(json_object_get(plan, "bytes_that_may_go")) / 1e9, 100 * json_number_value(json_object_get(plan, "offload")));
+	for (size_t i = 0; i < n; i++) {
+		const json_t *o = json_array_get(titles, i);
+		const char *colour = colours[3][1];
+		size_t y = 40 + i * 18;
+
+		for (size_t k = 0; k < N_OF(colours); k++)
+			if (strcmp(colours[k][0], text(o, "move")) == 0)
+				colour = colours[k][1];
+		fprintf(out, "<text x=\"20\" y=\"%zu\">%.40s</text><text x=\"300\" y=\"%zu\">%s: %s</text>"
+		        "<rect x=\"420\" y=\"%zu\" width=\"%.1f\" height=\"12\" fill=\"%s\"/>\n",
+		        y + 12, text(o, "title"), y + 12, text(o, "move"), text(o, "why"), y + 2,
+		        400 * json_number_value(json_object_get(o, "bytes")) / most, colour);
+	}
+	fputs("</svg>\n", out);
 }
 
 int admin_plan(const struct admin *a, char **args, struct fault *f)
 {
-	char *edge_path = mem_printf("/api/v1/edges/%s", args[0]), *plan_path = mem_printf("%s/plan", edge_path);
+	char *edge_path = mem_printf("/api/v1/edges/%s", args[0]), *plan_path = mem_printf("%s/plan?why=yes", edge_path);
 	json_t *edge = NULL, *plan = NULL;
 	int e = admin_call(a, "GET", edge_path, NULL, &edge, f);
 
@@ -317,6 +379,8 @@ int admin_plan(const struct admin *a, char **args, struct fault *f)
 			print_json(json_incref(plan));
 		else
 			show_plan(plan);
+		if (a->svg != NULL)
+			e = admin_write_svg(a->svg, draw_plan, plan, f);
 	}
 	json_decref(edge);
 	json_decref(plan);

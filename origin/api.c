@@ -44,6 +44,7 @@ static const struct route {
 } routes[] = {
 	{"GET", "/api/v1/titles", ROLE_ANY, list_titles},
 	{"GET", "/api/v1/titles/*", ROLE_ANY, get_title},
+	{"PUT", "/api/v1/titles/*/policy", ROLE_ADMIN, api_set_policy},
 	{"GET", "/api/v1/edges", ROLE_ADMIN | ROLE_PUBLISHER | ROLE_VIEWER_STATS, api_list_edges},
 	{"POST", "/api/v1/edges", ROLE_ADMIN | ROLE_EDGE, api_register_edge},
 	{"GET", "/api/v1/edges/*", ROLE_ANY, api_get_edge},

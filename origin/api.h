@@ -36,6 +36,7 @@ void api_plan(struct api_call *);
 /* api_demand.c */
 void api_put_demand(struct api_call *);
 void api_get_demand(struct api_call *);
+void api_set_policy(struct api_call *);
 /* api_tokens.c */
 void api_list_tokens(struct api_call *);
 void api_make_token(struct api_call *);

@@ -216,3 +216,39 @@ void api_get_demand(struct api_call *c)
 	clock_to_rfc3339((q.to + 3600) * DUR_S, to);
 	reply_json(c->req, 200, json_pack("{s:s, s:s, s:o}", "from", from, "to", to, q.by == CATALOGUE_BY_HOUR ? "hours" : "files", list));
 }
+
+/* --- policies ----------------------------------------------------------------------------- */
+
+struct policy_form {
+	const char *policy;
+};
+
+static const struct form_row policy_rows[] = {
+	{"policy", FORM_NAME, true, offsetof(struct policy_form, policy), 0, 0},
+};
+
+void api_set_policy(struct api_call *c)
+{
+	struct policy_form form = {0};
+	struct form_error e;
+	struct fault f = {0};
+	json_t *root;
+	size_t n;
+	const void *body = serve_body(c->req, &n);
+	bool none;
+
+	if (form_read(body, n, policy_rows, 1, &form, &root, &e) != 0) {
+		reply_form_error(c->req, &e);
+		return;
+	}
+	none = strcmp(form.policy, "none") == 0;
+	if (!none && strcmp(form.policy, "pin") != 0 && strcmp(form.policy, "ban") != 0) {
+		form_fail(&e, "policy", "expected pin, ban or none");
+		reply_form_error(c->req, &e);
+	} else if (catalogue_set_policy(c->origin->catalogue, c->name, none ? NULL : form.policy, c->who, clock_wall(), &f) != 0) {
+		reply_fault(c->req, &f);
+	} else {
+		reply_empty(c->req, 204);
+	}
+	json_decref(root);
+}

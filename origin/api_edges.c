@@ -311,6 +311,18 @@ void api_heartbeat(struct api_call *c)
 
 /* --- plans --- */
 
+/* GET .../plan?why=yes */
+static void explain(struct api_call *c, const struct library_view *view)
+{
+	struct fault f = {0};
+	json_t *plan;
+
+	if (planner_explain(c->origin->planner, view, c->name, &plan, &f) != 0)
+		reply_fault(c->req, &f);
+	else
+		reply_json(c->req, 200, plan);
+}
+
 void api_plan(struct api_call *c)
 {
 	struct library_view *view = library_view(c->origin->library);
@@ -318,7 +330,9 @@ void api_plan(struct api_call *c)
 	struct blob *json;
 	struct fault f = {0};
 
-	if (planner_plan(c->origin->planner, view, c->name, &json, version, &f) != 0)
+	if (serve_param(c->req, "why") != NULL)
+		explain(c, view);
+	else if (planner_plan(c->origin->planner, view, c->name, &json, version, &f) != 0)
 		reply_fault(c->req, &f);
 	else
 		reply_json_blob(c->req, json, version);

@@ -103,6 +103,17 @@ typedef void (*catalogue_count_f)(void *ctx, const struct catalogue_count *);
 int catalogue_each_demand(struct catalogue *, const struct catalogue_demand_query *, catalogue_count_f, void *ctx,
                           struct fault *);
 
+/* --- policies: titles the operator wants on every edge ("pin") or on none ("ban") --- */
+
+/* `policy` NULL: none. */
+int catalogue_set_policy(struct catalogue *, const char *title, const char *policy, const char *who, wall_us when,
+                         struct fault *);
+/* By title; the strings live during the call. */
+typedef void (*catalogue_policy_f)(void *ctx, const char *title, const char *policy);
+int catalogue_each_policy(struct catalogue *, catalogue_policy_f, void *ctx, struct fault *);
+/* Grows with every change by this process; never 0.  Any thread. */
+uint64_t catalogue_policy_version(const struct catalogue *);
+
 /* --- tokens --- */
 
 struct catalogue_token {

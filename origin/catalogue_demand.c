@@ -75,3 +75,45 @@ int catalogue_each_demand(struct catalogue *c, const struct catalogue_demand_que
 	sqlite3_reset(s);
 	return catalogue_end(c, e, f);
 }
+
+/* --- policies --- */
+
+int catalogue_set_policy(struct catalogue *c, const char *title, const char *policy, const char *who, wall_us when,
+                         struct fault *f)
+{
+	int e = catalogue_begin(c, f);
+
+	if (e != 0)
+		return e;
+	if (policy != NULL)
+		e = catalogue_run(c, catalogue_bind(c, SQL_PUT_POLICY, "ss", title, policy), f);
+	else
+		e = catalogue_run(c, catalogue_bind(c, SQL_DROP_POLICY, "s", title), f);
+	if (e >= 0)
+		e = catalogue_audit(c, when, who, "policy set", title, policy != NULL ? policy : "none", f);
+	e = catalogue_end(c, e < 0 ? e : 0, f);
+	if (e == 0)
+		__atomic_add_fetch(&c->policy_version, 1, __ATOMIC_RELEASE);
+	return e;
+}
+
+uint64_t catalogue_policy_version(const struct catalogue *c)
+{
+	return __atomic_load_n(&c->policy_version, __ATOMIC_ACQUIRE) + 1;
+}
+
+int catalogue_each_policy(struct catalogue *c, catalogue_policy_f each, void *ctx, struct fault *f)
+{
+	int e = catalogue_begin(c, f), r;
+	sqlite3_stmt *s;
+
+	if (e != 0)
+		return e;
+	s = catalogue_bind(c, SQL_EACH_POLICY, "");
+	while ((r = sqlite3_step(s)) == SQLITE_ROW)
+		each(ctx, (const char *)sqlite3_column_text(s, 0), (const char *)sqlite3_column_text(s, 1));
+	if (r != SQLITE_DONE)
+		e = catalogue_error(c->db, c->path, f);
+	sqlite3_reset(s);
+	return catalogue_end(c, e, f);
+}

@@ -44,6 +44,8 @@ static const char *const steps[] = {
 	"  PRIMARY KEY(edge, stream)) STRICT, WITHOUT ROWID;",
 	/* 3: edges that shall get no viewers */
 	"ALTER TABLE edge ADD COLUMN draining INTEGER NOT NULL DEFAULT 0;",
+	/* 4: what the operator wants held everywhere, or nowhere */
+	"CREATE TABLE policy(title TEXT PRIMARY KEY, policy TEXT NOT NULL) STRICT, WITHOUT ROWID;",
 };
 #define N_STEPS ((int)(sizeof steps / sizeof steps[0]))
 

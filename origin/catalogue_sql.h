@@ -55,6 +55,9 @@
 	                      DEMAND_WHERE "GROUP BY hour ORDER BY hour LIMIT ?5")                                    \
 	X(SQL_DEMAND_EACH, "SELECT hour, edge, name, requests, bytes, sessions FROM demand "                          \
 	                   DEMAND_WHERE "ORDER BY name, edge, hour LIMIT ?5")                                         \
+	X(SQL_PUT_POLICY, "INSERT INTO policy(title, policy) VALUES(?1, ?2) ON CONFLICT(title) DO UPDATE SET policy = ?2") \
+	X(SQL_DROP_POLICY, "DELETE FROM policy WHERE title = ?1")                                                     \
+	X(SQL_EACH_POLICY, "SELECT title, policy FROM policy ORDER BY title")                                         \
 	X(SQL_AUDIT, "INSERT INTO audit(at, who, what, subject, detail) VALUES(?1, ?2, ?3, ?4, ?5)")
 
 enum catalogue_statement {
@@ -71,7 +74,7 @@ struct catalogue {
 	sqlite3 *db;          /* NULL: not open */
 	sqlite3_stmt *statements[N_SQL];
 	char problem[256];
-	uint64_t demand_version; /* atomic */
+	uint64_t demand_version, policy_version; /* atomic */
 };
 
 /* Brings the schema of an open database to the present version.  ERR_UNSUPPORTED

@@ -28,13 +28,19 @@ struct want {
 	double here, elsewhere;
 };
 
+/* What the operator wants of a title. */
+struct policy {
+	char *title;
+	bool pinned;  /* else banned */
+};
+
 struct kept {
 	char *edge;
 	int64_t day;          /* UTC, whose demand this is; 0: none yet */
 	uint64_t demand_version; /* of what was read */
 	struct want *wants;   /* by title */
 	size_t n_wants, cap_wants;
-	uint64_t library_version, registry_version;
+	uint64_t library_version, registry_version, policy_version;
 	struct blob *json;
 	char version[VERSION_SIZE];
 };
@@ -43,6 +49,9 @@ struct planner {
 	struct registry *registry;
 	struct catalogue *catalogue;
 	char *origin_url, *steering_url; /* steering_url NULL: none */
+	struct policy *policies; /* by title */
+	size_t n_policies, cap_policies;
+	uint64_t policy_version; /* of what was read; 0: nothing yet */
 	struct kept *kept;
 	size_t n_kept, cap_kept;
 };
@@ -63,6 +72,13 @@ static void drop_wants(struct kept *k)
 	k->n_wants = 0;
 }
 
+static void drop_policies(struct planner *p)
+{
+	for (size_t i = 0; i < p->n_policies; i++)
+		free(p->policies[i].title);
+	p->n_policies = 0;
+}
+
 static void kept_clear(struct planner *p)
 {
 	for (size_t i = 0; i < p->n_kept; i++) {
@@ -81,6 +97,8 @@ void planner_free(struct planner **pp)
 	if (p == NULL)
 		return;
 	kept_clear(p);
+	drop_policies(p);
+	free(p->policies);
 	free(p->kept);
 	free(p->origin_url);
 	free(p->steering_url);
@@ -157,32 +175,84 @@ static double plays(const struct kept *k, const struct revision *r)
 	return w == NULL || r->bytes == 0 ? 0 : (w->here + FROM_ELSEWHERE * w->elsewhere) / (double)r->bytes;
 }
 
+/* --- policies --- */
+
+static void take_policy(void *ctx, const char *title, const char *policy)
+{
+	struct planner *p = ctx;
+
+	MEM_GROW(p->policies, p->cap_policies, p->n_policies);
+	p->policies[p->n_policies++] = (struct policy){mem_dup(title), strcmp(policy, "pin") == 0};
+}
+
+static void read_policies(struct planner *p)
+{
+	uint64_t version = catalogue_policy_version(p->catalogue);
+	struct fault f = {0};
+
+	if (p->policy_version == version)
+		return;
+	drop_policies(p);
+	if (catalogue_each_policy(p->catalogue, take_policy, p, &f) != 0)
+		log_warn("origin/planner", "planning without pins and bans: %s", fault_text(&f));
+	else
+		p->policy_version = version;
+}
+
+static int policy_by_title(const void *a, const void *b)
+{
+	return strcmp(((const struct policy *)a)->title, ((const struct policy *)b)->title);
+}
+
+static const struct policy *policy_of(const struct planner *p, const char *title)
+{
+	return p->n_policies == 0 ? NULL : bsearch(&(struct policy){.title = (char *)title}, p->policies, p->n_policies, sizeof *p->policies, policy_by_title);
+}
+
 /* --- the titles --- */
 
 struct listing {
 	const struct revision **revisions;
 	struct placement_item *items;
+	double *plays; /* expected, without favours */
+	bool *fresh;   /* favoured as new */
 	size_t n;
 	uint64_t capacity;
 };
 
-static void list_revisions(struct listing *l, const struct kept *k, const struct library_view *v)
+static void listing_fini(struct listing *l)
+{
+	free(l->revisions);
+	free(l->items);
+	free(l->plays);
+	free(l->fresh);
+}
+
+static void list_revisions(struct listing *l, const struct planner *p, const struct kept *k, const struct library_view *v)
 {
 	l->revisions = mem_new_array(v->n_revisions + 1, sizeof *l->revisions);
 	l->items = mem_new_array(v->n_revisions + 1, sizeof *l->items);
+	l->plays = mem_new_array(v->n_revisions + 1, sizeof *l->plays);
+	l->fresh = mem_new_array(v->n_revisions + 1, sizeof *l->fresh);
 	for (size_t i = 0; i < v->n_titles; i++) {
+		const struct policy *policy = policy_of(p, v->titles[i].name);
+
 		for (size_t j = 0; j < v->titles[i].n_revisions; j++) {
 			const struct revision *r = v->titles[i].revisions[j];
 
 			l->revisions[l->n] = r;
-			l->items[l->n++] = (struct placement_item){
+			l->plays[l->n] = j == 0 ? plays(k, r) : 0;
+			l->items[l->n] = (struct placement_item){
 				.title = r->title,
 				.revision = r->revision,
 				.bytes = r->bytes,
 				.published = r->published,
 				.current = j == 0,
-				.demand = j == 0 ? plays(k, r) : 0,
+				.pinned = policy != NULL && policy->pinned,
+				.banned = policy != NULL && !policy->pinned,
+				.demand = l->plays[l->n],
 			};
+			l->n++;
 		}
 	}
 }
@@ -206,13 +276,14 @@ static void favour_new(struct listing *l)
 
 	for (size_t i = 0; i < l->n; i++) {
 		most = l->items[i].demand > most ? l->items[i].demand : most;
-		if (l->items[i].current && l->items[i].demand == 0)
+		if (l->items[i].current && !l->items[i].banned && l->items[i].demand == 0)
 			order[n++] = i;
 	}
 	newest_first = l->items;
 	qsort(order, n, sizeof *order, by_newness);
 	for (size_t i = 0; most > 0 && i < n && l->items[order[i]].bytes <= room; i++) {
 		l->items[order[i]].demand = most;
+		l->fresh[order[i]] = true;
 		room -= l->items[order[i]].bytes;
 	}
 	free(order);
@@ -235,6 +306,31 @@ static json_t *title_json(const struct revision *r, bool hold)
 	sha256_to_hex(&r->digest, digest);
 	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:b}", "title", r->title, "revision", r->revision, "digest", digest,
 	                 "digest_bytes", (json_int_t)r->digest_bytes, "bytes", (json_int_t)r->bytes, "hold", (int)hold);
+}
+
+/* What an operator wants to know of a plan, beside what the edge gets. */
+static json_t *explained_json(struct listing *l, double *ret_offload)
+{
+	struct placement_choice *choices = mem_new_array(l->n + 1, sizeof *choices);
+	double all = 0, held = 0;
+	json_t *titles = json_array();
+
+	placement_plan(l->items, l->n, l->capacity, choices);
+	for (size_t i = 0; i < l->n; i++) {
+		const struct placement_item *item = &l->items[choices[i].item];
+		json_t *o = title_json(l->revisions[choices[i].item], choices[i].hold);
+		double bytes = l->plays[choices[i].item] * (double)item->bytes;
+
+		json_object_set_new(o, "why", json_string(l->fresh[choices[i].item] && choices[i].hold ? "new" : placement_why_text(choices[i].why)));
+		json_object_set_new(o, "plays", json_real(l->plays[choices[i].item]));
+		json_object_set_new(o, "held", json_boolean(item->held));
+		json_array_append_new(titles, o);
+		all += bytes;
+		held += choices[i].hold ? bytes : 0;
+	}
+	*ret_offload = all > 0 ? held / all : 0;
+	free(choices);
+	return titles;
 }
 
 static json_t *titles_json(const struct listing *l)
@@ -292,11 +388,11 @@ static int make(struct planner *p, const struct library_view *v, struct kept *k,
 	char *text;
 
 	read_wants(p, k);
-	list_revisions(&l, k, v);
+	read_policies(p);
+	list_revisions(&l, p, k, v);
 	if (registry_with(p->registry, k->edge, take_edge, &l) != 0) {
 		json_decref(peers.array);
-		free(l.revisions);
-		free(l.items);
+		listing_fini(&l);
 		return fault_set(f, ERR_NOT_FOUND, "there is no edge \"%s\": register it first", k->edge);
 	}
 	favour_new(&l);
@@ -310,8 +406,7 @@ static int make(struct planner *p, const struct library_view *v, struct kept *k,
 	k->json = blob_copy(text, strlen(text));
 	free(text);
 	json_decref(plan);
-	free(l.revisions);
-	free(l.items);
+	listing_fini(&l);
 	return k->json != NULL ? 0 : fault_set(f, -ENOMEM, "no memory for a plan");
 }
 
@@ -334,8 +429,9 @@ int planner_plan(struct planner *p, const struct library_view *v, const char *ed
 	uint64_t version = registry_version(p->registry);
 	int e = 0;
 
-	if (k->json == NULL || stale_wants(p, k) || k->library_version != v->version || k->registry_version != version) {
+	if (k->json == NULL || stale_wants(p, k) || k->policy_version != catalogue_policy_version(p->catalogue) || k->library_version != v->version || k->registry_version != version) {
 		blob_unref(&k->json);
+		k->policy_version = catalogue_policy_version(p->catalogue);
 		e = make(p, v, k, f);
 		k->library_version = v->version;
 		k->registry_version = version; /* read before: a change since then makes it stale, not wrong */
@@ -344,5 +440,31 @@ int planner_plan(struct planner *p, const struct library_view *v, const char *ed
 		*ret_json = blob_ref(k->json);
 		snprintf(ret_version, SHA256_HEX_SIZE, "%s", k->version);
 	}
+	return e;
+}
+
+int planner_explain(struct planner *p, const struct library_view *v, const char *edge, json_t **ret_json, struct fault *f)
+{
+	struct kept *k;
+	struct blob *plan;
+	char version[SHA256_HEX_SIZE];
+	struct listing l = {0};
+	double offload = 0;
+	json_t *titles;
+	int e = planner_plan(p, v, edge, &plan, version, f);
+
+	if (e != 0)
+		return e;
+	blob_unref(&plan);
+	k = find_kept(p, edge);
+	list_revisions(&l, p, k, v);
+	e = registry_with(p->registry, edge, take_edge, &l);
+	if (e == 0) {
+		favour_new(&l);
+		titles = explained_json(&l, &offload);
+		*ret_json = json_pack("{s:s, s:s, s:s, s:I, s:f, s:o}", "edge", edge, "version", version, "origin", p->origin_url, "capacity",
+		                      (json_int_t)l.capacity, "offload", offload, "titles", titles);
+	}
+	listing_fini(&l);
 	return e;
 }

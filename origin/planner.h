@@ -28,4 +28,8 @@ void planner_free(struct planner **);
 int planner_plan(struct planner *, const struct library_view *, const char *edge, struct blob **ret_json,
                  char ret_version[static SHA256_HEX_SIZE], struct fault *);
 
+/* The same plan with what an operator wants to know: why, expected plays, what is held
+ * already, and the part of the expected bytes that the edge would serve itself. */
+int planner_explain(struct planner *, const struct library_view *, const char *edge, json_t **ret_json, struct fault *);
+
 #endif

@@ -149,4 +149,39 @@ def the_plan_follows_demand_and_gives_the_new_a_share():
     tap.equal(o.api('/edges/edge-a/plan').json()['version'], version, 'the version on the same day')
 
 
+@tap.test
+def pins_and_bans_and_the_reasons_of_a_plan():
+    o = Origin()
+    for title in 'abc':
+        package.write(o.library, title, files={'video.mp4': bytes(200_000)})
+    tap.until(lambda: o.api('/titles').json()['total'] == 3, 10, 'titles')
+    size = max(t['bytes'] for t in o.api('/titles').json()['titles'])
+    o.register('edge-a', capacity=size + size // 2)
+    held = lambda: [t['title'] for t in o.api('/edges/edge-a/plan').json()['titles'] if t['hold']]
+    first = held()
+    other = next(t for t in 'abc' if t not in first)
+    o.admin('title', 'pin', other)
+    tap.equal(held(), [other])
+    why = {t['title']: t for t in o.api('/edges/edge-a/plan?why=yes').json()['titles']}
+    tap.equal((why[other]['why'], why[other]['held'], why[first[0]]['why']), ('pinned', False, 'no room'))
+    o.admin('title', 'ban', other)
+    tap.check(other not in held(), 'a banned title is held')
+    o.p.kill()
+    o.start()
+    tap.until(lambda: o.api('/edges/edge-a/plan').status == 200, 10, 'the catalogue')
+    tap.check(other not in held(), 'a banned title is held after a restart')
+    svg = os.path.join(tap.folder(), 'plan.svg')
+    out = o.admin('plan', 'edge-a', '--dry-run', '--svg', svg).stdout
+    tap.has(out, 'banned')
+    tap.has(out, 'fill')
+    import xml.dom.minidom
+    tap.equal(xml.dom.minidom.parse(svg).documentElement.tagName, 'svg')
+    o.admin('title', 'free', other)
+    tap.equal(held(), first)
+    tap.equal(o.api('/titles/a/policy', 'PUT', {'policy': 'maybe'}).status, 400)
+    batch(o, 1, row(title=first[0], file='video.mp4', bytes=30 * size), row(title=other, file='video.mp4', bytes=10 * size))
+    plan = json.loads(o.admin('--json', 'plan', 'edge-a').stdout)
+    tap.near(plan['offload'], 0.75, 0.01, 'expected offload')
+
+
 tap.run()
