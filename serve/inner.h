@@ -163,8 +163,7 @@ struct conn {
 	h2o_linklist_t link;         /* in lane->conns */
 	struct serve_request *sending; /* whose sendfile waits for room */
 	char peer[46];
-	bool asked;             /* a request has come */
-	mono_us since;
+	mono_us since;          /* when it came, or its last request ended */
 	bool loopback, counted;
 	int refuse;             /* over a limit: the status its request gets; 0: none */
 	struct limit_client client;

@@ -23,7 +23,7 @@
 
 #define ACCEPTS_A_TURN 16
 #define TICK_MS 100
-#define NEWCOMER DUR_S
+#define ACTIVE (500 * DUR_MS)
 #define LAST_ACCEPTS 64 /* turns */
 #define FLUSH_TICKS 10
 #define LINGER (2 * DUR_S) /* after the limit: time for h2o to take down what was cut */
@@ -214,12 +214,13 @@ static void close_doors(struct lane *l)
 }
 
 /* Has it a request for us that we have not seen?  A viewer who has just come has, or will
- * have in a moment. */
+ * have in a moment, and so will one who is in the middle of asking: its next reply tells
+ * it to go, which is better than a connection that ends under its request. */
 static bool may_ask(const struct conn *c, mono_us now)
 {
 	int n = 0;
 
-	if (!c->asked && now - c->since < NEWCOMER)
+	if (now - c->since < ACTIVE)
 		return true;
 	return c->sock->input->size > 0 || (ioctl(h2o_socket_get_fd(c->sock), FIONREAD, &n) == 0 && n > 0);
 }

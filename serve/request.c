@@ -401,7 +401,6 @@ static struct serve_request *request_new(h2o_req_t *req)
 	h2o_timeout_link(r->lane->loop, &r->lane->stall, &r->stall);
 	req->filereq = &r->anchor;
 	c->running++;
-	c->asked = true;
 	return r;
 }
 
@@ -483,6 +482,7 @@ void request_end(h2o_logger_t *self, h2o_req_t *req)
 	if (r == NULL)
 		return;
 	MUST_MAGIC(r, REQUEST_MAGIC);
+	c->since = now;
 	if (r->stopped) {
 		counters_add(counters, C_CUT_LEFT, 1);
 		conn_given_up(c);

@@ -10,9 +10,10 @@ FILM = os.urandom(6_000_000)
 
 
 class Load:
-    """Viewers who come anew for every request, until stopped; what went wrong."""
+    """Viewers until stopped, who come anew for every request or stay as long as they may; what went wrong."""
 
-    def __init__(self, port, path, want, n=6):
+    def __init__(self, port, path, want, n=6, stay=False):
+        self.stay, self.connections = stay, 0
         self.port, self.path, self.want, self.wrong, self.good, self.end = port, path, want, [], 0, False
         self.lock = threading.Lock()
         self.threads = [threading.Thread(target=self.one) for _ in range(n)]
@@ -20,18 +21,23 @@ class Load:
             t.start()
 
     def one(self):
+        c = None
         while not self.end:
             error = None
             try:
-                c = http.client.HTTPConnection('127.0.0.1', self.port, timeout=30)
+                if c is None:
+                    c = http.client.HTTPConnection('127.0.0.1', self.port, timeout=30)
+                    self.connections += 1
                 c.request('GET', self.path, headers={'Range': f'bytes=0-{len(self.want) - 1}'})
                 r = c.getresponse()
                 body = r.read()
                 if r.status != 206 or body != self.want:
                     error = f'{r.status}, {len(body)} bytes'
-                c.close()
+                if not self.stay or r.will_close:
+                    c.close()
+                    c = None
             except Exception as e:
-                error = repr(e)
+                error, c = repr(e), None
             with self.lock:
                 if error:
                     self.wrong.append(error)
@@ -90,7 +96,8 @@ def origin_with_film(*options):
 def an_origin_is_replaced_under_load_and_nobody_notices():
     o, path = origin_with_film('--grace', '10s')
     ports = dict(o.ports)
-    load = Load(ports['viewers'], path, FILM[:200_000])
+    load = Load(ports['viewers'], path, FILM[:200_000], 3)
+    staying = Load(ports['viewers'], path, FILM[:50_000], 3, stay=True)
     thread, slow = slow_download(ports['viewers'], path, 1.5)
     for n in range(2, 5):
         before = load.good
@@ -102,6 +109,9 @@ def an_origin_is_replaced_under_load_and_nobody_notices():
     wrong, good = load.stop()
     thread.join()
     tap.equal(wrong, [], f'of {good + len(wrong)} requests')
+    wrong, good = staying.stop()
+    tap.equal(wrong, [], f'of {good + len(wrong)} requests on connections that stay')
+    tap.check(staying.connections >= 3 * 4, f'{staying.connections} connections')
     tap.check(slow[0] == FILM, f'the slow download: {slow[0][:80]!r}')
     tap.equal(tap.ports(os.path.join(o.folder, 'ports'), o.p), ports)
     tap.equal(o.api('/titles').status, 200)
