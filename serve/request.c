@@ -470,6 +470,15 @@ void request_end(h2o_logger_t *self, h2o_req_t *req)
 	mono_us now = clock_mono();
 	struct cmcd cmcd = {.session = ""};
 
+	if (r == NULL && req->res.status < 400) { /* given up before it ever ran: a reset on HTTP/2 */
+		counters_add(counters, C_CUT_LEFT, 1);
+		conn_given_up(c);
+		return;
+	}
+	if (r != NULL && !r->replied) { /* while it waited for its first bytes */
+		r->stopped = true;
+		request_set_status(r, 499);
+	}
 	counters_add(counters, counter_of(req->res.status), 1);
 	counters_add(counters, C_BYTES, req->bytes_sent);
 	if (r != NULL) {
