@@ -308,7 +308,8 @@ static void note(struct hand *h, size_t track, bool whole, const struct yield *y
 static int decode_segment(struct hand *h, size_t track, size_t segment)
 {
 	const struct verify *v = h->w->v;
-	bool video = v->tracks[track].handler == VERIFY_VIDEO, whole = is_turn(v, track, segment);
+	bool video = v->tracks[track].handler == VERIFY_VIDEO, sound = v->tracks[track].handler == VERIFY_AUDIO;
+	bool whole = (video || sound) && is_turn(v, track, segment); /* text has no decoder to ask */
 	struct yield y = {.look = video ? &h->w->looks[track][segment] : NULL};
 	struct bmff_fragment *f;
 	int r;
