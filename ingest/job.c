@@ -35,6 +35,7 @@ struct job {
 	struct source *source;
 	const struct source_info *info;
 	struct plan plan;
+	struct ladder ladder;
 	struct publish_work work;
 	bool resumable;          /* the same command can find this master again */
 	struct reel *reel;
@@ -57,7 +58,7 @@ static void warn(struct job *j, char *text)
 
 /* --- plan -------------------------------------------------------------------------------- */
 
-int job_plan(const struct job_settings *s, const struct source_info *i, struct plan *ret_plan, struct fault *f)
+int job_plan(const struct job_settings *s, const struct source_info *i, struct plan *ret_plan, struct ladder *ret_ladder, struct fault *f)
 {
 	struct plan_input in = {
 		.width = i->width,
@@ -69,8 +70,9 @@ int job_plan(const struct job_settings *s, const struct source_info *i, struct p
 		.max_height = s->max_height,
 		.max_rungs = s->max_rungs,
 	};
+	struct ladder_settings ladder = {s->ladder, s->master, &in, s->preset, !s->quiet, s->stop};
 
-	return plan_make(&in, ret_plan, f);
+	return ladder_make(&ladder, ret_plan, ret_ladder, f);
 }
 
 /* --- frames ------------------------------------------------------------------------------ */
@@ -220,7 +222,9 @@ static int begin(struct job *j)
 	if (r != 0)
 		return r;
 	j->info = source_info(j->source);
-	r = job_plan(s, j->info, &j->plan, j->fault);
+	r = job_plan(s, j->info, &j->plan, &j->ladder, j->fault);
+	if (r == 0 && j->ladder.note[0] != '\0')
+		warn(j, mem_dup(j->ladder.note));
 	if (r == 0)
 		r = identity_of(s->master, &j->plan, s->preset, key, &j->resumable, j->fault);
 	if (r == 0)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "dash/package.h"
+#include "ingest/ladder.h"
 #include "ingest/plan.h"
 #include "ingest/source.h"
 #include "ingest/verify.h"
@@ -16,6 +17,7 @@
 struct job_settings {
 	const char *master, *library, *title, *name;
 	const char *preset;
+	const char *ladder;     /* "title", "fixed", or a file */
 	double segment_seconds;
 	int max_height;
 	size_t max_rungs;
@@ -42,6 +44,6 @@ int job_run(const struct job_settings *, struct job_result *ret_result, struct f
 void job_result_fini(struct job_result *);
 
 /* What job_run would make: the plan alone. */
-int job_plan(const struct job_settings *, const struct source_info *, struct plan *ret_plan, struct fault *);
+int job_plan(const struct job_settings *, const struct source_info *, struct plan *ret_plan, struct ladder *ret_ladder, struct fault *);
 
 #endif

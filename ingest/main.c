@@ -24,7 +24,7 @@
 #include "ingest/watch.h"
 
 struct options {
-	const char *library, *title, *name, *preset, *verify, *schema, *report, *watch;
+	const char *library, *title, *name, *preset, *ladder, *verify, *schema, *report, *watch;
 	dur_us segment;
 	uint64_t max_height, max_rungs;
 	bool accept_truncated, quiet, json, dry_run, decode, quick, help, version;
@@ -37,6 +37,8 @@ static const struct config_row rows[] = {
 	ROW("name", CONFIG_STRING, name, NULL, 0, 0, "TEXT", "the title's name for people (default: the file name)"),
 	ROW("preset", CONFIG_STRING, preset, "veryfast", 0, 0, "NAME", "libx264's preset, ultrafast to veryslow"),
 	ROW("segment", CONFIG_DURATION, segment, "4s", 500 * DUR_MS, 30 * DUR_S, "TIME", "segment length to come near to"),
+	ROW("ladder", CONFIG_STRING, ladder, "title", 0, 0, "title|fixed|FILE",
+	    "renditions made for this title by probe encodes, the well-known fixed ones, or those of a file with lines such as \"1280x720 3000k\""),
 	ROW("max-height", CONFIG_UINT, max_height, "0", 0, 16384, "LINES", "no rendition higher than this; 0 is no limit"),
 	ROW("max-rungs", CONFIG_UINT, max_rungs, "0", 0, PLAN_MAX_RUNGS, "N", "at most so many video renditions; 0 is no limit"),
 	ROW("accept-truncated", CONFIG_BOOL, accept_truncated, "no", 0, 0, NULL, "publish what is there of a file that was cut short"),
@@ -123,12 +125,15 @@ static int dry_run(const struct job_settings *s, bool json)
 {
 	struct source *source;
 	struct fault f = {0};
+	struct ladder ladder;
 	struct plan plan;
 	int r = source_open(s->master, &source, &f);
 
 	if (r != 0)
 		return complain(&f);
-	r = job_plan(s, source_info(source), &plan, &f);
+	r = job_plan(s, source_info(source), &plan, &ladder, &f);
+	if (r == 0 && ladder.note[0] != '\0')
+		fprintf(stderr, "note: %s\n", ladder.note);
 	if (r == 0)
 		print_plan(&plan, source_info(source)->container_seconds, json);
 	source_close(&source);
@@ -206,6 +211,7 @@ static int run(const struct options *o, const char *master)
 		.title = title,
 		.name = o->name != NULL ? o->name : stem,
 		.preset = o->preset,
+		.ladder = o->ladder,
 		.segment_seconds = (double)o->segment / 1e6,
 		.max_height = (int)o->max_height,
 		.max_rungs = o->max_rungs,

@@ -9,13 +9,16 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/must.h"
+
 /* bits per second at up to 30 pictures a second, and the 16:9 size they are meant for */
 static const struct {
 	uint64_t bitrate;
 	int width, height;
 } ladder[] = {
-	{235000, 416, 234},  {375000, 480, 270},   {750000, 640, 360},    {1050000, 768, 432},  {1750000, 960, 540},
-	{3000000, 1280, 720}, {5800000, 1920, 1080}, {10500000, 2560, 1440}, {18000000, 3840, 2160},
+	{235000, 416, 234},   {375000, 480, 270},    {560000, 640, 360},     {750000, 640, 360},     {1050000, 768, 432},
+	{1750000, 960, 540},  {2350000, 1280, 720},  {3000000, 1280, 720},   {4300000, 1920, 1080},  {5800000, 1920, 1080},
+	{10500000, 2560, 1440}, {18000000, 3840, 2160},
 };
 #define N_LADDER (sizeof ladder / sizeof ladder[0])
 
@@ -68,6 +71,11 @@ static void set_rate(const struct plan *p, size_t step, double share, struct pla
 	snprintf(r->name, sizeof r->name, "video-%dp-%lluk", r->height, (unsigned long long)(r->bitrate / 1000));
 }
 
+static bool same_size(size_t a, size_t b)
+{
+	return b < N_LADDER && ladder[a].width == ladder[b].width;
+}
+
 static void add_rungs(const struct plan_input *in, struct plan *p)
 {
 	double have = (double)p->width * p->height;
@@ -86,7 +94,7 @@ static void add_rungs(const struct plan_input *in, struct plan *p)
 			p->n_rungs++;
 		else if (r->width > p->rungs[p->n_rungs - 1].width)
 			p->rungs[p->n_rungs - 1] = *r;
-		if (top)
+		if (top && !same_size(i, i + 1))
 			break;
 	}
 }
@@ -141,6 +149,34 @@ int plan_make(const struct plan_input *in, struct plan *ret_plan, struct fault *
 	set_chunks(&p);
 	*ret_plan = p;
 	return 0;
+}
+
+void plan_set_rungs(struct plan *p, const struct plan_rung *rungs, size_t n)
+{
+	MUST(n >= 1 && n <= PLAN_MAX_RUNGS);
+	for (size_t i = 0; i < n; i++) {
+		struct plan_rung *r = &p->rungs[i];
+
+		*r = rungs[i];
+		snprintf(r->name, sizeof r->name, "video-%dp-%lluk", r->height, (unsigned long long)(r->bitrate / 1000));
+	}
+	p->n_rungs = n;
+	set_chunks(p);
+}
+
+size_t plan_sizes(const struct plan_input *in, const struct plan *p, int ret_widths[static PLAN_MAX_RUNGS], int ret_heights[static PLAN_MAX_RUNGS])
+{
+	struct plan all = {.width = p->width, .height = p->height, .frame_rate = p->frame_rate};
+	size_t n = 0;
+
+	add_rungs(in, &all);
+	for (size_t i = 0; i < all.n_rungs; i++) {
+		if (n > 0 && ret_widths[n - 1] == all.rungs[i].width && ret_heights[n - 1] == all.rungs[i].height)
+			continue;
+		ret_widths[n] = all.rungs[i].width;
+		ret_heights[n++] = all.rungs[i].height;
+	}
+	return n;
 }
 
 int64_t plan_audio_cut(const struct plan *p, uint64_t segment, int sample_rate, int unit, int priming)

@@ -45,8 +45,14 @@ struct plan_input {
 	size_t max_rungs;      /* 0: no limit */
 };
 
-/* Never upscales; at least one rung.  ERR_UNSUPPORTED for a picture with no sane shape. */
+/* The fixed ladder.  Never upscales; at least one rung.  ERR_UNSUPPORTED for a picture with no sane shape. */
 int plan_make(const struct plan_input *, struct plan *ret_plan, struct fault *);
+
+/* Other rungs instead (ascending): names and chunks are given to them.  `n` is 1 to PLAN_MAX_RUNGS. */
+void plan_set_rungs(struct plan *, const struct plan_rung *, size_t n);
+
+/* The sizes of the fixed ladder that this picture has, ascending, the last as the plan's top rung; returns how many. */
+size_t plan_sizes(const struct plan_input *, const struct plan *, int ret_widths[static PLAN_MAX_RUNGS], int ret_heights[static PLAN_MAX_RUNGS]);
 
 /* The access unit that starts segment `segment`'s sound: the one whose presentation
  * is nearest to the video boundary.  Access units are `unit` samples, the first

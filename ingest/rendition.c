@@ -498,7 +498,7 @@ uint64_t rendition_kept(const struct rendition *r)
 
 /* --- cores ------------------------------------------------------------------------------- */
 
-#define SLACK 8 /* frames that wait in any case: the decoder goes on while an encoder thinks */
+#define SLACK 16 /* frames that wait in any case: the decoder goes on while an encoder ends a chunk */
 
 static double pixels(const struct plan_rung *r)
 {
@@ -518,7 +518,7 @@ void rendition_share(const struct plan *p, unsigned cores, uint64_t memory, unsi
 		/* the work of this rung fills so many cores; each beyond the first needs a chunk of frames in hand */
 		double more = fmin(ceil(cores * share) - 1, floor((double)memory * share / chunk));
 
-		lanes[i] = 2 + (unsigned)fmin(fmax(more, 0), MAX_LANES - 2);
-		queues[i] = SLACK + (unsigned)((lanes[i] - 2) * r->chunk_segments * p->segment_frames);
+		lanes[i] = 1 + (unsigned)fmin(fmax(more, 0), MAX_LANES - 1);
+		queues[i] = SLACK + (unsigned)((lanes[i] - 1) * r->chunk_segments * p->segment_frames);
 	}
 }

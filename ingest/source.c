@@ -483,3 +483,24 @@ int source_run(struct source *s, source_frame_f frame, void *ctx, struct source_
 	*ret_result = result;
 	return 0;
 }
+
+void source_pictures_only(struct source *s)
+{
+	for (size_t i = 0; i < s->n_decoders; i++)
+		if (s->decoders[i].audio >= 0)
+			s->format->streams[s->decoders[i].stream]->discard = AVDISCARD_ALL;
+}
+
+int source_seek(struct source *s, double seconds, struct fault *f)
+{
+	int64_t at = s->start + llround(seconds * AV_TIME_BASE);
+	int r = avformat_seek_file(s->format, -1, INT64_MIN, at, at, 0);
+
+	if (r < 0)
+		return fault_set(f, ERR_UNSUPPORTED, "it cannot be sought in: %s", av_text(r));
+	for (size_t i = 0; i < s->n_decoders; i++) {
+		avcodec_flush_buffers(s->decoders[i].ctx);
+		s->decoders[i].last = s->decoders[i].guess = AV_NOPTS_VALUE;
+	}
+	return 0;
+}

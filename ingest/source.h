@@ -63,4 +63,9 @@ struct source_result {
 /* Decodes all of it. */
 int source_run(struct source *, source_frame_f, void *ctx, struct source_result *ret_result, struct fault *);
 
+/* For looking at pictures here and there, before or instead of source_run: no sound from now on; and the
+ * next source_run begins at or before `seconds`, at a picture that can be decoded.  ERR_UNSUPPORTED: it cannot be sought in. */
+void source_pictures_only(struct source *);
+int source_seek(struct source *, double seconds, struct fault *);
+
 #endif

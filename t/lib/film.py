@@ -43,6 +43,8 @@ def master():
 def library(film=None, title='film', *options):
     """A library with one package of the film; (library folder, revision, package folder).  Do not write to it."""
     film = film or master()
+    if '--ladder' not in options:  # known renditions, and no probing
+        options += ('--ladder', 'fixed') + (() if '--max-rungs' in options else ('--max-rungs', '7'))
     ingest = tap.program('ribera-ingest')
     key = hashlib.sha256()
     with open(ingest, 'rb') as f:

@@ -16,7 +16,7 @@ def ingest(master, *options, library=None, **keywords):
     count += 1
     library = library or os.path.join(WORK, f'library-{count}')
     return tap.call(tap.program('ribera-ingest'), master, '--library', library, '--title', 't', '--preset', 'ultrafast',
-                    *options, **keywords), library
+                    *(() if '--ladder' in options else ('--ladder', 'fixed')), *options, **keywords), library
 
 
 def package(master, *options):
@@ -150,6 +150,36 @@ def sound_of_many_kinds():
 
 
 @tap.test
+def a_title_gets_a_ladder_of_its_own():
+    def ladder(master):
+        done, library = ingest(master, '--ladder', 'title', '--json')
+        tap.equal(done.returncode, 0, done.stderr[-1500:])
+        again, _ = ingest(master, '--ladder', 'title', '--json', library=library)
+        tap.check(json.loads(again.stdout)['existed'], 'the same master got another ladder')
+        folder = glob.glob(library + '/t/*/')[0]
+        with open(folder + 'report.json') as f:
+            return sorted((v['width'], v['average_bitrate']) for v in json.load(f)['video'])
+    moving = ladder(FILM)
+    still = ladder(make('still.mp4', '-f', 'lavfi', '-i', 'color=c=gray:size=640x360:rate=25', '-t', '6', '-c:v', 'libx264'))
+    tap.check(1 <= len(still) < len(moving) <= 6, f'still {still}, moving {moving}')
+    tap.equal(still[-1][0], 640)
+    tap.check(still[-1][1] < 60000, f'{still}')
+
+
+@tap.test
+def a_ladder_file_is_obeyed_and_its_mistakes_are_located():
+    path = os.path.join(WORK, 'my.ladder')
+    with open(path, 'w') as f:
+        f.write('# two\n320x180 200k\n640x360 crf 28 max 2M\n1920x1080 8M\n')
+    folder = glob.glob(ingest(FILM, '--ladder', path)[1] + '/t/*/')[0]
+    tap.equal(sorted(os.path.basename(p) for p in videos(folder)), ['video-180p-200k.mp4', 'video-360p-1000k.mp4'])
+    with open(path, 'a') as f:
+        f.write('640 by 360\n')
+    refused(FILM, 'my.ladder:5:', options=('--ladder', path))
+    refused(FILM, 'nowhere.ladder', options=('--ladder', 'nowhere.ladder'))
+
+
+@tap.test
 def the_same_master_is_there_already():
     first, library = ingest(FILM, '--json')
     second, _ = ingest(FILM, '--json', library=library)
@@ -237,7 +267,7 @@ def wrong_usage_is_two():
 def killed_or_stopped_nothing_is_visible():
     rng = random.Random(3)
     library = os.path.join(WORK, 'killed')
-    argv = [tap.program('ribera-ingest'), FILM, '--library', library, '--title', 't', '--quiet', '--preset', 'veryfast']
+    argv = [tap.program('ribera-ingest'), FILM, '--library', library, '--title', 't', '--quiet', '--preset', 'veryfast', '--ladder', 'fixed']
     for signal_ in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGKILL):
         p = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         threading.Event().wait(rng.uniform(0.05, 0.7))  # the random instant is the point

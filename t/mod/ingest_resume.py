@@ -7,7 +7,7 @@ import film, tap
 
 WORK = tap.folder('resume')
 FILM = film.generated(28, '640x360', '25')
-OPTIONS = ('--title', 't', '--max-rungs', '2', '--segment', '2s', '--preset', 'veryfast')
+OPTIONS = ('--title', 't', '--ladder', 'fixed', '--max-rungs', '2', '--segment', '2s', '--preset', 'veryfast')
 
 
 def argv(library, *options):

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * A moment is a handful of pictures: the first costs what a segment's first
+ * picture costs, the others what the rest costs, so that the rate of a whole
+ * segment can be told from less of it.  Every size x quality of a moment is a task; threads
+ * take tasks, sums are made in the order of the moments.
+ */
+#include "ingest/probe.h"
+
+#include <libavcodec/avcodec.h>
+#include <libswscale/swscale.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/progress.h"
+#include "ingest/avc.h"
+#include "ingest/filter.h"
+
+#define MOMENT 16         /* pictures */
+#define SHARE 0.045       /* of all pictures that are looked at */
+#define LEAST_MOMENTS 2
+#define MOST_MOMENTS 40
+#define MEASURE_EVERY 5   /* pictures */
+#define PEAK 255.0
+
+static const double crfs[] = {19, 26, 33};
+#define N_CRFS (sizeof crfs / sizeof crfs[0])
+
+struct sums {
+	double first_bits, rest_bits, error, ssim;
+	size_t n_first, n_rest, n_measured;
+};
+
+struct probe {
+	const struct probe_settings *settings;
+	struct source *source;
+	struct plan plan;        /* its rungs are the sizes */
+	struct filter *filter;
+	AVFrame *frames[PLAN_MAX_RUNGS][MOMENT];
+	size_t n_frames;         /* of the moment, filtered */
+	double from;             /* seconds where the moment begins */
+	size_t n_taken;
+	struct sums sums[PLAN_MAX_RUNGS][N_CRFS];
+	struct fault *fault;
+
+	pthread_mutex_t lock;    /* guards what follows */
+	size_t next_task;
+	int error;
+	struct fault first_fault;
+};
+
+#define ENOUGH 1 /* ends source_run: the moment is there */
+
+/* --- a moment ------------------------------------------------------------------------------ */
+
+static int filtered(void *ctx, size_t output, AVFrame *frame)
+{
+	struct probe *p = ctx;
+	int64_t i = frame->pts;
+
+	if (i < 0 || i >= MOMENT || p->frames[output][i] != NULL)
+		return 0;
+	p->frames[output][i] = av_frame_clone(frame);
+	MUST(p->frames[output][i] != NULL);
+	if (output + 1 == p->plan.n_rungs && (size_t)i + 1 > p->n_frames)
+		p->n_frames = (size_t)i + 1;
+	return 0;
+}
+
+static int take(void *ctx, int audio, AVFrame *frame, AVRational time_base)
+{
+	struct probe *p = ctx;
+	int r = 0;
+
+	if (p->settings->stop != NULL && *p->settings->stop)
+		return fault_set(p->fault, ERR_CANCELLED, "stopped; nothing was published");
+	if (audio >= 0 || (double)frame->pts * av_q2d(time_base) < p->from)
+		return 0;
+	if (p->filter == NULL)
+		r = filter_new_video(source_info(p->source), &p->plan, frame, &p->filter, p->fault);
+	if (r == 0) {
+		frame->pts = (int64_t)p->n_taken++;
+		r = filter_push(p->filter, frame, filtered, p, p->fault);
+	}
+	/* a deinterlacer looks ahead */
+	return r != 0 ? r : p->n_frames >= MOMENT || p->n_taken >= MOMENT + 4 ? ENOUGH : 0;
+}
+
+static void forget_moment(struct probe *p)
+{
+	for (size_t s = 0; s < PLAN_MAX_RUNGS; s++)
+		for (size_t i = 0; i < MOMENT; i++)
+			av_frame_free(&p->frames[s][i]);
+	filter_free(&p->filter);
+	p->n_frames = p->n_taken = 0;
+}
+
+static int look_at(struct probe *p, double seconds)
+{
+	struct source_result res;
+	int r;
+
+	forget_moment(p);
+	p->from = seconds;
+	r = source_seek(p->source, seconds, p->fault);
+	if (r == 0)
+		r = source_run(p->source, take, p, &res, p->fault);
+	return r == ENOUGH ? 0 : r;
+}
+
+/* --- one encode ---------------------------------------------------------------------------- */
+
+struct task {
+	struct probe *probe;
+	size_t size, crf, next;
+	AVCodecContext *decoder;
+	struct SwsContext *scaler;
+	uint8_t *up;             /* luma at the size of the display */
+	size_t n_shown;
+	struct sums sums;
+};
+
+static AVFrame *next_frame(void *ctx)
+{
+	struct task *t = ctx;
+	AVFrame *frame = t->next < t->probe->n_frames ? t->probe->frames[t->size][t->next] : NULL;
+
+	t->next++;
+	return frame != NULL ? av_frame_clone(frame) : NULL;
+}
+
+/* SSIM as it was published (Wang 2004), in blocks of 8x8 that overlap by half, and the error; of luma. */
+static void compare(const uint8_t *a, int a_step, const uint8_t *b, int b_step, int w, int h, double *ret_ssim, double *ret_error)
+{
+	const double c1 = 0.01 * 0.01 * PEAK * PEAK, c2 = 0.03 * 0.03 * PEAK * PEAK;
+	double ssim = 0, error = 0;
+	size_t n = 0;
+
+	for (int y = 0; y + 8 <= h; y += 4)
+		for (int x = 0; x + 8 <= w; x += 4) {
+			unsigned sa = 0, sb = 0, saa = 0, sbb = 0, sab = 0;
+			double ma, mb, va, vb, cov;
+
+			for (int j = 0; j < 8; j++) {
+				const uint8_t *p = a + (ptrdiff_t)(y + j) * a_step + x, *q = b + (ptrdiff_t)(y + j) * b_step + x;
+
+				for (int i = 0; i < 8; i++) {
+					unsigned u = p[i], v = q[i];
+
+					sa += u, sb += v, saa += u * u, sbb += v * v, sab += u * v;
+				}
+			}
+			error += (double)(saa + sbb) - 2.0 * sab;
+			ma = sa / 64.0, mb = sb / 64.0;
+			va = saa / 64.0 - ma * ma, vb = sbb / 64.0 - mb * mb, cov = sab / 64.0 - ma * mb;
+			ssim += (2 * ma * mb + c1) * (2 * cov + c2) / ((ma * ma + mb * mb + c1) * (va + vb + c2));
+			n++;
+		}
+	*ret_ssim = n > 0 ? ssim / (double)n : 1;
+	*ret_error = n > 0 ? error / (64.0 * (double)n) : 0;
+}
+
+static void measure(struct task *t, const AVFrame *shown)
+{
+	struct probe *p = t->probe;
+	const AVFrame *want = p->frames[p->plan.n_rungs - 1][t->n_shown];
+	const uint8_t *luma = shown->data[0];
+	int step = shown->linesize[0];
+	double ssim, error;
+
+	if (shown->width != want->width || shown->height != want->height) {
+		int up_step = want->width;
+
+		sws_scale(t->scaler, (const uint8_t *const *)shown->data, shown->linesize, 0, shown->height, &t->up, &up_step);
+		luma = t->up;
+		step = up_step;
+	}
+	compare(want->data[0], want->linesize[0], luma, step, want->width, want->height, &ssim, &error);
+	t->sums.ssim += ssim;
+	t->sums.error += error;
+	t->sums.n_measured++;
+}
+
+static void show(struct task *t, AVFrame *frame)
+{
+	while (avcodec_receive_frame(t->decoder, frame) >= 0) {
+		if (t->n_shown % MEASURE_EVERY == MEASURE_EVERY / 2 && t->n_shown < t->probe->n_frames)
+			measure(t, frame);
+		t->n_shown++;
+		av_frame_unref(frame);
+	}
+}
+
+/* The header of a decoder that was not told otherwise has start codes; so must the pictures. */
+static void to_start_codes(uint8_t *p, size_t n)
+{
+	static const uint8_t code[4] = {0, 0, 0, 1};
+
+	for (size_t at = 0; at + 4 <= n;) {
+		size_t length = (size_t)p[at] << 24 | (size_t)p[at + 1] << 16 | (size_t)p[at + 2] << 8 | p[at + 3];
+
+		memcpy(p + at, code, 4);
+		at += 4 + length;
+	}
+}
+
+static void decode(struct task *t, struct chunk *c)
+{
+	AVPacket *packet = av_packet_alloc();
+	AVFrame *frame = av_frame_alloc();
+	const uint8_t *at = c->data.bytes;
+
+	MUST(packet != NULL && frame != NULL);
+	for (size_t i = 0; i < c->n_samples; i++) {
+		MUST(av_new_packet(packet, (int)c->samples[i].size) >= 0);
+		memcpy(packet->data, at, c->samples[i].size);
+		to_start_codes(packet->data, c->samples[i].size);
+		at += c->samples[i].size;
+		(void)!avcodec_send_packet(t->decoder, packet);
+		av_packet_unref(packet);
+		show(t, frame);
+	}
+	(void)!avcodec_send_packet(t->decoder, NULL);
+	show(t, frame);
+	av_frame_free(&frame);
+	av_packet_free(&packet);
+}
+
+static void count_bits(struct task *t, const struct chunk *c)
+{
+	for (size_t i = 0; i < c->n_samples; i++) {
+		*(i == 0 ? &t->sums.first_bits : &t->sums.rest_bits) += 8.0 * c->samples[i].size;
+		*(i == 0 ? &t->sums.n_first : &t->sums.n_rest) += 1;
+	}
+}
+
+static int open_tools(struct task *t, const struct avc_settings *s, struct fault *f)
+{
+	const struct plan_rung *small = s->rung, *large = &t->probe->plan.rungs[t->probe->plan.n_rungs - 1];
+	AVCodecParameters *parameters = NULL;
+	int delay, r = avc_parameters(s, &parameters, &delay, f);
+
+	if (r != 0)
+		return r;
+	t->decoder = avcodec_alloc_context3(avcodec_find_decoder(AV_CODEC_ID_H264));
+	MUST(t->decoder != NULL);
+	r = avcodec_parameters_to_context(t->decoder, parameters);
+	t->decoder->thread_count = 1;
+	if (r >= 0)
+		r = avcodec_open2(t->decoder, NULL, NULL);
+	avcodec_parameters_free(&parameters);
+	if (r < 0)
+		return fault_set(f, ERR_UNSUPPORTED, "this FFmpeg has no decoder for H.264");
+	if (small->width == large->width && small->height == large->height)
+		return 0;
+	t->scaler = sws_getContext(small->width, small->height, AV_PIX_FMT_GRAY8, large->width, large->height, AV_PIX_FMT_GRAY8, SWS_BICUBIC, NULL,
+	                           NULL, NULL);
+	t->up = mem_new((size_t)large->width * (size_t)large->height + 64);
+	return t->scaler != NULL ? 0 : fault_set(f, ERR_MEDIA, "%s: cannot be scaled up", small->name);
+}
+
+static int run_task(struct probe *p, size_t number, struct fault *f)
+{
+	struct task t = {.probe = p, .size = number / N_CRFS, .crf = number % N_CRFS};
+	struct plan_rung rung = p->plan.rungs[t.size];
+	struct avc_settings s = {.plan = &p->plan, .rung = &rung, .preset = p->settings->preset, .primaries = AVCOL_PRI_UNSPECIFIED,
+	                         .transfer = AVCOL_TRC_UNSPECIFIED, .matrix = AVCOL_SPC_UNSPECIFIED};
+	struct sums *all = &p->sums[t.size][t.crf];
+	struct chunk out;
+	int r;
+
+	rung.crf = crfs[t.crf];
+	rung.max_rate = rung.vbv = 0;
+	chunk_init(&out);
+	r = open_tools(&t, &s, f);
+	if (r == 0)
+		r = avc_encode(&s, 0, next_frame, &t, &out, f);
+	if (r == 0) {
+		count_bits(&t, &out);
+		decode(&t, &out);
+		/* one task a moment has these: no lock */
+		all->first_bits += t.sums.first_bits, all->rest_bits += t.sums.rest_bits, all->error += t.sums.error, all->ssim += t.sums.ssim;
+		all->n_first += t.sums.n_first, all->n_rest += t.sums.n_rest, all->n_measured += t.sums.n_measured;
+	}
+	chunk_fini(&out);
+	avcodec_free_context(&t.decoder);
+	sws_freeContext(t.scaler);
+	free(t.up);
+	return r;
+}
+
+/* --- all of them ---------------------------------------------------------------------------- */
+
+static void *work(void *ctx)
+{
+	struct probe *p = ctx;
+	size_t n = p->plan.n_rungs * N_CRFS;
+
+	for (;;) {
+		struct fault f = {0};
+		size_t task;
+		int r;
+
+		pthread_mutex_lock(&p->lock);
+		task = p->error == 0 ? p->next_task++ : n;
+		pthread_mutex_unlock(&p->lock);
+		if (task >= n)
+			return NULL;
+		r = run_task(p, n - 1 - task, &f); /* the large ones first */
+		if (r == 0)
+			continue;
+		pthread_mutex_lock(&p->lock);
+		if (p->error == 0) {
+			p->error = r;
+			p->first_fault = f;
+		}
+		pthread_mutex_unlock(&p->lock);
+	}
+}
+
+static int run_tasks(struct probe *p)
+{
+	pthread_t threads[32];
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t n = 0;
+
+	p->next_task = 0;
+	while (n + 1 < (size_t)cores && n < 32 && pthread_create(&threads[n], NULL, work, p) == 0)
+		n++;
+	work(p);
+	while (n > 0)
+		pthread_join(threads[--n], NULL);
+	if (p->error != 0)
+		*p->fault = p->first_fault;
+	return p->error;
+}
+
+static int sum_up(const struct probe *p, struct hull_probe *out)
+{
+	double fps = av_q2d(p->plan.frame_rate), segment = p->plan.segment_frames;
+
+	*out = (struct hull_probe){.n_sizes = p->plan.n_rungs, .n_crfs = N_CRFS};
+	memcpy(out->crfs, crfs, sizeof crfs);
+	for (size_t s = 0; s < p->plan.n_rungs; s++) {
+		out->sizes[s].width = p->plan.rungs[s].width;
+		out->sizes[s].height = p->plan.rungs[s].height;
+		for (size_t q = 0; q < N_CRFS; q++) {
+			const struct sums *k = &p->sums[s][q];
+			double first, rest, ssim;
+
+			if (k->n_first == 0 || k->n_rest == 0 || k->n_measured == 0)
+				return ERR_UNSUPPORTED;
+			first = k->first_bits / (double)k->n_first;
+			rest = k->rest_bits / (double)k->n_rest;
+			ssim = k->ssim / (double)k->n_measured;
+			out->sizes[s].rate[q] = fps * (first / segment + rest * (1 - 1 / segment));
+			out->sizes[s].quality[q] = -10 * log10(fmax(1 - ssim, 1e-6));
+			out->sizes[s].psnr[q] = 10 * log10(PEAK * PEAK / fmax(k->error / (double)k->n_measured, 1e-4));
+		}
+	}
+	return 0;
+}
+
+static int look_around(struct probe *p)
+{
+	double seconds = source_info(p->source)->container_seconds, frames = seconds * av_q2d(p->plan.frame_rate);
+	size_t n = (size_t)fmin(fmax(round(frames * SHARE / MOMENT), LEAST_MOMENTS), MOST_MOMENTS);
+	struct progress *progress = p->settings->progress ? progress_new(stderr, "probe", "moments", n, clock_mono()) : NULL;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		r = look_at(p, seconds * ((double)i + 0.5) / (double)n);
+		if (r == 0 && p->n_frames >= 2)
+			r = run_tasks(p);
+		if (progress != NULL)
+			progress_update(progress, i + 1, "", clock_mono());
+	}
+	progress_free(&progress, clock_mono());
+	return r;
+}
+
+static int start(struct probe *p)
+{
+	int widths[PLAN_MAX_RUNGS], heights[PLAN_MAX_RUNGS], r;
+	struct source_result res;
+	size_t n;
+
+	r = source_open(p->settings->master, &p->source, p->fault);
+	if (r != 0)
+		return r;
+	if (source_info(p->source)->container_seconds <= 0)
+		return fault_set(p->fault, ERR_UNSUPPORTED, "the container does not say how long it is");
+	n = plan_sizes(p->settings->input, &p->plan, widths, heights);
+	p->plan.n_rungs = n < HULL_MAX_SIZES ? n : HULL_MAX_SIZES;
+	for (size_t i = 0; i < p->plan.n_rungs; i++) {
+		struct plan_rung *r_ = &p->plan.rungs[i];
+
+		*r_ = (struct plan_rung){.width = widths[n - p->plan.n_rungs + i], .height = heights[n - p->plan.n_rungs + i]};
+		snprintf(r_->name, sizeof r_->name, "probe of %dx%d", r_->width, r_->height);
+	}
+	source_pictures_only(p->source);
+	/* where it starts is known after the first picture */
+	p->from = -1;
+	p->n_frames = MOMENT;
+	r = source_run(p->source, take, p, &res, p->fault);
+	return r == ENOUGH ? 0 : r;
+}
+
+int probe_run(const struct probe_settings *s, struct hull_probe *ret_probe, struct fault *f)
+{
+	struct probe *p = mem_new(sizeof *p);
+	int r;
+
+	p->settings = s;
+	p->plan = *s->plan;
+	p->fault = f;
+	pthread_mutex_init(&p->lock, NULL);
+	r = start(p);
+	if (r == 0)
+		r = look_around(p);
+	if (r == 0 && sum_up(p, ret_probe) != 0)
+		r = fault_set(f, ERR_UNSUPPORTED, "it is too short to be looked at here and there");
+	forget_moment(p);
+	source_close(&p->source);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+	return r;
+}
