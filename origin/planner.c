@@ -165,7 +165,8 @@ static void read_wants(struct planner *p, struct kept *k)
 		log_warn("origin/planner", "planning without demand: %s", fault_text(&f));
 	else
 		k->day = day;
-	qsort(k->wants, k->n_wants, sizeof *k->wants, by_title); /* '/' does not sort where a name's end does */
+	if (k->n_wants > 0)
+		qsort(k->wants, k->n_wants, sizeof *k->wants, by_title); /* '/' does not sort where a name's end does */
 }
 
 static double plays(const struct kept *k, const struct revision *r)

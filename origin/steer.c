@@ -249,14 +249,15 @@ static void add_edges(const struct steering *s, const struct question *q, const 
 	}
 }
 
-static char *reload_uri(const struct question *q, const char *first)
+/* Absolute: not every player resolves it against what it asked. */
+static char *reload_uri(const struct steering *s, const struct question *q, const char *first)
 {
 	char fresh[17];
 
 	if (q->session == NULL)
 		snprintf(fresh, sizeof fresh, "%016llx",
 		         (unsigned long long)(((uint64_t)clock_mono() ^ (uint64_t)(uintptr_t)q) * UINT64_C(0x9e3779b97f4a7c15)));
-	return mem_printf("/steer?title=%s&revision=%s%s%s&sid=%s%s%s", q->title, q->revision, q->listed != NULL ? "&in=" : "",
+	return mem_printf("%s?title=%s&revision=%s%s%s&sid=%s%s%s", s->url, q->title, q->revision, q->listed != NULL ? "&in=" : "",
 	                  q->listed != NULL ? q->listed : "", q->session != NULL ? q->session : fresh,
 	                  first != NULL ? "&was=" : "", first != NULL ? first : "");
 }
@@ -272,7 +273,8 @@ static void answer(struct steering *s, const struct question *q, struct serve_re
 	add_edges(s, q, serve_peer(req), priority, clones);
 	rcu_read_end();
 	first = json_string_value(json_array_get(priority, 0));
-	reload = reload_uri(q, first);
+	/* only one who was told to stay where it is and leaves all the same is a witness: not every player can be moved */
+	reload = reload_uri(s, q, first != NULL && used(q, first) ? first : NULL);
 	json_array_append_new(priority, json_string(MANIFEST_ORIGIN));
 	o = json_pack("{s:i, s:I, s:s, s:o}", "VERSION", 1, "TTL", (json_int_t)((s->ttl + DUR_S - 1) / DUR_S), "RELOAD-URI", reload,
 	              "PATHWAY-PRIORITY", priority);

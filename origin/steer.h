@@ -4,8 +4,8 @@
  * steering, which is the same document).  Stateless: what is to be known of a
  * session travels in RELOAD-URI.  Answers on viewers' loops, without a lock.
  *
- * A player that was sent to an edge and comes back without having used it is a
- * witness against that edge; several witnesses put it behind the others for a while.
+ * A player that was told to stay at its edge and comes back from another one is a
+ * witness against it; several witnesses put an edge behind the others for a while.
  */
 #ifndef RIBERA_ORIGIN_STEER_H
 #define RIBERA_ORIGIN_STEER_H

@@ -2,7 +2,8 @@
 """A whole system of real programs for the browser tests, which are written in JavaScript.
 
 Says one JSON line when all edges hold the film, then obeys one command a line on standard input, each answered by
-one JSON line: "kill NAME", "start NAME", "stop NAME", "continue NAME" (an edge, or "origin").  Ends everything at the end of
+one JSON line: "kill NAME", "start NAME", "stop NAME", "continue NAME" (an edge, or "origin"),
+"drain NAME", "undrain NAME".  Ends everything at the end of
 standard input.
 Usage: browser_system.py full|empty
 """
@@ -19,7 +20,7 @@ FILMS = (  # folder, name, seconds, size
 
 class System(film.System):
     def start_origin(self, *options):
-        super().start_origin('--www', os.path.join(tap.BUILD, 'www'), *options)
+        super().start_origin('--www', os.path.join(tap.BUILD, 'www'), '--steering-ttl', '2s', *options)
 
 
 def library():
@@ -46,6 +47,10 @@ def main():
     say({'url': system.url, 'edges': system.edge_urls, 'library': system.library})
     for line in sys.stdin:
         verb, name = line.split()
+        if verb in ('drain', 'undrain'):
+            tap.equal(system.api(f'/edges/{name}/drain', 'PUT' if verb == 'drain' else 'DELETE').status, 204)
+            say({'done': line.strip()})
+            continue
         process = system.origin if name == 'origin' else system.edges[name]
         if verb == 'kill':
             process.kill()

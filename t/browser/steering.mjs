@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Players nobody here wrote and the steering server: dash.js leaves an edge that is drained while it plays within two
+// TTLs, without a stall, and one that is killed as well; Shaka Player asks.
+import http from 'node:http';
+import path from 'node:path';
+import {SOURCE, atEnd, check, equal, openPage, run, startBrowser, startSystem, test, until} from '../lib/browser.mjs';
+
+const TTL = 2; // seconds, of the test's system
+const DASHJS = ['dashjs/dist/modern/umd/dash.all.min.js', url => {
+	const p = window.dashjs.MediaPlayer().create();
+	p.on('error', e => window.errors.push(e.error.message));
+	p.updateSettings({streaming: {buffer: {bufferTimeDefault: 6, bufferTimeAtTopQuality: 6, bufferTimeAtTopQualityLongForm: 6}}});
+	p.initialize(window.video, url, true);
+}];
+const SHAKA = ['shaka-player/dist/shaka-player.compiled.js', async url => {
+	const p = new window.shaka.Player();
+	p.addEventListener('error', e => window.errors.push(String(e.detail)));
+	await p.attach(window.video);
+	p.configure({streaming: {bufferingGoal: 6}});
+	await p.load(url);
+	await window.video.play();
+}];
+let system, browser, site;
+
+async function stranger() {
+	const server = http.createServer((request, answer) => {
+		answer.setHeader('content-type', 'text/html');
+		answer.end('<!DOCTYPE html><link rel="icon" href="data:,"><video muted></video>');
+	});
+	await new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
+	atEnd(async () => server.close());
+	return `http://127.0.0.1:${server.address().port}/`;
+}
+
+async function player([script, start]) {
+	system ??= await startSystem('full');
+	browser ??= await startBrowser();
+	const page = await openPage(browser, site ??= await stranger());
+	await page.addScriptTag({path: path.join(SOURCE, 'node_modules', script)});
+	await page.evaluate(() => {
+		window.errors = [];
+		window.stalls = 0;
+		window.video = document.querySelector('video');
+		window.video.addEventListener('waiting', () => { window.stalls += window.video.currentTime > 1 && !window.video.seeking; });
+	});
+	await page.evaluate(start, `${system.url}/v/film/manifest.mpd`);
+	return page;
+}
+
+const look = page => page.evaluate(() => ({time: window.video.currentTime, stalls: window.stalls, errors: window.errors}));
+const nameOf = url => Object.keys(system.edges).find(n => url.startsWith(system.edges[n])) ?? 'origin';
+const last = page => page.media.length ? nameOf(page.media.at(-1).url) : null;
+const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
+
+async function followsDrain(kind) {
+	const page = await player(kind);
+	await until(async () => (await look(page)).time > 2, 30, async () => `the film (${JSON.stringify(await look(page))})`);
+	const at = last(page), steered = () => page.requests.filter(u => u.includes('/steer?')).length;
+	check(at !== 'origin', 'the first place is an edge');
+	await until(async () => steered() > 1, 3 * TTL + 5, 'the second question to the steering server');
+	await system.tell(`drain ${at}`);
+	try {
+		await sleep(2 * TTL * 1000 + 500); // two TTLs are the promise; what was asked before may still come
+		const before = page.media.length;
+		await until(async () => page.media.length > before + 3, 20, 'more media');
+		equal([...new Set(page.media.slice(before).map(m => nameOf(m.url)))].filter(n => n === at), [], 'media from the drained edge');
+		const s = await look(page);
+		equal([s.stalls, s.errors], [0, []], 'stalls and errors');
+	} finally {
+		await system.tell(`undrain ${at}`);
+		await page.close();
+	}
+}
+
+/** Whether a player moves in the middle of a single-file rendition is its own affair; that it asks is not. */
+async function asks(kind) {
+	const page = await player(kind), questions = () => page.requests.filter(u => u.includes('/steer?'));
+	await until(async () => questions().length > 2, 30, 'three questions to the steering server');
+	const edge = last(page);
+	check(questions().at(-1).includes('&sid='), `it follows RELOAD-URI: ${questions().at(-1)}`);
+	check(decodeURIComponent(questions().at(-1)).includes(`_DASH_pathway=${edge}`), `it is at ${edge}: ${questions().at(-1)}`);
+	const s = await look(page);
+	equal([s.stalls, s.errors], [0, []], 'stalls and errors');
+	await page.close();
+}
+
+async function survivesKill(kind) {
+	const page = await player(kind);
+	await until(async () => (await look(page)).time > 2, 30, async () => `the film (${JSON.stringify(await look(page))})`);
+	const at = last(page);
+	check(at !== 'origin', 'the first place is an edge');
+	await system.tell(`kill ${at}`);
+	try {
+		const time = (await look(page)).time;
+		await until(async () => (await look(page)).time > time + 12, 40, async () => `12 s more of film (${JSON.stringify(await look(page))})`);
+		check(last(page) !== at, 'media from a dead edge');
+	} finally {
+		await system.tell(`start ${at}`);
+		await page.close();
+	}
+}
+
+test('dash.js leaves an edge that is drained within two TTLs, without a stall', () => followsDrain(DASHJS));
+test('Shaka Player asks where to go, says where it is, and plays on', () => asks(SHAKA));
+test('dash.js goes on when its edge is killed', () => survivesKill(DASHJS));
+
+await run();
