@@ -182,6 +182,7 @@ static int write_package(struct job *j, double seconds, struct package *p, struc
 		.source_info = j->info,
 		.preset = j->settings->preset,
 		.plan = &j->plan,
+		.ladder = &j->ladder,
 		.frames = reel_frames(j->reel),
 		.warnings = (const char **)j->warnings,
 		.n_warnings = j->n_warnings,

@@ -12,6 +12,8 @@
 #include "ingest/track.h"
 #include "ingest/verify.h"
 
+struct ladder;
+
 struct package_video {
 	const struct track_facts *facts;
 	const struct plan_rung *rung;
@@ -34,6 +36,7 @@ struct package {
 	const struct source_info *source_info; /* NULL: not told in the report */
 	const char *preset;       /* the encoder's; NULL: not told */
 	const struct plan *plan;
+	const struct ladder *ladder; /* or NULL */
 	uint64_t frames;
 	struct package_video video[PLAN_MAX_RUNGS];
 	size_t n_video;

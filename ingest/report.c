@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "ingest/manifest.h"
+#include "ingest/report_hull.h"
 
 #define FORMAT 1
 
@@ -173,6 +174,8 @@ int report_make(const struct package *p, const struct verify_settings *s, const 
 		json_object_set_new(all, "preset", json_string(p->preset));
 	json_object_set_new(all, "video", video_json(p, buffer));
 	json_object_set_new(all, "audio", audio_json(p, buffer, k));
+	if (p->ladder != NULL && p->ladder->has_probe)
+		json_object_set_new(all, "hull", report_hull_json(p->ladder));
 	json_object_set_new(all, "proof", proof_json(s, k));
 	json_object_set_new(all, "warnings", warnings_json(p, k));
 	*ret_report = all;

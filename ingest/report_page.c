@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "ingest/report_hull.h"
 #include "ingest/report_style.h"
 #include "ingest/svg.h"
 
@@ -445,6 +446,7 @@ int report_write_page(const json_t *r, struct buf *out)
 	put_summary(r, out);
 	put_warnings(r, out);
 	put_ladder(r, out);
+	report_hull_page(json_object_get(r, "hull"), out);
 	put_graphs(r, out);
 	put_sounds(r, out);
 	put_subtitles(r, out);

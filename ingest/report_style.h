@@ -28,6 +28,8 @@
 	"border-radius:3px}.bar span{position:relative;padding-left:6px}"                                                             \
 	"svg{display:block;width:100%;height:auto;overflow:visible}svg text{font-size:12px;fill:var(--dim)}.grid{stroke:var(--rule)}"  \
 	".line{fill:none;stroke-width:2;stroke-linejoin:round}.hint{fill:transparent}.hint:hover{fill:var(--dim);fill-opacity:.14}"    \
+	".thin{stroke-width:1.5;opacity:.75}.hull{fill:none;stroke:var(--fg);stroke-width:3.5;stroke-linejoin:round;opacity:.85}"       \
+	".rung{fill:var(--card);stroke:var(--fg);stroke-width:3}"                                                                      \
 	"svg text.name{font-weight:600}"                                                                                              \
 	".s0{stroke:var(--c0)}.s1{stroke:var(--c1)}.s2{stroke:var(--c2)}.s3{stroke:var(--c3)}.s4{stroke:var(--c4)}"                    \
 	".s5{stroke:var(--c5)}.s6{stroke:var(--c6)}.s7{stroke:var(--c7)}.s8{stroke:var(--c8)}.s9{stroke:var(--c9)}"                    \

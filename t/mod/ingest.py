@@ -157,6 +157,8 @@ def a_title_gets_a_ladder_of_its_own():
         again, _ = ingest(master, '--ladder', 'title', '--json', library=library)
         tap.check(json.loads(again.stdout)['existed'], 'the same master got another ladder')
         folder = glob.glob(library + '/t/*/')[0]
+        with open(folder + 'report.html') as f:
+            tap.has(f.read(), 'class="rung"', 'the page')
         with open(folder + 'report.json') as f:
             return sorted((v['width'], v['average_bitrate']) for v in json.load(f)['video'])
     moving = ladder(FILM)
