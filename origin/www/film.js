@@ -65,6 +65,8 @@ function firstGuess() {
 /** Kinds of dash.js errors (its codes) -> what is said, and whether trying again by itself makes sense. */
 function sort(error) {
 	const status = error.data?.response?.status ?? 0;
+	if (error.code === undefined || error.data?.request?.type === 'ContentSteering')
+		return null; // the steering server is away: playback goes on with what it knows
 	switch (error.code) {
 	case 25: case 11:
 		return status ? {key: 'manifest_missing', status, again: false} : {key: 'manifest_down', status, again: true};
