@@ -130,6 +130,10 @@ result $? "an upgrade installs over running services" "$(tail -n 5 <<<"$said")"
 wait $slow
 [ "$(cat "$root/root/got")" = "$want" ]
 result $? "a viewer in the middle of a file got all of it across the upgrade"
+for unit in ribera-edge@one ribera-origin; do
+	until_true 30 sh -c "nsenter -t $init -a -r -w -- sh -c 'p=\$(systemctl show -p MainPID --value $unit); ! readlink /proc/\$p/exe | grep -q deleted && systemctl is-active -q $unit'"
+	result $? "$unit runs the new program" "$(inside systemctl status $unit --no-pager 2>&1 | tail -n 8)"
+done
 until_true 20 inside curl -sf http://127.0.0.1:8090/v/film/manifest.mpd
 result $? "the edge serves after the upgrade"
 echo '# mine' >>"$root/etc/ribera/origin.yaml"
@@ -137,7 +141,7 @@ inside sh -c 'DEBIAN_FRONTEND=noninteractive dpkg -i --force-confdef --force-con
 is "the operator's settings are kept" "# mine" tail -n 1 /etc/ribera/origin.yaml
 
 # --- away ---
-inside systemctl disable --now -q ribera-edge@one ribera-edge@two
+inside systemctl disable -q ribera-edge@one ribera-edge@two
 said=$(inside sh -c 'dpkg --remove ribera-edge ribera-origin ribera-ingest ribera-player ribera-admin' 2>&1)
 result $? "remove" "$said"
 is "settings stay after remove" 0 sh -c 'test -e /etc/ribera/origin.yaml; echo $?'
