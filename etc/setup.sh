@@ -6,7 +6,7 @@ BUILD_PACKAGES="build-essential autoconf automake pkg-config libtool ca-certific
  libavformat-dev libavcodec-dev libavutil-dev libavfilter-dev libswscale-dev libswresample-dev
  libsqlite3-dev libcurl4-openssl-dev libxml2-dev libjansson-dev libyaml-dev libssl-dev
  libh2o-evloop-dev libsdl2-dev ffmpeg tzdata"
-TEST_PACKAGES="libcriterion-dev clang libxml2-utils sqlite3 chromium python3 git procps xz-utils openssl python3-libtorrent util-linux mandoc pdns-server pdns-backend-remote bind9-dnsutils"
+TEST_PACKAGES="libcriterion-dev clang libxml2-utils sqlite3 chromium python3 git procps xz-utils openssl python3-libtorrent util-linux mandoc prometheus pdns-server pdns-backend-remote bind9-dnsutils"
 
 # Prints the words of $@ that are no installed packages.
 missing_packages() {
@@ -47,6 +47,17 @@ install_packages() {
 		return 1
 	fi
 	rm -f "$log"
+	quieten $missing
+}
+
+# Servers that the tests start themselves, and that came just now, shall not run by themselves.
+quieten() {
+	local p unit
+	[ -d /run/systemd/system ] || return 0
+	for p in "$@"; do
+		case $p in pdns-server) unit=pdns ;; prometheus | nginx-light) unit=${p%-light} ;; *) continue ;; esac
+		as_root systemctl disable --now --quiet "$unit" || true
+	done
 }
 
 # The page's player and the browser tests; exact versions from package-lock.json.
