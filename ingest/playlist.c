@@ -6,6 +6,7 @@
 #include "ingest/playlist.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -21,14 +22,19 @@ static int target_duration(const struct track_facts *k)
 
 int playlist_write_track(const struct track_facts *k, struct buf *out)
 {
-	uint64_t offset = k->header_size + k->index_size;
+	uint64_t offset = k->header_size + k->index_size, time = 0;
+	long long end = 0; /* microseconds, rounded: their differences do not drift */
 
 	buf_printf(out,
 	           "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:%d\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n"
 	           "#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"%s\",BYTERANGE=\"%llu@0\"\n",
 	           target_duration(k), k->file, (unsigned long long)k->header_size);
 	for (size_t i = 0; i < k->n_segments; i++) {
-		buf_printf(out, "#EXTINF:%.6f,\n#EXT-X-BYTERANGE:%llu@%llu\n%s\n", (double)k->segments[i].duration / k->timescale,
+		long long begin = end;
+
+		time += k->segments[i].duration;
+		end = llround(1e6 * (double)time / k->timescale);
+		buf_printf(out, "#EXTINF:%lld.%06lld,\n#EXT-X-BYTERANGE:%llu@%llu\n%s\n", (end - begin) / 1000000, (end - begin) % 1000000,
 		           (unsigned long long)k->segments[i].size, (unsigned long long)offset, k->file);
 		offset += k->segments[i].size;
 	}
@@ -48,14 +54,55 @@ static void put_playlist_name(struct buf *out, const struct track_facts *k)
 	buf_printf(out, "%.*s.m3u8", (int)(strlen(k->file) - strlen(".mp4")), k->file);
 }
 
+static const char *base_name(const struct package_audio *a)
+{
+	return a->label[0] != '\0' ? a->label : strcmp(a->language, "und") != 0 ? a->language : "Sound";
+}
+
+/* RFC 8216 4.3.4.1.1: NAME is unique in its group. */
+static void put_name(const struct package *p, const struct package_audio *a, struct buf *out)
+{
+	struct buf name;
+	unsigned same = 1;
+
+	for (const struct package_audio *b = p->audio; b < a; b++)
+		same += b->channels == a->channels && strcmp(base_name(b), base_name(a)) == 0;
+	buf_init(&name, 1024);
+	buf_puts(&name, base_name(a));
+	if (same > 1)
+		buf_printf(&name, " %u", same);
+	put_quoted(out, buf_text(&name));
+	buf_fini(&name);
+}
+
+/* The one of a group that plays if nobody chooses: in the main sound's language, else the first. */
+static const struct package_audio *default_of(const struct package *p, int channels)
+{
+	const struct package_audio *first = NULL, *main = &p->audio[0];
+
+	for (size_t i = 0; i < p->n_audio; i++)
+		if (p->audio[i].is_main)
+			main = &p->audio[i];
+	for (size_t i = 0; i < p->n_audio; i++) {
+		const struct package_audio *a = &p->audio[i];
+
+		if (a->channels != channels)
+			continue;
+		if (a->is_main || strcmp(a->language, main->language) == 0)
+			return a;
+		first = first != NULL ? first : a;
+	}
+	return first;
+}
+
 /* One group a channel layout: a variant's CODECS and rate must hold for every member. */
 static void put_audio(const struct package *p, const struct package_audio *a, struct buf *out)
 {
 	buf_printf(out, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio-%d\",NAME=", a->channels);
-	put_quoted(out, a->label[0] != '\0' ? a->label : strcmp(a->language, "und") != 0 ? a->language : "Sound");
+	put_name(p, a, out);
 	if (strcmp(a->language, "und") != 0)
 		buf_printf(out, ",LANGUAGE=\"%s\"", a->language);
-	buf_printf(out, ",DEFAULT=%s,AUTOSELECT=YES,CHANNELS=\"%d\",URI=\"", a->language == p->audio[0].language || a->is_main ? "YES" : "NO", a->channels);
+	buf_printf(out, ",DEFAULT=%s,AUTOSELECT=YES,CHANNELS=\"%d\",URI=\"", a == default_of(p, a->channels) ? "YES" : "NO", a->channels);
 	put_playlist_name(out, a->facts);
 	buf_puts(out, "\"\n");
 }
@@ -83,24 +130,36 @@ static void put_variant(const struct package *p, const struct package_video *v, 
 	buf_putc(out, '\n');
 }
 
+/* Is this the first with its number of channels?  Stereo goes first of all: what every player can play. */
+static bool begins_group(const struct package *p, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (p->audio[j].channels == p->audio[i].channels)
+			return false;
+	return true;
+}
+
+static void put_variants(const struct package *p, int channels, struct buf *out)
+{
+	for (size_t i = 0; i < p->n_video; i++)
+		put_variant(p, &p->video[i], channels, out);
+}
+
 int playlist_write_main(const struct package *p, struct buf *out)
 {
-	static const int layouts[] = {2, 1, 6};
-	bool any = false;
+	bool stereo = false;
 
 	buf_puts(out, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
-	for (size_t i = 0; i < p->n_audio; i++)
+	for (size_t i = 0; i < p->n_audio; i++) {
 		put_audio(p, &p->audio[i], out);
-	for (size_t l = 0; l < sizeof layouts / sizeof layouts[0]; l++) {
-		bool has = false;
-
-		for (size_t i = 0; i < p->n_audio; i++)
-			has = has || p->audio[i].channels == layouts[l];
-		for (size_t i = 0; has && i < p->n_video; i++)
-			put_variant(p, &p->video[i], layouts[l], out);
-		any = any || has;
+		stereo = stereo || p->audio[i].channels == 2;
 	}
-	for (size_t i = 0; !any && i < p->n_video; i++)
-		put_variant(p, &p->video[i], 0, out);
+	if (stereo)
+		put_variants(p, 2, out);
+	for (size_t i = 0; i < p->n_audio; i++)
+		if (p->audio[i].channels != 2 && begins_group(p, i))
+			put_variants(p, p->audio[i].channels, out);
+	if (p->n_audio == 0)
+		put_variants(p, 0, out);
 	return buf_error(out);
 }

@@ -150,6 +150,25 @@ def sound_of_many_kinds():
 
 
 @tap.test
+def playlists_do_not_drift_and_have_one_default_a_group():
+    master = make('tongues.mkv', '-f', 'lavfi', '-i', 'testsrc2=size=320x180:rate=30000/1001', '-f', 'lavfi', '-i', 'sine=r=44100', '-f', 'lavfi', '-i', 'sine=500:r=44100',
+                  '-f', 'lavfi', '-i', 'sine=600', '-map', '0', '-map', '1', '-map', '2', '-map', '3', '-t', '13', '-c:v', 'libx264', '-preset', 'ultrafast', '-c:a', 'aac', '-ac', '2',
+                  '-metadata:s:a:0', 'language=spa', '-metadata:s:a:1', 'language=eng', '-metadata:s:a:2', 'language=spa')
+    folder = package(master, '--segment', '1s')
+    with open(folder + 'main.m3u8') as f:
+        lines = [l for l in f if l.startswith('#EXT-X-MEDIA')]
+    tap.equal([re.search('DEFAULT=(\\w+)', l)[1] for l in lines], ['YES', 'NO', 'NO'])
+    names = [re.search('NAME="([^"]*)"', l)[1] for l in lines]
+    tap.equal(len(set(names)), 3, f'{names}')
+    for path in glob.glob(folder + '*-*.m3u8'):
+        with open(path) as f:
+            text = f.read()
+        seconds = sum(int(a) * 1000000 + int(b) for a, b in re.findall(r'#EXTINF:(\d+)\.(\d{6}),', text))
+        want = float(probe(path.replace('.m3u8', '.mp4'), 'format=duration')['format']['duration'])
+        tap.near(seconds / 1e6, want, 0.00002 if 'audio' not in path else 0.03, path)
+
+
+@tap.test
 def a_title_gets_a_ladder_of_its_own():
     def ladder(master):
         done, library = ingest(master, '--ladder', 'title', '--json')
