@@ -18,6 +18,7 @@
 #include "origin/catalogue.h"
 #include "origin/library.h"
 #include "origin/origin.h"
+#include "origin/page.h"
 #include "origin/registry.h"
 #include "origin/reply.h"
 #include "origin/titles.h"
@@ -247,9 +248,16 @@ static void answer_metrics(void *ctx, struct serve_request *req)
 	buf_fini(&b);
 }
 
+/* The operators' page holds nothing of the catalogue, so it needs no token; what it asks the API does. */
 static void answer_else(void *ctx, struct serve_request *req)
 {
-	reply_problem(req, 404, "there is nothing at this path; the API is under /api/v1/");
+	const struct origin *o = ctx;
+	const char *path = serve_path(req, NULL);
+
+	if (strcmp(path, "/") == 0 || strcmp(path, "/status") == 0 || str_starts(path, "/www/"))
+		page_answer(o->page, PAGE_STATUS, req);
+	else
+		reply_problem(req, 404, "there is nothing at this path; the API is under /api/v1/");
 }
 
 void api_route(struct origin *o)

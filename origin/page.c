@@ -20,7 +20,6 @@
 
 #define MAX_BYTES ((size_t)64 << 20)
 #define MAX_DEPTH 4
-#define INDEX "index.html"
 
 /* Films come from edges, whose addresses change: connect-src is open, nothing else is. */
 #define POLICY \
@@ -176,21 +175,23 @@ void page_free(struct page **pp)
 	*pp = NULL;
 }
 
-static const struct file *find(const struct page *p, const char *path)
+static const struct file *find(const struct page *p, const char *path, const char *home)
 {
 	struct file key = {.name = (char *)(str_starts(path, "/www/") ? path + 5 : path)};
 
 	if (strcmp(path, "/") == 0)
-		key.name = (char *)INDEX;
+		key.name = (char *)home;
+	else if (strcmp(path, "/status") == 0 && strcmp(home, PAGE_STATUS) == 0)
+		key.name = (char *)home;
 	else if (key.name == path)
 		return NULL;
 	return p->n > 0 ? bsearch(&key, p->files, p->n, sizeof *p->files, compare) : NULL;
 }
 
-void page_answer(const struct page *p, struct serve_request *req)
+void page_answer(const struct page *p, const char *home, struct serve_request *req)
 {
 	const char *method = serve_method(req);
-	const struct file *f = find(p, serve_path(req, NULL));
+	const struct file *f = find(p, serve_path(req, NULL), home);
 	char etag[40];
 	struct serve_header fields[] = {
 		{"etag", etag},

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The web page's files, read into memory once: "/" is index.html, "/www/FILE"
- * the others.  Immutable; any thread.
+ * The web pages' files, read into memory once.  Immutable; any thread.
  */
 #ifndef RIBERA_ORIGIN_PAGE_H
 #define RIBERA_ORIGIN_PAGE_H
@@ -15,7 +14,13 @@ struct serve_request;
 int page_load(const char *folder, struct page **ret_page, struct fault *);
 void page_free(struct page **);
 
-/* Answers the request (GET and HEAD; others 405). */
-void page_answer(const struct page *, struct serve_request *);
+#define PAGE_VIEWERS "index.html"
+#define PAGE_STATUS "status.html"
+
+/*
+ * Answers the request (GET and HEAD; others 405): "/" is `home`, "/www/FILE"
+ * any of the files; "/status" is PAGE_STATUS where that is the home.
+ */
+void page_answer(const struct page *, const char *home, struct serve_request *);
 
 #endif

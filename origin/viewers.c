@@ -141,7 +141,7 @@ static void answer_page(void *ctx, struct serve_request *req)
 {
 	struct origin *o = ctx;
 
-	page_answer(o->page, req);
+	page_answer(o->page, PAGE_VIEWERS, req);
 }
 
 void viewers_route(struct origin *o)

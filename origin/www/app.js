@@ -4,15 +4,13 @@
 //
 //   #/                     the wall          #/?q=TEXT          the wall, searched
 //   #/title/TITLE          one film          #/title/TITLE?t=73   from a time on, in seconds
-import {dress, memory} from './dom.js';
-import {currentLanguage, setLanguage, t} from './strings.js';
+import {startFrame} from './frame.js';
+import {t} from './strings.js';
 import {showWall} from './wall.js';
 import {showTitle} from './view.js';
 
 const main = document.getElementById('main');
 const search = document.getElementById('search');
-const themeButton = document.getElementById('theme');
-const languageButton = document.getElementById('language');
 let view = null, shown = null;
 
 /** {title, t, q} of the address */
@@ -51,40 +49,10 @@ function show() {
 		main.focus({preventScroll: true});
 }
 
-function dressFrame() {
-	document.documentElement.lang = currentLanguage();
-	const theme = document.documentElement.dataset.theme;
-	dress(themeButton, {auto: 'auto', light: 'sun', dark: 'moon'}[theme], t('theme_' + theme));
-	languageButton.textContent = currentLanguage() === 'en' ? 'ES' : 'EN';
-	languageButton.title = t('to_language');
-	languageButton.setAttribute('aria-label', t('to_language'));
-	languageButton.lang = currentLanguage() === 'en' ? 'es' : 'en';
+function labelSearch() {
 	search.placeholder = t('search');
 	search.setAttribute('aria-label', t('search'));
-	document.getElementById('skip').textContent = t('skip');
 }
-
-function setTheme(theme) {
-	document.documentElement.dataset.theme = theme;
-	memory.set('theme', theme);
-	dressFrame();
-}
-
-themeButton.addEventListener('click', () => {
-	const order = ['auto', 'light', 'dark'];
-	setTheme(order[(order.indexOf(document.documentElement.dataset.theme) + 1) % 3]);
-});
-
-languageButton.addEventListener('click', () => {
-	setLanguage(currentLanguage() === 'en' ? 'es' : 'en');
-	dressFrame();
-	if (view?.relabel) {
-		view.relabel(); // a film goes on playing
-	} else {
-		shown = null;
-		show();
-	}
-});
 
 search.addEventListener('input', () => {
 	const hash = search.value ? `#/?q=${encodeURIComponent(search.value)}` : '#/';
@@ -106,13 +74,15 @@ document.addEventListener('keydown', event => {
 		search.focus();
 	}
 });
-document.getElementById('skip').addEventListener('click', event => {
-	event.preventDefault(); // the address belongs to the router
-	main.focus();
+startFrame(() => {
+	labelSearch();
+	if (view?.relabel) {
+		view.relabel(); // a film goes on playing
+	} else {
+		shown = null;
+		show();
+	}
 });
-
-const remembered = memory.get('theme');
-document.documentElement.dataset.theme = ['light', 'dark'].includes(remembered) ? remembered : 'auto';
-dressFrame();
+labelSearch();
 window.addEventListener('hashchange', show);
 show();

@@ -39,12 +39,12 @@ def listed(system, title):
 
 def main():
     full = sys.argv[1] == 'full'
-    system = System(library() if full else tap.folder(), edges=2 if full else 0)
+    system = System(library() if full else tap.folder(), edges=2 if full else 0, edge_options=('--demand', '500ms'))
     if full:
         for title, *_ in FILMS:
             tap.until(lambda: listed(system, title), 120, f'the edges in the manifest of {title}')
     say = lambda value: print(json.dumps(value), flush=True)
-    say({'url': system.url, 'edges': system.edge_urls, 'library': system.library})
+    say({'url': system.url, 'control': system.control, 'token': system.token, 'edges': system.edge_urls, 'library': system.library})
     for line in sys.stdin:
         verb, name = line.split()
         if verb in ('drain', 'undrain'):
