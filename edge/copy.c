@@ -50,6 +50,19 @@ bool package_is_whole(const struct package *p)
 	return true;
 }
 
+bool package_is_kept(const struct package *p)
+{
+	if (!package_is_whole(p))
+		return false;
+	for (size_t i = 0; i < p->digest->n_files; i++) {
+		const struct copy *c = __atomic_load_n(&p->copies[i], __ATOMIC_ACQUIRE);
+
+		if (c == NULL || __atomic_load_n(&c->n_kept, __ATOMIC_ACQUIRE) != c->n_pieces)
+			return false;
+	}
+	return true;
+}
+
 uint64_t package_held(const struct package *p)
 {
 	uint64_t held = 0;

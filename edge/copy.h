@@ -65,6 +65,7 @@ struct copy {
 	size_t n_pieces;
 	uint64_t *blocks;           /* n_pieces words, atomic */
 	uint64_t *journalled;       /* bitmap of pieces; the journal's lock */
+	size_t n_kept;              /* atomic: pieces whose row is on the disk */
 	uint64_t held;              /* bytes in verified pieces, atomic */
 	bool evicted;               /* atomic: an earlier copy was given up for others */
 	int gone;                   /* atomic: not in the store any more */
@@ -107,6 +108,8 @@ void package_unref(struct package **);
 /* Every file, package.torrent and package.leaves are whole.  Inside an RCU
  * section, or on the engine's thread. */
 bool package_is_whole(const struct package *);
+/* And a power cut would change nothing of it: only such a package is told to others. */
+bool package_is_kept(const struct package *);
 /* Bytes verified, of the digest's files. */
 uint64_t package_held(const struct package *);
 /* The index in copies for a file name, or -1. */

@@ -54,6 +54,8 @@ struct node {
 	struct plan *plan;
 	bool view_due;
 	mono_us fill_due, prepare_due;
+	size_t n_whole;
+	int kept; /* atomic: something has come to the disk for good */
 
 	/* the main thread's */
 	struct manager_job *manager;
@@ -142,8 +144,29 @@ static void on_landed(void *ctx, struct copy *c, size_t piece, bool fill, int er
 
 	fill_landed(n->fill, c, fill, error, clock_mono());
 	n->fill_due = 0;
-	if (error == 0 && package_is_whole(c->package))
+}
+
+static void on_kept(void *ctx)
+{
+	struct node *n = ctx;
+
+	__atomic_store_n(&n->kept, 1, __ATOMIC_RELEASE);
+	engine_kick(n->engine);
+}
+
+/* A title that is complete is worth a heartbeat at once. */
+static void tell_whole(struct node *n)
+{
+	size_t count, whole = 0;
+	struct package **packages = store_packages(n->store, &count);
+
+	if (!__atomic_exchange_n(&n->kept, 0, __ATOMIC_ACQ_REL))
+		return;
+	for (size_t i = 0; i < count; i++)
+		whole += package_is_kept(packages[i]);
+	if (whole > n->n_whole)
 		contact_kick(n->contact);
+	n->n_whole = whole;
 }
 
 static void publish(struct node *n)
@@ -159,6 +182,7 @@ static mono_us idle(void *ctx, mono_us now)
 	struct node *n = ctx;
 
 	flights_step(n->flights);
+	tell_whole(n);
 	if (n->plan == NULL)
 		return now + DUR_S;
 	if (n->prepare_due <= now)
@@ -270,7 +294,7 @@ static void on_status(void *ctx, struct contact_status *s)
 		bool whole;
 
 		rcu_read_begin();
-		whole = package_is_whole(packages[i]);
+		whole = package_is_kept(packages[i]);
 		rcu_read_end();
 		if (whole)
 			s->holds[s->n_holds++] = mem_printf("%s/%s", packages[i]->title, packages[i]->revision);
@@ -309,6 +333,7 @@ static int make_store(struct node *n, struct fault *f)
 		.reserve = n->settings->reserve,
 		.ready = on_ready,
 		.want = on_want,
+		.kept = on_kept,
 		.ctx = n,
 	};
 

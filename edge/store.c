@@ -432,8 +432,10 @@ static int load_held(void *ctx, int64_t id, size_t file, const uint8_t *pieces, 
 	free(path);
 	memcpy(c->journalled, pieces, n);
 	for (size_t i = 0; i < c->n_pieces; i++)
-		if (pieces[i / 8] >> i % 8 & 1)
+		if (pieces[i / 8] >> i % 8 & 1) {
 			copy_show_blocks(c, i, 0, (unsigned)__builtin_popcountll(copy_full_word(c, i)));
+			c->n_kept++;
+		}
 	__atomic_add_fetch(&l->store->used, load(&c->held), __ATOMIC_RELAXED);
 	return 0;
 }
@@ -490,6 +492,21 @@ static int count_name(void *ctx, const char *name)
 	return 0;
 }
 
+/* That the folder is a store is on the disk before anything else is: after a power cut what is in it
+ * would be taken for somebody else's. */
+static int sync_claim(const char *folder, const char *private)
+{
+	char *above = path_join(folder, "..");
+	int r = folder_sync(private);
+
+	if (r == 0)
+		r = folder_sync(folder);
+	if (r == 0)
+		folder_sync(above); /* may not be ours to open; whose folder is lost has no store, not a wrong one */
+	free(above);
+	return r;
+}
+
 /* A folder with other things in it is a mistake in the settings, not a store. */
 static int claim_folder(struct store *s, struct fault *f)
 {
@@ -505,6 +522,8 @@ static int claim_folder(struct store *s, struct fault *f)
 		r = folder_make(private, 0755);
 	if (r == 0)
 		r = file_lock(lock, &s->lock_fd);
+	if (r == 0)
+		r = sync_claim(s->folder, private);
 	if (r == ERR_LOCKED)
 		fault_set(f, r, "%s is in use by another ribera-edge: give each edge a store of its own", s->folder);
 	else if (r != 0 && others == 0)
@@ -569,7 +588,7 @@ int store_open(const struct store_settings *settings, struct store **ret_store, 
 		store_close(&s);
 		return r;
 	}
-	journal_start(s->journal);
+	journal_start(s->journal, settings->kept, settings->ctx);
 	*ret_store = s;
 	return 0;
 }

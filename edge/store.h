@@ -31,6 +31,8 @@ struct store_settings {
 	/* Asked by viewers for bytes that are not there; see serve_object_ops. */
 	int64_t (*ready)(struct serve_object *, uint64_t offset, uint64_t length);
 	void (*want)(struct serve_object *, uint64_t offset, uint64_t length, struct serve_waiter *);
+	/* More pieces are on the disk for good; the journal's thread.  NULL: nobody cares. */
+	void (*kept)(void *ctx);
 	void *ctx; /* object.ctx of every copy */
 };
 
@@ -89,7 +91,7 @@ struct journal_hooks {
 int journal_open(const char *path, struct journal **ret_journal, struct fault *);
 void journal_close(struct journal **);
 int journal_load(struct journal *, const struct journal_hooks *, void *ctx);
-void journal_start(struct journal *); /* the thread; after loading */
+void journal_start(struct journal *, void (*kept)(void *), void *ctx); /* the thread; after loading */
 int journal_add_package(struct journal *, const char *title, const char *revision, const struct sha256 *torrent,
                         int64_t *ret_id);
 int journal_remove_package(struct journal *, int64_t id);

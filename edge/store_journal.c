@@ -36,6 +36,8 @@ struct journal {
 	char *path;
 	pthread_t thread;
 	bool started;
+	void (*kept)(void *ctx);
+	void *ctx;
 
 	pthread_mutex_t db_lock; /* guards db and every copy's `journalled` */
 
@@ -242,6 +244,16 @@ static void set_bit(struct copy *c, size_t piece, bool on)
 		bytes[piece / 8] &= (uint8_t) ~(1u << piece % 8);
 }
 
+/* Its row is on the disk as `journalled` says. */
+static void count_kept(struct copy *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_pieces / 64 + 1; i++)
+		n += (size_t)__builtin_popcountll(c->journalled[i]);
+	__atomic_store_n(&c->n_kept, n, __ATOMIC_RELEASE);
+}
+
 int journal_remove_copy(struct journal *j, struct copy *c)
 {
 	int r;
@@ -260,6 +272,7 @@ int journal_remove_piece(struct journal *j, struct copy *c, size_t piece)
 
 	pthread_mutex_lock(&j->db_lock);
 	set_bit(c, piece, false);
+	count_kept(c);
 	r = write_held(j, c);
 	pthread_mutex_unlock(&j->db_lock);
 	return r;
@@ -361,6 +374,9 @@ static int commit(struct journal *j, struct entry *e, size_t n)
 		r = run(j, "COMMIT");
 	if (r != 0 && !sqlite3_get_autocommit(j->db))
 		sqlite3_exec(j->db, "ROLLBACK", NULL, NULL, NULL);
+	for (size_t i = 0; r == 0 && i < n; i += same_copy(e + i, n - i))
+		if (e[i].synced)
+			count_kept(e[i].copy);
 	pthread_mutex_unlock(&j->db_lock);
 	return r;
 }
@@ -400,6 +416,8 @@ static void journal_batch(struct journal *j, struct entry *e, size_t n)
 	}
 	if (r == 0)
 		__atomic_store_n(&j->trouble, NULL, __ATOMIC_RELEASE);
+	if (r == 0 && j->kept != NULL)
+		j->kept(j->ctx);
 	for (size_t i = 0; i < n; i++)
 		copy_unref(&e[i].copy);
 	__atomic_sub_fetch(&j->lag, n, __ATOMIC_RELAXED);
@@ -431,8 +449,10 @@ static void *journal_main(void *ctx)
 	}
 }
 
-void journal_start(struct journal *j)
+void journal_start(struct journal *j, void (*kept)(void *), void *ctx)
 {
+	j->kept = kept;
+	j->ctx = ctx;
 	MUST(pthread_create(&j->thread, NULL, journal_main, j) == 0);
 	j->started = true;
 }

@@ -262,7 +262,7 @@ class Edge:
         self.lab, self.name, self.options = lab, name, list(options)
         self.folder = tap.folder()
         self.store = store or os.path.join(self.folder, 'store')
-        self.port = 0
+        self.port, self.env = 0, {}
         if start:
             self.start()
 
@@ -272,7 +272,7 @@ class Edge:
             os.unlink(ports_file)
         self.process = tap.Process(tap.program('ribera-edge'), '--name', self.name, '--origin', self.lab.url, '--listen',
                                    f'127.0.0.1:{self.port}', '--store', self.store, '--heartbeat', '150ms', '--reserve', '0',
-                                   '--ports-file', ports_file, *self.options, log=os.path.join(self.folder, 'log'))
+                                   '--ports-file', ports_file, *self.options, env=self.env, log=os.path.join(self.folder, 'log'))
         self.port = tap.ports(ports_file, self.process)['viewers']
         self.url = f'http://127.0.0.1:{self.port}'
         return self

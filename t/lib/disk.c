@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * A disk to test with, to be preloaded (LD_PRELOAD): what a program does to the files below one folder is written
+ * down, in order, or fails on demand.
+ *
+ *   DISK_ROOT   the folder
+ *   DISK_DIARY  file to which every successful change is appended: "OP INODE OFFSET SIZE PATH\n" and, for a write, its bytes
+ *   DISK_FAULT  while this file is there it says what fails and how: "ERRNO OP..." with OP one of write fsync create
+ *               rename unlink truncate mkdir, or "any"; EINTR-free and without effect
+ *
+ * Operations are serialised, so that the diary's order is the disk's.  Changes through mmap (SQLite's -shm, which
+ * holds nothing that must survive) are not seen.
+ */
+#include <config.h>
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static bool is_below_root(const char *path)
+{
+	const char *root = getenv("DISK_ROOT");
+	size_t n = root != NULL ? strlen(root) : 0;
+
+	return n > 0 && strncmp(path, root, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
+static bool path_of(int fd, char path[4096])
+{
+	char link[64];
+	ssize_t n;
+
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	n = readlink(link, path, 4095);
+	if (n <= 0)
+		return false;
+	path[n] = '\0';
+	return is_below_root(path);
+}
+
+static void path_at(int at, const char *name, char path[4096])
+{
+	char folder[4096];
+
+	if (*name == '/' || at == AT_FDCWD)
+		snprintf(path, 4096, "%s", name);
+	else
+		snprintf(path, 4096, "%.2000s/%.2000s", path_of(at, folder) ? folder : "", name);
+}
+
+/* True: this one fails, and errno says how. */
+static bool fails(const char *op)
+{
+	static const struct {
+		const char *name;
+		int code;
+	} codes[] = {{"ENOSPC", ENOSPC}, {"EIO", EIO}, {"EROFS", EROFS}, {"EDQUOT", EDQUOT}};
+	const char *file = getenv("DISK_FAULT");
+	char text[256] = "", *word, *rest = text;
+	int code = EIO, fd = file != NULL ? (int)syscall(SYS_openat, AT_FDCWD, file, O_RDONLY | O_CLOEXEC) : -1;
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, text, sizeof text - 1);
+	close(fd);
+	if (n <= 0 || (word = strtok_r(text, " \n", &rest)) == NULL)
+		return false;
+	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+		if (strcmp(word, codes[i].name) == 0)
+			code = codes[i].code;
+	while ((word = strtok_r(NULL, " \n", &rest)) != NULL)
+		if (strcmp(word, op) == 0 || strcmp(word, "any") == 0) {
+			errno = code;
+			return true;
+		}
+	return false;
+}
+
+static void note(const char *op, uint64_t inode, uint64_t offset, const void *bytes, size_t n, const char *path)
+{
+	const char *file = getenv("DISK_DIARY");
+	char head[4400];
+	int size = snprintf(head, sizeof head, "%s %llu %llu %zu %s\n", op, (unsigned long long)inode,
+	                    (unsigned long long)offset, n, path);
+	struct iovec parts[2] = {{head, (size_t)size}, {(void *)bytes, bytes != NULL ? n : 0}};
+	int fd, saved = errno;
+
+	if (file == NULL)
+		return;
+	fd = (int)syscall(SYS_openat, AT_FDCWD, file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (fd < 0 || syscall(SYS_writev, fd, parts, 2) != size + (ssize_t)parts[1].iov_len)
+		abort();
+	close(fd);
+	errno = saved;
+}
+
+static uint64_t inode_of(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
+#define REAL(f) ((typeof(&f))(uintptr_t)dlsym(RTLD_NEXT, #f))
+
+/* --- names ----------------------------------------------------------------------------- */
+
+static int open_file(int at, const char *name, int flags, mode_t mode)
+{
+	char path[4096];
+	struct stat st;
+	bool fresh;
+	int fd;
+
+	path_at(at, name, path);
+	if (!(flags & (O_CREAT | O_TRUNC)) || !is_below_root(path))
+		return (int)syscall(SYS_openat, at, name, flags, mode);
+	pthread_mutex_lock(&lock);
+	fresh = stat(path, &st) < 0;
+	fd = fresh && fails("create") ? -1 : (int)syscall(SYS_openat, at, name, flags, mode);
+	if (fd >= 0 && fresh)
+		note("create", inode_of(fd), 0, NULL, 0, path);
+	else if (fd >= 0 && (flags & O_TRUNC))
+		note("truncate", inode_of(fd), 0, NULL, 0, path);
+	pthread_mutex_unlock(&lock);
+	return fd;
+}
+
+static mode_t mode_of(int flags, va_list *args)
+{
+	return flags & (O_CREAT) ? va_arg(*args, mode_t) : 0;
+}
+
+#define OPEN(name)                                                   \
+	int name(const char *path, int flags, ...)                   \
+	{                                                            \
+		va_list args;                                        \
+		mode_t mode;                                         \
+                                                                     \
+		va_start(args, flags);                               \
+		mode = mode_of(flags, &args);                        \
+		va_end(args);                                        \
+		return open_file(AT_FDCWD, path, flags, mode);       \
+	}
+#define OPENAT(name)                                                 \
+	int name(int at, const char *path, int flags, ...)           \
+	{                                                            \
+		va_list args;                                        \
+		mode_t mode;                                         \
+                                                                     \
+		va_start(args, flags);                               \
+		mode = mode_of(flags, &args);                        \
+		va_end(args);                                        \
+		return open_file(at, path, flags, mode);             \
+	}
+OPEN(open64)
+OPENAT(openat64)
+
+int mkostemp64(char *name, int flags)
+{
+	int fd;
+
+	if (!is_below_root(name))
+		return REAL(mkostemp64)(name, flags);
+	pthread_mutex_lock(&lock);
+	fd = fails("create") ? -1 : REAL(mkostemp64)(name, flags);
+	if (fd >= 0)
+		note("create", inode_of(fd), 0, NULL, 0, name);
+	pthread_mutex_unlock(&lock);
+	return fd;
+}
+
+static int change_name(const char *op, int at, const char *name, int (*change)(int, const char *, int), int arg)
+{
+	char path[4096];
+	int r;
+
+	path_at(at, name, path);
+	if (!is_below_root(path))
+		return change(at, name, arg);
+	pthread_mutex_lock(&lock);
+	r = fails(op) ? -1 : change(at, name, arg);
+	if (r == 0)
+		note(op, 0, 0, NULL, 0, path);
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+static int do_unlink(int at, const char *name, int flags)
+{
+	return (int)syscall(SYS_unlinkat, at, name, flags);
+}
+
+static int do_mkdir(int at, const char *name, int mode)
+{
+	return (int)syscall(SYS_mkdirat, at, name, mode);
+}
+
+int unlink(const char *path)
+{
+	return change_name("unlink", AT_FDCWD, path, do_unlink, 0);
+}
+
+int unlinkat(int at, const char *path, int flags)
+{
+	return change_name("unlink", at, path, do_unlink, flags);
+}
+
+int rmdir(const char *path)
+{
+	return change_name("unlink", AT_FDCWD, path, do_unlink, AT_REMOVEDIR);
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+	return change_name("mkdir", AT_FDCWD, path, do_mkdir, (int)mode);
+}
+
+int rename(const char *from, const char *to)
+{
+	char both[4096];
+	int r;
+
+	if (!is_below_root(to))
+		return (int)syscall(SYS_renameat, AT_FDCWD, from, AT_FDCWD, to);
+	pthread_mutex_lock(&lock);
+	r = fails("rename") ? -1 : (int)syscall(SYS_renameat, AT_FDCWD, from, AT_FDCWD, to);
+	snprintf(both, sizeof both, "%.2000s\t%.2000s", from, to);
+	if (r == 0)
+		note("rename", 0, 0, NULL, 0, both);
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+/* --- bytes ----------------------------------------------------------------------------- */
+
+static ssize_t write_at(int fd, const void *bytes, size_t n, off_t offset)
+{
+	char path[4096];
+	ssize_t r;
+
+	if (!path_of(fd, path))
+		return offset < 0 ? (ssize_t)syscall(SYS_write, fd, bytes, n) : (ssize_t)syscall(SYS_pwrite64, fd, bytes, n, offset);
+	pthread_mutex_lock(&lock);
+	if (fails("write"))
+		r = -1;
+	else if (offset >= 0)
+		r = (ssize_t)syscall(SYS_pwrite64, fd, bytes, n, offset);
+	else
+		r = (ssize_t)syscall(SYS_write, fd, bytes, n);
+	if (r > 0)
+		note("write", inode_of(fd), offset >= 0 ? (uint64_t)offset : (uint64_t)(lseek(fd, 0, SEEK_CUR) - r), bytes,
+		     (size_t)r, path);
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+ssize_t write(int fd, const void *bytes, size_t n)
+{
+	return write_at(fd, bytes, n, -1);
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t n, off_t offset)
+{
+	return write_at(fd, bytes, n, offset);
+}
+
+int ftruncate64(int fd, off_t size)
+{
+	char path[4096];
+	int r;
+
+	if (!path_of(fd, path))
+		return (int)syscall(SYS_ftruncate, fd, size);
+	pthread_mutex_lock(&lock);
+	r = fails("truncate") ? -1 : (int)syscall(SYS_ftruncate, fd, size);
+	if (r == 0)
+		note("truncate", inode_of(fd), (uint64_t)size, NULL, 0, path);
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+int fallocate64(int fd, int mode, off_t offset, off_t n)
+{
+	char path[4096];
+
+	if (path_of(fd, path) && fails("write"))
+		return -1;
+	return (int)syscall(SYS_fallocate, fd, mode, offset, n); /* within the size: changes nothing that is read */
+}
+
+static int sync_fd(int fd, long call)
+{
+	char path[4096];
+	int r;
+
+	if (!path_of(fd, path))
+		return (int)syscall(call, fd);
+	pthread_mutex_lock(&lock);
+	r = fails("fsync") ? -1 : (int)syscall(call, fd);
+	if (r == 0)
+		note("fsync", inode_of(fd), 0, NULL, 0, path);
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+int fsync(int fd)
+{
+	return sync_fd(fd, SYS_fsync);
+}
+
+int fdatasync(int fd)
+{
+	return sync_fd(fd, SYS_fdatasync);
+}
