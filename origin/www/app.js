@@ -4,10 +4,15 @@
 //
 //   #/                     the wall          #/?q=TEXT          the wall, searched
 //   #/title/TITLE          one film          #/title/TITLE?t=73   from a time on, in seconds
+//   #/list                 the list that is made here             #/list?name=NAME&of=TITLE,TITLE   one that was sent
+//   #/title/TITLE?list=TITLE,TITLE&at=0       a film as part of a list
+import {dress, el} from './dom.js';
 import {startFrame} from './frame.js';
 import {t} from './strings.js';
-import {showWall} from './wall.js';
+import {filmAddress, listAddress, listOf, mine} from './playlist.js';
+import {showList} from './lists.js';
 import {showTitle} from './view.js';
+import {showWall} from './wall.js';
 
 const main = document.getElementById('main');
 const search = document.getElementById('search');
@@ -23,16 +28,31 @@ function route() {
 		title = match && decodeURIComponent(match[1]);
 	} catch { /* a broken escape is no title */ }
 	const at = Number.parseFloat(values.get('t'));
-	return {title, t: Number.isFinite(at) && at > 0 ? at : null, q: values.get('q') ?? ''};
+	const list = listOf(values), place = Number(values.get('at'));
+	return {title, t: Number.isFinite(at) && at > 0 ? at : null, q: values.get('q') ?? '', is_list: path === '/list', list,
+		queue: title !== null && list?.of[place] === title ? {...list, at: place} : null};
+}
+
+/** Which view an address wants; the same text, the same view. */
+function viewOf(r) {
+	if (r.is_list)
+		return `list ${r.list ? listAddress(r.list) : ''}`;
+	return r.title === null ? 'wall' : `title ${r.title} ${r.queue ? filmAddress(r.queue, r.queue.at) : ''}`;
+}
+
+function open(r) {
+	if (r.is_list)
+		return showList(main, r.list);
+	return r.title === null ? showWall(main, r.q) : showTitle(main, r.title, r.t, r.queue);
 }
 
 function show() {
 	const r = route();
-	const wanted = r.title === null ? 'wall' : `title ${r.title}`;
+	const wanted = viewOf(r);
 	if (wanted === 'wall' && search.value !== r.q)
 		search.value = r.q;
 	if (view && shown === wanted) {
-		if (r.title === null)
+		if (wanted === 'wall')
 			view.search(r.q);
 		else if (r.t !== null)
 			view.seek(r.t);
@@ -42,14 +62,23 @@ function show() {
 	const first = shown === null;
 	shown = wanted;
 	document.title = 'Ribera';
-	document.body.dataset.view = r.title === null ? 'wall' : 'title';
+	document.body.dataset.view = wanted.split(' ')[0];
 	window.scrollTo(0, 0);
-	view = r.title === null ? showWall(main, r.q) : showTitle(main, r.title, r.t);
+	view = open(r);
 	if (!first && document.activeElement !== search) // whoever types goes on typing
 		main.focus({preventScroll: true});
 }
 
+/** The way to the list that is made here, where there is one. */
+function drawListLink() {
+	const link = document.getElementById('mine');
+	dress(link, 'list', t('list_mine', {n: mine.of.length}));
+	link.append(el('span', {'aria-hidden': 'true'}, String(mine.of.length)));
+	link.hidden = !mine.of.length;
+}
+
 function labelSearch() {
+	drawListLink();
 	search.placeholder = t('search');
 	search.setAttribute('aria-label', t('search'));
 }
@@ -84,5 +113,6 @@ startFrame(() => {
 	}
 });
 labelSearch();
+mine.addEventListener('change', drawListLink);
 window.addEventListener('hashchange', show);
 show();

@@ -197,6 +197,7 @@ export class Controls {
 			m: () => this.toggleMute(),
 			c: () => this.toggleText(),
 			i: () => this.toggleStatistics(),
+			n: this.actions.next() ? () => { location.hash = this.actions.next(); } : null,
 			'?': () => this.help(),
 		}[event.key.length === 1 ? event.key.toLowerCase() : event.key] ??
 			(/^[0-9]$/.test(event.key) ? () => this.seekTo(this.video.duration * Number(event.key) / 10) : null);
@@ -208,7 +209,7 @@ export class Controls {
 	}
 
 	help() {
-		const rows = [[t('key_name_space'), 'space'], ['← →', 'arrows'], ['↑ ↓', 'updown'], ['0 … 9', 'numbers'], ['F', 'f'], ['M', 'm'], ['C', 'c'], ['I', 'i'], ['?', 'help']];
+		const rows = [[t('key_name_space'), 'space'], ['← →', 'arrows'], ['↑ ↓', 'updown'], ['0 … 9', 'numbers'], ['F', 'f'], ['M', 'm'], ['C', 'c'], ['I', 'i'], ...(this.actions.next() ? [['N', 'n']] : []), ['?', 'help']];
 		this.dialog.replaceChildren(el('h2', {}, t('keys')),
 			el('table', {}, el('tbody', {}, ...rows.map(([key, name]) => el('tr', {}, el('th', {scope: 'row'}, el('kbd', {}, key)), el('td', {}, t('key_' + name)))))),
 			el('form', {method: 'dialog'}, el('button', {class: 'button', autofocus: true}, t('close'))));

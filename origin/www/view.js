@@ -10,12 +10,14 @@ import {getTitle} from './api.js';
 import {bytes, clock, date, t} from './strings.js';
 import {Controls} from './controls.js';
 import {Film} from './film.js';
+import {filmAddress, listAddress} from './playlist.js';
 import {Overlay} from './stats.js';
 
 const AGAIN_S = 10;
 
 class TitleView {
-	constructor(root, id, start) {
+	constructor(root, id, start, queue) {
+		this.queue = queue;
 		this.id = id;
 		this.start = start;
 		this.root = root;
@@ -31,14 +33,15 @@ class TitleView {
 		this.stage = el('section', {class: 'stage', id: 'stage'}, this.video, this.captions);
 		this.film = new Film(this.video, this.captions);
 		this.overlay = new Overlay(() => this.film.stats());
-		this.controls = new Controls(this.film, this.stage, {statistics: () => this.overlay.toggle(), share: () => this.toggleShare()});
+		this.controls = new Controls(this.film, this.stage, {statistics: () => this.overlay.toggle(), share: () => this.toggleShare(), next: () => this.next()});
 		this.sharing = el('form', {class: 'panel sharing', id: 'sharing', hidden: true, on: {submit: e => { e.preventDefault(); this.copy(); }}});
 		this.stage.append(this.overlay.element, this.sharing, this.message);
 		this.back = el('a', {class: 'back', href: '#/'});
 		this.name = el('h1', {}, this.id);
 		this.facts = el('p', {class: 'facts'});
 		this.details = el('div');
-		this.root.replaceChildren(this.stage, el('article', {class: 'about'}, this.back, this.name, this.facts, this.details));
+		this.rest = el('nav', {class: 'queue', id: 'queue', hidden: !this.queue});
+		this.root.replaceChildren(this.stage, el('article', {class: 'about'}, this.back, this.name, this.facts, this.rest, this.details));
 		this.film.addEventListener('fail', e => this.onFail(e.detail));
 		this.film.addEventListener('state', () => this.onState());
 		const signal = this.abort.signal;
@@ -79,7 +82,14 @@ class TitleView {
 		this.film.play();
 	}
 
+	/** The film behind this one in its list; null at the end of it, or without one. */
+	next() {
+		return this.queue && this.queue.at + 1 < this.queue.of.length ? filmAddress(this.queue, this.queue.at + 1) : null;
+	}
+
 	onState() {
+		if (this.video.dataset.state === 'ended' && this.next())
+			location.hash = this.next();
 		if (this.video.dataset.state !== 'error' && !this.message.hidden) {
 			this.message.hidden = true;
 			this.waiting = false;
@@ -168,8 +178,33 @@ class TitleView {
 			this.toggleShare();
 		if (!this.message.hidden)
 			this.onFail({...this.failure, again: this.waiting});
+		if (this.queue)
+			this.drawQueue();
 		if (this.title)
 			this.describe();
+	}
+
+	drawQueue() {
+		const q = this.queue;
+		this.rest.setAttribute('aria-label', q.name || t('playlist'));
+		this.rest.replaceChildren(el('p', {}, el('a', {href: listAddress(q)}, q.name || t('playlist')), ` · ${t('of', {n: q.at + 1, of: q.of.length})}`),
+			el('ol', {}, ...q.of.map((title, i) => el('li', {}, el('a', {href: filmAddress(q, i), 'aria-current': i === q.at ? 'true' : null, data: {title}}, this.names?.get(title) ?? title)))));
+		if (!this.names) {
+			this.names = new Map();
+			this.nameQueue();
+		}
+	}
+
+	async nameQueue() {
+		for (const title of new Set(this.queue.of)) {
+			try {
+				this.names.set(title, (await getTitle(title)).name);
+			} catch { /* its own view says why */ }
+			if (this.closed)
+				return;
+			for (const a of this.rest.querySelectorAll(`a[data-title="${CSS.escape(title)}"]`))
+				a.textContent = this.names.get(title) ?? title;
+		}
 	}
 
 	describe() {
@@ -201,7 +236,8 @@ class TitleView {
 	}
 }
 
-/** Shows a film in `root`, from `start` seconds on (null: from the beginning); {seek, relabel, close}. */
-export function showTitle(root, id, start) {
-	return new TitleView(root, id, start);
+/** Shows a film in `root`, from `start` seconds on (null: from the beginning), as part of `queue` ({name, of, at}) if
+ * there is one; {seek, relabel, close}. */
+export function showTitle(root, id, start, queue = null) {
+	return new TitleView(root, id, start, queue);
 }

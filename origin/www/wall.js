@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // The wall of posters and its search.
-import {announce, el} from './dom.js';
+import {announce, dress, el} from './dom.js';
 import {ApiError, listTitles} from './api.js';
+import {mine} from './playlist.js';
 import {bytes, clock, t} from './strings.js';
 
 /** "Película" is found by "pelicula": small letters without accents. */
@@ -16,7 +17,8 @@ function hue(id) {
 	return h;
 }
 
-function poster(title) {
+/** The film's picture with its length. */
+export function poster(title) {
 	const frame = el('span', {class: 'poster'});
 	const blank = el('span', {class: 'blank', 'aria-hidden': 'true'}, title.name.trim().slice(0, 1).toLocaleUpperCase());
 	blank.style.setProperty('--hue', hue(title.title));
@@ -32,8 +34,27 @@ function poster(title) {
 	return frame;
 }
 
+/** Puts a film on the list being made, or takes it off. */
+function listButton(title) {
+	const button = el('button', {type: 'button', class: 'add', on: {click: () => {
+		mine.toggle(title.title);
+		announce(t(mine.has(title.title) ? 'list_added' : 'list_taken', {name: title.name}));
+	}}});
+	const draw = () => {
+		const on = mine.has(title.title);
+		if (button.getAttribute('aria-pressed') === String(on))
+			return;
+		dress(button, on ? 'done' : 'more', t('list_add', {name: title.name}));
+		button.setAttribute('aria-pressed', on);
+	};
+	draw();
+	return {button, draw};
+}
+
 function card(title) {
-	return el('li', {}, el('a', {class: 'card', href: `#/title/${encodeURIComponent(title.title)}`},
+	const list = listButton(title);
+	title.redraw = list.draw;
+	return el('li', {}, list.button, el('a', {class: 'card', href: `#/title/${encodeURIComponent(title.title)}`},
 		poster(title), el('span', {class: 'name'}, title.name), el('span', {class: 'facts'}, bytes(title.bytes))));
 }
 
@@ -101,6 +122,8 @@ export function showWall(root, query) {
 			root.removeAttribute('aria-busy');
 	}
 
+	const redraw = () => titles.forEach(x => x.redraw?.());
+	mine.addEventListener('change', redraw);
 	load();
 	return {
 		search(text) {
@@ -110,6 +133,7 @@ export function showWall(root, query) {
 		},
 		close() {
 			closed = true;
+			mine.removeEventListener('change', redraw);
 			root.removeAttribute('aria-busy');
 		},
 	};

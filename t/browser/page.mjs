@@ -264,6 +264,48 @@ test('names of films cannot become markup or script', async () => {
 	await page.close();
 });
 
+test('a playlist is made on the wall, ordered, sent as an address, and plays one film after the other', async () => {
+	const page = await home();
+	await loaded(page);
+	equal(await page.isVisible('#mine'), false, 'a way to an empty list');
+	for (const title of ['short', 'film', 'rio']) {
+		await page.locator(`.card[href="#/title/${title}"]`).hover();
+		await page.locator(`li:has(.card[href="#/title/${title}"]) .add`).click();
+	}
+	equal(await page.getAttribute('#mine', 'aria-label'), 'My playlist: 3 films', 'way to the list');
+	await page.click('#mine');
+	const order = () => page.$$eval('#list li', all => all.map(x => x.dataset.title).join());
+	await until(async () => (await page.locator('#list .entry .name').allTextContents()).includes('El río que no duerme'), 10, 'names');
+	equal(await order(), 'short,film,rio', 'order');
+	await page.focus('#list li:nth-child(3) .up');
+	await page.keyboard.press('Enter');
+	equal(await order(), 'short,rio,film', 'order after a move');
+	equal(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'Move El río que no duerme up', 'focus goes with it');
+	await page.click('#list li:nth-child(3) .less');
+	await page.fill('#list-name', 'Rainy & <b>day</b>');
+	await page.reload();
+	equal(await order(), 'short,rio', 'after a reload');
+	equal(await page.inputValue('#list-name'), 'Rainy & <b>day</b>', 'name after a reload');
+	if (process.env.RIBERA_PICTURES)
+		await page.screenshot({path: `${process.env.RIBERA_PICTURES}/list.png`});
+	const link = new URL(await page.getAttribute('#list-play', 'href'), page.url()).href.replace(/#.*/, `#/list?name=${encodeURIComponent('Rainy & <b>day</b>')}&of=short,rio,nowhere`);
+	await page.close();
+
+	const other = await openPage(await startBrowser(), link); // somebody else's browser
+	equal(await other.textContent('h1'), 'Rainy & <b>day</b>', 'name of the list that was sent');
+	await until(async () => await other.locator('#list .gone').count() === 1, 10, 'the film that is gone');
+	await other.click('#list-play');
+	await playing(other);
+	equal(await other.locator('#queue [aria-current]').textContent(), 'A short one', 'first film');
+	await other.evaluate(() => { document.querySelector('video').currentTime = 7.5; });
+	await until(async () => /title\/rio\?/.test(other.url()), 20, 'the second film by itself');
+	await playing(other);
+	await other.keyboard.press('n');
+	await other.waitForSelector('#error:not([hidden])');
+	check((await other.textContent('#error p')).includes('nowhere'), 'the film that is gone says so');
+	await other.close();
+});
+
 test('long lists come page by page', async () => {
 	const page = await home();
 	await loaded(page);
