@@ -17,15 +17,17 @@
 
 #define HOUR 3600.0
 #define DAY 86400.0
-#define N_MEMORIES 10
+#define N_MEMORIES 12
 #define N_FLOORS 3
 #define N_RUNGS (N_MEMORIES * N_FLOORS)
 #define FIRST_RUNG 6 /* in use while nothing is known: 9 days */
 #define JUDGED_OVER (14 * DAY) /* half-life of what the shadows' hits count */
 #define SAVED_NIGHTS 3 /* of budget, at most */
+#define SERVED_SHARE 0.05 /* of the bytes played may be brought */
+#define FREE_NIGHTS 14 /* a first fill is exempt for so long */
 
 static const double half_lives[N_MEMORIES] = {
-	2 * HOUR, 6 * HOUR, 12 * HOUR, 1 * DAY, 2 * DAY, 4 * DAY, 9 * DAY, 20 * DAY, 45 * DAY, 90 * DAY,
+	2 * HOUR, 6 * HOUR, 12 * HOUR, 1 * DAY, 2 * DAY, 4 * DAY, 9 * DAY, 20 * DAY, 45 * DAY, 90 * DAY, 200 * DAY, 500 * DAY,
 };
 static const double floors[N_FLOORS] = {1, 0.3, 0.1};
 
@@ -45,7 +47,8 @@ struct ranked {
 	struct shadow shadows[N_RUNGS];
 	unsigned rung;                 /* in use */
 	struct tier tier;
-	double saved;                  /* budget carried over, bytes */
+	double saved, earned;          /* budget carried over, bytes: from nights, from plays */
+	unsigned nights;               /* seen */
 	bool filled;                   /* once: from now on the budget counts */
 	struct tier_changes changes, dreams; /* what is answered; what the shadows did */
 };
@@ -229,6 +232,7 @@ void ranked_played(struct ranked *r, uint32_t item, uint64_t bytes, int64_t seco
 	if (item >= r->n || r->bytes[item] == 0 || bytes == 0)
 		return;
 	pass_time(r, second);
+	r->earned += SERVED_SHARE * (double)bytes;
 	plays = (double)bytes / (double)r->bytes[item];
 	if (isnan(r->first[item]))
 		r->first[item] = (double)r->now;
@@ -286,21 +290,29 @@ static double capped(double a, double most)
 	return a < most ? a : most;
 }
 
+static bool first_fill(const struct ranked *r)
+{
+	return !r->filled && r->nights < FREE_NIGHTS;
+}
+
 /* What tonight may bring.  What was not used is saved, up to a few nights' or one
- * largest item, so that a budget smaller than an item delays it and no more. */
+ * largest item, so that a budget smaller than an item delays it and no more.  A
+ * store that is little used earns little: it brings no more than a part of what is
+ * played from it, or filling would cost the lines more than it spares them.  The
+ * first fill is exempt. */
 static uint64_t budget(struct ranked *r)
 {
-	double share = RANKED_NIGHT_SHARE * (double)r->s.capacity, most = SAVED_NIGHTS * share;
+	double share = r->s.night_budget > 0 ? (double)r->s.night_budget : RANKED_NIGHT_SHARE * (double)r->s.capacity;
+	double largest = 0;
 
-	if (r->s.night_budget > 0)
-		return r->s.night_budget;
-	if (!r->filled)
-		return UINT64_MAX;
 	for (size_t i = 0; i < r->n; i++)
-		if (r->bytes[i] <= r->s.capacity && (double)r->bytes[i] > most)
-			most = (double)r->bytes[i];
-	r->saved = capped(r->saved + share, most);
-	return (uint64_t)r->saved;
+		if (r->bytes[i] <= r->s.capacity && (double)r->bytes[i] > largest)
+			largest = (double)r->bytes[i];
+	r->saved = capped(r->saved + share, largest > SAVED_NIGHTS * share ? largest : SAVED_NIGHTS * share);
+	r->earned = capped(r->earned, largest > share ? largest : share);
+	if (first_fill(r))
+		return r->s.night_budget > 0 ? r->s.night_budget : UINT64_MAX;
+	return (uint64_t)capped(r->earned, r->s.night_budget > 0 ? share : r->saved);
 }
 
 const struct tier_changes *ranked_night(struct ranked *r, int64_t second)
@@ -321,8 +333,11 @@ const struct tier_changes *ranked_night(struct ranked *r, int64_t second)
 	items = items_by(r, r->rung);
 	r->changes.n = 0;
 	brought = tier_night(&r->tier, &items, may, &r->changes);
-	if (r->filled)
+	if (!first_fill(r)) {
 		r->saved -= (double)brought;
+		r->earned -= (double)brought;
+	}
+	r->nights++;
 	r->filled |= (double)r->tier.used > 0.9 * (double)r->s.capacity;
 	return &r->changes;
 }

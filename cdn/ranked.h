@@ -13,7 +13,8 @@
  * the one in use.  No figure here is fitted to one catalogue.
  *
  *   night   adds what outranks the worst that is held by a margin, within a
- *           budget of bytes that carries over; the first fill is exempt
+ *           budget of bytes that carries over and is never more than a
+ *           twentieth of what was played meanwhile; the first fill is exempt
  *   day     a missed item is kept only if it outranks what it would displace,
  *           else streamed through
  *

@@ -136,6 +136,45 @@ def a_site_that_shares_asks_the_origin_for_less_than_edges_on_their_own():
 
 
 @tap.test
+def a_store_that_is_little_used_is_not_filled_for_more_than_it_spares():
+    """Few plays on a large store: after the first weeks fill stays a small part of what is played."""
+    log = trace(days=80, items=1500, per_day=60, seed=9)
+    catalogue = sum({i: b for _, i, b in log}.values())
+    path = os.path.join(tap.folder('little'), 'log.csv')
+    with open(path, 'w') as f:
+        f.writelines(f'{t},{i},{b}\n' for t, i, b in log)
+    out = subprocess.run([ADMIN, 'simulate', path, '--capacity', '25%', '--budget', '7', '--json'], capture_output=True, text=True)
+    push = next(c for c in json.loads(out.stdout)['cases'] if c['rule'] == 'plan, pushed only')
+    tap.check(0 < push['fill'] <= 0.06, push)
+    tap.check(push['worst_night'] <= 0.0701, push)
+
+
+@tap.test
+def whatever_comes_on_the_line_is_answered_or_refused():
+    def talk(text, code):
+        out = subprocess.run([ADMIN, 'placement', '--stdin'], input=text, capture_output=True, timeout=60)
+        tap.equal(out.returncode, code, f'{text[:60]!r} {out.stderr}')
+        return out.stdout
+    tap.equal(talk(b'', 0), b'')
+    tap.equal(talk(b'C 100 0 6 0 admit\nR 1 7 40 M', 0), b'+ 7\n.\n', 'the last line without its end')
+    tap.equal(talk(b'C 100 0 6 0 admit\nR 1 7 0 M\nR 1 8 101 M\nR 1 9 18446744073709551615 M\nP 5\n', 0), b'.\n' * 4, 'too large, or nothing')
+    tap.equal(talk(b'C 0 0 6 0 push\nR 1 7 40 M\nP 100000\n', 0), b'.\n', 'no room at all')
+    tap.equal(talk(b'C 100 0 6 0 admit\nR 9 7 40 M\nR 1 8 40 M\nP 0\n', 0)[:6], b'+ 7\n.\n', 'time that goes back')
+    for bad in (b'\0', b'\n', b'C', b'C 1 2 3 4 push 6', b'C -1 0 6 0 push', b'C 18446744073709551616 0 6 0 push', b'C 1 0 6 0 pushx',
+                b'C 9 0 6 0 push\nR 1 2 3 HM', b'C 9 0 6 0 push\nR 1e3 2 3 H', b'C 9 0 6 0 push\nR 9223372036854775807 2 3 H',
+                b'C 9 0 6 0 push\nP', b'C 9 0 6 0 push\n\xff\xfe', b'C 9 0 6 0 push\nR 1 2 3 ' + b'H' * 100000, random.randbytes(4000)):
+        tap.equal(talk(bad + b'\n', 1), b'')
+    p = subprocess.Popen([ADMIN, 'placement', '--stdin'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    p.stdout.close()  # who listens has gone
+    p.stdin.write(b'C 100 0 6 0 admit\n' + b''.join(b'R 1 %d 4 M\n' % i for i in range(9)))
+    try:
+        p.stdin.close()
+    except BrokenPipeError:
+        pass
+    tap.equal(p.wait(20), 1)
+
+
+@tap.test
 def what_is_wrong_is_told_with_its_line():
     def told(code, part, *args, text=''):
         out = subprocess.run([ADMIN, *args], input=text, capture_output=True, text=True)
