@@ -59,15 +59,31 @@ static struct serve_waiter *waiter_new(struct serve_request *r)
 	return w;
 }
 
-void body_wait(struct serve_request *r, uint64_t offset, uint64_t length)
+void body_make_waiter(struct serve_request *r)
 {
-	MUST(!r->waiting);
 	if (r->waiter == NULL)
 		r->waiter = waiter_new(r);
+}
+
+void body_begin_wait(struct serve_request *r)
+{
+	MUST(!r->waiting);
 	r->waiting = true;
 	watch_begin(r);
+}
+
+void body_wait(struct serve_request *r, uint64_t offset, uint64_t length)
+{
+	body_make_waiter(r);
+	body_begin_wait(r);
 	atomic_fetch_add(&r->waiter->refs, 1);
 	r->object->ops->want(r->object, offset, length, r->waiter);
+}
+
+struct serve_waiter *serve_waiter_ref(struct serve_waiter *w)
+{
+	atomic_fetch_add(&w->refs, 1);
+	return w;
 }
 
 void serve_wake(struct serve_waiter *w)
@@ -349,7 +365,9 @@ static void run_memory(struct serve_request *r)
 static void proceed(struct serve_request *r)
 {
 	made_progress(r);
-	if (r->body.by_sendfile)
+	if (r->stream != NULL)
+		stream_run(r);
+	else if (r->body.by_sendfile)
 		run_sendfile(r);
 	else
 		run_memory(r);
@@ -381,6 +399,10 @@ void body_start(struct serve_request *r)
 	if (r->is_head || r->req->res.status == 204 || r->req->res.status == 304)
 		b->n = 0;
 	h2o_start_response(r->req, &r->generator);
+	if (r->stream != NULL) {
+		stream_run(r);
+		return;
+	}
 	if (b->n > 0 && b->view == NULL) {
 		bool sendfile_fits = may_sendfile(r);
 

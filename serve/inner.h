@@ -208,6 +208,8 @@ struct serve_request {
 	struct serve_object *object;
 	struct blob *blob;
 	struct serve_waiter *waiter;
+	const struct serve_stream_ops *stream; /* a reply without an end, or NULL */
+	void *stream_ctx;
 	struct body body;
 	h2o_timeout_entry_t stall;
 	h2o_linklist_t wait_link; /* in lane->waiting */
@@ -237,6 +239,8 @@ void request_add(struct serve_request *, const h2o_token_t *, const char *value)
 void request_add_name(struct serve_request *, const char *name, const char *value);
 char *request_printf(struct serve_request *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void request_add_cors(struct serve_request *);
+/* Status and fields of a handler's reply. */
+void request_begin_reply(struct serve_request *, int status, const char *type, const struct serve_header *extra, size_t n_extra);
 /* A short text of our own, not to be stored. */
 void request_refuse(struct serve_request *, int status);
 /* application/problem+json (RFC 9457); the detail is a text of ours without quotes. */
@@ -257,11 +261,17 @@ const uint8_t *object_view(struct serve_object *);
 /* body.c */
 void body_start(struct serve_request *); /* status and fields are set; spans and the view too */
 void body_wait(struct serve_request *, uint64_t offset, uint64_t length);
+void body_make_waiter(struct serve_request *);
+void body_begin_wait(struct serve_request *); /* somebody has the waiter and will wake it */
 void body_fail(struct serve_request *, int error);
 void body_leave(struct serve_request *); /* the viewer has gone */
 void body_release(struct serve_request *);
 void body_on_stall(h2o_timeout_entry_t *);
 void body_on_messages(h2o_multithread_receiver_t *, h2o_linklist_t *);
+
+/* stream.c */
+void stream_run(struct serve_request *);
+void stream_release(struct serve_request *);
 
 /* lane.c */
 void conn_given_up(struct conn *); /* a reply whose viewer did not wait for its end */

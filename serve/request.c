@@ -131,8 +131,7 @@ static void refuse_and_close(struct serve_request *r, int status, unsigned count
 	request_refuse(r, status);
 }
 
-void serve_reply(struct serve_request *r, int status, const char *type, struct blob *body, const struct serve_header *extra,
-                 size_t n_extra)
+void request_begin_reply(struct serve_request *r, int status, const char *type, const struct serve_header *extra, size_t n_extra)
 {
 	h2o_mem_pool_t *pool = &r->req->pool;
 
@@ -148,6 +147,12 @@ void serve_reply(struct serve_request *r, int status, const char *type, struct b
 		h2o_add_header_by_str(pool, &r->req->res.headers, name.base, name.len, 1, NULL, value.base, value.len);
 	}
 	request_add_cors(r);
+}
+
+void serve_reply(struct serve_request *r, int status, const char *type, struct blob *body, const struct serve_header *extra,
+                 size_t n_extra)
+{
+	request_begin_reply(r, status, type, extra, n_extra);
 	r->blob = body;
 	send_memory(r, body != NULL ? body->bytes : NULL, body != NULL ? body->size : 0);
 }
@@ -497,6 +502,7 @@ void request_end(h2o_logger_t *self, h2o_req_t *req)
 		conn_given_up(c);
 	}
 	body_release(r);
+	stream_release(r);
 	blob_unref(&r->blob);
 	serve_object_unref(&r->object);
 	c->running--;

@@ -154,6 +154,21 @@ struct serve_header {
 void serve_reply(struct serve_request *, int status, const char *type, struct blob *body,
                  const struct serve_header *extra, size_t n_extra);
 
+/* --- replies without an end (server-sent events) ------------------------------------- */
+
+struct serve_stream_ops {
+	/* The next piece, when the viewer has room: 1 and *ret_piece (one reference passes,
+	 * not empty); 0: nothing is new, and a reference of the waiter was kept, to be woken
+	 * by serve_wake() once; negative: the reply ends.  The request's loop. */
+	int (*next)(void *ctx, struct serve_waiter *, struct blob **ret_piece);
+	/* The viewer has left or the reply has ended.  The request's loop. */
+	void (*free)(void *ctx);
+};
+struct serve_waiter *serve_waiter_ref(struct serve_waiter *); /* serve_wake() gives it back */
+/* A reply 200 of pieces; `ops` must stay.  One without any piece for stall_timeout is cut. */
+void serve_reply_stream(struct serve_request *, const char *type, const struct serve_header *extra, size_t n_extra,
+                        const struct serve_stream_ops *, void *ctx);
+
 /* --- running ----------------------------------------------------------------------- */
 
 int serve_start(struct serve *, struct fault *); /* starts the threads */
