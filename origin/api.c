@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "origin/catalogue.h"
+#include "origin/events.h"
 #include "origin/library.h"
 #include "origin/origin.h"
 #include "origin/page.h"
@@ -38,6 +39,11 @@ static void get_title(struct api_call *c)
 	titles_answer_one(c->req, c->origin->library, registry_holders(c->origin->registry), c->name);
 }
 
+static void listen_to_events(struct api_call *c)
+{
+	events_answer(c->origin->events, c->req, false);
+}
+
 static const struct route {
 	const char *method, *path; /* "*" stands for one name */
 	unsigned roles;
@@ -56,6 +62,7 @@ static const struct route {
 	{"GET", "/api/v1/edges/*/plan", ROLE_ADMIN | ROLE_EDGE, api_plan},
 	{"POST", "/api/v1/edges/*/demand", ROLE_ADMIN | ROLE_EDGE, api_put_demand},
 	{"GET", "/api/v1/demand", ROLE_ADMIN | ROLE_PUBLISHER | ROLE_VIEWER_STATS, api_get_demand},
+	{"GET", "/api/v1/events", ROLE_ANY, listen_to_events},
 	{"GET", "/api/v1/tokens", ROLE_ADMIN, api_list_tokens},
 	{"POST", "/api/v1/tokens", ROLE_ADMIN, api_make_token},
 	{"DELETE", "/api/v1/tokens/*", ROLE_ADMIN, api_revoke_token},

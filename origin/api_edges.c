@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "dash/package.h"
 #include "origin/api.h"
+#include "origin/events.h"
 #include "origin/form.h"
 #include "origin/library.h"
 #include "origin/manifest.h"
@@ -277,6 +278,24 @@ static int read_filling(const json_t *list, struct registry_beat *b, struct form
 	return 0;
 }
 
+/* How far the edge's fills are: told, not kept. */
+static void say_filling(struct api_call *c, const struct registry_beat *b)
+{
+	json_t *list = json_array();
+	struct library_view *view = library_view(c->origin->library);
+
+	for (size_t i = 0; i < b->n_filling; i++) {
+		json_t *o = held_json(b->filling[i].key, false, b->filling[i].bytes);
+		const struct revision *r = library_view_revision(view, b->filling[i].key);
+
+		json_object_del(o, "complete");
+		json_object_set_new(o, "total", r != NULL ? json_integer((json_int_t)r->bytes) : json_null());
+		json_array_append_new(list, o);
+	}
+	library_view_unref(&view);
+	events_say(c->origin->events, EVENT_FILL_PROGRESS, json_pack("{s:s, s:o}", "edge", c->name, "filling", list));
+}
+
 void api_heartbeat(struct api_call *c)
 {
 	struct heartbeat h = {0};
@@ -303,6 +322,8 @@ void api_heartbeat(struct api_call *c)
 	}
 	beat.free_bytes = h.free_bytes;
 	beat.load = h.load;
+	if (beat.n_filling > 0)
+		say_filling(c, &beat);
 	if (registry_heartbeat(c->origin->registry, c->name, &beat, clock_mono(), &f) != 0)
 		reply_fault(c->req, &f);
 	else
@@ -334,7 +355,9 @@ void api_plan(struct api_call *c)
 		explain(c, view);
 	else if (planner_plan(c->origin->planner, view, c->name, &json, version, &f) != 0)
 		reply_fault(c->req, &f);
-	else
+	else {
+		registry_note_plan(c->origin->registry, c->name, version);
 		reply_json_blob(c->req, json, version);
+	}
 	library_view_unref(&view);
 }

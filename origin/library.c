@@ -74,6 +74,13 @@ static struct revision *pick(const struct library_title *t, const char *revision
 	return NULL;
 }
 
+const struct revision *library_view_revision(const struct library_view *v, const char *key)
+{
+	const char *slash = strchr(key, '/');
+
+	return slash == NULL ? NULL : pick(library_view_find(v, key, (size_t)(slash - key)), slash + 1, strlen(slash + 1));
+}
+
 int library_find(struct library *l, const struct package_path *p, struct serve_object **ret_object)
 {
 	struct serve_object *object = NULL;
@@ -249,7 +256,7 @@ static void publish(struct library *l, struct library_view *fresh)
 	}
 	old = RCU_SWAP(&l->view, fresh);
 	if (l->settings.changed != NULL)
-		l->settings.changed(l->settings.ctx, fresh);
+		l->settings.changed(l->settings.ctx, old, fresh);
 	if (old != NULL) {
 		rcu_synchronize();
 		library_view_unref(&old);

@@ -36,8 +36,8 @@ struct library_settings {
 	const char *folder;
 	size_t max_open_files;
 	dur_us rescan;               /* look again even without an event */
-	/* Something changed; in the library's thread.  NULL: nobody cares. */
-	void (*changed)(void *ctx, const struct library_view *);
+	/* Something changed (`old` NULL: the first look); in the library's thread.  NULL: nobody cares. */
+	void (*changed)(void *ctx, const struct library_view *old, const struct library_view *now);
 	void *ctx;
 };
 
@@ -51,6 +51,8 @@ void library_close(struct library **); /* the servers are gone by now */
 struct library_view *library_view(struct library *);
 void library_view_unref(struct library_view **); /* any thread; takes NULL, sets NULL */
 const struct library_title *library_view_find(const struct library_view *, const char *name, size_t n);
+/* The revision of a key "TITLE/REVISION", or NULL; lives as long as the view. */
+const struct revision *library_view_revision(const struct library_view *, const char *key);
 
 /* A file of a package, ready to be sent (one reference).  ERR_NOT_FOUND; -errno
  * and ERR_CORRUPT when it cannot be opened.  Any thread; takes no lock when the

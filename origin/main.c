@@ -20,8 +20,10 @@
 #include "base/notify.h"
 #include "origin/api.h"
 #include "origin/catalogue.h"
+#include "origin/events.h"
 #include "origin/library.h"
 #include "origin/manifest.h"
+#include "origin/news.h"
 #include "origin/origin.h"
 #include "origin/page.h"
 #include "origin/pdns.h"
@@ -93,9 +95,17 @@ static int open_catalogue(struct origin *o, struct fault *f)
 		e = tokens_new(s->token_file, o->catalogue, &o->tokens, f);
 	if (e != 0)
 		return e;
-	o->registry = registry_new(o->catalogue, s->heartbeat);
+	o->registry = registry_new(o->catalogue, o->events, s->heartbeat);
 	load_catalogue(o);
 	return 0;
+}
+
+/* In the library's thread. */
+static void tell_changes(void *ctx, const struct library_view *old, const struct library_view *now)
+{
+	struct origin *o = ctx;
+
+	news_of_library(o->events, old, now);
 }
 
 static int open_parts(struct origin *o, struct fault *f)
@@ -104,6 +114,8 @@ static int open_parts(struct origin *o, struct fault *f)
 		.folder = o->settings.library,
 		.max_open_files = o->settings.max_open_files,
 		.rescan = o->settings.rescan,
+		.changed = tell_changes,
+		.ctx = o,
 	};
 	int e = page_load(o->settings.www != NULL ? o->settings.www : RIBERA_DATADIR "/www", &o->page, f);
 
@@ -132,6 +144,7 @@ static int open_parts(struct origin *o, struct fault *f)
 
 static void close_parts(struct origin *o)
 {
+	events_close(o->events);
 	serve_free(&o->control, CONTROL_GRACE);
 	serve_free(&o->viewers, o->settings.grace);
 	planner_free(&o->planner);
@@ -142,6 +155,7 @@ static void close_parts(struct origin *o)
 	tokens_free(&o->tokens);
 	catalogue_free(&o->catalogue);
 	page_free(&o->page);
+	events_free(&o->events);
 	free(o->public_url);
 }
 
@@ -161,23 +175,43 @@ static int announce(const struct origin *o, struct fault *f)
 
 /* --- run --- */
 
-/* What has to be done now and then; `recorded` is the view the catalogue knows. */
-static void tick(struct origin *o, mono_us now, mono_us *next_retry, struct library_view **recorded)
+/* What the ticks remember. */
+struct memory {
+	mono_us next_retry;
+	struct library_view *recorded; /* the view the catalogue knows */
+	char said_catalogue[256], said_library[256];
+};
+
+static void tell_problems(struct origin *o, struct memory *m)
+{
+	char catalogue[256];
+	struct library_state library;
+
+	catalogue_problem(o->catalogue, catalogue, sizeof catalogue);
+	library_state(o->library, &library);
+	news_of_problem(o->events, "catalogue", catalogue, m->said_catalogue);
+	news_of_problem(o->events, "library", library.problem, m->said_library);
+}
+
+/* What has to be done now and then. */
+static void tick(struct origin *o, mono_us now, struct memory *m)
 {
 	struct library_view *view;
 	struct fault f = {0};
 
 	registry_tick(o->registry, now);
-	if (now >= *next_retry) {
+	if (now >= m->next_retry) {
 		catalogue_tick(o->catalogue);
 		if (!tokens_known(o->tokens))
 			load_catalogue(o);
-		*next_retry = clock_mono() + CATALOGUE_RETRY;
+		m->next_retry = clock_mono() + CATALOGUE_RETRY;
 	}
+	tell_problems(o, m);
+	events_tick(o->events, now);
 	view = library_view(o->library);
-	if (view != *recorded && catalogue_put_library(o->catalogue, *recorded, view, clock_wall(), &f) == 0) {
-		library_view_unref(recorded);
-		*recorded = view;
+	if (view != m->recorded && catalogue_put_library(o->catalogue, m->recorded, view, clock_wall(), &f) == 0) {
+		library_view_unref(&m->recorded);
+		m->recorded = view;
 	} else {
 		library_view_unref(&view);
 	}
@@ -331,12 +365,11 @@ static int run(struct origin *o, char **argv, const sigset_t *signals)
 	char said[STATUS_SIZE] = "";
 	dur_us step = o->settings.heartbeat / 2 < TICK_MAX ? o->settings.heartbeat / 2 : TICK_MAX;
 	struct timespec wait = {.tv_sec = step / DUR_S, .tv_nsec = step % DUR_S * 1000};
-	struct library_view *recorded = NULL;
-	mono_us next_retry = 0;
+	struct memory memory = {0};
 
 	for (;;) {
 		refresh(o, sig == SIGHUP);
-		tick(o, clock_mono(), &next_retry, &recorded);
+		tick(o, clock_mono(), &memory);
 		tell_manager(o, said);
 		sig = sigtimedwait(signals, NULL, &wait);
 		if (sig == SIGHUP || sig == SIGUSR1)
@@ -346,7 +379,7 @@ static int run(struct origin *o, char **argv, const sigset_t *signals)
 		if (sig == SIGTERM || sig == SIGINT || (sig == SIGUSR2 && may_restart(argv)))
 			break;
 	}
-	library_view_unref(&recorded);
+	library_view_unref(&memory.recorded);
 	return sig;
 }
 
@@ -375,6 +408,7 @@ static int serve_until_signal(const struct settings *s, char **argv, struct faul
 	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread: they inherit it */
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptor_limit();
+	o.events = events_new(s->events_kept);
 	e = open_parts(&o, f);
 	if (e == 0)
 		e = announce(&o, f);

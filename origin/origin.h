@@ -11,6 +11,7 @@
 #include "origin/settings.h"
 
 struct catalogue;
+struct events;
 struct library;
 struct library_view;
 struct manifest_cache;
@@ -24,6 +25,7 @@ struct tokens;
 struct origin {
 	struct settings settings;
 	char *public_url;      /* without a slash at the end */
+	struct events *events;
 	struct catalogue *catalogue;
 	struct library *library;
 	struct registry *registry;

@@ -12,11 +12,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "origin/catalogue.h"
+#include "origin/events.h"
 
+#define SAID_KEYS 20      /* of what an edge holds anew, in an event */
 #define WITNESS_FADE (30 * DUR_S) /* half of what players witnessed against an edge is forgotten */
 
 struct registry {
 	struct catalogue *catalogue;
+	struct events *events; /* or NULL */
 	mono_us faded; /* when witnesses were halved */
 	struct holders *holders;
 	dur_us heartbeat;
@@ -47,11 +50,12 @@ void registry_beat_fini(struct registry_beat *b)
 	*b = (struct registry_beat){0};
 }
 
-struct registry *registry_new(struct catalogue *catalogue, dur_us heartbeat)
+struct registry *registry_new(struct catalogue *catalogue, struct events *events, dur_us heartbeat)
 {
 	struct registry *r = mem_new(sizeof *r);
 
-	*r = (struct registry){.catalogue = catalogue, .holders = holders_new(), .heartbeat = heartbeat, .version = 1};
+	*r = (struct registry){
+		.catalogue = catalogue, .events = events, .holders = holders_new(), .heartbeat = heartbeat, .version = 1};
 	pthread_mutex_init(&r->lock, NULL);
 	return r;
 }
@@ -222,6 +226,11 @@ static void renew(struct registry *r, struct registry_edge *e, const char *url, 
 	r->version++;
 }
 
+static void say_state(struct registry *r, const struct registry_edge *e, bool up)
+{
+	events_say(r->events, up ? EVENT_EDGE_UP : EVENT_EDGE_DOWN, json_pack("{s:s, s:s}", "edge", e->name, "url", e->url));
+}
+
 static int put_locked(struct registry *r, const char *name, const char *url, uint64_t capacity, const char *who,
                       mono_us now, bool *ret_new, struct fault *f)
 {
@@ -242,6 +251,11 @@ static int put_locked(struct registry *r, const char *name, const char *url, uin
 		renew(r, e, url, capacity);
 	e->last = now;
 	e->heard = true;
+	if (is_new)
+		events_say(r->events, EVENT_EDGE_REGISTERED, json_pack("{s:s, s:s, s:I}", "edge", name, "url", url, "capacity",
+		                                                       (json_int_t)capacity));
+	else if (!e->up)
+		say_state(r, e, true);
 	show(r, e);
 	*ret_new = is_new;
 	return 0;
@@ -270,6 +284,7 @@ int registry_remove(struct registry *r, const char *name, const char *who, struc
 	if (e == 0)
 		e = catalogue_remove_edge(r->catalogue, name, who, clock_wall(), f);
 	if (e == 0) {
+		events_say(r->events, EVENT_EDGE_REMOVED, json_pack("{s:s}", "edge", name));
 		edge_free(r, r->edges[at]);
 		r->n_edges--;
 		memmove(r->edges + at, r->edges + at + 1, (r->n_edges - at) * sizeof(struct registry_edge *));
@@ -291,6 +306,7 @@ int registry_drain(struct registry *r, const char *name, bool draining, const ch
 	if (err == 0 && e->draining != draining) {
 		log_info("origin/registry", "edge %s name=%s by=\"%s\"", draining ? "is being drained" : "takes viewers again", name, who);
 		set_draining(e, draining);
+		events_say(r->events, EVENT_EDGE_DRAINING, json_pack("{s:s, s:b}", "edge", name, "draining", (int)draining));
 		r->version++;
 	}
 	pthread_mutex_unlock(&r->lock);
@@ -335,6 +351,16 @@ static char **difference(char **a, size_t n_a, char **b, size_t n_b, size_t *ret
 	return d;
 }
 
+/* The first of the keys, and how many there are. */
+static json_t *some_keys(char *const *keys, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n && i < SAID_KEYS; i++)
+		json_array_append_new(list, json_string(keys[i]));
+	return json_pack("{s:I, s:o}", "count", (json_int_t)n, "first", list);
+}
+
 static void set_holds(struct registry *r, struct registry_edge *e, char **holds, size_t n)
 {
 	size_t n_added, n_dropped;
@@ -348,6 +374,8 @@ static void set_holds(struct registry *r, struct registry_edge *e, char **holds,
 			holders_drop(r->holders, e->shown, dropped, n_dropped);
 		}
 		r->version++;
+		events_say(r->events, EVENT_EDGE_HOLDS, json_pack("{s:s, s:o, s:o}", "edge", e->name, "added",
+		                                                  some_keys(added, n_added), "dropped", some_keys(dropped, n_dropped)));
 		if (catalogue_put_holdings(r->catalogue, e->name, added, n_added, dropped, n_dropped, &f) != 0)
 			log_verbose("origin/registry", "holdings are not recorded: %s edge=%s", fault_text(&f), e->name);
 	}
@@ -362,6 +390,7 @@ static void record_up(struct registry *r, const struct registry_edge *e, bool up
 {
 	struct fault f = {0};
 
+	say_state(r, e, up);
 	log_info("origin/registry", "edge is %s name=%s url=%s", up ? "up" : "down", e->name, e->url);
 	if (catalogue_set_up(r->catalogue, e->name, up, &f) != 0)
 		log_verbose("origin/registry", "state is not recorded: %s edge=%s", fault_text(&f), e->name);
@@ -399,6 +428,19 @@ int registry_heartbeat(struct registry *r, const char *name, struct registry_bea
 	pthread_mutex_unlock(&r->lock);
 	registry_beat_fini(b);
 	return e != NULL ? 0 : fault_set(f, ERR_NOT_FOUND, "there is no edge \"%s\": register it first", name);
+}
+
+void registry_note_plan(struct registry *r, const char *name, const char *version)
+{
+	struct registry_edge *e;
+
+	pthread_mutex_lock(&r->lock);
+	e = find(r, name);
+	if (e != NULL && strncmp(e->plan, version, sizeof e->plan - 1) != 0) {
+		snprintf(e->plan, sizeof e->plan, "%.*s", (int)sizeof e->plan - 1, version);
+		events_say(r->events, EVENT_PLAN_CHANGED, json_pack("{s:s, s:s}", "edge", name, "version", version));
+	}
+	pthread_mutex_unlock(&r->lock);
 }
 
 void registry_tick(struct registry *r, mono_us now)

@@ -26,6 +26,7 @@
 
 struct registry; /* hidden */
 struct catalogue;
+struct events;
 
 /* A revision on its way to an edge. */
 struct registry_filling {
@@ -45,11 +46,12 @@ struct registry_edge {
 	size_t n_holds;
 	struct registry_filling *filling;
 	size_t n_filling;
+	char plan[32];       /* the version of the plan it was given last, shortened; "" for none */
 	struct holders_edge *shown; /* private */
 };
 
-/* `catalogue` is borrowed. */
-struct registry *registry_new(struct catalogue *, dur_us heartbeat);
+/* `catalogue` and `events` (NULL: nobody is told) are borrowed. */
+struct registry *registry_new(struct catalogue *, struct events *, dur_us heartbeat);
 void registry_free(struct registry **);
 const struct holders *registry_holders(const struct registry *);
 dur_us registry_heartbeat_interval(const struct registry *);
@@ -78,6 +80,9 @@ void registry_beat_fini(struct registry_beat *);
 /* ERR_NOT_FOUND.  What cannot be written to the catalogue is logged: the next
  * heartbeat says it again. */
 int registry_heartbeat(struct registry *, const char *name, struct registry_beat *, mono_us now, struct fault *);
+
+/* Notes the version of the plan an edge was given; says "plan.changed" when it is another one. */
+void registry_note_plan(struct registry *, const char *name, const char *version);
 
 /* Makes edges down that were not heard of; to be called about once a heartbeat. */
 void registry_tick(struct registry *, mono_us now);

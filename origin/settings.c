@@ -47,6 +47,8 @@ const struct config_row settings_rows[] = {
 	ROW("dns.zone", CONFIG_STRING, dns_zone, NULL, 0, 0, "NAME",
 	    "answer PowerDNS's remote backend (http, /pdns on the control listener) for this zone"),
 	ROW("dns.ttl", CONFIG_DURATION, dns_ttl, "30s", DUR_S, DUR_HOUR, "TIME", "how long such an answer is good"),
+	ROW("events.kept", CONFIG_UINT, events_kept, "4096", 16, 1000000, "N",
+	    "events kept in memory for listeners that come back or are slow"),
 	ROW("rescan", CONFIG_DURATION, rescan, "1min", 100 * DUR_MS, 24 * DUR_HOUR, "TIME",
 	    "how often the library is looked through even if the system reports no change"),
 	ROW("grace", CONFIG_DURATION, grace, "10s", 0, DUR_HOUR, "TIME", "what running replies get to finish at the end"),

@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "dash/package.h"
 #include "origin/catalogue.h"
+#include "origin/events.h"
 #include "origin/library.h"
 #include "origin/manifest.h"
 #include "origin/origin.h"
@@ -25,6 +26,7 @@
 #include "serve/serve.h"
 
 #define TITLES "/api/v1/titles"
+#define EVENTS_PATH "/api/v1/events"
 #define METRICS_MAX ((size_t)1 << 20)
 
 /* --- /v/ --- */
@@ -110,6 +112,16 @@ static void answer_steer(void *ctx, struct serve_request *req)
 		steering_answer(o->steering, o->library, req);
 }
 
+static void answer_events(void *ctx, struct serve_request *req)
+{
+	struct origin *o = ctx;
+
+	if (strcmp(serve_path(req, NULL), EVENTS_PATH) != 0)
+		reply_problem(req, 404, "there is nothing at this path");
+	else
+		events_answer(o->events, req, true);
+}
+
 static void answer_health(void *ctx, struct serve_request *req)
 {
 	struct origin *o = ctx;
@@ -148,6 +160,7 @@ void viewers_route(struct origin *o)
 {
 	serve_route_objects(o->viewers, "/v/", find_object, o);
 	serve_route_read(o->viewers, TITLES, answer_titles, o);
+	serve_route_read(o->viewers, EVENTS_PATH, answer_events, o);
 	serve_route_read(o->viewers, "/steer", answer_steer, o);
 	serve_route_read(o->viewers, "/healthz", answer_health, o);
 	serve_route_read(o->viewers, "/metrics", answer_metrics, o);
@@ -180,5 +193,6 @@ void viewers_write_metrics(const struct origin *o, struct buf *out)
 	gauge(out, "edges_up", "Edges that are up.", up);
 	gauge(out, "library_readable", "1 when the library's folder can be read.", state.problem[0] == '\0');
 	gauge(out, "catalogue_usable", "1 when the catalogue can be written.", problem[0] == '\0');
+	events_write_metrics(o->events, out);
 	serve_write_metrics(o->viewers, out);
 }

@@ -201,7 +201,8 @@ def the_api_and_its_description_name_the_same_things():
     tap.check(len(described) >= 8, described)
     for path, methods in described.items():
         for method in ['get', 'post', 'put', 'patch', 'delete']:
-            r = tap.http(shared.control + re.sub(r'{\w+}', 'no-such', path), method.upper(), b'{}' if method != 'get' else None, JSON)
+            query = '?types=none' if path.endswith('/events') else ''  # which would go on without an end
+            r = tap.http(shared.control + re.sub(r'{\w+}', 'no-such', path) + query, method.upper(), b'{}' if method != 'get' else None, JSON)
             if method in methods:
                 tap.check(r.status != 405 and b'nothing at this path' not in r.body, f'{method} {path}: {r.status} {r.body}')
             else:

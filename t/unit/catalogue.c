@@ -84,7 +84,7 @@ Test(registry, edges_and_holdings_come_back)
 {
 	char *place = folder();
 	struct catalogue *c = open_in(place);
-	struct registry *r = registry_new(c, 5 * DUR_S);
+	struct registry *r = registry_new(c, NULL, 5 * DUR_S);
 	size_t n_edges, up, holds = 0;
 	bool is_new;
 
@@ -99,7 +99,7 @@ Test(registry, edges_and_holdings_come_back)
 	catalogue_free(&c);
 
 	c = open_in(place);
-	r = registry_new(c, 5 * DUR_S);
+	r = registry_new(c, NULL, 5 * DUR_S);
 	CHECK_INT(registry_load(r, 100 * DUR_S, NULL), 0);
 	registry_counts(r, &n_edges, &up);
 	CHECK_INT(n_edges, 1);
@@ -126,7 +126,7 @@ Test(registry, many_edges_and_keys)
 {
 	char *place = folder(), name[32], key[64];
 	struct catalogue *c = open_in(place);
-	struct registry *r = registry_new(c, 5 * DUR_S);
+	struct registry *r = registry_new(c, NULL, 5 * DUR_S);
 	bool is_new;
 
 	for (int i = 0; i < 20; i++) {
