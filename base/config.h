@@ -72,6 +72,10 @@ int config_read_args(struct config *, int *argc, char **argv, struct fault *);
 void config_log_changes(const char *where, const struct config_row *rows, size_t n_rows, const void *before, const void *after,
                         const char *const *live);
 
+/* Prints as YAML what differs from `defaults` (of the same rows), each under its
+ * help as a comment: a file that config_read_file takes in to the same settings. */
+void config_print_changes(const struct config_row *, size_t n_rows, const void *settings, const void *defaults, FILE *);
+
 void config_print_help(const struct config_row *, size_t n_rows, FILE *);
 void config_print_sample(const struct config_row *, size_t n_rows, FILE *); /* commented YAML */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * What differs between two sets of settings: for a reload, which takes some of
- * them in and says which ones wait for a restart.
+ * them in and says which ones wait for a restart, and for writing a file.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -108,4 +108,68 @@ void config_log_changes(const char *where, const struct config_row *rows, size_t
 	}
 	if (n == 0)
 		log_info(where, "reload: the settings have not changed");
+}
+
+/* YAML 1.2 double-quoted: bytes above 0x7f stand as they are. */
+static void print_quoted(const char *s, FILE *out)
+{
+	fputc('"', out);
+	for (; *s != '\0'; s++) {
+		if (*s == '"' || *s == '\\')
+			fprintf(out, "\\%c", *s);
+		else if ((unsigned char)*s < 0x20)
+			fprintf(out, "\\x%02x", (unsigned char)*s);
+		else
+			fputc(*s, out);
+	}
+	fputc('"', out);
+}
+
+static void print_value(const struct config_row *row, const void *field, FILE *out)
+{
+	const struct config_list *l = field;
+	char text[TEXT];
+
+	switch (row->type) {
+	case CONFIG_STRING:
+	case CONFIG_PATH:
+		print_quoted(*(const char *const *)field != NULL ? *(const char *const *)field : "", out);
+		break;
+	case CONFIG_LIST:
+		fputc('[', out);
+		for (size_t i = 0; i < l->n; i++) {
+			fputs(i > 0 ? ", " : "", out);
+			print_quoted(l->items[i], out);
+		}
+		fputc(']', out);
+		break;
+	default:
+		value_text(row, field, text, sizeof text);
+		fputs(text, out);
+		break;
+	}
+}
+
+void config_print_changes(const struct config_row *rows, size_t n_rows, const void *settings, const void *defaults, FILE *out)
+{
+	const char *group = "";
+	size_t group_n = 0;
+
+	for (size_t i = 0; i < n_rows; i++) {
+		const struct config_row *row = &rows[i];
+		const void *field = (const char *)settings + row->offset;
+		const char *dot = strrchr(row->name, '.');
+		size_t n = dot != NULL ? (size_t)(dot - row->name) : 0;
+
+		if (same(row, field, (const char *)defaults + row->offset))
+			continue;
+		fputc('\n', out);
+		if (n > 0 && (n != group_n || strncmp(group, row->name, n) != 0))
+			fprintf(out, "%.*s:\n", (int)n, row->name);
+		group = row->name;
+		group_n = n;
+		fprintf(out, "%s# %s\n%s%s: ", n > 0 ? "  " : "", row->help, n > 0 ? "  " : "", n > 0 ? dot + 1 : row->name);
+		print_value(row, field, out);
+		fputc('\n', out);
+	}
 }

@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/notify.h"
 #include "edge/node.h"
+#include "edge/setup.h"
 #include "serve/serve.h"
 
 #define WHERE "edge"
@@ -30,12 +31,18 @@ static void print_help(void)
 	       "      --config=FILE\n        read settings from a YAML file\n"
 	       "  -t, --check\n        check the settings and exit\n"
 	       "      --sample\n        print a commented sample of the file\n"
+	       "      --setup\n        ask for what is needed, measure disk and line, write the settings' file and try it\n"
+	       "      --replace\n        with --setup: write a file that is there anew (the old one is kept as FILE.before)\n"
 	       "      --help, --version\n");
 	config_print_help(settings_rows, settings_n_rows, stdout);
 }
 
+struct plain_options {
+	bool check, setup, replace;
+};
+
 /* Takes what is no setting out of argv.  Returns true when the program is done. */
-static bool take_plain_options(int *argc, char **argv, bool *ret_check)
+static bool take_plain_options(int *argc, char **argv, struct plain_options *ret)
 {
 	int kept = 1;
 
@@ -53,7 +60,11 @@ static bool take_plain_options(int *argc, char **argv, bool *ret_check)
 			return true;
 		}
 		if (strcmp(argv[i], "-t") == 0 || strcmp(argv[i], "--check") == 0)
-			*ret_check = true;
+			ret->check = true;
+		else if (strcmp(argv[i], "--setup") == 0)
+			ret->setup = true;
+		else if (strcmp(argv[i], "--replace") == 0)
+			ret->replace = true;
 		else
 			argv[kept++] = argv[i];
 	}
@@ -105,15 +116,15 @@ struct program {
 
 static int read_again(struct config *c, struct settings *s, char **given, struct fault *f)
 {
+	struct plain_options plain = {0};
 	int argc = 0, r;
-	bool check;
 	char **argv;
 
 	while (given[argc] != NULL)
 		argc++;
 	argv = mem_new_array((size_t)argc + 1, sizeof *argv);
 	memcpy(argv, given, (size_t)argc * sizeof *argv);
-	take_plain_options(&argc, argv, &check);
+	take_plain_options(&argc, argv, &plain);
 	r = read_settings(c, s, argc, argv, f);
 	free(argv);
 	return r;
@@ -214,6 +225,36 @@ static int run(struct program *p, struct fault *f)
 	return told == SIGUSR2 ? serve_hand_over(p->argv, f) : r;
 }
 
+/* Takes --config out of argv when its file is not there yet.  The path, or NULL. */
+static const char *file_to_write(int *argc, char **argv)
+{
+	static const char option[] = "--config", with[] = "--config=";
+
+	for (int i = 1; i < *argc; i++) {
+		bool apart = strcmp(argv[i], option) == 0 && i + 1 < *argc, joined = strncmp(argv[i], with, sizeof with - 1) == 0;
+		const char *path = apart ? argv[i + 1] : argv[i] + sizeof with - 1;
+
+		if (!apart && !joined)
+			continue;
+		if (!file_exists(path)) {
+			memmove(argv + i, argv + i + 1 + apart, (size_t)(*argc - i - apart) * sizeof *argv);
+			*argc -= 1 + apart;
+		}
+		return path;
+	}
+	return NULL;
+}
+
+static int set_up(struct config *config, struct settings *s, int argc, char **argv, bool replace, struct fault *f)
+{
+	const char *path = file_to_write(&argc, argv);
+	int r = config_read_args(config, &argc, argv, f);
+
+	if (r == 0 && argc > 1)
+		r = fault_set(f, ERR_USAGE, "found \"%s\", expected only options; --help lists them", argv[1]);
+	return r == 0 ? setup_run(s, path, replace, f) : r;
+}
+
 static char **copy_of(int argc, char **argv)
 {
 	char **copy = mem_new_array((size_t)argc + 1, sizeof *copy);
@@ -228,14 +269,18 @@ int main(int argc, char **argv)
 	struct program p = {&s, copy_of(argc, argv)};
 	struct config *config = config_new(settings_rows, settings_n_rows, &s);
 	struct fault f = {0};
-	bool check = false;
+	struct plain_options plain = {0};
 	int r = 0;
 
-	if (!take_plain_options(&argc, argv, &check)) {
+	if (take_plain_options(&argc, argv, &plain)) {
+		r = 0;
+	} else if (plain.setup) {
+		r = set_up(config, &s, argc, argv, plain.replace, &f);
+	} else {
 		r = read_settings(config, &s, argc, argv, &f);
 		if (r == 0)
 			log_set_level(s.level);
-		if (r == 0 && check)
+		if (r == 0 && plain.check)
 			printf("the settings are good\n");
 		else if (r == 0)
 			r = run(&p, &f);

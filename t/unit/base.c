@@ -267,6 +267,30 @@ static void expect_fault(const char *text, int code, const char *part)
 	config_free(&c);
 }
 
+Test(config, what_is_printed_is_read_back)
+{
+	struct settings s = {0}, plain = {0}, back = {0};
+	struct config *c, *d = config_new(rows, sizeof rows / sizeof rows[0], &plain), *b;
+	struct fault f = {0};
+	char *text = NULL;
+	size_t n = 0;
+	FILE *out = open_memstream(&text, &n);
+
+	CHECK_INT(read_text(&s, &c, "listen: 'C:\\a \"b\" # \xc3\xb1'\ndisk:\n  cap: 5GiB\ntags: ['a, b', \"c\"]\n", &f), 0);
+	config_print_changes(rows, sizeof rows / sizeof rows[0], &s, &plain, out);
+	fclose(out);
+	CHECK_INT(read_text(&back, &b, text, &f), 0);
+	CHECK_STR(back.listen, s.listen);
+	cr_assert(back.cap == s.cap && back.cap != plain.cap);
+	CHECK_INT(back.tags.n, 2);
+	CHECK_STR(back.tags.items[0], "a, b");
+	cr_assert(strstr(text, "threads") == NULL, "what is as by default is not written: %s", text);
+	free(text);
+	config_free(&c);
+	config_free(&d);
+	config_free(&b);
+}
+
 Test(config, mistakes_are_located)
 {
 	expect_fault("threads: 4\nthraeds: 5\n", ERR_SYNTAX, "x.yaml:2:1: unknown setting \"thraeds\"");
