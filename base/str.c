@@ -194,10 +194,12 @@ static bool is_alnum(char c)
 
 bool str_is_name(const char *s, size_t n)
 {
+	static const bool good[256] = {['-'] = true, ['.'] = true, ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['_'] = true, ['a' ... 'z'] = true};
+
 	if (n == 0 || n > 128 || s[0] == '.' || s[0] == '-')
 		return false;
 	for (size_t i = 0; i < n; i++)
-		if (!is_alnum(s[i]) && s[i] != '.' && s[i] != '_' && s[i] != '-')
+		if (!good[(unsigned char)s[i]])
 			return false;
 	return true;
 }

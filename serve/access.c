@@ -132,17 +132,23 @@ static void put_hex(struct line *l, uint64_t v, unsigned digits)
 		*l->p++ = "0123456789abcdef"[v >> (4 * digits) & 15];
 }
 
+/* Bytes that stand for themselves in a JSON string of ours: printable ASCII but '"' and '\\'. */
+static const bool is_plain[256] = {[0x20 ... 0x21] = true, [0x23 ... 0x5b] = true, [0x5d ... 0x7e] = true};
+
 /* Text of the viewer's: bytes that are not printable ASCII as \u00XX. */
 static void put_text(struct line *l, const char *s, size_t n)
 {
-	for (size_t i = 0; i < n && i < MAX_TEXT; i++) {
-		unsigned char c = (unsigned char)s[i];
+	const char *end = s + (n < MAX_TEXT ? n : MAX_TEXT);
 
-		if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
-			*l->p++ = (char)c;
-		} else {
+	while (s < end) {
+		const char *from = s;
+
+		while (s < end && is_plain[(uint8_t)*s])
+			s++;
+		put(l, from, (size_t)(s - from));
+		if (s < end) {
 			PUT(l, "\\u00");
-			put_hex(l, c, 2);
+			put_hex(l, (uint8_t)*s++, 2);
 		}
 	}
 }

@@ -393,11 +393,13 @@ void body_start(struct serve_request *r)
 {
 	struct body *b = &r->body;
 
-	r->first_byte = clock_mono();
+	if (r->first_byte == 0)
+		r->first_byte = clock_mono();
 	r->generator = (h2o_generator_t){on_proceed, on_stop};
 	r->resume = proceed;
 	if (r->is_head || r->req->res.status == 204 || r->req->res.status == 304)
 		b->n = 0;
+	request_add(r, H2O_TOKEN_SERVER, r->lane->serve->settings.name);
 	h2o_start_response(r->req, &r->generator);
 	if (r->stream != NULL) {
 		stream_run(r);

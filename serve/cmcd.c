@@ -11,17 +11,19 @@ struct item {
 	size_t key_n, value_n;
 };
 
+/* Behind the quote that closes what begins at `p`. */
+static const char *quoted_end(const char *p, const char *end)
+{
+	while (p < end && *p != '"')
+		p += *p == '\\' && p + 1 < end ? 2 : 1;
+	return p < end ? p + 1 : end;
+}
+
 /* The end of the item that starts at `p`: the next comma outside quotes. */
 static const char *item_end(const char *p, const char *end)
 {
-	bool quoted = false;
-
-	for (; p < end && (quoted || *p != ','); p++) {
-		if (*p == '\\' && quoted && p + 1 < end)
-			p++;
-		else if (*p == '"')
-			quoted = !quoted;
-	}
+	while (p < end && *p != ',')
+		p = *p == '"' ? quoted_end(p + 1, end) : p + 1;
 	return p;
 }
 

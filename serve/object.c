@@ -155,10 +155,13 @@ static void add_server_timing(struct serve_request *r)
 {
 	static const char hit[] = "cache;desc=hit;dur=", miss[] = "cache;desc=miss;dur=", home[] = "origin;dur=";
 	const char *what = r->cache == NULL ? home : strcmp(r->cache, "hit") == 0 ? hit : miss;
-	uint64_t us = (uint64_t)(clock_mono() - r->started), ms = us / 1000;
+	uint64_t us, ms;
 	size_t n = strlen(what);
 	char *text = h2o_mem_alloc_pool(&r->req->pool, n + 26), *p = text + n + 25;
 
+	r->first_byte = clock_mono();
+	us = (uint64_t)(r->first_byte - r->started);
+	ms = us / 1000;
 	*p = '\0';
 	for (int i = 0; i < 3; i++, us /= 10)
 		*--p = (char)('0' + us % 10);

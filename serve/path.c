@@ -84,6 +84,9 @@ static bool is_segment(const char *start, const char *end)
 	return n > 0 && !(start[0] == '.' && (n == 1 || (n == 2 && start[1] == '.')));
 }
 
+/* Bytes of a path that stand for themselves and end nothing. */
+static const bool is_plain[256] = {[0x20 ... 0x22] = true, [0x24] = true, [0x26 ... 0x2e] = true, [0x30 ... 0x5b] = true, [0x5d ... 0x7e] = true};
+
 int path_decode(const char *path, size_t n, char *out, size_t *ret_n)
 {
 	const char *p = path, *end = path + n;
@@ -93,9 +96,17 @@ int path_decode(const char *path, size_t n, char *out, size_t *ret_n)
 	if (n == 0 || path[0] != '/')
 		return ERR_SYNTAX;
 	*o++ = *p++;
-	for (; p < end; p++) {
-		int c = (uint8_t)*p;
+	for (;; p++) {
+		const char *from = p;
+		int c;
 
+		while (p < end && is_plain[(uint8_t)*p])
+			p++;
+		memcpy(o, from, (size_t)(p - from));
+		o += p - from;
+		if (p == end)
+			break;
+		c = (uint8_t)*p;
 		if (c == '/') {
 			if (!is_segment(segment, o))
 				return ERR_SYNTAX;

@@ -55,7 +55,7 @@ void request_add(struct serve_request *r, const h2o_token_t *token, const char *
 
 void request_add_name(struct serve_request *r, const char *name, const char *value)
 {
-	h2o_add_header_by_str(&r->req->pool, &r->req->res.headers, name, strlen(name), 1, NULL, value, strlen(value));
+	h2o_add_header_by_str(&r->req->pool, &r->req->res.headers, name, strlen(name), 0, NULL, value, strlen(value));
 }
 
 char *request_printf(struct serve_request *r, const char *fmt, ...)
@@ -252,8 +252,11 @@ bool serve_is_tls(const struct serve_request *r)
 /* Are the bytes of a host and port all such as a URI allows there (RFC 3986 3.2.2)? */
 static bool is_authority(h2o_iovec_t a)
 {
+	static const bool bad[256] = {[0 ... ' '] = true, ['"'] = true, ['#'] = true, [','] = true, ['/'] = true, ['<'] = true, ['>'] = true, ['?'] = true, ['@'] = true,
+	                              ['\\'] = true, ['^'] = true, ['`'] = true, ['{' ... '}'] = true, [0x7f ... 0xff] = true};
+
 	for (size_t i = 0; i < a.len; i++)
-		if (a.base[i] <= ' ' || a.base[i] == 0x7f || strchr("\"#,/<>?@\\^`{|}", a.base[i]) != NULL)
+		if (bad[(uint8_t)a.base[i]])
 			return false;
 	return true;
 }
@@ -280,9 +283,9 @@ static bool head_is_doubtful(const h2o_req_t *req, const h2o_socket_t *sock)
 			return true;
 		if (stop == line + 1)
 			break;
-		hosts += line_is(line, stop, "host:", 5);
-		lengths += line_is(line, stop, "content-length:", 15);
-		codings += line_is(line, stop, "transfer-encoding:", 18);
+		hosts += *line == 'h' && line_is(line, stop, "host:", 5);
+		lengths += *line == 'c' && line_is(line, stop, "content-length:", 15);
+		codings += *line == 't' && line_is(line, stop, "transfer-encoding:", 18);
 	}
 	if (hosts > 1)
 		return true;
@@ -403,6 +406,7 @@ static struct serve_request *request_new(h2o_req_t *req)
 	r->is_head = is_method(r, "HEAD", 4);
 	r->stall.cb = body_on_stall;
 	r->seen_queued = -1;
+	h2o_vector_reserve(&req->pool, &req->res.headers, 16); /* more than our replies have */
 	h2o_timeout_link(r->lane->loop, &r->lane->stall, &r->stall);
 	req->filereq = &r->anchor;
 	c->running++;
