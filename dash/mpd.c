@@ -63,6 +63,16 @@ struct mpd_s *mpd_add_s(struct mpd_segments *segments)
 	return s;
 }
 
+struct mpd_pattern *mpd_add_pattern(struct mpd_segments *segments)
+{
+	return APPEND(segments->patterns, segments->n_patterns);
+}
+
+struct mpd_p *mpd_add_p(struct mpd_pattern *pattern)
+{
+	return APPEND(pattern->v, pattern->n);
+}
+
 struct mpd_segment_url *mpd_add_segment_url(struct mpd_segments *segments)
 {
 	return APPEND(segments->urls, segments->n_urls);
@@ -110,6 +120,9 @@ static void free_segments(struct mpd_segments *s)
 		free(s->urls[i].media);
 		free(s->urls[i].index);
 	}
+	for (size_t i = 0; i < s->n_patterns; i++)
+		free(s->patterns[i].v);
+	free(s->patterns);
 	free(s->urls);
 	free(s->timeline);
 	free(s->initialization.source);
@@ -172,6 +185,7 @@ static void free_period(struct mpd_period *p)
 	free(p->id);
 	free(p->xlink_href);
 	free(p->xlink_actuate);
+	free(p->imported_mpd);
 	free_base_urls(&p->base_urls);
 	free_segments(&p->segments);
 }

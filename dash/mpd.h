@@ -62,9 +62,20 @@ struct mpd_s {
 	bool has_n;
 	int64_t r;               /* repeats after the first; -1: until the next or the end */
 	uint64_t k;              /* segments of a sequence; 1 when absent */
-	bool has_pattern;        /* durations come from a Pattern (6th edition), which is not read */
+	bool has_pattern;        /* durations come from the Pattern of that id (6th edition), d counts for nothing */
 	uint64_t pattern;
+	uint64_t pattern_entry;  /* of the first segment: how many segments of the Pattern come before it */
 	unsigned line;
+};
+
+/* P of a Pattern: r + 1 segments of d */
+struct mpd_p {
+	uint64_t d, r;
+};
+struct mpd_pattern {
+	uint64_t id;
+	struct mpd_p *v;
+	size_t n;
 };
 
 struct mpd_segment_url {
@@ -94,6 +105,8 @@ struct mpd_segments {
 	char *media, *init, *index; /* templates */
 	struct mpd_s *timeline;
 	size_t n_timeline;
+	struct mpd_pattern *patterns;
+	size_t n_patterns;
 	struct mpd_segment_url *urls;
 	size_t n_urls;
 	char *xlink_href, *xlink_actuate; /* of a SegmentList */
@@ -157,6 +170,7 @@ struct mpd_period {
 	struct mpd_set *sets;
 	size_t n_sets;
 	char *xlink_href, *xlink_actuate;
+	char *imported_mpd;      /* of a list MPD (6th edition) */
 	unsigned line;
 };
 
@@ -204,6 +218,8 @@ struct mpd_period *mpd_add_period(struct mpd *);
 struct mpd_set *mpd_add_set(struct mpd_period *);
 struct mpd_representation *mpd_add_representation(struct mpd_set *);
 struct mpd_s *mpd_add_s(struct mpd_segments *); /* starts the SegmentTimeline; k is 1 */
+struct mpd_pattern *mpd_add_pattern(struct mpd_segments *);
+struct mpd_p *mpd_add_p(struct mpd_pattern *);
 struct mpd_segment_url *mpd_add_segment_url(struct mpd_segments *);
 /* These copy their strings. */
 void mpd_add_descriptor(struct mpd_descriptors *, const char *scheme, const char *value);

@@ -131,19 +131,6 @@ static int add_base_urls(xmlNodePtr root, const struct mpd_place *places, size_t
 	return steering != NULL && n > 0 ? add_steering(root, after, &places[0], steering) : 0;
 }
 
-static int dump(xmlDocPtr doc, struct buf *out)
-{
-	xmlChar *bytes = NULL;
-	int n = 0, e;
-
-	xmlDocDumpMemoryEnc(doc, &bytes, &n, "UTF-8");
-	if (bytes == NULL)
-		return -ENOMEM;
-	e = buf_append(out, bytes, (size_t)n);
-	xmlFree(bytes);
-	return e;
-}
-
 int mpd_localise(const void *bytes, size_t n, const struct mpd_place *places, size_t n_places, struct buf *out,
                  struct fault *f)
 {
@@ -168,7 +155,7 @@ int mpd_localise_steered(const void *bytes, size_t n, const struct mpd_place *pl
 	drop_base_urls(root);
 	e = add_base_urls(root, places, n_places, steering);
 	if (e == 0)
-		e = dump(doc, out);
+		e = mpd_xml_dump(doc, out);
 	if (e != 0)
 		fault_set(f, e, "manifest: cannot be written: %s", err_text(e));
 	xmlFreeDoc(doc);

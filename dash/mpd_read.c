@@ -113,7 +113,7 @@ static int set_dynamic(const char *s, size_t n, void *at)
 {
 	bool dynamic = n == 7 && memcmp(s, "dynamic", 7) == 0;
 
-	if (!dynamic && !(n == 6 && memcmp(s, "static", 6) == 0))
+	if (!dynamic && !(n == 6 && memcmp(s, "static", 6) == 0) && !(n == 4 && memcmp(s, "list", 4) == 0)) /* a list is as static as what it imports */
 		return ERR_SYNTAX;
 	*(bool *)at = dynamic;
 	return 0;
@@ -265,6 +265,8 @@ static size_t cost_of(enum mpd_element element)
 		return 3 * sizeof(struct mpd_representation);
 	case EL_S:
 		return 2 * sizeof(struct mpd_s);
+	case EL_P:
+		return 2 * sizeof(struct mpd_p);
 	case EL_SEGMENT_URL:
 		return 2 * sizeof(struct mpd_segment_url);
 	default:
@@ -284,6 +286,10 @@ static void *open_model(struct reader *r, void *ctxt, const struct mpd_nesting *
 		return mpd_add_set(parent->model);
 	case EL_REPRESENTATION:
 		return mpd_add_representation(parent->model);
+	case EL_PATTERN:
+		return mpd_add_pattern(parent->model);
+	case EL_P:
+		return mpd_add_p(parent->model);
 	case EL_S:
 		return mpd_add_s(parent->model);
 	case EL_SEGMENT_URL:

@@ -143,6 +143,16 @@ static const struct mpd_attr s_rows[] = {
 	OPT(struct mpd_s, "r", ATTR_I64, r, 0),
 	OPT(struct mpd_s, "k", ATTR_U64, k, 1),
 	HAS(struct mpd_s, "p", ATTR_U64, pattern, has_pattern),
+	OPT(struct mpd_s, "pE", ATTR_U64, pattern_entry, 0),
+	END,
+};
+static const struct mpd_attr pattern_rows[] = {
+	OPT(struct mpd_pattern, "id", ATTR_U64, id, MPD_ALWAYS),
+	END,
+};
+static const struct mpd_attr p_rows[] = {
+	OPT(struct mpd_p, "d", ATTR_U64, d, MPD_ALWAYS),
+	OPT(struct mpd_p, "r", ATTR_U64, r, 0),
 	END,
 };
 static const struct mpd_attr segment_url_rows[] = {
@@ -177,6 +187,8 @@ const struct mpd_attr *const mpd_attrs[EL_N] = {
 	[EL_SEGMENT_TEMPLATE] = segment_template_rows,
 	[EL_URL] = url_rows,
 	[EL_TIMELINE] = no_rows,
+	[EL_PATTERN] = pattern_rows,
+	[EL_P] = p_rows,
 	[EL_S] = s_rows,
 	[EL_SEGMENT_URL] = segment_url_rows,
 	[EL_DESCRIPTOR] = descriptor_rows,
@@ -217,6 +229,7 @@ const struct mpd_nesting mpd_nestings[] = {
 	{EL_MPD, "SupplementalProperty", EL_DESCRIPTOR, offsetof(struct mpd, supplemental)},
 	{EL_MPD, "Period", EL_PERIOD, 0},
 	SEGMENTS(EL_PERIOD, struct mpd_period),
+	{EL_PERIOD, "ImportedMPD", EL_TEXT, offsetof(struct mpd_period, imported_mpd)},
 	{EL_PERIOD, "AdaptationSet", EL_SET, 0},
 	SEGMENTS(EL_SET, struct mpd_set),
 	COMMON(EL_SET, struct mpd_set),
@@ -233,6 +246,8 @@ const struct mpd_nesting mpd_nestings[] = {
 	URLS(EL_SEGMENT_TEMPLATE),
 	{EL_SEGMENT_LIST, "SegmentTimeline", EL_TIMELINE, 0},
 	{EL_SEGMENT_TEMPLATE, "SegmentTimeline", EL_TIMELINE, 0},
+	{EL_TIMELINE, "Pattern", EL_PATTERN, 0},
+	{EL_PATTERN, "P", EL_P, 0},
 	{EL_TIMELINE, "S", EL_S, 0},
 	{EL_SEGMENT_LIST, "SegmentURL", EL_SEGMENT_URL, 0},
 };

@@ -237,6 +237,16 @@ static void timeline(struct writer *w, const struct mpd_segments *s)
 	if (!s->has_timeline)
 		return;
 	start(w, "SegmentTimeline");
+	for (size_t i = 0; i < s->n_patterns; i++) {
+		start(w, "Pattern");
+		attributes(w, mpd_attrs[EL_PATTERN], &s->patterns[i]);
+		for (size_t k = 0; k < s->patterns[i].n; k++) {
+			start(w, "P");
+			attributes(w, mpd_attrs[EL_P], &s->patterns[i].v[k]);
+			end(w);
+		}
+		end(w);
+	}
 	for (size_t i = 0; i < s->n_timeline; i++) {
 		start(w, "S");
 		attributes(w, mpd_attrs[EL_S], &s->timeline[i]);

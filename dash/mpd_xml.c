@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/buf.h"
 #include "dash/mpd.h"
 
 struct run {
@@ -146,6 +147,19 @@ int mpd_xml_tree(const void *bytes, size_t n, const char *name, xmlDocPtr *ret_d
 	struct run run = {.name = name, .fault = f};
 
 	return parse(bytes, n, &run, NULL, ret_doc);
+}
+
+int mpd_xml_dump(xmlDocPtr doc, struct buf *out)
+{
+	xmlChar *bytes = NULL;
+	int n = 0, e;
+
+	xmlDocDumpMemoryEnc(doc, &bytes, &n, "UTF-8");
+	if (bytes == NULL)
+		return -ENOMEM;
+	e = buf_append(out, bytes, (size_t)n);
+	xmlFree(bytes);
+	return e;
 }
 
 bool mpd_xml_is_namespace(const xmlChar *uri)

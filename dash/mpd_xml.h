@@ -21,6 +21,10 @@ int mpd_xml_parse(const void *bytes, size_t n, const char *name, xmlSAXHandler *
 /* The same into a tree; xmlFreeDoc it. */
 int mpd_xml_tree(const void *bytes, size_t n, const char *name, xmlDocPtr *ret_doc, struct fault *);
 
+/* Appends the document in UTF-8.  -ENOMEM, the buffer's errors. */
+struct buf;
+int mpd_xml_dump(xmlDocPtr, struct buf *out);
+
 /* The `user` given to mpd_xml_parse, from a callback's context. */
 void *mpd_xml_user(void *ctxt);
 

@@ -6,6 +6,7 @@
  */
 #include "dash/timeline.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,8 +133,11 @@ static void inherit_segments(const struct mpd_segments *from, struct mpd_segment
 	TAKE_TEXT(init);
 	TAKE_TEXT(index);
 	TAKE_TEXT(xlink_href);
-	if (from->has_timeline)
+	if (from->has_timeline) {
 		to->n_timeline = from->n_timeline;
+		to->patterns = from->patterns;
+		to->n_patterns = from->n_patterns;
+	}
 	if (from->n_urls > 0) {
 		to->urls = from->urls;
 		to->n_urls = from->n_urls;
@@ -216,6 +220,24 @@ static const char *or_question(const char *s)
 	return s != NULL ? s : "?";
 }
 
+/* One bad rendition does not take the others with it. */
+static void leave_out(struct timeline_build *b, const struct timeline_period *period, struct timeline_rendition *r)
+{
+	struct fault f = *b->fault;
+
+	fault_prefix(&f, "AdaptationSet \"%s\" (line %u): Representation \"%s\" (line %u)", or_question(r->set->id),
+	             r->set->line, or_question(r->representation->id), r->representation->line);
+	fault_prefix(&f, "Period \"%s\" (line %u)", or_question(period->period->id), period->period->line);
+	if (b->first.code == 0)
+		b->first = f;
+	r->fault = mem_dup(fault_text(&f));
+	r->n_segments = 0;
+	r->needs_index = false;
+	if (r->timescale == 0)
+		r->timescale = 1;
+	*b->fault = (struct fault){0};
+}
+
 static int build_renditions(struct timeline_build *b, const struct timeline_period *period, const struct level *above,
                             struct timeline_track *t)
 {
@@ -227,10 +249,14 @@ static int build_renditions(struct timeline_build *b, const struct timeline_peri
 		r->representation = rep;
 		r->set = t->set;
 		e = build_rendition(b, period, above, r);
-		if (e != 0) {
+		if (e == ERR_LIMIT || e == -ENOMEM) {
 			fault_prefix(b->fault, "Representation \"%s\" (line %u)", or_question(rep->id), rep->line);
 			return e;
 		}
+		if (e != 0)
+			leave_out(b, period, r);
+		else
+			b->n_good++;
 	}
 	qsort(t->renditions, t->n_renditions, sizeof *t->renditions, by_bandwidth);
 	return 0;
@@ -400,6 +426,10 @@ static int build(struct timeline_build *b, const char *url, struct timeline *t)
 		e = build_tracks(b, &top, &t->periods[i]);
 	free_bases(&found);
 	free_bases(&top.bases);
+	if (e == 0 && b->n_good == 0 && b->first.code != 0) {
+		*b->fault = b->first;
+		e = b->first.code;
+	}
 	return e;
 }
 
@@ -419,7 +449,8 @@ static void find_total(const struct mpd *mpd, struct timeline *t)
 
 int timeline_new(const struct mpd *mpd, const char *url, wall_us now, struct timeline **ret_timeline, struct fault *f)
 {
-	struct timeline_build b = {.mpd = mpd, .now = now, .fault = f};
+	struct fault unused = {0};
+	struct timeline_build b = {.mpd = mpd, .now = now, .fault = f != NULL ? f : &unused};
 	struct timeline *t = mem_new(sizeof *t);
 	int e;
 
@@ -447,6 +478,7 @@ static void free_rendition(struct timeline_rendition *r)
 	free(r->init_url);
 	free(r->index_url);
 	free(r->segments);
+	free(r->fault);
 	free(r->urls);
 }
 

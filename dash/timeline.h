@@ -56,6 +56,7 @@ struct timeline_rendition {
 	struct timeline_segment *segments;
 	size_t n_segments;
 	dur_us period_duration;  /* -1: not known; an index is cut there */
+	char *fault;             /* why it cannot be used (it has no segments then), or NULL */
 	char *urls;              /* private: the segments' URLs stand in it */
 };
 
@@ -93,7 +94,9 @@ struct timeline {
 /* `url` is where the MPD was found (after redirects), for relative references;
  * `now` matters for dynamic MPDs only (which segments are available).  The
  * mpd must outlive the timeline.  ERR_SYNTAX, ERR_UNSUPPORTED, ERR_LIMIT;
- * the fault names Period, AdaptationSet and Representation with their line. */
+ * the fault names Period, AdaptationSet and Representation with their line.
+ * A rendition that is wrong or of an unknown kind carries that text while others
+ * are good; only without any good one is it the whole's. */
 int timeline_new(const struct mpd *, const char *url, wall_us now, struct timeline **ret_timeline, struct fault *);
 void timeline_free(struct timeline **);
 

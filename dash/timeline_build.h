@@ -9,6 +9,10 @@
 #include "base/buf.h"
 #include "dash/timeline.h"
 
+/* Sums are made in 128 bits: every number of an MPD may be as large as 64 bits. */
+__extension__ typedef __int128 timeline_wide;
+#define TIMELINE_WIDE_MAX ((timeline_wide)1 << 120)
+
 /* One timeline in the making. */
 struct timeline_build {
 	const struct mpd *mpd;
@@ -16,6 +20,8 @@ struct timeline_build {
 	wall_us now;
 	struct fault *fault;
 	size_t n_segments, n_url_bytes; /* so far, against the limits */
+	size_t n_good;                  /* renditions */
+	struct fault first;             /* of the first bad one */
 };
 
 /* One rendition in the making.  `segments` is the inherited whole, its pointers borrowed from the mpd. */
@@ -26,6 +32,25 @@ struct timeline_layout {
 	struct mpd_segments segments;
 	double availability_offset; /* seconds; of the base URLs and of the segments */
 };
+
+/* Equal segments in a row, from an S, a P or from @duration. */
+struct timeline_run {
+	timeline_wide start;     /* Period time, timescale units */
+	uint64_t duration, count;
+	uint64_t number;         /* of the first */
+	uint64_t parts;          /* S@k: segments in each */
+	unsigned line;
+};
+typedef int timeline_run_f(void *ctx, const struct timeline_run *);
+
+/* The inherited SegmentTimeline, each S one run or more, in order; each may be NULL.
+ * *ret_end is where the last one ends.  ERR_SYNTAX, ERR_UNSUPPORTED, ERR_LIMIT, ERR_OUT_OF_RANGE. */
+int timeline_walk(struct timeline_layout *, timeline_run_f *each, void *ctx, timeline_wide *ret_end);
+
+/* The Period's end as a cut (below); TIMELINE_WIDE_MAX when it is not known. */
+timeline_wide timeline_period_end(const struct timeline_layout *);
+/* Period time now, for a dynamic MPD, with what is available earlier. */
+timeline_wide timeline_live_edge(const struct timeline_layout *);
 
 /* Fills the segments, the initialisation and the index of layout->rendition. */
 int timeline_lay_out(struct timeline_layout *);
@@ -40,7 +65,6 @@ struct timeline_names {
 void timeline_expand(const char *template, const struct timeline_names *, struct buf *out);
 
 /* Microseconds in units of the timescale, rounded down; the product may pass 64 bits. */
-__extension__ typedef __int128 timeline_wide;
 timeline_wide timeline_ticks(dur_us us, uint32_t timescale);
 
 /* Where a period of that length cuts segments, in timescale units: one that

@@ -4,8 +4,6 @@
  * SegmentTemplate.  Which segments of a long run are wanted is computed before any
  * is made, so a run of a thousand million costs nothing when ten are wanted and
  * is refused when all are.
- *
- * Sums are made in 128 bits: every number of an MPD may be as large as 64 bits.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -16,23 +14,12 @@
 #include "dash/timeline_build.h"
 
 typedef timeline_wide wide;
-#define WIDE_MAX ((wide)1 << 120)
-
-/* Equal segments in a row, from an S or from @duration. */
-struct run {
-	wide start;    /* Period time, timescale units */
-	uint64_t duration, count;
-	uint64_t number; /* of the first */
-	uint64_t parts;  /* S@k: segments in each */
-	unsigned line;
-};
 
 struct output {
 	struct timeline_layout *l;
 	struct buf urls;
 	size_t cap;
 	wide from, until; /* segments that end behind `from` and start before `until` are wanted */
-	wide end;         /* of the last run */
 };
 
 wide timeline_ticks(dur_us us, uint32_t timescale)
@@ -51,28 +38,6 @@ wide timeline_cut(dur_us period_duration, uint32_t timescale)
 static int fault_at(struct timeline_layout *l, unsigned line, int code, const char *text)
 {
 	return fault_set(l->build->fault, code, "line %u: %s", line, text);
-}
-
-static wide period_end(const struct timeline_layout *l)
-{
-	if (l->period->duration < 0)
-		return WIDE_MAX;
-	return timeline_cut(l->period->duration, l->rendition->timescale);
-}
-
-/* Period time now, for a dynamic MPD. */
-static wide live_edge(const struct timeline_layout *l)
-{
-	wide us = (wide)l->build->now - l->build->mpd->availability_start - l->period->start;
-
-	/* Segments that are "always" there are still made only up to now. */
-	if (isfinite(l->availability_offset) && fabs(l->availability_offset) < 1e9)
-		us += llround(l->availability_offset * 1e6);
-	if (us > INT64_MAX)
-		us = INT64_MAX;
-	if (us < INT64_MIN)
-		us = INT64_MIN;
-	return timeline_ticks((dur_us)us, l->rendition->timescale);
 }
 
 /* --- putting segments ---------------------------------------------------------------- */
@@ -137,7 +102,7 @@ static void cut_former(struct output *out, wide start)
 }
 
 /* Segment i of the run, in its parts (S@k, 5.3.9.6.4). */
-static int put_segment(struct output *out, const struct run *run, uint64_t i)
+static int put_segment(struct output *out, const struct timeline_run *run, uint64_t i)
 {
 	uint32_t ts = out->l->rendition->timescale;
 	wide start = run->start + (wide)i * run->duration;
@@ -165,8 +130,9 @@ static int put_segment(struct output *out, const struct run *run, uint64_t i)
 }
 
 /* The segments of a run that lie in the window. */
-static int put_run(struct output *out, const struct run *run)
+static int put_run(void *ctx, const struct timeline_run *run)
 {
+	struct output *out = ctx;
 	wide first = 0, last = run->count, d = run->duration;
 	int e;
 
@@ -203,122 +169,13 @@ static int finish(struct output *out, int e)
 
 /* --- SegmentTimeline ----------------------------------------------------------------- */
 
-/* Where an S with r="-1" ends: the next S@t, the Period's end or now (5.3.9.6.2). */
-static int open_end(const struct timeline_layout *l, size_t i, wide *ret_end)
-{
-	const struct mpd_segments *m = &l->segments;
-	wide end = period_end(l);
-
-	if (i + 1 < m->n_timeline && m->timeline[i + 1].has_t)
-		end = (wide)m->timeline[i + 1].t - l->rendition->pto;
-	else if (l->build->mpd->dynamic && live_edge(l) < end)
-		end = live_edge(l);
-	if (end >= WIDE_MAX)
-		return fault_set(l->build->fault, ERR_UNSUPPORTED,
-		                 "line %u: S@r is negative and neither the next S@t nor a duration says where it ends",
-		                 m->timeline[i].line);
-	*ret_end = end;
-	return 0;
-}
-
-/* How many segments an S makes.  With r="-1" a live stream has whole ones only. */
-static int count_s(const struct timeline_layout *l, size_t i, wide start, uint64_t *ret_count)
-{
-	const struct mpd_s *s = &l->segments.timeline[i];
-	bool live;
-	wide end = 0;
-	int e;
-
-	if (s->r >= 0) {
-		*ret_count = (uint64_t)s->r + 1;
-		return 0;
-	}
-	e = open_end(l, i, &end);
-	if (e != 0)
-		return e;
-	live = l->build->mpd->dynamic && end == live_edge(l);
-	end = end > start ? (end - start + (live ? 0 : (wide)s->d - 1)) / s->d : 0;
-	*ret_count = end > INT64_MAX ? INT64_MAX : (uint64_t)end;
-	return 0;
-}
-
-static int check_s(struct timeline_layout *l, const struct mpd_s *s, wide start, wide former_start)
-{
-	if (s->has_pattern)
-		return fault_at(l, s->line, ERR_UNSUPPORTED, "S@p: durations by Pattern are not supported");
-	if (s->d == 0 || s->d > INT64_MAX)
-		return fault_at(l, s->line, ERR_SYNTAX, "S@d is missing, 0 or past 63 bits, expected a duration");
-	if (start > WIDE_MAX / 2)
-		return fault_at(l, s->line, ERR_OUT_OF_RANGE, "the times of the SegmentTimeline do not fit 63 bits");
-	if (s->k == 0 || s->k > s->d)
-		return fault_at(l, s->line, ERR_SYNTAX, "S@k is impossible, expected 1 up to S@d");
-	if (start <= former_start)
-		return fault_at(l, s->line, ERR_SYNTAX, "S@t is not behind the segment before it");
-	return 0;
-}
-
-/* A run that goes past the next S@t, as some packagers' do, ends there. */
-static uint64_t count_before_next(const struct timeline_layout *l, size_t i, const struct run *run)
-{
-	const struct mpd_segments *m = &l->segments;
-	wide gap, n;
-
-	if (i + 1 >= m->n_timeline || !m->timeline[i + 1].has_t)
-		return run->count;
-	gap = (wide)m->timeline[i + 1].t - l->rendition->pto - run->start;
-	n = gap > 0 ? (gap + run->duration - 1) / run->duration : 1;
-	return n < (wide)run->count ? (uint64_t)n : run->count;
-}
-
-/* The run's count when its last number may be `end` at most. */
-static uint64_t count_up_to(const struct run *run, uint64_t end)
-{
-	if (run->number > end)
-		return 0;
-	return run->count > 0 && run->count - 1 > end - run->number ? end - run->number + 1 : run->count;
-}
-
-/* Calls `each` for every S as a run; notes the end in out->end. */
-static int walk_timeline(struct output *out, int (*each)(struct output *, const struct run *))
-{
-	struct timeline_layout *l = out->l;
-	const struct mpd_segments *m = &l->segments;
-	uint64_t number = m->has_start_number ? m->start_number : 1;
-	wide next = -(wide)l->rendition->pto, former = -WIDE_MAX;
-
-	for (size_t i = 0; i < m->n_timeline; i++) {
-		const struct mpd_s *s = &m->timeline[i];
-		struct run run = {.duration = s->d, .parts = s->k, .line = s->line};
-		int e;
-
-		run.start = s->has_t ? (wide)s->t - l->rendition->pto : next;
-		run.number = s->has_n ? s->n : number;
-		e = check_s(l, s, run.start, former);
-		if (e == 0)
-			e = count_s(l, i, run.start, &run.count);
-		if (e == 0 && m->has_end_number)
-			run.count = count_up_to(&run, m->end_number);
-		number = run.number + run.count;
-		if (e == 0)
-			run.count = count_before_next(l, i, &run);
-		if (e == 0 && each != NULL && run.count > 0)
-			e = each(out, &run);
-		if (e != 0)
-			return e;
-		next = run.start + (wide)run.count * run.duration;
-		if (run.count > 0)
-			former = next - run.duration;
-	}
-	out->end = next;
-	return 0;
-}
-
 /* A list has as many segments as SegmentURLs, whatever its timeline says. */
-static int put_listed_run(struct output *out, const struct run *run)
+static int put_listed_run(void *ctx, const struct timeline_run *run)
 {
+	struct output *out = ctx;
 	const struct mpd_segments *m = &out->l->segments;
 	uint64_t first = m->has_start_number ? m->start_number : 1;
-	struct run r = *run;
+	struct timeline_run r = *run;
 
 	if (r.parts != 1)
 		return fault_at(out->l, r.line, ERR_UNSUPPORTED, "S@k in a SegmentList");
@@ -331,14 +188,19 @@ static int put_listed_run(struct output *out, const struct run *run)
 
 /* What a dynamic timeline lists is there: its own end is the live edge, unless
  * now is before it.  So a stream that has stopped can still be looked at. */
-static void set_window(struct output *out)
+static void set_window(struct output *out, wide edge)
 {
 	const struct mpd *mpd = out->l->build->mpd;
-	wide edge = out->end, now;
+	wide now;
 
-	if (!mpd->dynamic || !mpd->has_time_shift)
+	if (!mpd->dynamic)
 		return;
-	now = live_edge(out->l);
+	now = timeline_live_edge(out->l);
+	/* what has not begun is announced, not there */
+	if (mpd->has_availability_start && now > 0 && now < out->until && isfinite(out->l->availability_offset))
+		out->until = now;
+	if (!mpd->has_time_shift)
+		return;
 	if (mpd->has_availability_start && now > 0 && now < edge)
 		edge = now;
 	edge -= timeline_ticks(mpd->time_shift, out->l->rendition->timescale);
@@ -349,21 +211,22 @@ static void set_window(struct output *out)
 static int put_timeline(struct output *out)
 {
 	bool listed = out->l->segments.kind == MPD_SEGMENT_LIST;
-	int e = walk_timeline(out, NULL);
+	wide end;
+	int e = timeline_walk(out->l, NULL, NULL, &end);
 
 	if (e != 0)
 		return e;
-	set_window(out);
-	return walk_timeline(out, listed ? put_listed_run : put_run);
+	set_window(out, end);
+	return timeline_walk(out->l, listed ? put_listed_run : put_run, out, &end);
 }
 
 /* --- @duration ----------------------------------------------------------------------- */
 
 /* The segments that are available now (A.3.2): begun so long ago that they are whole. */
-static int cut_to_available(struct output *out, const struct run *run, wide *count)
+static int cut_to_available(struct output *out, const struct timeline_run *run, wide *count)
 {
 	const struct mpd *mpd = out->l->build->mpd;
-	wide edge = live_edge(out->l), whole;
+	wide edge = timeline_live_edge(out->l), whole;
 
 	if (!mpd->has_availability_start)
 		return fault_set(out->l->build->fault, ERR_SYNTAX,
@@ -387,14 +250,14 @@ static int put_numbered(struct output *out)
 	struct timeline_layout *l = out->l;
 	const struct mpd_segments *m = &l->segments;
 	bool listed = m->kind == MPD_SEGMENT_LIST;
-	struct run run = {.duration = m->duration, .parts = 1, .line = m->line};
-	wide count = WIDE_MAX, end = period_end(l);
+	struct timeline_run run = {.duration = m->duration, .parts = 1, .line = m->line};
+	wide count = TIMELINE_WIDE_MAX, end = timeline_period_end(l);
 	int e = 0;
 
 	run.number = m->has_start_number ? m->start_number : 1;
 	if (m->duration == 0 || m->duration > INT64_MAX)
 		return fault_at(l, m->line, ERR_SYNTAX, "@duration is 0 or past 63 bits, expected the length of a segment");
-	if (end < WIDE_MAX)
+	if (end < TIMELINE_WIDE_MAX)
 		count = end > 0 ? (end + run.duration - 1) / run.duration : 0;
 	if (m->has_end_number && count > (wide)m->end_number - run.number + 1)
 		count = (wide)m->end_number - run.number + 1;
@@ -404,12 +267,30 @@ static int put_numbered(struct output *out)
 		e = cut_to_available(out, &run, &count);
 	if (e != 0)
 		return e;
-	if (count >= WIDE_MAX)
+	if (count >= TIMELINE_WIDE_MAX)
 		return fault_at(l, m->line, ERR_UNSUPPORTED,
 		                "nothing says how many segments there are: a duration of the Period or of the MPD, or "
 		                "@endNumber, is needed");
 	run.count = count > 0 ? (uint64_t)(count > (wide)UINT64_MAX / 4 ? (wide)UINT64_MAX / 4 : count) : 0;
 	return run.count > 0 ? put_run(out, &run) : 0;
+}
+
+/* Neither @duration nor a SegmentTimeline: one segment as long as the Period (5.3.9.2.1). */
+static int put_only(struct output *out)
+{
+	struct timeline_layout *l = out->l;
+	const struct mpd_segments *m = &l->segments;
+	wide d = l->period->duration > 0 ? timeline_ticks(l->period->duration, l->rendition->timescale) : 0;
+	struct timeline_run run = {.duration = d > 0 && d < INT64_MAX / 2 ? (uint64_t)d : 1, .count = 1, .parts = 1,
+		.number = m->has_start_number ? m->start_number : 1, .line = m->line};
+
+	if (l->period->duration == 0 || (m->has_end_number && m->end_number < run.number))
+		return 0;
+	if (l->build->mpd->dynamic && l->period->duration < 0)
+		return fault_at(l, m->line, ERR_SYNTAX,
+		                "SegmentTemplate has neither @duration nor a SegmentTimeline, and its Period no end: it is one "
+		                "segment, and nothing says of what length");
+	return put_run(out, &run);
 }
 
 /* A list without times: packagers who leave them out mean equal segments. */
@@ -529,8 +410,7 @@ static int put_all(struct output *out)
 	if (m->kind == MPD_SEGMENT_LIST && !m->has_duration)
 		e = guess_duration(l);
 	else if (!m->has_duration)
-		return l->period->duration == 0 || (m->has_end_number && m->end_number == 0) ? 0 :
-		       fault_at(l, m->line, ERR_SYNTAX, "SegmentTemplate has neither @duration nor a SegmentTimeline");
+		return put_only(out);
 	return e != 0 ? e : put_numbered(out);
 }
 
@@ -545,7 +425,7 @@ int timeline_lay_out(struct timeline_layout *l)
 	r->timescale = m->has_timescale ? m->timescale : 1;
 	r->pto = m->pto;
 	r->period_duration = l->period->duration;
-	out.until = period_end(l);
+	out.until = timeline_period_end(l);
 	set_initialisation(l);
 	buf_init(&out.urls, TIMELINE_MAX_URL_BYTES - l->build->n_url_bytes);
 	return finish(&out, put_all(&out));

@@ -152,14 +152,14 @@ int demux_check(const struct blob *body, const char *mime_type)
 {
 	struct bmff_box box;
 	size_t pos = 0;
-	bool moof = false, mdat = false;
+	bool header = false, mdat = false; /* a moof, or the moov of a file without fragments */
 	int r;
 
 	if (mime_type == NULL || strstr(mime_type, "mp4") == NULL)
 		return body->size > 0 ? 0 : ERR_CORRUPT;
 	while ((r = bmff_next(body->bytes, body->size, &pos, &box)) == 0) {
-		moof = moof || box.type == BMFF_TYPE('m', 'o', 'o', 'f');
+		header = header || box.type == BMFF_TYPE('m', 'o', 'o', 'f') || box.type == BMFF_TYPE('m', 'o', 'o', 'v');
 		mdat = mdat || box.type == BMFF_TYPE('m', 'd', 'a', 't');
 	}
-	return r == ERR_NOT_FOUND && moof && mdat ? 0 : ERR_CORRUPT;
+	return r == ERR_NOT_FOUND && header && mdat ? 0 : ERR_CORRUPT;
 }

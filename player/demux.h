@@ -24,7 +24,7 @@ const struct AVStream *demux_stream(const struct demux *);
 int demux_read(struct demux *, struct AVPacket *);
 
 /* A cheap look before a segment is believed: whole boxes from the first to the
- * last byte, a moof and an mdat among them.  ERR_CORRUPT.  Other containers pass. */
+ * last byte, a moof (or moov) and an mdat among them.  ERR_CORRUPT.  Other containers pass. */
 int demux_check(const struct blob *body, const char *mime_type);
 
 #endif

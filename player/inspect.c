@@ -5,65 +5,109 @@
 #include "player/inspect.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/blob.h"
 #include "base/file.h"
-#include "base/buf.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "fetch/fetch.h"
 #include "player/source.h"
 
 #define MAX_INDEX ((size_t)8 << 20)
+#define MAX_DEAD 16
 
 static const char *const kinds[] = {"video", "audio", "text", "image", "other"};
 
-static int read_file_part(const char *path, uint64_t first, size_t n, struct blob **ret, struct fault *f)
+struct inspection {
+	struct fetch *fetch;
+	struct source *source;
+	char *dead[MAX_DEAD]; /* hosts that did not answer: not asked again */
+	size_t n_dead;
+};
+
+static int read_file_part(const char *url, uint64_t first, size_t n, struct blob **ret, struct fault *f)
 {
-	struct buf b;
+	char *path = source_path(url);
+	uint8_t *bytes = mem_try(n, 1);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -errno : bytes == NULL ? -ENOMEM : file_pread_all(fd, bytes, n, first);
+	int r = 0;
+
+	if (got == (ssize_t)n)
+		*ret = blob_copy(bytes, n);
+	else
+		r = fault_set(f, got < 0 ? (int)got : ERR_TRUNCATED, "%s: %s", path, err_text(got < 0 ? (int)got : ERR_TRUNCATED));
+	if (fd >= 0)
+		close(fd);
+	free(bytes);
+	free(path);
+	return r;
+}
+
+/* scheme://authority */
+static size_t host_size(const char *url)
+{
+	const char *slashes = strstr(url, "://");
+
+	return slashes != NULL ? (size_t)(slashes + 3 - url) + strcspn(slashes + 3, "/?#") : 0;
+}
+
+static bool is_dead(const struct inspection *x, const char *url)
+{
+	for (size_t i = 0; i < x->n_dead; i++)
+		if (strlen(x->dead[i]) == host_size(url) && strncmp(x->dead[i], url, host_size(url)) == 0)
+			return true;
+	return false;
+}
+
+static int get_part(struct inspection *x, const char *url, uint64_t first, size_t n, struct blob **ret, struct fault *f)
+{
+	struct fetch_request req = {.url = url, .has_range = true, .first = first, .last = first + n - 1, .max_bytes = n,
+		.total_timeout = 10 * DUR_S};
 	int r;
 
-	buf_init(&b, (size_t)1 << 32);
-	r = file_read(path, &b);
-	if (r < 0 || b.size < first + n)
-		r = fault_set(f, r < 0 ? r : ERR_TRUNCATED, "%s: %s", path, err_text(r < 0 ? r : ERR_TRUNCATED));
-	else
-		*ret = blob_copy(b.bytes + first, n);
-	buf_fini(&b);
-	return r < 0 ? r : 0;
-}
-
-static int get_part(struct fetch *fetch, const char *url, uint64_t first, size_t n, struct blob **ret, struct fault *f)
-{
-	struct fetch_request req = {.url = url, .has_range = true, .first = first, .last = first + n - 1, .max_bytes = n};
-
 	if (str_starts(url, "file://"))
-		return read_file_part(url + 7, first, n, ret, f);
-	return fetch_get(fetch, &req, ret, NULL, NULL, f);
+		return read_file_part(url, first, n, ret, f);
+	if (is_dead(x, url))
+		return fault_set(f, ERR_NETWORK, "%.*s does not answer", (int)host_size(url), url);
+	r = fetch_get(x->fetch, &req, ret, NULL, NULL, f);
+	if ((r == ERR_NETWORK || r == ERR_TIMEOUT) && x->n_dead < MAX_DEAD)
+		x->dead[x->n_dead++] = mem_dup_n(url, host_size(url));
+	return r;
 }
 
-static int read_index(struct fetch *fetch, struct timeline_rendition *r, struct fault *f)
+static int read_index_from(struct inspection *x, struct timeline_rendition *r, const char *url, struct fault *f)
 {
-	size_t n = (size_t)(r->index_range.last - r->index_range.first) + 1;
+	uint64_t n = r->index_range.last - r->index_range.first + 1;
+	struct blob *bytes = NULL;
+	struct bmff_sidx *sidx = NULL;
+	int code;
+
+	if (!r->has_index_range || r->index_range.last < r->index_range.first || n > MAX_INDEX)
+		return fault_set(f, ERR_UNSUPPORTED, "no usable indexRange");
+	code = get_part(x, url, r->index_range.first, (size_t)n, &bytes, f);
+	if (code == 0 && (code = bmff_sidx_read(bytes->bytes, bytes->size, r->index_range.first, &sidx)) < 0)
+		fault_set(f, code, "%s: index: %s", url, err_text(code));
+	if (code == 0)
+		code = timeline_set_index(r, sidx, f);
+	bmff_sidx_free(&sidx);
+	blob_unref(&bytes);
+	return code;
+}
+
+static int read_index(struct inspection *x, struct timeline_rendition *r, struct fault *f)
+{
 	int code = fault_set(f, ERR_NOT_FOUND, "no base URL");
 
 	for (size_t i = 0; i < r->n_bases && code < 0; i++) {
 		char *url = timeline_resolve(r, i, r->index_url != NULL ? r->index_url : "");
-		struct blob *bytes = NULL;
-		struct bmff_sidx *sidx = NULL;
 
-		if (!r->has_index_range || n > MAX_INDEX || url == NULL)
-			code = fault_set(f, ERR_UNSUPPORTED, "no usable indexRange");
-		else
-			code = get_part(fetch, url, r->index_range.first, n, &bytes, f);
-		if (code == 0 && (code = bmff_sidx_read(bytes->bytes, bytes->size, r->index_range.first, &sidx)) < 0)
-			fault_set(f, code, "%s: index: %s", url, err_text(code));
-		if (code == 0)
-			code = timeline_set_index(r, sidx, f);
-		bmff_sidx_free(&sidx);
-		blob_unref(&bytes);
+		code = url != NULL ? read_index_from(x, r, url, f) : fault_set(f, ERR_SYNTAX, "its address cannot be used");
 		free(url);
 	}
 	return code;
@@ -86,6 +130,26 @@ static void set_number(json_t *o, const char *key, uint64_t n)
 		json_object_set_new(o, key, json_integer((json_int_t)n));
 }
 
+static json_t *address(const struct timeline_rendition *r, const char *reference)
+{
+	char *url = reference != NULL ? timeline_resolve(r, 0, reference) : NULL;
+	json_t *o = url != NULL ? json_string(url) : json_null();
+
+	free(url);
+	return o;
+}
+
+static void set_range(json_t *o, const char *key, bool has, struct mpd_range range)
+{
+	if (has)
+		json_object_set_new(o, key, json_pack("[I, I]", (json_int_t)range.first, (json_int_t)range.last));
+}
+
+static void set_seconds(json_t *o, const char *key, bool has, dur_us d)
+{
+	json_object_set_new(o, key, has ? json_real((double)d / 1e6) : json_null());
+}
+
 static json_t *segment_json(const struct timeline_rendition *r, const struct timeline_segment *s)
 {
 	json_t *o = json_object();
@@ -94,18 +158,44 @@ static json_t *segment_json(const struct timeline_rendition *r, const struct tim
 	json_object_set_new(o, "duration", json_integer((json_int_t)s->duration));
 	json_object_set_new(o, "start_s", json_real(seconds(r, s->start)));
 	json_object_set_new(o, "duration_s", json_real(seconds(r, (int64_t)s->duration)));
+	json_object_set_new(o, "number", json_integer((json_int_t)s->number));
+	json_object_set_new(o, "time", json_integer((json_int_t)s->time));
+	if (s->sub_number > 1)
+		json_object_set_new(o, "sub_number", json_integer((json_int_t)s->sub_number));
 	set_text(o, "url", s->url);
-	if (s->has_range)
-		json_object_set_new(o, "range", json_pack("[I, I]", (json_int_t)s->range.first, (json_int_t)s->range.last));
+	json_object_set_new(o, "address", address(r, s->url));
+	set_range(o, "range", s->has_range, s->range);
 	return o;
 }
 
-static json_t *rendition_json(struct fetch *fetch, struct timeline_rendition *r)
+static json_t *initialization_json(const struct timeline_rendition *r)
 {
-	json_t *o = json_object(), *segments = json_array(), *bases = json_array();
+	json_t *o;
+
+	if (r->init_url == NULL && !r->init_has_range)
+		return json_null();
+	o = json_object();
+	json_object_set_new(o, "address", address(r, r->init_url != NULL ? r->init_url : ""));
+	set_range(o, "range", r->init_has_range, r->init_range);
+	return o;
+}
+
+static json_t *bases_json(const struct timeline_rendition *r)
+{
+	json_t *bases = json_array();
+
+	for (size_t i = 0; i < r->n_bases; i++)
+		json_array_append_new(bases, json_pack("{ss* ss*}", "url", r->bases[i].url, "service_location", r->bases[i].service_location));
+	return bases;
+}
+
+static json_t *rendition_json(struct inspection *x, struct timeline_rendition *r)
+{
+	json_t *o = json_object(), *segments = json_array();
 	struct fault f = {0};
 
-	if (r->needs_index && r->n_segments == 0 && read_index(fetch, r, &f) < 0)
+	set_text(o, "error", r->fault);
+	if (r->needs_index && r->n_segments == 0 && read_index(x, r, &f) < 0)
 		set_text(o, "error", fault_text(&f));
 	set_text(o, "id", r->representation->id);
 	set_text(o, "mime_type", r->mime_type);
@@ -114,52 +204,102 @@ static json_t *rendition_json(struct fetch *fetch, struct timeline_rendition *r)
 	set_number(o, "bandwidth", r->bandwidth);
 	set_number(o, "width", r->width);
 	set_number(o, "height", r->height);
+	if (r->frame_rate.den != 0)
+		json_object_set_new(o, "frame_rate", json_real((double)r->frame_rate.num / r->frame_rate.den));
 	set_number(o, "audio_sampling_rate", r->audio_sampling_rate);
 	set_number(o, "channels", r->channels);
 	set_number(o, "timescale", r->timescale);
 	json_object_set_new(o, "presentation_time_offset", json_integer((json_int_t)r->pto));
-	for (size_t i = 0; i < r->n_bases; i++)
-		json_array_append_new(bases, json_pack("{ss* ss*}", "url", r->bases[i].url, "service_location", r->bases[i].service_location));
-	json_object_set_new(o, "bases", bases);
+	json_object_set_new(o, "bases", bases_json(r));
+	json_object_set_new(o, "initialization", initialization_json(r));
+	set_range(o, "index_range", r->has_index_range, r->index_range);
 	for (size_t i = 0; i < r->n_segments; i++)
 		json_array_append_new(segments, segment_json(r, &r->segments[i]));
 	json_object_set_new(o, "segments", segments);
 	return o;
 }
 
-static json_t *track_json(struct fetch *fetch, struct timeline_track *t)
+static json_t *descriptors_json(const struct mpd_descriptors *d)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < d->n; i++)
+		json_array_append_new(list, json_pack("{ss* ss*}", "scheme", d->v[i].scheme, "value", d->v[i].value));
+	return list;
+}
+
+static json_t *track_json(struct inspection *x, struct timeline_track *t)
 {
 	json_t *o = json_object(), *list = json_array();
 
 	json_object_set_new(o, "kind", json_string(kinds[t->kind]));
 	set_text(o, "id", t->set->id);
 	set_text(o, "lang", t->set->lang);
+	set_text(o, "label", t->set->label);
+	if (t->set->roles.n > 0)
+		json_object_set_new(o, "roles", descriptors_json(&t->set->roles));
+	if (t->set->common.content_protection.n > 0)
+		json_object_set_new(o, "encrypted", json_true());
 	for (size_t i = 0; i < t->n_renditions; i++)
-		json_array_append_new(list, rendition_json(fetch, &t->renditions[i]));
+		json_array_append_new(list, rendition_json(x, &t->renditions[i]));
 	json_object_set_new(o, "renditions", list);
 	return o;
 }
 
-static json_t *whole(struct fetch *fetch, struct source *s)
+static json_t *period_json(struct inspection *x, struct timeline_period *p)
 {
+	json_t *o = json_object(), *tracks = json_array();
+
+	set_text(o, "id", p->id);
+	set_seconds(o, "start_s", true, p->start);
+	set_seconds(o, "duration_s", p->duration >= 0, p->duration);
+	for (size_t k = 0; k < p->n_tracks; k++)
+		json_array_append_new(tracks, track_json(x, &p->tracks[k]));
+	json_object_set_new(o, "tracks", tracks);
+	return o;
+}
+
+static void set_date(json_t *o, const char *key, bool has, wall_us t)
+{
+	char date[CLOCK_RFC3339_SIZE];
+
+	if (!has)
+		return;
+	clock_to_rfc3339(t, date);
+	set_text(o, key, date);
+}
+
+/* What only a dynamic MPD says. */
+static json_t *live_json(const struct mpd *m)
+{
+	json_t *o = json_object(), *patches = json_array();
+
+	set_date(o, "availability_start", m->has_availability_start, m->availability_start);
+	set_date(o, "availability_end", m->has_availability_end, m->availability_end);
+	set_date(o, "publish_time", m->has_publish_time, m->publish_time);
+	set_seconds(o, "minimum_update_s", m->has_minimum_update, m->minimum_update);
+	set_seconds(o, "time_shift_s", m->has_time_shift, m->time_shift);
+	set_seconds(o, "suggested_delay_s", m->has_suggested_delay, m->suggested_delay);
+	set_number(o, "target_latency_ms", m->service.latency_target);
+	json_object_set_new(o, "utc_timings", descriptors_json(&m->utc_timings));
+	for (size_t i = 0; i < m->patch_locations.n; i++)
+		json_array_append_new(patches, json_string(m->patch_locations.v[i].url));
+	json_object_set_new(o, "patches", patches);
+	return o;
+}
+
+static json_t *whole(struct inspection *x)
+{
+	const struct timeline *t = x->source->timeline;
 	json_t *o = json_object(), *periods = json_array();
 
-	set_text(o, "url", s->url);
-	json_object_set_new(o, "dynamic", json_boolean(s->timeline->dynamic));
-	json_object_set_new(o, "duration_s",
-	                    s->timeline->duration >= 0 ? json_real((double)s->timeline->duration / 1e6) : json_null());
-	for (size_t i = 0; i < s->timeline->n_periods; i++) {
-		struct timeline_period *p = &s->timeline->periods[i];
-		json_t *period = json_object(), *tracks = json_array();
-
-		set_text(period, "id", p->id);
-		json_object_set_new(period, "start_s", json_real((double)p->start / 1e6));
-		json_object_set_new(period, "duration_s", p->duration >= 0 ? json_real((double)p->duration / 1e6) : json_null());
-		for (size_t k = 0; k < p->n_tracks; k++)
-			json_array_append_new(tracks, track_json(fetch, &p->tracks[k]));
-		json_object_set_new(period, "tracks", tracks);
-		json_array_append_new(periods, period);
-	}
+	set_text(o, "url", x->source->url);
+	json_object_set_new(o, "dynamic", json_boolean(t->dynamic));
+	set_seconds(o, "duration_s", t->duration >= 0, t->duration);
+	if (t->dynamic)
+		json_object_set_new(o, "live", live_json(x->source->mpd));
+	for (size_t i = 0; i < t->n_periods; i++)
+		json_array_append_new(periods, period_json(x, &t->periods[i]));
 	json_object_set_new(o, "periods", periods);
 	return o;
 }
@@ -195,28 +335,64 @@ static void print_rendition(const json_t *r, FILE *out)
 	                                                        : "cannot be decoded here");
 }
 
+/* "12.345 s", or what it means that there is none */
+static const char *span(const json_t *o, const char *key, const char *none, char *out, size_t n)
+{
+	const json_t *v = json_object_get(o, key);
+
+	if (json_is_real(v))
+		snprintf(out, n, "%.3f s", json_real_value(v));
+	return json_is_real(v) ? out : none;
+}
+
+static void print_live(const json_t *o, FILE *out)
+{
+	char a[32], b[32], c[32];
+	size_t i;
+	const json_t *d;
+
+	fprintf(out, "since %s, updated every %s, %s back, delay %s\n", text(o, "availability_start"),
+	        span(o, "minimum_update_s", "(never)", a, sizeof a), span(o, "time_shift_s", "all", b, sizeof b),
+	        span(o, "suggested_delay_s", "(not said)", c, sizeof c));
+	json_array_foreach(json_object_get(o, "utc_timings"), i, d)
+		fprintf(out, "time from %s %s\n", text(d, "scheme"), text(d, "value"));
+}
+
+static void print_track(const json_t *track, FILE *out)
+{
+	size_t n;
+	const json_t *r;
+
+	fprintf(out, "  %s %s%s%s%s\n    %-24s %9s %-11s %-28s %6s %10s %10s\n", text(track, "kind"), text(track, "lang"),
+	        json_object_get(track, "label") != NULL ? " " : "", json_object_get(track, "label") != NULL ? text(track, "label") : "",
+	        json_is_true(json_object_get(track, "encrypted")) ? " (encrypted)" : "", "rendition", "Mbit/s", "size", "codecs",
+	        "parts", "from s", "to s");
+	json_array_foreach(json_object_get(track, "renditions"), n, r)
+		print_rendition(r, out);
+}
+
 static void print_table(const json_t *o, FILE *out)
 {
-	size_t i, k, n;
-	const json_t *period, *track, *r;
+	size_t i, k;
+	const json_t *period, *track;
+	char a[32], b[32];
 
-	fprintf(out, "%s\n%s, %.3f s\n", text(o, "url"), json_is_true(json_object_get(o, "dynamic")) ? "dynamic" : "static",
-	        json_real_value(json_object_get(o, "duration_s")));
+	fprintf(out, "%s\n%s, %s\n", text(o, "url"), json_is_true(json_object_get(o, "dynamic")) ? "dynamic" : "static",
+	        span(o, "duration_s", "without a stated end", a, sizeof a));
+	if (json_object_get(o, "live") != NULL)
+		print_live(json_object_get(o, "live"), out);
 	json_array_foreach(json_object_get(o, "periods"), i, period) {
-		fprintf(out, "period %s: from %.3f s, %.3f s long\n", text(period, "id"),
-		        json_real_value(json_object_get(period, "start_s")), json_real_value(json_object_get(period, "duration_s")));
-		json_array_foreach(json_object_get(period, "tracks"), k, track) {
-			fprintf(out, "  %s %s\n    %-24s %9s %-11s %-28s %6s %10s %10s\n", text(track, "kind"), text(track, "lang"),
-			        "rendition", "Mbit/s", "size", "codecs", "parts", "from s", "to s");
-			json_array_foreach(json_object_get(track, "renditions"), n, r)
-				print_rendition(r, out);
-		}
+		fprintf(out, "period %s: from %s, %s long\n", text(period, "id"), span(period, "start_s", "?", a, sizeof a),
+		        span(period, "duration_s", "unknown", b, sizeof b));
+		json_array_foreach(json_object_get(period, "tracks"), k, track)
+			print_track(track, out);
 	}
 }
 
 int inspect(struct fetch *fetch, struct source *source, bool json, FILE *out, struct fault *f)
 {
-	json_t *o = whole(fetch, source);
+	struct inspection x = {.fetch = fetch, .source = source};
+	json_t *o = whole(&x);
 
 	if (json) {
 		json_dumpf(o, out, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
@@ -225,5 +401,7 @@ int inspect(struct fetch *fetch, struct source *source, bool json, FILE *out, st
 		print_table(o, out);
 	}
 	json_decref(o);
+	for (size_t i = 0; i < x.n_dead; i++)
+		free(x.dead[i]);
 	return fflush(out) == 0 && !ferror(out) ? 0 : fault_set(f, -EIO, "standard output: %s", err_text(-EIO));
 }

@@ -162,7 +162,7 @@ static dur_us buffered(const struct lane *l)
 
 static bool wanted(const struct lane *l, const struct timeline_rendition *r, bool any_height)
 {
-	if (!source_can_decode(r->codecs) || r->bandwidth == 0)
+	if (r->fault != NULL || !source_can_decode(r->codecs))
 		return false;
 	return any_height || l->set.max_height == 0 || r->height <= l->set.max_height;
 }
@@ -184,7 +184,7 @@ static void enter_period(struct lane *l, mono_us now)
 
 		if (!wanted(l, r, any))
 			continue;
-		l->bitrates[l->n_rungs] = r->bandwidth < UINT32_MAX ? (uint32_t)r->bandwidth : UINT32_MAX;
+		l->bitrates[l->n_rungs] = r->bandwidth >= UINT32_MAX ? UINT32_MAX : r->bandwidth > 0 ? (uint32_t)r->bandwidth : 1;
 		rung_begin(&l->rungs[l->n_rungs++], l->set.world, r, ++l->next_id, l->set.kind, now);
 		if (any)
 			break; /* nothing is low enough: the lowest */

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "dash/mpd_values.h"
 #include "fetch/fetch.h"
 #include "player/abr.h"
 #include "player/abr_serve.h"
@@ -28,7 +29,7 @@
 #include "player/source.h"
 
 struct options {
-	const char *output, *speed, *report, *abr, *cmcd, *lang, *log_level;
+	const char *output, *speed, *report, *abr, *cmcd, *lang, *log_level, *now;
 	dur_us start, duration, buffer;
 	uint64_t max_height;
 	bool json, inspect, abr_serve, quiet, help, version;
@@ -48,6 +49,7 @@ static const struct config_row rows[] = {
 	ROW("report", CONFIG_PATH, report, NULL, 0, 0, "FILE", "write what happened as JSON"),
 	ROW("json", CONFIG_BOOL, json, "no", 0, 0, NULL, "the report (or the inspection) as JSON on standard output"),
 	ROW("inspect", CONFIG_BOOL, inspect, "no", 0, 0, NULL, "print the timeline of the MPD and stop"),
+	ROW("now", CONFIG_STRING, now, NULL, 0, 0, "DATE", "with --inspect of a dynamic MPD: what is available at this time (2026-01-31T12:00:00Z) instead of now"),
 	ROW("abr-serve", CONFIG_BOOL, abr_serve, "no", 0, 0, NULL, "answer adaptation questions on standard input and output"),
 	ROW("quiet", CONFIG_BOOL, quiet, "no", 0, 0, NULL, "no status line"),
 	ROW("log-level", CONFIG_STRING, log_level, "warn", 0, 0, "LEVEL", "error, warn, info, verbose or debug"),
@@ -92,6 +94,7 @@ struct run {
 	double speed;                /* 0: max */
 	enum cmcd_mode cmcd;
 	bool window;
+	wall_us now;                 /* --now; 0: the clock's */
 };
 
 static int read_speed(struct run *r, struct fault *f)
@@ -115,6 +118,15 @@ static int read_cmcd(struct run *r, struct fault *f)
 			return 0;
 		}
 	return fault_set(f, ERR_USAGE, "--cmcd \"%s\": headers, query or none", r->o.cmcd);
+}
+
+static int read_now(struct run *r, struct fault *f)
+{
+	if (r->o.now != NULL && mpd_value_date(r->o.now, strlen(r->o.now), &r->now) < 0)
+		return fault_set(f, ERR_USAGE, "--now \"%s\": a date like 2026-01-31T12:00:00Z", r->o.now);
+	if (r->o.now != NULL && !r->o.inspect)
+		return fault_set(f, ERR_USAGE, "--now is for --inspect");
+	return 0;
 }
 
 static int read_output(struct run *r, struct fault *f)
@@ -153,6 +165,8 @@ static int read_options(struct run *r, int argc, char **argv, struct fault *f)
 	code = read_speed(r, f);
 	if (code == 0)
 		code = read_cmcd(r, f);
+	if (code == 0)
+		code = read_now(r, f);
 	if (code == 0 && !r->o.inspect)
 		code = read_output(r, f);
 	return code;
@@ -311,7 +325,7 @@ static int play_url(struct run *run, struct fault *f)
 	hub_init(&s.hub, 4096, frames);
 	r = open_fetch(&s.fetch, f);
 	if (r == 0)
-		r = source_open(s.fetch, run->url, &s.source, f);
+		r = source_open(s.fetch, run->url, clock_wall(), &s.source, f);
 	if (r == 0)
 		r = play(&s, f);
 	end_session(&s);
@@ -335,7 +349,7 @@ static int inspect_url(struct run *run, struct fault *f)
 	int r = open_fetch(&fetch, f);
 
 	if (r == 0)
-		r = source_open(fetch, run->url, &source, f);
+		r = source_open(fetch, run->url, run->now != 0 ? run->now : clock_wall(), &source, f);
 	if (r == 0)
 		r = inspect(fetch, &source, run->o.json, stdout, f);
 	source_close(&source);

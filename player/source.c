@@ -13,7 +13,10 @@
 
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
+#include "dash/mpd_link.h"
 #include "fetch/fetch.h"
 
 struct wait {
@@ -68,7 +71,7 @@ static int verdict(const struct wait *w, const char *url, struct fault *f)
 	return 0;
 }
 
-static int get(struct fetch *fetch, const char *url, struct buf *body, char **ret_url, struct fault *f)
+static int get_http(struct fetch *fetch, const char *url, struct buf *out, char **ret_url, struct fault *f)
 {
 	struct wait w;
 	int r;
@@ -80,49 +83,119 @@ static int get(struct fetch *fetch, const char *url, struct buf *body, char **re
 		get_once(fetch, url, &w);
 	}
 	r = verdict(&w, url, f);
-	if (r == 0) {
-		*body = w.body;
+	if (r == 0)
+		r = buf_append(out, w.body.bytes, w.body.size);
+	if (r == 0 && ret_url != NULL)
 		*ret_url = w.url != NULL ? w.url : mem_dup(url);
-		return 0;
-	}
+	else
+		free(w.url);
 	buf_fini(&w.body);
-	free(w.url);
 	return r;
 }
 
-static int read_local(const char *path, struct buf *body, char **ret_url, struct fault *f)
+static int hex(char c)
 {
-	char *full = realpath(path, NULL);
-	int r;
+	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+}
 
-	buf_init(body, MPD_MAX_BYTES);
-	r = full == NULL ? -errno : file_read(full, body);
-	if (r < 0) {
-		buf_fini(body);
-		fault_set(f, r, "%s: %s", path, err_text(r));
-	} else {
-		*ret_url = mem_printf("file://%s", full);
+char *source_path(const char *url)
+{
+	char *path = mem_dup(str_starts(url, "file://") ? url + 7 : url), *to = path;
+
+	for (const char *s = path; *s != '\0'; s++) {
+		bool escape = *s == '%' && hex(s[1]) >= 0 && hex(s[2]) >= 0;
+
+		*to++ = escape ? (char)(hex(s[1]) << 4 | hex(s[2])) : *s;
+		if (escape)
+			s += 2;
 	}
+	*to = '\0';
+	return path;
+}
+
+static int get_file(const char *path, struct buf *out, char **ret_url, struct fault *f)
+{
+	char *full = realpath(path, NULL), *plain = full != NULL ? mem_printf("file://%s", full) : NULL;
+	int r = full == NULL ? -errno : file_read(full, out);
+
+	if (r < 0)
+		fault_set(f, r, "%s: %s", path, err_text(r));
+	else if (ret_url != NULL)
+		*ret_url = timeline_join_url(plain, "");
+	free(plain);
 	free(full);
 	return r < 0 ? r : 0;
 }
 
-int source_open(struct fetch *fetch, const char *where, struct source *ret, struct fault *f)
+int source_get(struct fetch *fetch, const char *url, struct buf *out, char **ret_url, struct fault *f)
+{
+	char *path;
+	int r;
+
+	if (!str_starts(url, "file://") && strstr(url, "://") != NULL)
+		return get_http(fetch, url, out, ret_url, f);
+	path = str_starts(url, "file://") ? source_path(url) : mem_dup(url);
+	r = get_file(path, out, ret_url, f);
+	free(path);
+	return r;
+}
+
+/* --- what the MPD says ------------------------------------------------------------------- */
+
+static int get_part(void *ctx, const char *url, struct buf *out, char **ret_url, struct fault *f)
+{
+	return source_get(ctx, url, out, ret_url, f);
+}
+
+static void say_left_out(void *ctx, const char *text)
+{
+	log_warn("player/source", "%s", text);
+}
+
+static int resolve_links(struct fetch *fetch, const struct buf *body, const char *where, struct source *s, struct fault *f)
+{
+	struct buf whole;
+	int r;
+
+	buf_init(&whole, MPD_MAX_BYTES);
+	r = mpd_resolve_links(body->bytes, body->size, where, s->url, get_part, say_left_out, fetch, &whole, f);
+	if (r == 0) {
+		mpd_free(&s->mpd);
+		r = mpd_read(whole.bytes, whole.size, where, &s->mpd, f);
+	}
+	buf_fini(&whole);
+	return r;
+}
+
+static void say_faults(const struct timeline *t)
+{
+	for (size_t i = 0; i < t->n_periods; i++)
+		for (size_t k = 0; k < t->periods[i].n_tracks; k++)
+			for (size_t n = 0; n < t->periods[i].tracks[k].n_renditions; n++)
+				if (t->periods[i].tracks[k].renditions[n].fault != NULL)
+					log_warn("player/source", "left out: %s", t->periods[i].tracks[k].renditions[n].fault);
+}
+
+int source_open(struct fetch *fetch, const char *where, wall_us now, struct source *ret, struct fault *f)
 {
 	struct source s = {0};
 	struct buf body;
-	int r = strstr(where, "://") != NULL ? get(fetch, where, &body, &s.url, f) : read_local(where, &body, &s.url, f);
+	int r;
 
-	if (r < 0)
-		return r;
-	r = mpd_read(body.bytes, body.size, where, &s.mpd, f);
-	buf_fini(&body);
-	if (r == 0 && (r = timeline_new(s.mpd, s.url, clock_wall(), &s.timeline, f)) < 0)
+	buf_init(&body, MPD_MAX_BYTES);
+	r = source_get(fetch, where, &body, &s.url, f);
+	if (r == 0)
+		r = mpd_read(body.bytes, body.size, where, &s.mpd, f);
+	if (r == 0 && mpd_has_links(s.mpd))
+		r = resolve_links(fetch, &body, where, &s, f);
+	if (r == 0 && (r = timeline_new(s.mpd, s.url, now, &s.timeline, f)) < 0)
 		fault_prefix(f, "%s", where);
+	buf_fini(&body);
 	if (r < 0) {
 		source_close(&s);
 		return r;
 	}
+	say_faults(s.timeline);
 	*ret = s;
 	return 0;
 }
@@ -196,9 +269,9 @@ static const char *unfit(const struct timeline_track *t)
 	if (t->set->common.content_protection.n > 0)
 		return "it is encrypted, and this player has no keys";
 	for (size_t i = 0; i < t->n_renditions; i++)
-		if (source_can_decode(t->renditions[i].codecs))
+		if (t->renditions[i].fault == NULL && source_can_decode(t->renditions[i].codecs))
 			return NULL;
-	return "no decoder here for its codecs";
+	return t->n_renditions > 0 && t->renditions[0].fault != NULL ? "the MPD describes it wrongly" : "no decoder here for its codecs";
 }
 
 struct timeline_track *source_choose(const struct timeline_period *p, enum timeline_kind kind, const char *lang,

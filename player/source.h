@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "dash/timeline.h"
 
+struct buf;
 struct fetch;
 
 struct source {
@@ -16,10 +17,19 @@ struct source {
 	struct timeline *timeline;
 };
 
-/* Waits for the MPD.  A `where` without "://" is a file.  The fault names what
- * was wrong: no such host, a status, not an MPD at line:column. */
-int source_open(struct fetch *, const char *where, struct source *ret_source, struct fault *);
+/* Waits for the MPD and for its remote parts.  A `where` without "://" is a file.
+ * `now` matters for dynamic MPDs: what is available then.  The fault names what
+ * was wrong: no such host, a status, not an MPD at line:column.  Remote parts and
+ * renditions that are left out are logged. */
+int source_open(struct fetch *, const char *where, wall_us now, struct source *ret_source, struct fault *);
 void source_close(struct source *);
+
+/* Waits for what stands at an absolute URL (http, https or file), MPD_MAX_BYTES at most.
+ * *ret_url (or NULL) is where it was found at last; caller frees. */
+int source_get(struct fetch *, const char *url, struct buf *out, char **ret_url, struct fault *);
+
+/* The path a file URL means; caller frees. */
+char *source_path(const char *file_url);
 
 /* Can this build decode it?  `codecs` is RFC 6381; NULL is worth a try. */
 bool source_can_decode(const char *codecs);

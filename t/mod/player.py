@@ -380,6 +380,34 @@ def the_timeline_can_be_looked_at():
 
 
 @tap.test
+def the_inspection_follows_links_and_says_what_is_left_out():
+    a, = servers(1)
+    mpd([a])
+
+    def file(name, text):
+        with open(os.path.join(package(), name), 'w') as f:
+            f.write(text)
+    part = ('<AdaptationSet mimeType="video/mp4"><SegmentTemplate duration="2" media="$Number$.m4s"/>'
+            '<Representation id="{}" bandwidth="1"/><Representation id="odd" bandwidth="2"><SegmentTemplate timescale="0"/></Representation></AdaptationSet>')
+    head = '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" xmlns:xlink="http://www.w3.org/1999/xlink" minBufferTime="PT2S" profiles="x" '
+    file('two.xml', f'<Period id="b" duration="PT4S">{part.format("x")}</Period><Period id="c" duration="PT2S">{part.format("y")}</Period>')
+    file('linked.mpd', head + f'><Period id="a" duration="PT2S">{part.format("w")}</Period><Period xlink:href="two.xml"/>'
+         '<Period xlink:href="none.xml" xlink:actuate="onLoad"/></MPD>')
+    done = tap.call(tap.program('ribera-player'), '--inspect', a.url + '/linked.mpd', '--json', check_exit=0)
+    o = json.loads(done.stdout)
+    tap.equal([(p['id'], p['start_s']) for p in o['periods']], [('a', 0), ('b', 2), ('c', 6)])
+    r = o['periods'][1]['tracks'][0]['renditions']
+    tap.equal([(s['number'], s['address']) for s in r[0]['segments']], [(1, a.url + '/1.m4s'), (2, a.url + '/2.m4s')])
+    tap.has(r[1]['error'], '@timescale is 0')
+    tap.has(done.stderr, 'none.xml')
+    file('live.mpd', head + 'type="dynamic" availabilityStartTime="2026-01-01T00:00:00Z" timeShiftBufferDepth="PT6S"><Period start="PT0S">' + part.format('v') + '</Period></MPD>')
+    done = tap.call(tap.program('ribera-player'), '--inspect', os.path.join(package(), 'live.mpd'), '--now', '2026-01-01T00:01:00Z', '--json', check_exit=0)
+    tap.equal([s['number'] for s in json.loads(done.stdout)['periods'][0]['tracks'][0]['renditions'][0]['segments']], [28, 29, 30])
+    done = tap.call(tap.program('ribera-player'), '--inspect', os.path.join(package(), 'live.mpd'), '--now', 'soon')
+    tap.equal(done.returncode, 2)
+
+
+@tap.test
 def the_adaptation_answers_by_lines():
     script = 'V 3 10 2000 20000\nB 100 400 1200\n' + ''.join(f'S {i} 25000 100000 300000\n' for i in range(10)) + 'G\n'
     script += ''.join(f'R {i} 0 25000 20 30 -1\nD {i + 1} 0 8000 {i * 1000}\n' for i in range(4)) + 'P 4 2 300000 20000 4000 50 7000\n'

@@ -167,6 +167,51 @@ Test(timeline, counts_parts_of_a_sequence)
 	unmake(&m);
 }
 
+Test(timeline, repeats_patterns)
+{
+#define PATTERN "<Pattern id=\"1\"><P d=\"3\" r=\"1\"/><P d=\"2\"/></Pattern>"
+	struct made m = make(STATIC("40"), ONE("<SegmentTemplate media=\"$Number$-$Time$\"><SegmentTimeline>" PATTERN
+	                                       "<S t=\"0\" d=\"0\" p=\"1\" pE=\"2\" r=\"3\"/><S d=\"5\"/><S p=\"1\" pE=\"4\" r=\"-1\"/>"
+	                                       "</SegmentTimeline></SegmentTemplate>"));
+
+	check_segment(m.r, 0, 0, 2, "1-0");
+	check_segment(m.r, 1, 2, 3, "2-2");
+	check_segment(m.r, 3, 8, 2, "4-8");
+	check_segment(m.r, 4, 10, 5, "5-10");
+	check_segment(m.r, 5, 15, 3, "6-15");
+	check_segment(m.r, 6, 18, 2, "7-18");
+	CHECK_INT(m.r->n_segments, 15); /* 20, 23, 26, 28, 31, 34, 36, 39 */
+	check_segment(m.r, 13, 36, 3, "14-36");
+	unmake(&m);
+	check_refused(STATIC("9"), ONE("<SegmentTemplate media=\"a\"><SegmentTimeline><S p=\"7\"/></SegmentTimeline></SegmentTemplate>"),
+	              ERR_SYNTAX, "names no Pattern");
+	check_refused(STATIC("9"), ONE("<SegmentTemplate media=\"a\"><SegmentTimeline><Pattern id=\"1\"><P d=\"0\"/></Pattern>"
+	                               "<S p=\"1\"/></SegmentTimeline></SegmentTemplate>"), ERR_SYNTAX, "P@d");
+	check_refused(STATIC("9999999999"), ONE("<SegmentTemplate timescale=\"1000\" media=\"a\"><SegmentTimeline>" PATTERN
+	                                        "<S p=\"1\" r=\"-1\"/></SegmentTimeline></SegmentTemplate>"), ERR_LIMIT, "too often");
+}
+
+Test(timeline, takes_a_template_without_times_as_one_segment)
+{
+	struct made m = make(STATIC("9"), ONE("<SegmentTemplate timescale=\"10\" startNumber=\"4\" media=\"$Number$.mp4\"/>"));
+
+	CHECK_INT(m.r->n_segments, 1);
+	check_segment(m.r, 0, 0, 90, "4.mp4");
+	unmake(&m);
+}
+
+Test(timeline, goes_on_without_a_bad_rendition)
+{
+	struct made m = make(STATIC("9"), "<Period><AdaptationSet mimeType=\"video/mp4\"><SegmentTemplate duration=\"3\" media=\"$Number$\"/>"
+	                                  "<Representation id=\"a\" bandwidth=\"1\"/><Representation id=\"b\" bandwidth=\"2\">"
+	                                  "<SegmentTemplate timescale=\"0\"/></Representation></AdaptationSet></Period>");
+
+	CHECK_INT(m.r[0].n_segments, 3);
+	CHECK_INT(m.r[1].n_segments, 0);
+	CHECK_HAS(m.r[1].fault, "Representation \"b\" (line 1): line 1: @timescale is 0");
+	unmake(&m);
+}
+
 Test(timeline, inherits_attribute_by_attribute)
 {
 	struct made m = make(STATIC("8"), "<Period><SegmentTemplate timescale=\"10\" duration=\"40\" media=\"p-$Number$\" startNumber=\"3\"/>"
@@ -301,6 +346,9 @@ Test(timeline, offers_what_is_available_now)
 	         ONE("<SegmentTemplate media=\"$Time$\"><SegmentTimeline><S t=\"0\" d=\"3\" r=\"-1\"/></SegmentTimeline></SegmentTemplate>"));
 	check_segment(m.r, m.r->n_segments - 1, 96, 3, "96");
 	check_segment(m.r, 0, 87, 3, "87");
+	unmake(&m);
+	m = make(LIVE(""), ONE("<SegmentTemplate media=\"$Time$\"><SegmentTimeline><S t=\"90\" d=\"3\" r=\"99\"/></SegmentTimeline></SegmentTemplate>"));
+	CHECK_INT(m.r->n_segments, 4); /* up to the one that begins just now */
 	unmake(&m);
 }
 

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What changes an MPD's document: remote elements, imported MPDs, patches.
+ */
+#include "t/lib/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "dash/mpd.h"
+#include "dash/mpd_link.h"
+#include "dash/mpd_patch.h"
+#include "dash/timeline.h"
+
+#define MPD(attributes, body)                                                                      \
+	"<?xml version=\"1.0\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" " \
+	attributes ">" body "</MPD>"
+#define SET "<AdaptationSet mimeType=\"video/mp4\"><SegmentTemplate duration=\"2\" media=\"$Number$\"/>" \
+	    "<Representation id=\"v\" bandwidth=\"1\"/></AdaptationSet>"
+
+/* A web of a few documents. */
+static const struct page {
+	const char *url, *text;
+} web[] = {
+	{"http://h/d/two.xml", "<?xml version=\"1.0\"?><Period id=\"a\" duration=\"PT4S\">" SET "</Period><Period id=\"b\" duration=\"PT6S\">" SET "</Period>"},
+	{"http://h/d/set.xml", SET},
+	{"http://h/d/loop.xml", "<Period id=\"l\" duration=\"PT1S\" xmlns:xlink=\"http://www.w3.org/1999/xlink\">"
+	                        "<AdaptationSet xlink:href=\"loop.xml\"/></Period>"},
+	{"http://h/d/deep.xml", "<Period xmlns:xlink=\"http://www.w3.org/1999/xlink\" xlink:href=\"two.xml\"/>"},
+	{"http://h/d/bad.xml", "<Period"},
+	{"http://h/ad/m.mpd", MPD("mediaPresentationDuration=\"PT7S\"", "<BaseURL>x/</BaseURL><Period>" SET "</Period>")},
+};
+static char notes[4096];
+
+static int get(void *ctx, const char *url, struct buf *out, char **ret_url, struct fault *f)
+{
+	++*(unsigned *)ctx;
+	for (size_t i = 0; i < sizeof web / sizeof web[0]; i++)
+		if (strcmp(web[i].url, url) == 0) {
+			*ret_url = mem_dup(url);
+			return buf_puts(out, web[i].text);
+		}
+	return fault_set(f, ERR_HTTP, "404");
+}
+
+static void note(void *ctx, const char *text)
+{
+	(void)ctx;
+	snprintf(notes + strlen(notes), sizeof notes - strlen(notes), "%s\n", text);
+}
+
+static struct mpd *resolve(const char *text, unsigned *ret_asked)
+{
+	struct buf out;
+	struct fault f = {0};
+	struct mpd *mpd = NULL;
+
+	notes[0] = '\0';
+	*ret_asked = 0;
+	buf_init(&out, 1 << 20);
+	cr_assert(mpd_resolve_links(text, strlen(text), "x", "http://h/d/x.mpd", get, note, ret_asked, &out, &f) == 0, "%s", f.text);
+	cr_assert(mpd_read(out.bytes, out.size, "x", &mpd, &f) == 0, "%s", f.text);
+	buf_fini(&out);
+	CHECK(!mpd_has_links(mpd));
+	return mpd;
+}
+
+Test(mpd_link, puts_remote_parts_in_their_place)
+{
+	unsigned asked;
+	struct mpd *m = resolve(MPD("", "<Period id=\"0\" duration=\"PT2S\"><AdaptationSet xlink:href=\"set.xml\" xlink:actuate=\"onLoad\"/></Period>"
+	                                "<Period xlink:href=\"deep.xml\"/><Period id=\"z\"><AdaptationSet xlink:href=\"urn:mpeg:dash:resolve-to-zero:2013\"/></Period>"),
+	                        &asked);
+
+	CHECK_INT(m->n_periods, 4);
+	CHECK_INT(m->periods[0].n_sets, 1);
+	CHECK_STR(m->periods[0].sets[0].representations[0].id, "v");
+	CHECK_STR(m->periods[1].id, "a");
+	CHECK_STR(m->periods[2].id, "b");
+	CHECK_INT(m->periods[3].n_sets, 0);
+	CHECK_INT(asked, 3);
+	CHECK_STR(notes, "");
+	mpd_free(&m);
+}
+
+Test(mpd_link, leaves_out_what_cannot_be_had)
+{
+	unsigned asked;
+	struct mpd *m = resolve(MPD("", "<Period xlink:href=\"none.xml\" id=\"own\" duration=\"PT2S\">" SET "</Period><Period xlink:href=\"bad.xml\"/>"
+	                                "<Period xlink:href=\"file:///etc/passwd\"/><Period xlink:href=\"ftp://h/x\"/><Period xlink:href=\"set.xml\"/>"
+	                                "<Period xlink:href=\"loop.xml\"/>"),
+	                        &asked);
+
+	CHECK_INT(m->n_periods, 2);
+	CHECK_STR(m->periods[0].id, "own");
+	CHECK_INT(m->periods[0].n_sets, 1);
+	CHECK_STR(m->periods[1].id, "l");
+	CHECK_HAS(notes, "404");
+	CHECK_HAS(notes, "not well-formed");
+	CHECK_HAS(notes, "it is a file");
+	CHECK_HAS(notes, "only http");
+	CHECK_HAS(notes, "no such element");
+	CHECK_HAS(notes, "circular");
+	CHECK_INT(asked, 4);
+	mpd_free(&m);
+}
+
+Test(mpd_link, is_bounded)
+{
+	struct buf text;
+	unsigned asked;
+	struct mpd *m;
+
+	buf_init(&text, 1 << 20);
+	buf_puts(&text, "<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" xmlns:xlink=\"http://www.w3.org/1999/xlink\"><Period>");
+	for (int i = 0; i < 200; i++)
+		buf_puts(&text, "<AdaptationSet xlink:href=\"set.xml\"/>");
+	buf_puts(&text, "</Period></MPD>");
+	m = resolve(buf_text(&text), &asked);
+	CHECK_INT(asked, MPD_MAX_LINKS);
+	CHECK_HAS(notes, "too many");
+	mpd_free(&m);
+	buf_fini(&text);
+}
+
+Test(mpd_link, imports_mpds)
+{
+	unsigned asked;
+	struct mpd *m = resolve(MPD("type=\"list\"", "<BaseURL>../</BaseURL><Period id=\"1\"><ImportedMPD>ad/m.mpd</ImportedMPD></Period>"
+	                                             "<Period id=\"2\" duration=\"PT3S\"><ImportedMPD>ad/none.mpd</ImportedMPD></Period>"),
+	                        &asked);
+	struct timeline *t;
+	struct fault f = {0};
+
+	CHECK_INT(timeline_new(m, "http://h/d/x.mpd", 0, &t, &f), 0);
+	CHECK_INT(t->n_periods, 2);
+	CHECK_INT(t->periods[0].duration, 7 * DUR_S);
+	CHECK_STR(t->periods[0].tracks[0].renditions[0].bases[0].url, "http://h/ad/x/");
+	CHECK_INT(t->periods[1].n_tracks, 0);
+	CHECK_HAS(notes, "404");
+	timeline_free(&t);
+	mpd_free(&m);
+}
+
+#define OLD MPD("id=\"m\" publishTime=\"2026-01-01T00:00:00Z\"",                                    \
+		"<PatchLocation ttl=\"60\">p</PatchLocation><Period id=\"1\"><AdaptationSet id=\"1\" mimeType=\"video/mp4\">" \
+		"<SegmentTemplate media=\"$Time$\"><SegmentTimeline><S t=\"0\" d=\"2\"/><S d=\"3\"/></SegmentTimeline></SegmentTemplate>" \
+		"<Representation id=\"v\" bandwidth=\"1\"/></AdaptationSet></Period>")
+#define PATCH(body)                                                                                \
+	"<p:Patch xmlns:p=\"urn:mpeg:dash:schema:mpd-patch:2020\" xmlns=\"urn:mpeg:dash:schema:mpd-patch:2020\" mpdId=\"m\" " \
+	"originalPublishTime=\"2026-01-01T00:00:00Z\" publishTime=\"2026-01-01T00:00:02Z\">\n" body "</p:Patch>"
+
+static int patch(const char *patch_text, struct mpd **ret_mpd, struct fault *f)
+{
+	struct buf out;
+	int e;
+
+	buf_init(&out, 1 << 20);
+	e = mpd_patch(OLD, strlen(OLD), patch_text, strlen(patch_text), "p.mpp", &out, f);
+	if (e == 0)
+		cr_assert(mpd_read(out.bytes, out.size, "x", ret_mpd, f) == 0, "%s", f->text);
+	else
+		CHECK_INT(out.size, 0);
+	buf_fini(&out);
+	return e;
+}
+
+#define LINE "/MPD/Period[@id='1']/AdaptationSet[@id='1']/SegmentTemplate/SegmentTimeline"
+
+Test(mpd_patch, adds_replaces_and_removes)
+{
+	struct fault f = {0};
+	struct mpd *m = NULL;
+	const struct mpd_segments *s;
+
+	cr_assert(patch(PATCH("<replace sel=\"/MPD/@publishTime\">2026-01-01T00:00:02Z</replace>"
+	                      "<replace sel=\"/MPD/PatchLocation[1]\"><PatchLocation ttl=\"9\">q&amp;r</PatchLocation></replace>"
+	                      "<add sel=\"" LINE "\"><S t=\"5\" d=\"4\"/><S d=\"6\"/></add>"
+	                      "<remove sel=\"" LINE "/S[1]\"/><add sel=\"" LINE "/S[@d='3']\" type=\"@t\">2</add>"
+	                      "<add sel=\"/MPD\"><Period id=\"2\" start=\"PT20S\"/></add>"
+	                      "<add sel=\"/MPD/Period[1]\" pos=\"after\"><Period id=\"1b\" start=\"PT9S\"/></add>"),
+	                &m, &f) == 0, "%s", f.text);
+	CHECK_STR(m->patch_locations.v[0].url, "q&r");
+	CHECK_INT(m->n_periods, 3);
+	CHECK_STR(m->periods[1].id, "1b");
+	s = &m->periods[0].sets[0].segments;
+	CHECK_INT(s->n_timeline, 3);
+	CHECK_INT(s->timeline[0].d, 3);
+	CHECK_INT(s->timeline[0].t, 2);
+	CHECK_INT(s->timeline[2].d, 6);
+	mpd_free(&m);
+}
+
+Test(mpd_patch, refuses_with_a_place)
+{
+	static const struct {
+		const char *patch, *words;
+		int code;
+	} rows[] = {
+		{PATCH("<add sel=\"/MPD/Period[@id='9']\"/>"), "p.mpp:2: add@sel \"/MPD/Period[@id='9']\" finds nothing", ERR_SYNTAX},
+		{PATCH("<add sel=\"//Period\"/>"), "no selector", ERR_SYNTAX},
+		{PATCH("<add sel=\"/MPD/Period[\"/>"), "no selector", ERR_SYNTAX},
+		{PATCH("<add sel=\"/MPD[@id='m\"/>"), "no selector", ERR_SYNTAX},
+		{PATCH("<add/>"), "no selector", ERR_SYNTAX},
+		{PATCH("<remove sel=\"/MPD\"/>"), "whole MPD", ERR_SYNTAX},
+		{PATCH("<turn sel=\"/MPD/Period\"/>"), "expected add", ERR_SYNTAX},
+		{"<Patch mpdId=\"m\" originalPublishTime=\"2025-01-01T00:00:00Z\"/>", "another MPD", ERR_EXISTS},
+		{"<MPD/>", "expected <Patch>", ERR_SYNTAX},
+		{"<", "p.mpp:1", ERR_SYNTAX},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct fault f = {0};
+		struct mpd *m = NULL;
+
+		CHECK_INT(patch(rows[i].patch, &m, &f), rows[i].code);
+		CHECK_HAS(f.text, rows[i].words);
+	}
+}
