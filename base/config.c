@@ -62,6 +62,7 @@ static const char *type_text(enum config_type t)
 		[CONFIG_RATE] = "a rate in bytes per second such as 10MB",
 		[CONFIG_DURATION] = "a duration such as 30s or 6h",
 		[CONFIG_LIST] = "a list",
+		[CONFIG_EACH] = "text",
 	};
 	return texts[t];
 }
@@ -155,6 +156,9 @@ static int set(struct config *c, const struct config_row *row, const char *s, co
 	case CONFIG_LIST:
 		append_items(c, field, s);
 		return 0;
+	case CONFIG_EACH:
+		append_item(c, field, s, strlen(s));
+		return 0;
 	case CONFIG_BOOL:
 		if (parse_bool(s, &b) != 0)
 			return complain(f, ERR_SYNTAX, o, row, s, type_text(row->type));
@@ -178,7 +182,7 @@ static int set(struct config *c, const struct config_row *row, const char *s, co
 
 static void clear_list(struct config *c, const struct config_row *row)
 {
-	if (row->type == CONFIG_LIST) {
+	if (row->type == CONFIG_LIST || row->type == CONFIG_EACH) {
 		struct config_list *list = (void *)(c->settings + row->offset);
 
 		free(list->items);

@@ -11,8 +11,8 @@
  * Order of strength: default < file < command line.  An unknown key is an error
  * with its line.  Fields: CONFIG_STRING and CONFIG_PATH const char * (NULL when
  * the default is NULL), CONFIG_BOOL bool, CONFIG_UINT, CONFIG_BYTES and
- * CONFIG_RATE (bytes per second) uint64_t, CONFIG_DURATION dur_us, CONFIG_LIST
- * struct config_list.  Strings belong to the config and live until config_free.
+ * CONFIG_RATE (bytes per second) uint64_t, CONFIG_DURATION dur_us, CONFIG_LIST and
+ * CONFIG_EACH struct config_list.  Strings belong to the config and live until config_free.
  */
 #ifndef RIBERA_BASE_CONFIG_H
 #define RIBERA_BASE_CONFIG_H
@@ -32,6 +32,7 @@ enum config_type {
 	CONFIG_RATE,
 	CONFIG_DURATION,
 	CONFIG_LIST,
+	CONFIG_EACH, /* a list too, but an option gives one item, commas and all; command line alone */
 };
 
 struct config_list {

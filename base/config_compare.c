@@ -45,6 +45,7 @@ static void value_text(const struct config_row *row, const void *field, char *te
 			snprintf(text, size, "%" PRIu64 "ms", v / (uint64_t)DUR_MS);
 		break;
 	case CONFIG_LIST:
+	case CONFIG_EACH:
 		list_text(field, text, size);
 		break;
 	default:
@@ -69,6 +70,7 @@ static bool same(const struct config_row *row, const void *a, const void *b)
 	case CONFIG_BOOL:
 		return *(const bool *)a == *(const bool *)b;
 	case CONFIG_LIST:
+	case CONFIG_EACH:
 		for (size_t i = 0; x->n == y->n && i < x->n; i++)
 			if (strcmp(x->items[i], y->items[i]) != 0)
 				return false;
