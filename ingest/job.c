@@ -25,6 +25,7 @@
 #include "ingest/poster.h"
 #include "ingest/publish.h"
 #include "ingest/sounds.h"
+#include "ingest/texts.h"
 #include "ingest/verify.h"
 
 #define MAX_WARNINGS 32
@@ -40,13 +41,17 @@ struct job {
 	bool resumable;          /* the same command can find this master again */
 	struct reel *reel;
 	struct sounds *sounds;
+	struct texts *texts;
+	int64_t start;           /* of the picture in the master's time, microseconds */
 	struct progress *progress;
 	char *warnings[MAX_WARNINGS];
 	size_t n_warnings;
 };
 
-static void warn(struct job *j, char *text)
+static void warn(void *ctx, char *text)
 {
+	struct job *j = ctx;
+
 	if (j->n_warnings < MAX_WARNINGS) {
 		if (!j->settings->quiet)
 			fprintf(stderr, "note: %s\n", text);
@@ -108,7 +113,32 @@ static int take_frame(void *ctx, int audio, AVFrame *frame, AVRational time_base
 	return r;
 }
 
+static int take_text(void *ctx, size_t text, const AVPacket *packet)
+{
+	struct job *j = ctx;
+
+	return texts_take(j->texts, text, packet, j->fault);
+}
+
 /* --- the end ----------------------------------------------------------------------------- */
+
+#define LENGTH_ROOM(seconds) fmax(1.0, 0.02 * (seconds))
+
+/* A file that ends before it said; or sound and subtitles that go on without pictures. */
+static int judge_length(struct job *j, double have, double want, double all)
+{
+	bool is_cut = want > 0 && have < want - LENGTH_ROOM(want) && (j->info->is_pictures_own || all < want - LENGTH_ROOM(want));
+
+	if (is_cut && !j->settings->accept_truncated)
+		return fault_set(j->fault, ERR_TRUNCATED,
+		                 "%s: the picture ends after %.1f s of %.1f s; the file is cut short. Copy it again, or give --accept-truncated",
+		                 j->settings->master, have, want);
+	if (is_cut)
+		warn(j, mem_printf("the picture ends after %.1f s of %.1f s", have, want));
+	else if (all > have + LENGTH_ROOM(have))
+		warn(j, mem_printf("sound or subtitles go on to %.1f s; they are cut at the last picture's end, %.1f s", all, have));
+	return 0;
+}
 
 static int judge(struct job *j, const struct source_result *res)
 {
@@ -120,14 +150,7 @@ static int judge(struct job *j, const struct source_result *res)
 		                 (unsigned long long)bad, (unsigned long long)all);
 	if (bad > 0)
 		warn(j, mem_printf("%llu of %llu packets could not be decoded cleanly", (unsigned long long)bad, (unsigned long long)all));
-	if (want > 0 && have < want - fmax(1.0, 0.02 * want)) {
-		if (!j->settings->accept_truncated)
-			return fault_set(j->fault, ERR_TRUNCATED,
-			                 "%s: the picture ends after %.1f s of %.1f s; the file is cut short. Copy it again, or give --accept-truncated",
-			                 j->settings->master, have, want);
-		warn(j, mem_printf("the picture ends after %.1f s of %.1f s", have, want));
-	}
-	return 0;
+	return judge_length(j, have, want, res->all_seconds);
 }
 
 static int encode_all(struct job *j)
@@ -145,7 +168,9 @@ static int encode_all(struct job *j)
 
 	j->reel = reel_new(&s);
 	j->sounds = sounds_new(j->info, &j->plan, j->work.package);
+	source_hear_texts(j->source, take_text, j);
 	r = source_run(j->source, take_frame, j, &res, j->fault);
+	j->start = res.start;
 	if (r == 0)
 		r = reel_end(j->reel, j->fault);
 	if (r == 0)
@@ -166,6 +191,11 @@ static int write_poster(struct job *j)
 	r = poster_write(reel_poster(j->reel), path, j->fault);
 	free(path);
 	return r;
+}
+
+static int64_t film_us(const struct job *j)
+{
+	return av_rescale_q((int64_t)reel_frames(j->reel), av_inv_q(j->plan.frame_rate), AV_TIME_BASE_Q);
 }
 
 static int write_package(struct job *j, double seconds, struct package *p, struct job_result *res)
@@ -191,6 +221,9 @@ static int write_package(struct job *j, double seconds, struct package *p, struc
 	for (size_t i = 0; i < j->plan.n_rungs; i++)
 		p->video[p->n_video++] = (struct package_video){reel_facts(j->reel, i), &j->plan.rungs[i]};
 	sounds_describe(j->sounds, p);
+	if (r == 0)
+		r = texts_end(j->texts, j->start, film_us(j), j->work.package, p, j->fault);
+	p->n_warnings = j->n_warnings;
 	return r == 0 ? package_write(p, &check, &res->facts, res->revision, j->fault) : r;
 }
 
@@ -223,7 +256,9 @@ static int begin(struct job *j)
 	if (r != 0)
 		return r;
 	j->info = source_info(j->source);
-	r = job_plan(s, j->info, &j->plan, &j->ladder, j->fault);
+	r = texts_new(j->info, &(struct texts_settings){s->subtitles, s->n_subtitles}, warn, j, &j->texts, j->fault);
+	if (r == 0)
+		r = job_plan(s, j->info, &j->plan, &j->ladder, j->fault);
 	if (r == 0 && j->ladder.note[0] != '\0')
 		warn(j, mem_dup(j->ladder.note));
 	if (r == 0)
@@ -240,12 +275,15 @@ static void describe(struct job *j, const struct package *p, struct job_result *
 	res->frames = p->frames;
 	res->n_video = p->n_video;
 	res->n_audio = p->n_audio;
+	res->n_text = p->n_text;
 	res->seconds = (double)p->frames / av_q2d(j->plan.frame_rate);
 	res->kept_seconds = reel_kept(j->reel);
 	for (size_t i = 0; i < p->n_video; i++)
 		res->bytes += p->video[i].facts->size;
 	for (size_t i = 0; i < p->n_audio; i++)
 		res->bytes += p->audio[i].facts->size;
+	for (size_t i = 0; i < p->n_text; i++)
+		res->bytes += p->text[i].bytes;
 }
 
 static int run(struct job *j, struct job_result *res)
@@ -275,6 +313,7 @@ static void job_fini(struct job *j)
 {
 	reel_free(&j->reel);
 	sounds_free(&j->sounds);
+	texts_free(&j->texts);
 	source_close(&j->source);
 	for (size_t i = 0; i < j->n_warnings; i++)
 		free(j->warnings[i]);

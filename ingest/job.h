@@ -21,6 +21,8 @@ struct job_settings {
 	double segment_seconds;
 	int max_height;
 	size_t max_rungs;
+	const char *const *subtitles; /* texts.h; may be NULL */
+	size_t n_subtitles;
 	bool accept_truncated;
 	enum verify_level proof;
 	const char *schema;     /* as in struct verify_settings */
@@ -34,7 +36,7 @@ struct job_result {
 	char *folder;           /* owned; the published package */
 	bool existed;           /* the same content was there already */
 	uint64_t frames, bytes;
-	size_t n_video, n_audio;
+	size_t n_video, n_audio, n_text;
 	double seconds;         /* of film */
 	double kept_seconds;    /* of these, encoded by a run that was interrupted */
 	struct verify_facts facts;

@@ -27,6 +27,7 @@ struct options {
 	const char *library, *title, *name, *preset, *ladder, *verify, *schema, *report, *watch;
 	dur_us segment;
 	uint64_t max_height, max_rungs;
+	struct config_list subtitles;
 	bool accept_truncated, quiet, json, dry_run, decode, quick, help, version;
 };
 
@@ -41,6 +42,8 @@ static const struct config_row rows[] = {
 	    "renditions made for this title by probe encodes, the well-known fixed ones, or those of a file with lines such as \"1280x720 3000k\""),
 	ROW("max-height", CONFIG_UINT, max_height, "0", 0, 16384, "LINES", "no rendition higher than this; 0 is no limit"),
 	ROW("max-rungs", CONFIG_UINT, max_rungs, "0", 0, PLAN_MAX_RUNGS, "N", "at most so many video renditions; 0 is no limit"),
+	ROW("subtitles", CONFIG_EACH, subtitles, NULL, 0, 0, "LANG[:KIND]=FILE",
+	    "subtitles beside those in the master: SRT, WebVTT or ASS; LANG as es or pt-BR, KIND forced, sdh or commentary; give it again for more"),
 	ROW("accept-truncated", CONFIG_BOOL, accept_truncated, "no", 0, 0, NULL, "publish what is there of a file that was cut short"),
 	ROW("watch", CONFIG_PATH, watch, NULL, 0, 0, "DIR",
 	    "ingest every master that lands there, once each; they move to DIR/done or, with the reason, to DIR/failed; no MASTER"),
@@ -146,16 +149,20 @@ static void print_result(const struct job_result *r, const struct options *o)
 
 	str_format_bytes(r->bytes, size);
 	if (o->json) {
-		json_t *j = json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:f, s:f}", "title", r->title, "revision", r->revision, "folder", r->folder,
+		json_t *j = json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:f, s:f}", "title", r->title, "revision", r->revision, "folder", r->folder,
 		                      "existed", r->existed, "frames", (json_int_t)r->frames, "bytes", (json_int_t)r->bytes, "video",
-		                      (json_int_t)r->n_video, "audio", (json_int_t)r->n_audio, "duration", r->seconds, "kept", r->kept_seconds);
+		                      (json_int_t)r->n_video, "audio", (json_int_t)r->n_audio, "text", (json_int_t)r->n_text, "duration", r->seconds, "kept", r->kept_seconds);
 
 		json_dumpf(j, stdout, JSON_INDENT(2));
 		putchar('\n');
 		json_decref(j);
 	} else {
-		printf("%s %s: %zu video and %zu audio renditions, %.2f s, %s\n", r->existed ? "already there:" : "published", r->folder, r->n_video,
-		       r->n_audio, r->seconds, size);
+		char text[48] = "";
+
+		if (r->n_text > 0)
+			snprintf(text, sizeof text, ", %zu of subtitles", r->n_text);
+		printf("%s %s: %zu video and %zu audio renditions%s, %.2f s, %s\n", r->existed ? "already there:" : "published", r->folder, r->n_video,
+		       r->n_audio, text, r->seconds, size);
 		if (!o->quiet)
 			verify_say_found(&r->facts, stdout);
 	}
@@ -215,6 +222,8 @@ static int run(const struct options *o, const char *master)
 		.segment_seconds = (double)o->segment / 1e6,
 		.max_height = (int)o->max_height,
 		.max_rungs = o->max_rungs,
+		.subtitles = o->subtitles.items,
+		.n_subtitles = o->subtitles.n,
 		.accept_truncated = o->accept_truncated,
 		.proof = o->decode ? VERIFY_FULL : VERIFY_SAMPLED,
 		.schema = o->schema,
@@ -270,8 +279,8 @@ static int watch(const struct options *o, int argc, char **command)
 	struct watch_settings s = {.folder = o->watch, .command = command, .stop = &stop};
 	struct fault f = {0};
 
-	if (argc > 1 || o->library == NULL || o->title != NULL || o->name != NULL) {
-		fprintf(stderr, "ribera-ingest: --watch takes --library DIR, and neither a MASTER nor --title nor --name; see --help\n");
+	if (argc > 1 || o->library == NULL || o->title != NULL || o->name != NULL || o->subtitles.n > 0) {
+		fprintf(stderr, "ribera-ingest: --watch takes --library DIR, and neither a MASTER nor --title, --name or --subtitles; see --help\n");
 		return 2;
 	}
 	listen_to_signals();

@@ -108,6 +108,30 @@ static void put_audio(struct mpd_period *period, const struct package_audio *a, 
 	mpd_add_descriptor(&r->common.audio_channels, "urn:mpeg:mpegB:cicp:ChannelConfiguration", channel_configuration(a->channels));
 }
 
+static const char *const text_roles[] = {[TEXT_SUBTITLES] = "subtitle", [TEXT_FORCED] = "forced-subtitle", [TEXT_SDH] = "caption",
+                                         [TEXT_COMMENTARY] = "commentary"};
+
+/* The whole file is the one segment (ISO/IEC 23009-1 5.3.9.1), so it needs no index. */
+static void put_text(struct mpd_period *period, const struct package_text *t, unsigned id, double buffer)
+{
+	struct mpd_set *set = mpd_add_set(period);
+	struct mpd_representation *r;
+
+	set->id = mem_printf("%u", id);
+	set->content_type = mem_dup("text");
+	set->common.mime_type = mem_dup("text/vtt");
+	set->common.start_with_sap = -1;
+	set->lang = mem_dup(t->language);
+	if (t->label[0] != '\0')
+		set->label = mem_dup(t->label);
+	mpd_add_descriptor(&set->roles, "urn:mpeg:dash:role:2011", text_roles[t->kind]);
+	r = mpd_add_representation(set);
+	r->id = mem_dup_n(t->file, strlen(t->file) - strlen(".vtt"));
+	r->bandwidth = (uint64_t)(8.0 * (double)t->bytes / (buffer > 0 ? buffer : 1)) + 1;
+	r->common.start_with_sap = -1;
+	mpd_add_base_url(&r->base_urls, t->file, NULL);
+}
+
 int manifest_write(const struct package *p, struct buf *out)
 {
 	struct mpd *m = mpd_new();
@@ -128,6 +152,8 @@ int manifest_write(const struct package *p, struct buf *out)
 	put_video(period, p, buffer);
 	for (size_t i = 0; i < p->n_audio; i++)
 		put_audio(period, &p->audio[i], (unsigned)i + 2, buffer);
+	for (size_t i = 0; i < p->n_text; i++)
+		put_text(period, &p->text[i], (unsigned)(p->n_audio + i) + 2, buffer);
 	r = mpd_write(m, out);
 	mpd_free(&m);
 	return r;

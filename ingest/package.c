@@ -60,6 +60,20 @@ static int write_track_playlist(const struct package *p, const struct track_fact
 	return r;
 }
 
+static int write_text_playlist(const struct package *p, const struct package_text *t, struct fault *f)
+{
+	char *name = mem_printf("%.*s.m3u8", (int)(strlen(t->file) - strlen(".vtt")), t->file);
+	struct buf text;
+	int r;
+
+	buf_init(&text, TEXT_MAX);
+	playlist_write_text(t, (double)p->frames / av_q2d(p->plan->frame_rate), &text);
+	r = write_text(p, name, &text, f);
+	buf_fini(&text);
+	free(name);
+	return r;
+}
+
 static int write_playlists(const struct package *p, struct fault *f)
 {
 	struct buf text;
@@ -73,6 +87,8 @@ static int write_playlists(const struct package *p, struct fault *f)
 		r = write_track_playlist(p, p->video[i].facts, f);
 	for (size_t i = 0; r == 0 && i < p->n_audio; i++)
 		r = write_track_playlist(p, p->audio[i].facts, f);
+	for (size_t i = 0; r == 0 && i < p->n_text; i++)
+		r = write_text_playlist(p, &p->text[i], f);
 	return r;
 }
 

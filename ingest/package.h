@@ -7,6 +7,7 @@
 #define RIBERA_INGEST_PACKAGE_H
 
 #include "dash/package.h"
+#include "ingest/language.h"
 #include "ingest/plan.h"
 #include "ingest/source.h"
 #include "ingest/track.h"
@@ -22,11 +23,27 @@ struct package_video {
 struct package_audio {
 	const struct track_facts *facts;
 	const char *name;         /* without ".mp4" */
-	char language[16];        /* BCP 47; "und" */
+	char language[LANGUAGE_SIZE]; /* BCP 47; "und" */
 	const char *label;        /* "" if none */
 	int channels, sample_rate;
 	uint64_t bitrate;
 	bool is_main;             /* the one to start with */
+};
+
+enum text_kind { TEXT_SUBTITLES, TEXT_FORCED, TEXT_SDH, TEXT_COMMENTARY };
+
+/* "subtitles", "forced", "sdh", "commentary" */
+const char *text_kind_name(enum text_kind);
+
+#define PACKAGE_MAX_TEXTS 64
+
+struct package_text {         /* texts.h */
+	char file[72];            /* "text-es.vtt" */
+	char language[LANGUAGE_SIZE];
+	const char *label;        /* "" if none */
+	enum text_kind kind;
+	uint64_t bytes;
+	size_t cues;
 };
 
 struct package {
@@ -42,6 +59,8 @@ struct package {
 	size_t n_video;
 	struct package_audio audio[32];
 	size_t n_audio;
+	struct package_text text[PACKAGE_MAX_TEXTS];
+	size_t n_text;
 	const char **warnings;
 	size_t n_warnings;
 	double encode_seconds;    /* wall */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "ingest/language.h"
 
 static int target_duration(const struct track_facts *k)
 {
@@ -54,9 +55,19 @@ static void put_playlist_name(struct buf *out, const struct track_facts *k)
 	buf_printf(out, "%.*s.m3u8", (int)(strlen(k->file) - strlen(".mp4")), k->file);
 }
 
+/* For people: the master's own name, else the language's, else its tag. */
+static const char *name_of(const char *label, const char *language, const char *other)
+{
+	if (label[0] != '\0')
+		return label;
+	if (strcmp(language, "und") == 0)
+		return other;
+	return language_name(language) != NULL ? language_name(language) : language;
+}
+
 static const char *base_name(const struct package_audio *a)
 {
-	return a->label[0] != '\0' ? a->label : strcmp(a->language, "und") != 0 ? a->language : "Sound";
+	return name_of(a->label, a->language, "Sound");
 }
 
 /* RFC 8216 4.3.4.1.1: NAME is unique in its group. */
@@ -125,10 +136,75 @@ static void put_variant(const struct package *p, const struct package_video *v, 
 	           av_q2d(p->plan->frame_rate));
 	if (channels > 0)
 		buf_printf(out, ",AUDIO=\"audio-%d\"", channels);
+	if (p->n_text > 0)
+		buf_puts(out, ",SUBTITLES=\"text\"");
+	buf_puts(out, ",CLOSED-CAPTIONS=NONE"); /* else players offer some that are not there */
 	buf_putc(out, '\n');
 	put_playlist_name(out, v->facts);
 	buf_putc(out, '\n');
 }
+
+/* --- subtitles ------------------------------------------------------------------------------- */
+
+/* RFC 8216 6.2.4 lets subtitles have another target duration: the film is one segment. */
+int playlist_write_text(const struct package_text *t, double seconds, struct buf *out)
+{
+	long long us = llround(seconds * 1e6);
+
+	return buf_printf(out,
+	                  "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:%d\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n"
+	                  "#EXTINF:%lld.%06lld,\n%s\n#EXT-X-ENDLIST\n",
+	                  (int)ceil(seconds - 1e-9), us / 1000000, us % 1000000, t->file);
+}
+
+/* Apple's names for what a viewer who does not hear needs. */
+#define FOR_THE_DEAF "public.accessibility.transcribes-spoken-dialog,public.accessibility.describes-music-and-sound"
+
+static void put_text_name(const struct package_text *t, struct buf *name)
+{
+	static const char *const kinds[] = {[TEXT_SUBTITLES] = "", [TEXT_FORCED] = " (forced)", [TEXT_SDH] = " (SDH)", [TEXT_COMMENTARY] = " (commentary)"};
+
+	buf_printf(name, "%s%s", name_of(t->label, t->language, "Subtitles"), t->label[0] == '\0' ? kinds[t->kind] : "");
+}
+
+static bool same_text_name(const struct package_text *a, const struct package_text *b)
+{
+	struct buf names[2];
+	bool same;
+
+	buf_init(&names[0], 1024);
+	buf_init(&names[1], 1024);
+	put_text_name(a, &names[0]);
+	put_text_name(b, &names[1]);
+	same = strcmp(buf_text(&names[0]), buf_text(&names[1])) == 0;
+	buf_fini(&names[0]);
+	buf_fini(&names[1]);
+	return same;
+}
+
+static void put_text(const struct package *p, const struct package_text *t, struct buf *out)
+{
+	struct buf name;
+	unsigned same = 1;
+
+	for (const struct package_text *b = p->text; b < t; b++)
+		same += same_text_name(b, t);
+	buf_init(&name, 1024);
+	put_text_name(t, &name);
+	if (same > 1)
+		buf_printf(&name, " %u", same);
+	buf_puts(out, "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"text\",NAME=");
+	put_quoted(out, buf_text(&name));
+	buf_fini(&name);
+	if (strcmp(t->language, "und") != 0)
+		buf_printf(out, ",LANGUAGE=\"%s\"", t->language);
+	buf_printf(out, ",DEFAULT=NO,AUTOSELECT=%s%s", t->kind == TEXT_COMMENTARY ? "NO" : "YES", t->kind == TEXT_FORCED ? ",FORCED=YES" : "");
+	if (t->kind == TEXT_SDH)
+		buf_puts(out, ",CHARACTERISTICS=\"" FOR_THE_DEAF "\"");
+	buf_printf(out, ",URI=\"%.*s.m3u8\"\n", (int)(strlen(t->file) - strlen(".vtt")), t->file);
+}
+
+/* --- variants -------------------------------------------------------------------------------- */
 
 /* Is this the first with its number of channels?  Stereo goes first of all: what every player can play. */
 static bool begins_group(const struct package *p, size_t i)
@@ -154,6 +230,8 @@ int playlist_write_main(const struct package *p, struct buf *out)
 		put_audio(p, &p->audio[i], out);
 		stereo = stereo || p->audio[i].channels == 2;
 	}
+	for (size_t i = 0; i < p->n_text; i++)
+		put_text(p, &p->text[i], out);
 	if (stereo)
 		put_variants(p, 2, out);
 	for (size_t i = 0; i < p->n_audio; i++)

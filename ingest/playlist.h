@@ -12,5 +12,6 @@ struct buf;
 
 int playlist_write_main(const struct package *, struct buf *out);
 int playlist_write_track(const struct track_facts *, struct buf *out);
+int playlist_write_text(const struct package_text *, double seconds, struct buf *out); /* of a film of `seconds` */
 
 #endif

@@ -122,6 +122,19 @@ static json_t *audio_json(const struct package *p, double buffer, const struct v
 	return all;
 }
 
+static json_t *texts_json(const struct package *p)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < p->n_text; i++) {
+		const struct package_text *t = &p->text[i];
+
+		json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "file", t->file, "language", t->language, "label", t->label, "kind",
+		                                     text_kind_name(t->kind), "bytes", (json_int_t)t->bytes, "cues", (json_int_t)t->cues));
+	}
+	return all;
+}
+
 /* --- the whole ------------------------------------------------------------------------------- */
 
 static json_t *source_json(const struct source_info *s)
@@ -174,6 +187,7 @@ int report_make(const struct package *p, const struct verify_settings *s, const 
 		json_object_set_new(all, "preset", json_string(p->preset));
 	json_object_set_new(all, "video", video_json(p, buffer));
 	json_object_set_new(all, "audio", audio_json(p, buffer, k));
+	json_object_set_new(all, "subtitles", texts_json(p));
 	if (p->ladder != NULL && p->ladder->has_probe)
 		json_object_set_new(all, "hull", report_hull_json(p->ladder));
 	json_object_set_new(all, "proof", proof_json(s, k));

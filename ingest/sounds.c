@@ -46,24 +46,6 @@ struct sounds {
 
 /* --- plan -------------------------------------------------------------------------------- */
 
-/* RFC 5646 2.2.1: the shortest code; ISO 639-2 to 639-1 for what masters mostly say. */
-static const char *language_tag(const char *code)
-{
-	static const char map[][2][4] = {
-		{"eng", "en"}, {"spa", "es"}, {"fra", "fr"}, {"fre", "fr"}, {"deu", "de"}, {"ger", "de"}, {"ita", "it"}, {"por", "pt"},
-		{"cat", "ca"}, {"eus", "eu"}, {"baq", "eu"}, {"glg", "gl"}, {"nld", "nl"}, {"dut", "nl"}, {"swe", "sv"}, {"dan", "da"},
-		{"nor", "no"}, {"fin", "fi"}, {"isl", "is"}, {"pol", "pl"}, {"ces", "cs"}, {"cze", "cs"}, {"slk", "sk"}, {"slo", "sk"},
-		{"hun", "hu"}, {"ron", "ro"}, {"rum", "ro"}, {"bul", "bg"}, {"ell", "el"}, {"gre", "el"}, {"tur", "tr"}, {"rus", "ru"},
-		{"ukr", "uk"}, {"ara", "ar"}, {"heb", "he"}, {"hin", "hi"}, {"zho", "zh"}, {"chi", "zh"}, {"jpn", "ja"}, {"kor", "ko"},
-		{"vie", "vi"}, {"tha", "th"}, {"ind", "id"}, {"msa", "ms"}, {"may", "ms"}, {"hrv", "hr"}, {"srp", "sr"}, {"slv", "sl"},
-	};
-
-	for (size_t i = 0; i < sizeof map / sizeof map[0]; i++)
-		if (strcmp(map[i][0], code) == 0)
-			return map[i][1];
-	return code;
-}
-
 static bool unique_name(const struct sounds *all, const char *name)
 {
 	for (size_t a = 0; a < all->info->n_audio; a++)
@@ -92,8 +74,10 @@ static void plan_renditions(struct sounds *all)
 	for (size_t a = 0; a < all->info->n_audio; a++) {
 		const struct source_audio *in = &all->info->audio[a];
 		struct sound *s = &all->streams[a];
-		char *language = str_slug(language_tag(in->language));
+		char tag[LANGUAGE_SIZE], *language;
 
+		language_tag(in->language, tag);
+		language = str_slug(tag);
 		s->last = &s->first;
 		s->rate = in->sample_rate == 44100 ? 44100 : 48000;
 		if (in->channels == 1)
@@ -285,6 +269,6 @@ void sounds_describe(const struct sounds *all, struct package *p)
 				.bitrate = s->bitrate[i],
 				.is_main = a == 0 && i == 0,
 			};
-			snprintf(out->language, sizeof out->language, "%s", language_tag(all->info->audio[a].language));
+			language_tag(all->info->audio[a].language, out->language);
 		}
 }

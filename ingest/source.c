@@ -16,6 +16,7 @@
 
 #include "base/mem.h"
 #include "base/must.h"
+#include "ingest/language.h"
 
 #define DECODER_FRAMES_MAX 64 /* what one packet may give before we call it a fault */
 
@@ -38,8 +39,11 @@ struct source {
 	bool has_start;
 	int64_t start;          /* of the first picture, AV_TIME_BASE units */
 	double video_end;
+	int64_t read_end;       /* of all that was read, AV_TIME_BASE units, the container's time */
 	AVPacket *packet;
 	AVFrame *frame;
+	source_text_f take_text; /* NULL: they are not read */
+	void *text_ctx;
 	AVFrame **waiting;      /* sound decoded before the first picture is known */
 	int *waiting_of;
 	size_t n_waiting, cap_waiting, cap_waiting_of;
@@ -159,16 +163,35 @@ static AVRational rate_of(AVFormatContext *format, AVStream *st)
 	return r;
 }
 
+static const char *meta(const AVStream *st, const char *key)
+{
+	const AVDictionaryEntry *e = av_dict_get(st->metadata, key, NULL, 0);
+
+	return e != NULL ? e->value : "";
+}
+
+/* Matroska says nothing of a track's length but in a tag "00:01:02.345000000". */
+static double tagged_seconds(const AVStream *st)
+{
+	unsigned hours, minutes;
+	double seconds;
+
+	return sscanf(meta(st, "DURATION"), "%u:%u:%lf", &hours, &minutes, &seconds) == 3 ? hours * 3600.0 + minutes * 60.0 + seconds : 0;
+}
+
 /* What the container promises of the picture.  Some formats count from 0, some from the first time stamp. */
-static double promised_seconds(const AVFormatContext *format, const AVStream *st)
+static void put_promise(const AVFormatContext *format, const AVStream *st, struct source_info *i)
 {
 	double all = format->duration > 0 ? (double)format->duration / AV_TIME_BASE : 0;
+	double own = st->duration > 0 ? (double)st->duration * av_q2d(st->time_base) : tagged_seconds(st);
+	double start = format->start_time > 0 ? (double)format->start_time / AV_TIME_BASE : 0;
 
-	if (all > 0 && format->start_time > 0 && (double)format->start_time / AV_TIME_BASE < all)
-		all -= (double)format->start_time / AV_TIME_BASE;
-	if (st->duration > 0 && (all <= 0 || (double)st->duration * av_q2d(st->time_base) < all))
-		all = (double)st->duration * av_q2d(st->time_base);
-	return all;
+	if (all > start)
+		all -= start;
+	if (st->duration <= 0 && own > start)
+		own -= start;
+	i->is_pictures_own = own > 0 && (all <= 0 || own < all);
+	i->container_seconds = i->is_pictures_own ? own : all;
 }
 
 static void describe_video(struct source *s)
@@ -178,7 +201,7 @@ static void describe_video(struct source *s)
 	struct source_info *i = &s->info;
 
 	i->format = s->format->iformat->long_name;
-	i->container_seconds = promised_seconds(s->format, st);
+	put_promise(s->format, st, i);
 	i->width = st->codecpar->width;
 	i->height = st->codecpar->height;
 	i->sar = av_guess_sample_aspect_ratio(s->format, st, NULL);
@@ -191,11 +214,12 @@ static void describe_video(struct source *s)
 	i->transfer = st->codecpar->color_trc;
 }
 
-static const char *meta(const AVStream *st, const char *key)
+/* As the master says it: what it means is for others. */
+static void put_language(const AVStream *st, char ret[static LANGUAGE_SIZE])
 {
-	const AVDictionaryEntry *e = av_dict_get(st->metadata, key, NULL, 0);
+	const char *said = meta(st, "language");
 
-	return e != NULL ? e->value : "";
+	snprintf(ret, LANGUAGE_SIZE, "%s", language_is_tag(said) ? said : "und");
 }
 
 static int open_audio(struct source *s, struct fault *f)
@@ -203,7 +227,6 @@ static int open_audio(struct source *s, struct fault *f)
 	for (unsigned i = 0; i < s->format->nb_streams && s->info.n_audio < SOURCE_MAX_AUDIO; i++) {
 		AVStream *st = s->format->streams[i];
 		struct source_audio *a = &s->info.audio[s->info.n_audio];
-		const char *language = meta(st, "language");
 		int r;
 
 		if (st->codecpar->codec_type != AVMEDIA_TYPE_AUDIO || st->codecpar->sample_rate <= 0 ||
@@ -213,7 +236,7 @@ static int open_audio(struct source *s, struct fault *f)
 		if (r != 0)
 			return r;
 		a->stream = (int)i;
-		snprintf(a->language, sizeof a->language, "%s", strlen(language) >= 2 && strlen(language) <= 3 ? language : "und");
+		put_language(st, a->language);
 		snprintf(a->label, sizeof a->label, "%s", meta(st, "title"));
 		a->channels = st->codecpar->ch_layout.nb_channels;
 		a->sample_rate = st->codecpar->sample_rate;
@@ -221,6 +244,30 @@ static int open_audio(struct source *s, struct fault *f)
 		s->info.n_audio++;
 	}
 	return 0;
+}
+
+static void describe_texts(struct source *s)
+{
+	struct source_info *info = &s->info;
+
+	for (unsigned i = 0; i < s->format->nb_streams && info->n_text < SOURCE_MAX_TEXT; i++) {
+		const AVStream *st = s->format->streams[i];
+		struct source_text *t = &info->text[info->n_text];
+
+		if (st->codecpar->codec_type != AVMEDIA_TYPE_SUBTITLE)
+			continue;
+		*t = (struct source_text){
+			.stream = (int)i,
+			.parameters = st->codecpar,
+			.time_base = st->time_base,
+			.is_forced = (st->disposition & AV_DISPOSITION_FORCED) != 0,
+			.is_for_deaf = (st->disposition & (AV_DISPOSITION_HEARING_IMPAIRED | AV_DISPOSITION_CAPTIONS)) != 0,
+			.is_commentary = (st->disposition & AV_DISPOSITION_COMMENT) != 0,
+		};
+		put_language(st, t->language);
+		snprintf(t->label, sizeof t->label, "%s", meta(st, "title"));
+		info->n_text++;
+	}
 }
 
 static int choose_video(struct source *s, const char *path, struct fault *f)
@@ -255,6 +302,7 @@ static int open_all(struct source *s, const char *path, struct fault *f)
 	if (r != 0)
 		return r;
 	describe_video(s);
+	describe_texts(s);
 	for (unsigned i = 0; i < s->format->nb_streams; i++)
 		s->format->streams[i]->discard = AVDISCARD_ALL;
 	for (size_t i = 0; i < s->n_decoders; i++)
@@ -440,6 +488,25 @@ static struct decoder *decoder_of(struct source *s, int stream)
 	return NULL;
 }
 
+static int take_text(struct source *s)
+{
+	for (size_t i = 0; i < s->info.n_text; i++)
+		if (s->info.text[i].stream == s->packet->stream_index)
+			return s->take_text(s->text_ctx, i, s->packet);
+	return 0;
+}
+
+static void note_end(struct source *s)
+{
+	const AVPacket *p = s->packet;
+	int64_t end = p->pts != AV_NOPTS_VALUE ? p->pts : p->dts;
+
+	if (end == AV_NOPTS_VALUE)
+		return;
+	end = av_rescale_q(end + (p->duration > 0 ? p->duration : 0), s->format->streams[p->stream_index]->time_base, AV_TIME_BASE_Q);
+	s->read_end = end > s->read_end ? end : s->read_end;
+}
+
 static int read_all(struct run *run)
 {
 	struct source *s = run->s;
@@ -448,7 +515,8 @@ static int read_all(struct run *run)
 	while ((r = av_read_frame(s->format, s->packet)) >= 0) {
 		struct decoder *d = decoder_of(s, s->packet->stream_index);
 
-		r = d != NULL ? feed(run, d, s->packet) : 0;
+		note_end(s);
+		r = d != NULL ? feed(run, d, s->packet) : s->take_text != NULL ? take_text(s) : 0;
 		av_packet_unref(s->packet);
 		if (r != 0)
 			return r;
@@ -480,8 +548,18 @@ int source_run(struct source *s, source_frame_f frame, void *ctx, struct source_
 		*(d->audio < 0 ? &result.video_bad : &result.audio_bad) += d->bad;
 	}
 	result.seconds = s->video_end;
+	result.start = s->start;
+	result.all_seconds = (double)(s->read_end - s->start) / AV_TIME_BASE;
 	*ret_result = result;
 	return 0;
+}
+
+void source_hear_texts(struct source *s, source_text_f take, void *ctx)
+{
+	s->take_text = take;
+	s->text_ctx = ctx;
+	for (size_t i = 0; i < s->info.n_text; i++)
+		s->format->streams[s->info.text[i].stream]->discard = AVDISCARD_DEFAULT;
 }
 
 void source_pictures_only(struct source *s)

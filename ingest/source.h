@@ -14,23 +14,34 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "ingest/language.h"
 
 #define SOURCE_MAX_AUDIO 16
+#define SOURCE_MAX_TEXT 64
 
 /* Errors in what a decoder was given, tolerated up to this share of its packets. */
 #define SOURCE_MAX_BAD_SHARE 0.05
 
 struct source_audio {
 	int stream;             /* in the container */
-	char language[8];       /* ISO 639-2 or "und" */
+	char language[LANGUAGE_SIZE]; /* as the master says; "und" */
 	char label[64];         /* the master's own title of it; "" if none */
 	int channels, sample_rate;
 	bool is_default;
 };
 
+struct source_text {            /* subtitles, of whatever kind */
+	int stream;
+	const AVCodecParameters *parameters; /* the source's */
+	AVRational time_base;
+	char language[LANGUAGE_SIZE], label[64];
+	bool is_forced, is_for_deaf, is_commentary;
+};
+
 struct source_info {
 	const char *format;     /* libavformat's long name */
-	double container_seconds; /* what the container says; 0: nothing */
+	double container_seconds; /* what the container says the picture lasts; 0: nothing */
+	bool is_pictures_own;   /* it says so of the picture alone, not of the whole file */
 	int width, height;      /* of the picture as decoded */
 	AVRational sar;         /* sample aspect ratio; 1/1 when unknown */
 	int rotation;           /* clockwise degrees to turn the picture for viewing: 0, 90, 180, 270 */
@@ -40,6 +51,8 @@ struct source_info {
 	enum AVColorTransferCharacteristic transfer;
 	size_t n_audio;
 	struct source_audio audio[SOURCE_MAX_AUDIO];
+	size_t n_text;
+	struct source_text text[SOURCE_MAX_TEXT];
 };
 
 struct source; /* hidden */
@@ -55,9 +68,17 @@ const struct source_info *source_info(const struct source *);
  * above (audio may start below 0).  A non-zero return ends source_run with it. */
 typedef int (*source_frame_f)(void *ctx, int audio, AVFrame *frame, AVRational time_base); /* audio -1: picture */
 
+/* Packets of the text streams, with the container's times; a non-zero return ends source_run with it. */
+typedef int (*source_text_f)(void *ctx, size_t text, const AVPacket *);
+
+/* From the next source_run on they are given to `take` too; before, they are not read. */
+void source_hear_texts(struct source *, source_text_f take, void *ctx);
+
 struct source_result {
 	uint64_t video_packets, video_bad, audio_packets, audio_bad;
 	double seconds;         /* end of the last picture */
+	double all_seconds;     /* end of whatever was read last: pictures, sound or subtitles */
+	int64_t start;          /* of the first picture in the container's time, microseconds */
 };
 
 /* Decodes all of it. */

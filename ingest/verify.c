@@ -216,6 +216,10 @@ static int open_track(void *ctx, const char *name)
 	char *path;
 	int fd;
 
+	if (name[0] != '.' && str_ends(name, ".vtt")) {
+		MEM_GROW(v->texts, v->cap_texts, v->n_texts);
+		v->texts[v->n_texts++] = (struct seen_text){.name = mem_dup(name)};
+	}
 	if (name[0] == '.' || !str_ends(name, ".mp4"))
 		return 0;
 	path = path_join(v->folder, name);
@@ -240,6 +244,9 @@ static void fini(struct verify *v)
 		bmff_movie_free(&v->tracks[i].movie);
 	}
 	free(v->tracks);
+	for (size_t i = 0; i < v->n_texts; i++)
+		free(v->texts[i].name);
+	free(v->texts);
 }
 
 /* --- the report -------------------------------------------------------------------------------- */
@@ -298,6 +305,8 @@ static int check_content(struct verify *v)
 		r = verify_manifest(v);
 	if (r == 0)
 		r = verify_playlists(v);
+	if (r == 0)
+		r = verify_texts(v);
 	return r == 0 ? verify_decode(v) : r;
 }
 

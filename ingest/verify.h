@@ -52,6 +52,7 @@ struct verify_facts {
 	uint64_t samples_decoded;   /* of sound, each channel's counted once */
 	size_t starts_decoded;      /* segments whose first picture was decoded alone */
 	size_t segments_decoded;    /* whole */
+	size_t texts, cues;         /* subtitle files, and what is in them */
 	struct verify_sound sounds[VERIFY_MAX_SOUNDS];
 	size_t n_sounds;
 };

@@ -65,6 +65,8 @@ static int check_beside(struct verify *v, const struct mpd_representation *m, co
 	bool there = str_is_name(file, strlen(file)) && file_exists(path);
 
 	free(path);
+	for (size_t i = 0; i < v->n_texts; i++)
+		v->texts[i].n_described += strcmp(v->texts[i].name, file) == 0;
 	return there ? 0 : fault_set(v->fault, ERR_NOT_FOUND, PACKAGE_MANIFEST ":%u: names \"%s\", which is not in the package; " CURE, m->line, file);
 }
 

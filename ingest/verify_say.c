@@ -19,10 +19,10 @@ static void say_json(const struct verify_facts *k, double seconds, FILE *out)
 	for (size_t i = 0; i < k->n_sounds; i++)
 		json_array_append_new(sounds, json_pack("{s:s, s:f, s:f, s:b}", "file", k->sounds[i].file, "av_offset_start_ms", k->sounds[i].start_ms,
 		                                        "av_offset_end_ms", k->sounds[i].end_ms, "silent", (int)k->sounds[i].is_silent));
-	all = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f, s:f}", "ok", 1, "files", (json_int_t)k->files, "tracks",
+	all = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f, s:f}", "ok", 1, "files", (json_int_t)k->files, "tracks",
 	                (json_int_t)k->tracks, "segments", (json_int_t)k->segments, "bytes", (json_int_t)k->bytes, "pictures", (json_int_t)k->pictures,
 	                "pictures_decoded", (json_int_t)k->pictures_decoded, "samples_decoded", (json_int_t)k->samples_decoded, "starts_decoded",
-	                (json_int_t)k->starts_decoded, "segments_decoded", (json_int_t)k->segments_decoded, "audio", sounds, "seconds", seconds,
+	                (json_int_t)k->starts_decoded, "segments_decoded", (json_int_t)k->segments_decoded, "subtitles", (json_int_t)k->texts, "cues", (json_int_t)k->cues, "audio", sounds, "seconds", seconds,
 	                "megabytes_per_second", megabytes_a_second(k, seconds));
 	json_dumpf(all, out, JSON_INDENT(2));
 	fputc('\n', out);
@@ -34,6 +34,8 @@ void verify_say_found(const struct verify_facts *k, FILE *out)
 	fprintf(out, "  %llu pictures, as many in each rendition as the master has; decoded: the first of %zu segments alone, %zu segments whole (%llu pictures, %llu samples)\n",
 	        (unsigned long long)k->pictures, k->starts_decoded, k->segments_decoded, (unsigned long long)k->pictures_decoded,
 	        (unsigned long long)k->samples_decoded);
+	if (k->texts > 0)
+		fprintf(out, "  %zu subtitle file%s with %zu cues, all within the film\n", k->texts, k->texts == 1 ? "" : "s", k->cues);
 	for (size_t i = 0; i < k->n_sounds; i++)
 		fprintf(out, "  %s: begins %+.3f ms, ends %+.3f ms from the picture%s\n", k->sounds[i].file, k->sounds[i].start_ms, k->sounds[i].end_ms,
 		        k->sounds[i].is_silent ? "; it is silent throughout" : "");

@@ -40,11 +40,19 @@ struct seen { /* one track */
 	struct fault fault;
 };
 
+struct seen_text { /* one file of subtitles */
+	char *name;
+	size_t n_cues;
+	unsigned n_described; /* by the MPD */
+};
+
 struct verify {
 	const char *folder;
 	const struct verify_settings *settings;
 	struct seen *tracks;
 	size_t n_tracks, cap_tracks;
+	struct seen_text *texts;
+	size_t n_texts, cap_texts;
 	struct verify_facts facts;
 	struct fault *fault;
 };
@@ -70,6 +78,9 @@ int verify_across(struct verify *);
 /* verify_manifest.c, verify_playlist.c */
 int verify_manifest(struct verify *);
 int verify_playlists(struct verify *);
+
+/* verify_text.c, after verify_manifest() */
+int verify_texts(struct verify *);
 
 /* verify_decode.c: decodes what settings->level asks for */
 int verify_decode(struct verify *);

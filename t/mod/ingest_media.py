@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ribera-ingest: any master.  A test for each promise about what a master may be; small films made on the spot, and
+players' own test files from ../shared/media when they are there."""
+import glob, json, os, re, subprocess, sys, xml.etree.ElementTree as xml
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+import harm as harms, tap
+
+WORK = tap.folder('media')
+MPD = '{urn:mpeg:dash:schema:mpd:2011}'
+SCHEMAS = sorted(glob.glob(os.path.join(tap.SHARED, 'xsd', '*', 'DASH-MPD.xsd')))
+count = 0
+
+
+def ingest(master, *options, **keywords):
+    """A fresh library; (CompletedProcess, library)."""
+    global count
+    count += 1
+    library = os.path.join(WORK, f'library-{count}')
+    return tap.call(tap.program('ribera-ingest'), master, '--library', library, '--title', 't', '--preset', 'ultrafast',
+                    *(() if '--ladder' in options else ('--ladder', 'fixed', '--max-rungs', '1')), *options, **keywords), library
+
+
+def package(master, *options, **keywords):
+    done, library = ingest(master, *options, **keywords)
+    tap.equal(done.returncode, 0, f'{master}: {done.stderr[-1500:]}')
+    return glob.glob(library + '/t/*/')[0]
+
+
+def refused(master, *parts, options=()):
+    done, library = ingest(master, *options)
+    tap.check(done.returncode in (1, 2), f'{master}: exit code {done.returncode}: {done.stderr}')
+    for part in parts:
+        tap.has(done.stderr, part)
+    tap.equal(glob.glob(library + '/t/*'), [], 'published')
+
+
+def make(name, *arguments):
+    path = os.path.join(WORK, name)
+    tap.call('ffmpeg', '-v', 'error', '-nostdin', '-y', *arguments, path, check_exit=0)
+    return path
+
+
+def picture(seconds=2, size='320x180', rate='25', look='testsrc2'):
+    return '-f', 'lavfi', '-i', f'{look}=size={size}:rate={rate}:duration={seconds}'
+
+
+def write(name, text):
+    path = os.path.join(WORK, name)
+    with open(path, 'wb') as f:
+        f.write(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def read(folder, name):
+    with open(os.path.join(folder, name)) as f:
+        return f.read()
+
+
+def report(folder):
+    return json.loads(read(folder, 'report.json'))
+
+
+def sets(folder, kind):
+    return [s for s in xml.parse(folder + '/manifest.mpd').iter(MPD + 'AdaptationSet') if s.get('contentType') == kind]
+
+
+def check_schemas(folder):
+    for schema in SCHEMAS:
+        tap.call(tap.program('ribera-ingest'), '--verify', folder, '--quick', '--schema', schema,
+                 env={'XML_CATALOG_FILES': os.path.join(tap.SHARED, 'xsd', 'catalog.xml')}, check_exit=0)
+
+
+# --- subtitles ------------------------------------------------------------------------------------
+
+SRT = '1\n00:00:00,500 --> 00:00:01,000\n<i>Hola</i> & adiós\n\n2\n00:00:01,200 --> 00:00:01,700\ndos\nlíneas\n'
+ASS = '''[Script Info]
+ScriptType: v4.00+
+
+[V4+ Styles]
+Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding
+Style: Default,Arial,16,&Hffffff,&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,0
+
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+Dialogue: 0,0:00:00.25,0:00:00.75,Default,,0,0,0,,{\\an8\\fad(100,100)}Cartel
+Dialogue: 0,0:00:01.00,0:00:01.50,Default,,0,0,0,,{\\b1}fuerte{\\b0}, con coma
+'''
+
+
+def cues(folder, name):
+    """(start, end, settings, text) of a WebVTT file."""
+    text = read(folder, name)
+    head, _, rest = text.partition('\n\n')
+    tap.equal(head, 'WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:0', 'head')
+    found = []
+    for block in rest.rstrip('\n').split('\n\n'):
+        _, times, *lines = block.split('\n')
+        at = re.fullmatch(r'(\d\d):(\d\d):(\d\d\.\d{3}) --> (\d\d):(\d\d):(\d\d\.\d{3})(?: (.*))?', times)
+        seconds = [int(at[i]) * 3600 + int(at[i + 1]) * 60 + float(at[i + 2]) for i in (1, 4)]
+        found.append((*seconds, at[7] or '', '\n'.join(lines)))
+    return found
+
+
+def near_cues(got, want, tolerance=0.0015):
+    tap.equal([c[2:] for c in got], [c[2:] for c in want], 'cues')
+    for g, w in zip(got, want):
+        tap.near(g[0], w[0], tolerance, 'start')
+        tap.near(g[1], w[1], tolerance, 'end')
+
+
+HOLA = [(0.5, 1.0, '', '<i>Hola</i> &amp; adiós'), (1.2, 1.7, '', 'dos\nlíneas')]
+CARTEL = [(0.25, 0.75, 'line:0', 'Cartel'), (1.0, 1.5, '', '<b>fuerte</b>, con coma')]
+
+
+def film_with_texts():
+    srt, ass = write('a.srt', SRT), write('a.ass', ASS)
+    return make('texts.mkv', *picture(), '-i', srt, '-i', ass, '-map', '0', '-map', '1', '-map', '2', '-c:v', 'libx264', '-preset', 'ultrafast',
+                '-c:s:0', 'srt', '-c:s:1', 'ass', '-metadata:s:s:0', 'language=spa', '-metadata:s:s:0', 'title=Español "completo"',
+                '-metadata:s:s:1', 'language=spa', '-disposition:s:1', 'forced')
+
+
+@tap.test
+def subtitles_in_the_master_become_webvtt():
+    folder = package(film_with_texts())
+    near_cues(cues(folder, 'text-es.vtt'), HOLA)
+    near_cues(cues(folder, 'text-es-forced.vtt'), CARTEL)
+    tap.equal([(t['file'], t['language'], t['label'], t['kind'], t['cues']) for t in report(folder)['subtitles']],
+              [('text-es.vtt', 'es', 'Español "completo"', 'subtitles', 2), ('text-es-forced.vtt', 'es', '', 'forced', 2)])
+    texts = sets(folder, 'text')
+    tap.equal([(s.get('lang'), s.get('mimeType'), s.find(MPD + 'Role').get('value'), s.find(f'{MPD}Representation/{MPD}BaseURL').text) for s in texts],
+              [('es', 'text/vtt', 'subtitle', 'text-es.vtt'), ('es', 'text/vtt', 'forced-subtitle', 'text-es-forced.vtt')])
+    tap.equal(texts[0].find(MPD + 'Label').text, 'Español "completo"')
+    main = read(folder, 'main.m3u8')
+    tap.has(main, 'TYPE=SUBTITLES,GROUP-ID="text",NAME="Español  completo ",LANGUAGE="es",DEFAULT=NO,AUTOSELECT=YES,URI="text-es.m3u8"')
+    tap.has(main, 'NAME="Español (forced)",LANGUAGE="es",DEFAULT=NO,AUTOSELECT=YES,FORCED=YES,URI="text-es-forced.m3u8"')
+    tap.check(all('SUBTITLES="text"' in line for line in main.splitlines() if line.startswith('#EXT-X-STREAM-INF')), 'a variant without subtitles')
+    tap.has(read(folder, 'text-es.m3u8'), '#EXTINF:2.000000,\ntext-es.vtt\n#EXT-X-ENDLIST')
+    check_schemas(folder)
+
+
+@tap.test
+def outside_readers_find_the_subtitles():
+    """FFmpeg reads no .vtt beside a local MPD unless it is told that it may (over HTTP it does)."""
+    folder = package(film_with_texts())
+    for options in (('-allowed_extensions', 'ALL', '-i', folder + 'manifest.mpd'), ('-i', folder + 'text-es.vtt')):
+        done = tap.call('ffmpeg', '-v', 'error', '-nostdin', *options, '-map', '0:s:0', '-f', 'srt', '-', check_exit=0)
+        tap.has(done.stdout, '00:00:00,500 --> 00:00:01,000\n<i>Hola</i> & adiós\n\n2\n00:00:01,200 --> 00:00:01,700\ndos\nlíneas')
+
+
+@tap.test
+def cues_keep_their_distance_to_the_picture():
+    """A film that begins late in its container, as mov_text and in Matroska; what lies outside is cut or left out."""
+    srt = write('b.srt', SRT + '\n3\n00:00:01,900 --> 00:00:09,000\nlast\n\n4\n00:01:00,000 --> 00:01:01,000\nbehind\n')
+    for name, codec in (('late.mkv', 'srt'), ('late.mp4', 'mov_text')):
+        master = make(name, *picture(), '-i', srt, '-map', '0', '-map', '1', '-c:v', 'libx264', '-preset', 'ultrafast', '-c:s', codec,
+                      '-metadata:s:s:0', 'language=ger', '-output_ts_offset', '5')
+        done, library = ingest(master)
+        tap.equal(done.returncode, 0, done.stderr)
+        folder = glob.glob(library + '/t/*/')[0]
+        near_cues(cues(folder, 'text-de.vtt'), HOLA + [(1.9, 2.0, '', 'last')], 0.025)
+        tap.has(done.stderr, '1 cues lie outside the film')
+
+
+@tap.test
+def subtitles_in_files():
+    master = make('plain.mp4', *picture(), '-c:v', 'libx264', '-preset', 'ultrafast')
+    wide = write('with, comma.srt', b'\xff\xfe' + SRT.encode('utf-16-le'))
+    vtt = write('a.vtt', '\ufeffWEBVTT\n\nNOTE x\n\nid\n00:01.000 --> 00:01.500 line:10% region:x\n<v Ann>[door & hall]</v>\n')
+    folder = package(master, '--subtitles', f'es={wide}', '--subtitles', f'en:sdh={vtt}', '--subtitles', f'es={write("a.ass", ASS)}')
+    near_cues(cues(folder, 'text-es.vtt'), HOLA)
+    near_cues(cues(folder, 'text-es-2.vtt'), CARTEL)
+    near_cues(cues(folder, 'text-en-sdh.vtt'), [(1.0, 1.5, 'line:10%', '<v Ann>[door & hall]</v>')])
+    main = read(folder, 'main.m3u8')
+    tap.has(main, 'NAME="Español"')
+    tap.has(main, 'NAME="Español 2"')
+    tap.has(main, 'NAME="English (SDH)",LANGUAGE="en",DEFAULT=NO,AUTOSELECT=YES,CHARACTERISTICS="public.accessibility.transcribes-spoken-dialog')
+    tap.equal([s.find(MPD + 'Role').get('value') for s in sets(folder, 'text')], ['subtitle', 'caption', 'subtitle'])
+    check_schemas(folder)
+
+
+@tap.test
+def wrong_subtitle_files_are_refused_before_anything_is_encoded():
+    master = make('plain.mp4', *picture(), '-c:v', 'libx264', '-preset', 'ultrafast')
+    refused(master, 'is not UTF-8', 'iconv', options=('--subtitles', 'es=' + write('latin.srt', SRT.encode('latin-1'))))
+    refused(master, '/nowhere.srt', 'check the path', options=('--subtitles', 'es=/nowhere.srt'))
+    refused(master, 'SRT, WebVTT and ASS', options=('--subtitles', 'es=' + write('no.srt', 'Dear Sir,\n\nno.\n')))
+    refused(master, options=('--subtitles', 'es=' + master))
+    for setting in ('film.srt', '=x.srt', 'es=', 'e=x.srt', 'es:loud=x.srt', '../x=y'):
+        refused(master, 'LANGUAGE=FILE', options=('--subtitles', setting))
+
+
+@tap.test
+def what_is_wrong_in_subtitles_is_found():
+    whole = package(film_with_texts())
+    text = 'text-es.vtt'
+    for harm, *parts in (
+            (harms.rewritten(text, lambda b: b.replace(b'WEBVTT', b'WEBVTX')), text + ':1', 'WEBVTT'),
+            (harms.rewritten(text, lambda b: b.replace(b'--> 00:00:01.000', b'--> 00:00:00.100')), text + ':5', 'end behind its start'),
+            (harms.rewritten(text, lambda b: b.replace(b'00:00:01.200', b'00:00:00.200')), text, 'before the one in front'),
+            (harms.rewritten(text, lambda b: b.replace(b'01.700', b'03.700')), text, 'longer than the film'),
+            (harms.rewritten(text, lambda b: b.replace(b'01.200 -->', b'1.200 -->')), text, 'times'),
+            (harms.rewritten(text, lambda b: b[:b.index(b'\n\n')] + b'\n'), text, 'no cue'),
+            (harms.mpd('<BaseURL>text-es.vtt', '<BaseURL>text-es-forced.vtt'), 'manifest.mpd', 'text-es-forced.vtt 2 times'),
+            (harms.rewritten('text-es.m3u8', lambda b: b.replace(b'2.000000', b'1.000000')), 'text-es.m3u8', 'whole film'),
+            (harms.rewritten('main.m3u8', lambda b: b.replace(b'URI="text-es.m3u8"', b'URI="text-es-forced.m3u8"')), 'main.m3u8', 'text-es-forced.vtt')):
+        done = tap.call(tap.program('ribera-ingest'), '--verify', harms.consistent(whole, harm))
+        tap.equal(done.returncode, 1, f'exit code for {parts}')
+        for part in parts:
+            tap.has(done.stderr, part)
+
+
+@tap.test
+def subtitles_that_are_pictures_are_left_out_and_told():
+    pgs = os.path.join(tap.SHARED, 'media', 'media3__sample_with_pgs_subtitles.mkv')
+    if not os.path.exists(pgs):
+        raise tap.Skip('no ../shared/media')
+    done, _ = ingest(pgs, '--accept-truncated')
+    tap.equal(done.returncode, 0, done.stderr)
+    tap.has(done.stderr, 'hdmv_pgs_subtitle')
+    tap.has(done.stderr, 'left out')
+
+
+tap.run()
