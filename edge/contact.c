@@ -168,16 +168,25 @@ static int do_register(struct contact *c, const struct contact_status *s, struct
 	return r;
 }
 
+static json_t *names_json(char *const *names, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_string(names[i]));
+	return list;
+}
+
 static int do_heartbeat(struct contact *c, const struct contact_status *s, struct fault *f)
 {
-	json_t *holds = json_array();
 	char *path = mem_printf("/edges/%s/heartbeat", c->s.name);
+	json_t *body = json_pack("{s:I, s:f, s:o}", "free_bytes", (json_int_t)s->free_bytes, "load", s->load, "holds",
+	                         names_json(s->holds, s->n_holds));
 	int status, r;
 
-	for (size_t i = 0; i < s->n_holds; i++)
-		json_array_append_new(holds, json_string(s->holds[i]));
-	r = post(c, path, json_pack("{s:I, s:f, s:o}", "free_bytes", (json_int_t)s->free_bytes, "load", s->load, "holds",
-	                            holds), &status, f);
+	if (s->n_parts > 0)
+		json_object_set_new(body, "parts", names_json(s->parts, s->n_parts));
+	r = post(c, path, body, &status, f);
 	if (status == 404)
 		c->registered = false; /* it forgot us */
 	free(path);
@@ -262,6 +271,9 @@ static void free_status(struct contact_status *s)
 	for (size_t i = 0; i < s->n_holds; i++)
 		free(s->holds[i]);
 	free(s->holds);
+	for (size_t i = 0; i < s->n_parts; i++)
+		free(s->parts[i]);
+	free(s->parts);
 }
 
 static int round_of(struct contact *c, struct fault *f)

@@ -18,6 +18,8 @@ struct contact_status {
 	double load;     /* 0 idle, 1 all it can do */
 	char **holds;    /* "TITLE/REVISION"; freed by the caller of the callback */
 	size_t n_holds;
+	char **parts;    /* "TITLE/REVISION/FILE" of those held as far as the plan wants; likewise */
+	size_t n_parts;
 };
 
 struct contact_settings {

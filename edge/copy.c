@@ -34,6 +34,7 @@ void package_unref(struct package **pp)
 	digest_free(&p->digest);
 	free(p->copies);
 	free(p->seen);
+	free(p->keep);
 	free(p->folder);
 	free(p->title);
 	free(p);
@@ -61,6 +62,22 @@ bool package_is_kept(const struct package *p)
 			return false;
 	}
 	return true;
+}
+
+bool package_keeps(const struct package *p, size_t index)
+{
+	return __atomic_load_n(&p->keep[index], __ATOMIC_RELAXED) != 0;
+}
+
+bool package_is_filled(const struct package *p)
+{
+	for (size_t i = 0; i < p->n_copies; i++) {
+		const struct copy *c = __atomic_load_n(&p->copies[i], __ATOMIC_ACQUIRE);
+
+		if (package_keeps(p, i) && (c == NULL || !copy_is_whole(c)))
+			return false;
+	}
+	return __atomic_load_n(&p->hold, __ATOMIC_RELAXED) != 0;
 }
 
 uint64_t package_held(const struct package *p)

@@ -50,7 +50,8 @@ struct package {
 	struct demand_seen *seen;   /* one for every file of the digest */
 	/* By the plan in force; the engine's thread writes, any reads (atomic). */
 	int listed;                 /* it exists */
-	int hold;                   /* it is to be filled, and is not evicted */
+	int hold;                   /* some of it is to be filled, and is not evicted: */
+	uint8_t *keep;              /* by file, 1: this one */
 	bool named;                 /* its folders are known to be on disk; the journal thread's */
 };
 #define PACKAGE_TORRENT_AT(p) ((p)->digest->n_files)
@@ -110,6 +111,10 @@ void package_unref(struct package **);
 bool package_is_whole(const struct package *);
 /* And a power cut would change nothing of it: only such a package is told to others. */
 bool package_is_kept(const struct package *);
+/* The plan wants this file held.  Any thread. */
+bool package_keeps(const struct package *, size_t index);
+/* All that the plan wants of it is whole, and it wants some.  As package_is_whole. */
+bool package_is_filled(const struct package *);
 /* Bytes verified, of the digest's files. */
 uint64_t package_held(const struct package *);
 /* The index in copies for a file name, or -1. */

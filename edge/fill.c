@@ -97,9 +97,16 @@ void fill_forget(struct fill *f, const struct package *p)
 		}
 }
 
+/* Of what the plan wants of it. */
 static uint64_t left(const struct title *t)
 {
-	return t->package->digest->size - package_held(t->package);
+	const struct package *p = t->package;
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < p->digest->n_files; i++)
+		if (package_keeps(p, i))
+			bytes += p->copies[i]->object.size - __atomic_load_n(&p->copies[i]->held, __ATOMIC_RELAXED);
+	return bytes;
 }
 
 void fill_landed(struct fill *f, const struct copy *c, bool fill, int error, mono_us now)
@@ -172,7 +179,7 @@ static struct copy *next_piece(struct fill *f, struct title *t)
 	for (; t->file < d->n_files; t->file++, t->piece = 0) {
 		struct copy *c = t->package->copies[t->file];
 
-		if (copy_is_whole(c))
+		if (copy_is_whole(c) || !package_keeps(t->package, t->file))
 			continue;
 		for (; t->piece < c->n_pieces; t->piece++)
 			if (!copy_has_piece(c, t->piece) && !flights_has(f->s.flights, c, t->piece))

@@ -70,17 +70,24 @@ struct plan_job {
 	struct plan *plan;
 };
 
+static void mark_files(struct package *p, const struct plan_title *t)
+{
+	bool hold = t != NULL && t->hold;
+
+	for (size_t i = 0; i < p->n_copies; i++)
+		__atomic_store_n(&p->keep[i], hold && (i >= p->digest->n_files || plan_title_wants(t, p->digest->files[i].name)),
+		                 __ATOMIC_RELAXED);
+	__atomic_store_n(&p->listed, t != NULL, __ATOMIC_RELAXED);
+	__atomic_store_n(&p->hold, hold, __ATOMIC_RELAXED);
+}
+
 static void mark_packages(struct node *n)
 {
 	size_t count;
 	struct package **packages = store_packages(n->store, &count);
 
-	for (size_t i = 0; i < count; i++) {
-		const struct plan_title *t = plan_find(n->plan, packages[i]->title, packages[i]->revision);
-
-		__atomic_store_n(&packages[i]->listed, t != NULL, __ATOMIC_RELAXED);
-		__atomic_store_n(&packages[i]->hold, t != NULL && t->hold, __ATOMIC_RELAXED);
-	}
+	for (size_t i = 0; i < count; i++)
+		mark_files(packages[i], plan_find(n->plan, packages[i]->title, packages[i]->revision));
 }
 
 /* Plan or packages have changed. */
@@ -282,22 +289,35 @@ static struct package **on_packages(void *ctx, size_t *ret_n)
 	return viewers_packages(n->viewers, ret_n);
 }
 
+static void add_parts(struct contact_status *s, const struct package *p, size_t *cap)
+{
+	for (size_t i = 0; i < p->digest->n_files; i++) {
+		if (!package_keeps(p, i))
+			continue;
+		MEM_GROW(s->parts, *cap, s->n_parts);
+		s->parts[s->n_parts++] = mem_printf("%s/%s/%s", p->title, p->revision, p->digest->files[i].name);
+	}
+}
+
 static void on_status(void *ctx, struct contact_status *s)
 {
 	struct node *n = ctx;
-	size_t count;
+	size_t count, cap = 0;
 	struct package **packages = viewers_packages(n->viewers, &count);
 	double load[1] = {0};
 
 	s->holds = mem_new_array(count + 1, sizeof *s->holds);
 	for (size_t i = 0; i < count; i++) {
-		bool whole;
+		bool whole, filled;
 
 		rcu_read_begin();
-		whole = package_is_kept(packages[i]);
+		whole = package_is_whole(packages[i]);
+		filled = package_is_filled(packages[i]);
 		rcu_read_end();
 		if (whole)
 			s->holds[s->n_holds++] = mem_printf("%s/%s", packages[i]->title, packages[i]->revision);
+		else if (filled)
+			add_parts(s, packages[i], &cap);
 		package_unref(&packages[i]);
 	}
 	free(packages);

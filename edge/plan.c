@@ -14,11 +14,20 @@
 
 #define MAX_TITLES 100000
 #define MAX_PEERS 4096
+#define MAX_FILES 10000 /* of a title */
 
 struct plan *plan_ref(struct plan *p)
 {
 	__atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
 	return p;
+}
+
+static void free_title(struct plan_title *t)
+{
+	for (size_t i = 0; i < t->n_files; i++)
+		free(t->files[i]);
+	free(t->files);
+	free(t->title);
 }
 
 static void free_peer(struct plan_peer *peer)
@@ -38,7 +47,7 @@ void plan_unref(struct plan **pp)
 	if (p == NULL || __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	for (size_t i = 0; i < p->n_titles; i++)
-		free(p->titles[i].title);
+		free_title(&p->titles[i]);
 	for (size_t i = 0; i < p->n_peers; i++)
 		free_peer(&p->peers[i]);
 	free(p->titles);
@@ -82,6 +91,32 @@ static bool get_size(const json_t *o, const char *key, uint64_t *ret_v)
 	return true;
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Optional; without it all files are meant. */
+static int read_files(const json_t *list, size_t i, struct plan_title *t, struct fault *f)
+{
+	size_t n = json_array_size(list);
+
+	if (list == NULL)
+		return 0;
+	if (!json_is_array(list) || n == 0 || n > MAX_FILES)
+		return wrong(f, "files", i);
+	t->files = mem_new_array(n, sizeof *t->files);
+	for (size_t k = 0; k < n; k++) {
+		const char *name = json_string_value(json_array_get(list, k));
+
+		if (name == NULL || *name == '\0')
+			return wrong(f, "files", i);
+		t->files[t->n_files++] = mem_dup(name);
+	}
+	qsort(t->files, n, sizeof *t->files, by_text);
+	return 0;
+}
+
 static int read_title(const json_t *o, size_t i, struct plan_title *t, struct fault *f)
 {
 	const char *title = json_string_value(json_object_get(o, "title"));
@@ -103,12 +138,7 @@ static int read_title(const json_t *o, size_t i, struct plan_title *t, struct fa
 	t->hold = json_is_true(json_object_get(o, "hold"));
 	t->title = mem_dup(title);
 	memcpy(t->revision, revision, sizeof t->revision);
-	return 0;
-}
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	return read_files(json_object_get(o, "files"), i, t, f);
 }
 
 static int read_peer(const json_t *o, size_t i, struct plan_peer *peer, struct fault *f)
@@ -187,6 +217,11 @@ out:
 	else
 		*ret_plan = p;
 	return r;
+}
+
+bool plan_title_wants(const struct plan_title *t, const char *file)
+{
+	return t->hold && (t->files == NULL || bsearch(&file, t->files, t->n_files, sizeof *t->files, by_text) != NULL);
 }
 
 const struct plan_title *plan_find(const struct plan *p, const char *title, const char *revision)

@@ -23,6 +23,8 @@ struct plan_title {
 	uint64_t digest_bytes;
 	uint64_t bytes;
 	bool hold;
+	char **files;          /* of them these alone, sorted; NULL: all */
+	size_t n_files;
 };
 
 struct plan_peer {
@@ -46,6 +48,7 @@ int plan_read(const void *json, size_t n, struct plan **ret_plan, struct fault *
 struct plan *plan_ref(struct plan *);
 void plan_unref(struct plan **);
 
+bool plan_title_wants(const struct plan_title *, const char *file);
 const struct plan_title *plan_find(const struct plan *, const char *title, const char *revision);
 bool plan_peer_holds(const struct plan_peer *, const char *title, const char *revision);
 

@@ -89,11 +89,11 @@ static void find_pulled(struct space *s, struct pulled *p, const struct copy *ex
 	struct package **packages = store_packages(s->store, &n);
 
 	for (size_t i = 0; i < n; i++) {
-		if (packages[i]->hold)
-			continue;
 		for (size_t k = 0; k < packages[i]->digest->n_files; k++) {
 			struct copy *c = packages[i]->copies[k];
 
+			if (package_keeps(packages[i], k))
+				continue;
 			p->bytes += held(c);
 			if (may_go(s, c, except))
 				add_pulled(p, c);
@@ -172,7 +172,7 @@ static void make_available(struct space *s, uint64_t bytes, const struct copy *e
 
 void space_make_room(struct space *s, struct copy *c, uint64_t bytes)
 {
-	if (!c->package->hold)
+	if (!package_keeps(c->package, c->index))
 		keep_share(s, c, bytes);
 	if (store_available(s->store) < bytes)
 		make_available(s, bytes, c);

@@ -207,6 +207,7 @@ static struct package *new_package(struct store *s, struct digest *d, const char
 	p->n_copies = d->n_files + 2;
 	p->copies = mem_new_array(p->n_copies, sizeof *p->copies);
 	p->seen = mem_new_array(d->n_files + 1, sizeof *p->seen);
+	p->keep = mem_new_array(p->n_copies, sizeof *p->keep);
 	for (size_t i = 0; i < d->n_files; i++)
 		p->copies[i] = new_copy(s, p, i);
 	p->copies[PACKAGE_TORRENT_AT(p)] = new_whole_copy(s, p, PACKAGE_TORRENT_AT(p), PACKAGE_DIGEST, torrent_size);

@@ -126,7 +126,7 @@ static void look_in_package(const struct view_revision *r, const struct package_
 	int i = r->package != NULL ? package_find(r->package, path->file, path->file_n) : 0;
 
 	l->listed = r->listed;
-	l->hold = r->hold;
+	l->hold = r->package != NULL && i >= 0 ? package_keeps(r->package, (size_t)i) : r->hold;
 	l->prepared = r->package != NULL;
 	l->known = i >= 0;
 	if (r->package == NULL || i < 0)

@@ -43,6 +43,23 @@ static json_t *held_json(const char *key, bool complete, uint64_t bytes)
 	return o;
 }
 
+/* Held in part: which files. */
+static json_t *with_parts(json_t *o, const struct registry_edge *e, const char *key)
+{
+	size_t n, skip = strlen(key) + 1;
+	char *const *parts = registry_edge_parts(e, key, &n);
+	json_t *files;
+
+	if (parts == NULL)
+		return o;
+	files = json_array();
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(files, json_string(parts[i] + skip));
+	json_object_set_new(o, "files", files);
+	json_object_set_new(o, "complete", json_false());
+	return o;
+}
+
 static json_t *edge_json(const struct registry_edge *e, mono_us now)
 {
 	json_t *held = json_array();
@@ -53,7 +70,7 @@ static json_t *edge_json(const struct registry_edge *e, mono_us now)
 	                      "held", held);
 
 	for (size_t i = 0; i < e->n_holds; i++)
-		json_array_append_new(held, held_json(e->holds[i], true, 0));
+		json_array_append_new(held, with_parts(held_json(e->holds[i], true, 0), e, e->holds[i]));
 	for (size_t i = 0; i < e->n_filling; i++)
 		json_array_append_new(held, held_json(e->filling[i].key, false, e->filling[i].bytes));
 	return o;
@@ -205,7 +222,7 @@ void api_register_edge(struct api_call *c)
 struct heartbeat {
 	uint64_t free_bytes;
 	double load;
-	json_t *holds, *filling;
+	json_t *holds, *filling, *parts;
 };
 
 static const struct form_row heartbeat_rows[] = {
@@ -213,6 +230,7 @@ static const struct form_row heartbeat_rows[] = {
 	{"load", FORM_NUMBER, true, offsetof(struct heartbeat, load), 0, 0},
 	{"holds", FORM_LIST, true, offsetof(struct heartbeat, holds), 0, MAX_HOLDS},
 	{"filling", FORM_LIST, false, offsetof(struct heartbeat, filling), 0, MAX_FILLING},
+	{"parts", FORM_LIST, false, offsetof(struct heartbeat, parts), 0, MAX_HOLDS},
 };
 
 struct filling {
@@ -253,6 +271,39 @@ static int read_holds(const json_t *list, struct registry_beat *b, struct form_e
 		if (!is_key(v))
 			return form_fail(e, field, "expected TITLE/REVISION");
 		b->holds[b->n_holds++] = mem_dup(json_string_value(v));
+	}
+	return 0;
+}
+
+/* "TITLE/REVISION/FILE" */
+static bool is_part(const json_t *v)
+{
+	const char *s = json_string_value(v);
+	char *path;
+	struct package_path p;
+	bool good;
+
+	if (s == NULL || strlen(s) != json_string_length(v))
+		return false;
+	path = mem_printf("/v/%s", s);
+	good = package_path_parse(path, strlen(path), &p) == 0 && p.revision_n > 0;
+	free(path);
+	return good;
+}
+
+static int read_parts(const json_t *list, struct registry_beat *b, struct form_error *e)
+{
+	size_t i;
+	json_t *v;
+
+	b->parts = mem_new_array(json_array_size(list) + 1, sizeof *b->parts);
+	json_array_foreach((json_t *)list, i, v) {
+		char field[32];
+
+		snprintf(field, sizeof field, "parts[%zu]", i);
+		if (!is_part(v))
+			return form_fail(e, field, "expected TITLE/REVISION/FILE");
+		b->parts[b->n_parts++] = mem_dup(json_string_value(v));
 	}
 	return 0;
 }
@@ -307,13 +358,15 @@ void api_heartbeat(struct api_call *c)
 	const void *body = serve_body(c->req, &n);
 	int r;
 
-	if (form_read(body, n, heartbeat_rows, 4, &h, &root, &e) != 0) {
+	if (form_read(body, n, heartbeat_rows, 5, &h, &root, &e) != 0) {
 		reply_form_error(c->req, &e);
 		return;
 	}
 	r = read_holds(h.holds, &beat, &e);
 	if (r == 0 && h.filling != NULL)
 		r = read_filling(h.filling, &beat, &e);
+	if (r == 0 && h.parts != NULL)
+		r = read_parts(h.parts, &beat, &e);
 	json_decref(root);
 	if (r != 0) {
 		registry_beat_fini(&beat);

@@ -46,6 +46,7 @@ static void free_filling(struct registry_filling *v, size_t n)
 void registry_beat_fini(struct registry_beat *b)
 {
 	free_keys(b->holds, b->n_holds);
+	free_keys(b->parts, b->n_parts);
 	free_filling(b->filling, b->n_filling);
 	*b = (struct registry_beat){0};
 }
@@ -83,6 +84,7 @@ static void edge_free(struct registry *r, struct registry_edge *e)
 	hide(r, e);
 	holders_edge_free(&e->shown);
 	free_keys(e->holds, e->n_holds);
+	free_keys(e->parts, e->n_parts);
 	free_filling(e->filling, e->n_filling);
 	free(e->name);
 	free(e->url);
@@ -386,6 +388,36 @@ static void set_holds(struct registry *r, struct registry_edge *e, char **holds,
 	free(dropped);
 }
 
+/* Who holds a part of a title can serve it: the rest is pulled through. */
+static void add_keys_of_parts(struct registry_beat *b)
+{
+	size_t cap = b->n_holds;
+
+	for (size_t i = 0; i < b->n_parts; i++) {
+		size_t n = (size_t)(strrchr(b->parts[i], '/') - b->parts[i]);
+
+		if (i > 0 && strncmp(b->parts[i - 1], b->parts[i], n + 1) == 0)
+			continue;
+		MEM_GROW(b->holds, cap, b->n_holds);
+		b->holds[b->n_holds++] = mem_dup_n(b->parts[i], n);
+	}
+}
+
+static void set_parts(struct registry *r, struct registry_edge *e, struct registry_beat *b)
+{
+	bool same;
+
+	b->n_parts = sort_unique(b->parts, b->n_parts);
+	same = b->n_parts == e->n_parts;
+	for (size_t i = 0; same && i < e->n_parts; i++)
+		same = strcmp(e->parts[i], b->parts[i]) == 0;
+	r->version += !same;
+	add_keys_of_parts(b);
+	free_keys(e->parts, e->n_parts);
+	e->parts = b->parts;
+	e->n_parts = b->n_parts;
+}
+
 static void record_up(struct registry *r, const struct registry_edge *e, bool up)
 {
 	struct fault f = {0};
@@ -405,6 +437,7 @@ static void take_beat(struct registry *r, struct registry_edge *e, struct regist
 	e->free_bytes = b->free_bytes;
 	e->load = b->load;
 	__atomic_store_n(&e->shown->load_permille, permille < 1e9 ? (uint32_t)permille : 1000000000u, __ATOMIC_RELAXED);
+	set_parts(r, e, b);
 	set_holds(r, e, b->holds, sort_unique(b->holds, b->n_holds));
 	free_filling(e->filling, e->n_filling);
 	e->filling = b->filling;
@@ -515,4 +548,36 @@ int registry_with(struct registry *r, const char *name, registry_each_f with, vo
 bool registry_edge_holds(const struct registry_edge *e, const char *key)
 {
 	return e->n_holds > 0 && bsearch(&key, e->holds, e->n_holds, sizeof *e->holds, compare_keys) != NULL;
+}
+
+char *const *registry_edge_parts(const struct registry_edge *e, const char *key, size_t *ret_n)
+{
+	size_t low = 0, high = e->n_parts, n = strlen(key);
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(e->parts[middle], key) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	high = low;
+	while (high < e->n_parts && strncmp(e->parts[high], key, n) == 0 && e->parts[high][n] == '/')
+		high++;
+	*ret_n = high - low;
+	return high > low ? e->parts + low : NULL;
+}
+
+bool registry_edge_holds_file(const struct registry_edge *e, const char *key, const char *file)
+{
+	size_t n, skip = strlen(key) + 1;
+	char *const *parts = registry_edge_parts(e, key, &n);
+
+	if (parts == NULL)
+		return registry_edge_holds(e, key);
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(parts[i] + skip, file) == 0)
+			return true;
+	return false;
 }

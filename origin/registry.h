@@ -42,8 +42,10 @@ struct registry_edge {
 	mono_us last;        /* when it was last heard, or the start */
 	uint64_t free_bytes; /* valid once heard by a heartbeat */
 	double load;
-	char **holds;        /* keys, sorted, unique */
+	char **holds;        /* keys, sorted, unique: whole, or as far as its plan wants */
 	size_t n_holds;
+	char **parts;        /* "TITLE/REVISION/FILE", sorted, unique: of keys it holds in part */
+	size_t n_parts;
 	struct registry_filling *filling;
 	size_t n_filling;
 	char plan[32];       /* the version of the plan it was given last, shortened; "" for none */
@@ -73,6 +75,8 @@ struct registry_beat {
 	double load;
 	char **holds; /* any order; taken over, also on failure */
 	size_t n_holds;
+	char **parts; /* likewise; their keys are held too */
+	size_t n_parts;
 	struct registry_filling *filling; /* taken over, also on failure */
 	size_t n_filling;
 };
@@ -98,5 +102,9 @@ void registry_each(struct registry *, const char *after, registry_each_f, void *
 /* Calls `with` for one edge; ERR_NOT_FOUND. */
 int registry_with(struct registry *, const char *name, registry_each_f with, void *ctx);
 bool registry_edge_holds(const struct registry_edge *, const char *key);
+/* Of `key`, which it holds, this file too? */
+bool registry_edge_holds_file(const struct registry_edge *, const char *key, const char *file);
+/* It holds the key in part: the first of its parts; *ret_n of them.  NULL: whole, or not at all. */
+char *const *registry_edge_parts(const struct registry_edge *, const char *key, size_t *ret_n);
 
 #endif

@@ -3,7 +3,7 @@
 """What viewers ask for reaches the catalogue once, however often origin and edge die; and the plan follows it."""
 import glob, json, os, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
-import package, tap
+import lab, package, tap
 from origins import Origin
 
 REV = '0' * 19 + '1'
@@ -125,6 +125,33 @@ def an_edge_counts_files_bytes_and_viewers_and_nothing_is_lost_while_the_origin_
     e.p.stop()  # an orderly end writes what is left
     e.start()
     tap.until(lambda: total(o)['video.mp4'][:2] == (want[0] + 1, want[1] + 1), 20, 'the last count')
+
+
+@tap.test
+def an_edge_fills_evicts_and_reports_the_files_of_a_title_that_the_plan_names():
+    p = lab.Package('film', size=3_000_000, more=[('low.mp4', 700_000)])
+    o = lab.Lab(p)
+    small = ['manifest.mpd', 'main.m3u8', 'audio.mp4', 'low.mp4']
+    o.rows[0]['files'] = small
+    e = lab.Edge(o, '--capacity', '3750k')
+    parts = lambda: sorted(o.heartbeats.get('edge-a', {}).get('parts', []))
+    tap.until(lambda: parts() == sorted(f'{p.key}/{name}' for name in small), 30, 'the report of the parts')
+    tap.check(not e.holds(p), 'it does not hold it whole')
+    tap.equal(o.asked('video.mp4'), [], 'the file nobody planned')
+    tap.has(e.file(p, 'low.mp4').headers['Cache-Status'], 'hit')
+    with o.lock:  # another night: the small one goes, the large one comes
+        o.rows[0]['files'] = ['manifest.mpd', 'video.mp4']
+    tap.until(lambda: parts() == sorted(f'{p.key}/{name}' for name in ('manifest.mpd', 'video.mp4')), 30, 'the new parts')
+    tap.check(e.metric('ribera_edge_evicted_files_total') >= 1, 'the small one made room')
+    gone = next(n for n in ('audio.mp4', 'low.mp4') if e.file(p, n, {'Cache-Control': 'only-if-cached'}).status == 504)
+    r = e.file(p, gone, {'Range': 'bytes=0-99'})
+    tap.equal((r.status, r.body), (206, p.files[gone][:100]), 'is pulled through')
+    for bad in ([], ['x', 1], 'video.mp4', ['']):
+        before = e.metric('ribera_edge_bad_plans_total')
+        with o.lock:
+            o.rows[0]['files'] = bad
+        tap.until(lambda: e.metric('ribera_edge_bad_plans_total') > before, 10, f'the refusal of {bad}')
+    e.check_all(p)
 
 
 @tap.test
