@@ -133,6 +133,13 @@ class Status {
 		}
 	}
 
+	hear(e) {
+		if (this.events.add(e))
+			announce(this.events.sentence(e));
+		if (/^edge\.(up|down|draining|registered|removed)$/.test(e.event))
+			this.look(); // at once, not with the next round
+	}
+
 	async start() {
 		this.stop?.abort();
 		this.stop = new AbortController();
@@ -152,7 +159,7 @@ class Status {
 			}
 		}, LOOK_MS);
 		signal.addEventListener('abort', () => clearInterval(timer));
-		follow(e => { this.events.add(e); announce(this.events.sentence(e)); }, live => this.events.setLive(live), signal);
+		follow(e => this.hear(e), live => this.events.setLive(live), signal);
 	}
 }
 

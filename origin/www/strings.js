@@ -248,6 +248,8 @@ export function setLanguage(code) {
 	memory.set('language', code);
 }
 
+export const hasText = key => key in STRINGS[language];
+
 /** The text for a key in the current language. */
 export function t(key, values = {}) {
 	const table = STRINGS[language];

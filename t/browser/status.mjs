@@ -15,8 +15,8 @@ async function status(context = null, token = null) {
 	return page;
 }
 const states = page => page.$$eval('#edges tbody tr', rows => rows.map(r => `${r.dataset.edge} ${r.dataset.state}`));
-/** A request without a token, and events where there are none yet, are complaints that belong here. */
-const allowed = complaint => /401|\/events/.test(complaint);
+/** A request without a token, or with a wrong one, is a complaint that belongs here. */
+const allowed = complaint => /401/.test(complaint);
 const ours = () => ({...system, url: system.control});
 
 test('asks for a token, says when it is wrong, and keeps a good one for the tab only', async () => {
@@ -93,8 +93,12 @@ test('an edge that dies is down at the top of the list, and comes back', async (
 	await system.tell('kill edge-b');
 	await until(async () => (await states(page))[0] === 'edge-b down', 60, 'down');
 	equal(await page.textContent('[data-tile=edges] b'), '1 of 2', 'edges up');
+	await page.waitForSelector('#events li[data-event="edge.down"]');
+	check((await page.textContent('#events li[data-event="edge.down"]')).endsWith('edge-b is down'), 'the event has no words');
+	equal(await page.textContent('#events-state'), 'live', 'events');
 	await system.tell('start edge-b');
 	await until(async () => (await states(page)).includes('edge-b up'), 60, 'up again');
+	await page.waitForSelector('#events li[data-event="edge.up"]');
 	await page.close();
 });
 
@@ -107,6 +111,7 @@ test('says that the origin is away, and goes on when it is back', async () => {
 	await system.tell('start origin');
 	await until(async () => await page.textContent('#state') === 'The origin is well', 30, 'well again');
 	check(!await page.isVisible('#trouble'), 'the trouble stays');
+	await until(async () => await page.textContent('#events-state') === 'live', 30, 'events again');
 	await page.close();
 });
 
