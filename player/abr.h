@@ -15,13 +15,13 @@
 struct abr; /* hidden */
 
 struct abr_setup {
-	const char *algorithm;     /* NULL: the default; "rate", ... */
+	const char *algorithm;     /* one of abr_algorithms; NULL: the default */
 	unsigned n_rungs;          /* 1 to 64, ascending bitrate */
 	const uint32_t *bitrates;  /* bit/s, n_rungs */
-	unsigned n_segments;
+	unsigned n_segments;       /* 0: no end is known */
 	const uint32_t *sizes;     /* bytes, [segment * n_rungs + rung]; copied; NULL: from the bitrates */
 	dur_us segment;            /* nominal duration */
-	dur_us buffer_cap;
+	dur_us buffer_cap;         /* the caller asks for nothing that would not fit */
 	uint64_t start_bps;        /* known throughput of this network, 0: unknown */
 };
 

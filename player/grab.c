@@ -277,7 +277,7 @@ static dur_us stall_patience(const struct grab *g)
 
 	if (g->n_bases < 2)
 		return 8 * DUR_S;
-	return d < 2 * DUR_S ? 2 * DUR_S : d > 5 * DUR_S ? 5 * DUR_S : d;
+	return d < 700 * DUR_MS ? 700 * DUR_MS : d > 5 * DUR_S ? 5 * DUR_S : d;
 }
 
 static struct transfer *transfer_new(const struct grab *g)

@@ -553,16 +553,28 @@ static dur_us target(const struct lane *l)
 	return l->set.buffer < by_bytes ? l->set.buffer : by_bytes;
 }
 
+/* How long the next segment will be, about: as the one before. */
+static dur_us next_duration(const struct lane *l)
+{
+	const struct timeline_rendition *r = l->last_rung >= 0 ? l->rungs[l->last_rung].r : NULL;
+
+	return r != NULL && l->last_index >= 0 && (size_t)l->last_index < r->n_segments
+	               ? segment_end(l, r, (unsigned)l->last_index) - segment_start(l, r, (unsigned)l->last_index)
+	               : 0;
+}
+
+/* Only what fits is asked for, as the adaptation's plans have it; but never less than two segments. */
 static bool has_room(struct lane *l, dur_us other_end, mono_us now, mono_us *ret_next)
 {
 	struct hub *h = l->set.world->hub;
+	dur_us next = next_duration(l), most = target(l) - next > next ? target(l) - next : next;
 	dur_us have = buffered(l), ahead = (other_end - position(l)) / 2;
 	bool full;
 
 	hub_lock(h);
 	full = fifo_full(&h->segments[l->set.kind]);
 	hub_unlock(h);
-	if (!full && have < target(l) && (l->wait_above == 0 || have <= l->wait_above) &&
+	if (!full && have <= most && (l->wait_above == 0 || have <= l->wait_above) &&
 	    (l->t <= other_end || l->t - other_end < (ahead < AHEAD ? ahead : AHEAD)))
 		return true;
 	if (now + TICK / 2 < *ret_next)

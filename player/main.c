@@ -25,11 +25,12 @@
 #include "player/inspect.h"
 #include "player/present.h"
 #include "player/report.h"
+#include "player/simulate.h"
 #include "player/sink.h"
 #include "player/source.h"
 
 struct options {
-	const char *output, *speed, *report, *abr, *cmcd, *lang, *log_level, *now;
+	const char *output, *speed, *report, *abr, *cmcd, *lang, *log_level, *now, *simulate, *sizes, *model;
 	dur_us start, duration, buffer;
 	uint64_t max_height;
 	bool json, inspect, abr_serve, quiet, help, version;
@@ -41,9 +42,9 @@ static const struct config_row rows[] = {
 	ROW("speed", CONFIG_STRING, speed, "1", 0, 0, "N|max", "with --output null: N times real time, or without a clock"),
 	ROW("start", CONFIG_DURATION, start, "0", 0, 0, "TIME", "begin here"),
 	ROW("duration", CONFIG_DURATION, duration, "0", 0, 0, "TIME", "play so much and stop; 0 is all"),
-	ROW("abr", CONFIG_STRING, abr, NULL, 0, 0, "NAME", "adaptation: mpc (default) or rate"),
+	ROW("abr", CONFIG_STRING, abr, NULL, 0, 0, "NAME", "adaptation: ribera (default), rate, bola-e, dynamic or robustmpc"),
 	ROW("max-height", CONFIG_UINT, max_height, "0", 0, 16384, "LINES", "no rendition higher than this; 0 is no limit"),
-	ROW("buffer", CONFIG_DURATION, buffer, "30s", DUR_S, 10 * DUR_MIN, "TIME", "media to hold ahead of the playhead"),
+	ROW("buffer", CONFIG_DURATION, buffer, NULL, DUR_S, 10 * DUR_MIN, "TIME", "media to hold ahead of the playhead (default 30s; in a simulation as its model has it)"),
 	ROW("lang", CONFIG_STRING, lang, NULL, 0, 0, "TAG", "language of the sound"),
 	ROW("cmcd", CONFIG_STRING, cmcd, "headers", 0, 0, "headers|query|none", "how to tell servers about requests (CTA-5004)"),
 	ROW("report", CONFIG_PATH, report, NULL, 0, 0, "FILE", "write what happened as JSON"),
@@ -51,6 +52,9 @@ static const struct config_row rows[] = {
 	ROW("inspect", CONFIG_BOOL, inspect, "no", 0, 0, NULL, "print the timeline of the MPD and stop"),
 	ROW("now", CONFIG_STRING, now, NULL, 0, 0, "DATE", "with --inspect of a dynamic MPD: what is available at this time (2026-01-31T12:00:00Z) instead of now"),
 	ROW("abr-serve", CONFIG_BOOL, abr_serve, "no", 0, 0, NULL, "answer adaptation questions on standard input and output"),
+	ROW("simulate", CONFIG_PATH, simulate, NULL, 0, 0, "TRACE", "play nothing: run the adaptation on a recorded line (CSV: seconds, kbit/s, ms of latency) and print one line of JSON; further traces may follow"),
+	ROW("sizes", CONFIG_PATH, sizes, NULL, 0, 0, "LADDER", "with --simulate: the bitrates and segment sizes, as JSON"),
+	ROW("model", CONFIG_STRING, model, "std", 0, 0, "std|pensieve", "with --simulate: 25 s of buffer and latency as recorded, or 60 s and 80 ms"),
 	ROW("quiet", CONFIG_BOOL, quiet, "no", 0, 0, NULL, "no status line"),
 	ROW("log-level", CONFIG_STRING, log_level, "warn", 0, 0, "LEVEL", "error, warn, info, verbose or debug"),
 	ROW("help", CONFIG_BOOL, help, "no", 0, 0, NULL, "print this and stop"),
@@ -78,6 +82,7 @@ static void usage(FILE *out)
 {
 	fputs("Usage: ribera-player URL [OPTION]...\n"
 	      "       ribera-player --inspect URL|FILE [--json]\n"
+	      "       ribera-player --simulate TRACE [TRACE]... --sizes LADDER [--abr NAME]\n"
 	      "Plays a DASH title: adapts to the line, goes on from another server when one dies.\n\n",
 	      out);
 	config_print_help(rows, N_ROWS, out);
@@ -88,8 +93,13 @@ static void usage(FILE *out)
 
 /* --- what the options mean ------------------------------------------------------------------ */
 
+#define BUFFER (30 * DUR_S)
+
 struct run {
 	struct options o;
+	enum simulate_model model;
+	char **traces;               /* further ones for --simulate */
+	size_t n_traces;
 	const char *url;
 	double speed;                /* 0: max */
 	enum cmcd_mode cmcd;
@@ -143,6 +153,20 @@ static int read_output(struct run *r, struct fault *f)
 	return 0;
 }
 
+static int read_simulation(struct run *r, int argc, char **argv, struct fault *f)
+{
+	bool pensieve = strcmp(r->o.model, "pensieve") == 0;
+
+	if (r->o.sizes == NULL)
+		return fault_set(f, ERR_USAGE, "--simulate wants the ladder: --sizes FILE.json");
+	if (!pensieve && strcmp(r->o.model, "std") != 0)
+		return fault_set(f, ERR_USAGE, "--model \"%s\": std or pensieve", r->o.model);
+	r->model = pensieve ? SIMULATE_PENSIEVE : SIMULATE_STD;
+	r->traces = argv + 1;
+	r->n_traces = argc > 1 ? (size_t)argc - 1 : 0;
+	return 0;
+}
+
 static int read_options(struct run *r, int argc, char **argv, struct fault *f)
 {
 	enum log_level level;
@@ -159,6 +183,8 @@ static int read_options(struct run *r, int argc, char **argv, struct fault *f)
 		return fault_set(f, ERR_USAGE, "--abr \"%s\" is not known; --help names them", r->o.abr);
 	if (r->o.abr_serve)
 		return argc == 1 ? 0 : fault_set(f, ERR_USAGE, "--abr-serve takes no URL");
+	if (r->o.simulate != NULL)
+		return read_simulation(r, argc, argv, f);
 	if (argc != 2)
 		return fault_set(f, ERR_USAGE, argc < 2 ? "what to play? Give the URL of an MPD" : "one URL at a time");
 	r->url = argv[1];
@@ -205,7 +231,7 @@ static int start_threads(struct session *s, struct fault *f)
 {
 	const struct options *o = &s->run->o;
 	struct engine_setup e = {.hub = &s->hub, .fetch = s->fetch, .source = &s->source, .report = &s->report,
-		.algorithm = o->abr, .lang = o->lang, .max_height = o->max_height, .buffer = o->buffer, .start = o->start,
+		.algorithm = o->abr, .lang = o->lang, .max_height = o->max_height, .buffer = o->buffer > 0 ? o->buffer : BUFFER, .start = o->start,
 		.end = o->duration > 0 ? o->start + o->duration : INT64_MAX, .cmcd = s->run->cmcd};
 	int r = engine_new(&e, &s->engine, f);
 
@@ -357,8 +383,24 @@ static int inspect_url(struct run *run, struct fault *f)
 	return r;
 }
 
+static int run_simulation(struct run *run, struct fault *f)
+{
+	const struct simulate_setup s = {.algorithm = run->o.abr, .model = run->model, .buffer = run->o.buffer};
+	const char **traces = mem_new_array(run->n_traces + 1, sizeof *traces);
+	int r;
+
+	traces[0] = run->o.simulate;
+	for (size_t i = 0; i < run->n_traces; i++)
+		traces[i + 1] = run->traces[i];
+	r = simulate_files(traces, run->n_traces + 1, run->o.sizes, run->o.duration, &s, stdout, f);
+	free(traces);
+	return r;
+}
+
 static int act(struct run *run, struct fault *f)
 {
+	if (run->o.simulate != NULL)
+		return run_simulation(run, f);
 	if (run->o.abr_serve)
 		return abr_serve(run->o.abr, stdin, stdout, f);
 	return run->o.inspect ? inspect_url(run, f) : play_url(run, f);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Planning ahead: dynamic programming over buffer levels and rungs with the true
+ * sizes of the next segments, for a handful of futures in each of which the line
+ * has its own rates.  The first segment is the same in all of them, what comes
+ * later adapts.  Pure; about 1 KiB of work a future, rung and segment.
+ */
+#ifndef RIBERA_PLAYER_ABR_PLAN_H
+#define RIBERA_PLAYER_ABR_PLAN_H
+
+#include "player/abr_rule.h"
+
+#define PLAN_LEVELS 160
+#define PLAN_FUTURES 8
+#define PLAN_DEPTH 16
+
+/* The tables; no meaning between calls. */
+struct plan {
+	float value[2][ABR_MAX_RUNGS][PLAN_LEVELS];
+};
+
+struct plan_question {
+	unsigned segment, last;    /* to choose for; the rung before */
+	unsigned depth;            /* segments to look ahead, at most PLAN_DEPTH */
+	double buffer, latency;    /* seconds; time from request to first byte */
+	unsigned n_futures;
+	double mbps[PLAN_FUTURES][PLAN_DEPTH]; /* rate of the line in each, per segment ahead */
+	double weight[PLAN_FUTURES];
+	double stall;              /* cost of a second of it, Mbit/s */
+	double change;             /* cost of a Mbit/s of switching */
+	bool running;              /* the segment is under way with the rung `last` and so many Mbit are left */
+	double left;
+	double rest, rest_limit;   /* worth of a second of media left at the end, up to so many */
+};
+
+/* Expected worth of each rung now, in Mbit/s summed over the segments; returns the best rung. */
+unsigned plan_best(struct plan *, const struct abr_film *, const struct plan_question *,
+                   double ret_worth[static ABR_MAX_RUNGS]);
+
+#endif

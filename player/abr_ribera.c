@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Our rule: plan ahead for a few futures of the line that are as far apart as
+ * the forecasts of this session were wrong.
+ *
+ * After each download the forecast made one, two, four and eight downloads ago
+ * is held against what came since: a line that jitters around a mean errs much
+ * over one segment and little over eight, one that wanders errs more and more,
+ * a calm one does not err.  Mean and spread of these logarithmic errors, started
+ * from a cautious prior, give the futures; equal slices of the distribution, so
+ * that all count the same.
+ */
+#include <math.h>
+
+#include "player/abr_plan.h"
+
+/* One configuration for every line; doc/BENCHMARKS.md says what it reaches and how it was found. */
+struct tuning {
+	double fast, slow;                  /* how much of the past the two means keep per download */
+	double fast_share, harmonic_share;  /* how the forecast mixes them, and harmonic with geometric mean */
+	double latency;                     /* kept of the first-byte time */
+	double memory;                      /* kept of the errors */
+	double prior_spread, prior_weight;  /* standard deviation before any error is known, and for how many it counts */
+	double shift, width;                /* of the futures, in standard deviations */
+	double caution, caution_decay;      /* below the forecast for the first picks */
+	double bias;                        /* share of the mean error that is believed */
+	double depth, futures;
+	double change, rest, rest_limit;    /* as in abr_plan.h; rest in top rates */
+	double trust, gain;                 /* seconds for which the forecast counts against a running download; top rates a restart must bring */
+};
+static const struct tuning T = {.fast = 0.415, .slow = 0.54, .fast_share = 0.735, .harmonic_share = 0.62,
+	.latency = 0.5, .memory = 0.95, .prior_spread = 0.45, .prior_weight = 4.9, .shift = -0.425, .width = 1.133,
+	.caution = 0.173, .caution_decay = 0.669, .bias = 1, .depth = 8, .futures = 5, .change = 1.028, .rest = 0.0104,
+	.rest_limit = 20.6, .trust = 12, .gain = 0.17};
+
+enum { N_SPANS = 4, HISTORY = 16 };
+static const unsigned spans[N_SPANS] = {1, 2, 4, 8};
+#define MAX_ERROR 3.0           /* a line that died and came back: e^3 is enough to know of it */
+#define MIN_MBIT 0.016          /* a smaller transfer says nothing about the rate */
+#define MIN_BODY 1e-4
+#define ABANDON_AFTER 0.5       /* seconds of body before a running download is judged */
+#define NOVICE 3                /* downloads */
+
+struct means {
+	double weight, log, inverse;
+};
+
+struct errors {
+	double weight, sum, squares;
+};
+
+struct state {
+	struct plan plan;
+	struct means fast, slow;
+	struct errors errors[N_SPANS];
+	double inverse[HISTORY], forecasts[HISTORY]; /* per download, newest at (n - 1) % HISTORY */
+	double mbps, latency;          /* the forecast */
+	double z[PLAN_FUTURES];
+	unsigned n, n_latencies;
+	int forced, judged;            /* rung the segment is asked anew with; segment that was: -1 */
+};
+
+/* Of the standard normal distribution, by halving. */
+static double quantile(double p)
+{
+	double low = -6, high = 6;
+
+	for (int i = 0; i < 50; i++) {
+		double mid = (low + high) / 2;
+
+		*(0.5 * erfc(-mid / sqrt(2)) < p ? &low : &high) = mid;
+	}
+	return (low + high) / 2;
+}
+
+static void init(void *state, const struct abr_film *f)
+{
+	struct state *s = state;
+
+	(void)f;
+	s->forced = s->judged = -1;
+	for (int i = 0; i < (int)T.futures; i++)
+		s->z[i] = quantile((i + 0.5) / T.futures);
+}
+
+/* --- what is learnt -------------------------------------------------------------------------- */
+
+static void means_add(struct means *m, double keep, double rate)
+{
+	m->weight = m->weight * keep + 1;
+	m->log = m->log * keep + log(rate);
+	m->inverse = m->inverse * keep + 1 / rate;
+}
+
+static double means_log(const struct means *m)
+{
+	return (1 - T.harmonic_share) * m->log / m->weight - T.harmonic_share * log(m->inverse / m->weight);
+}
+
+static void errors_add(struct errors *e, double error)
+{
+	error = fmax(-MAX_ERROR, fmin(MAX_ERROR, error));
+	e->weight = e->weight * T.memory + 1;
+	e->sum = e->sum * T.memory + error;
+	e->squares = e->squares * T.memory + error * error;
+}
+
+/* The forecasts of some downloads ago against all that came since. */
+static void learn_errors(struct state *s)
+{
+	double sum = 0;
+	unsigned k = 0;
+
+	for (int i = 0; i < N_SPANS && spans[i] < s->n; i++) {
+		for (; k < spans[i]; k++)
+			sum += s->inverse[(s->n - 1 - k) % HISTORY];
+		errors_add(&s->errors[i], log(k / sum / s->forecasts[(s->n - 1 - k) % HISTORY]));
+	}
+}
+
+static void add_sample(void *state, const struct abr_film *f, const struct abr_sample *x)
+{
+	struct state *s = state;
+	double first = abr_seconds(x->first_byte), mbit = 8e-6 * (double)x->bytes;
+	double rate = mbit / fmax(abr_seconds(x->total) - first, MIN_BODY);
+
+	(void)f;
+	s->latency = s->n_latencies++ == 0 ? first : T.latency * s->latency + (1 - T.latency) * first;
+	if (mbit < MIN_MBIT)
+		return;
+	s->inverse[s->n++ % HISTORY] = 1 / rate;
+	learn_errors(s);
+	means_add(&s->fast, T.fast, rate);
+	means_add(&s->slow, T.slow, rate);
+	s->mbps = exp(T.fast_share * means_log(&s->fast) + (1 - T.fast_share) * means_log(&s->slow));
+	s->forecasts[(s->n - 1) % HISTORY] = s->mbps;
+}
+
+static double forecast(const void *state)
+{
+	return ((const struct state *)state)->mbps;
+}
+
+/* --- what is decided ------------------------------------------------------------------------- */
+
+/* Mean and spread of the logarithmic error over so many segments. */
+static void expect(const struct state *s, unsigned span, double *ret_mean, double *ret_spread)
+{
+	const struct errors *e = &s->errors[span];
+	double weight = e->weight + T.prior_weight, mean = T.bias * e->sum / weight;
+	double prior = T.prior_weight * T.prior_spread * T.prior_spread;
+
+	*ret_spread = sqrt(fmax((e->squares + prior) / weight - mean * mean, 1e-4));
+	*ret_mean = mean + T.shift * *ret_spread;
+	if (s->n <= NOVICE)
+		*ret_mean -= T.caution * pow(T.caution_decay, s->n - 1.0) * T.prior_spread;
+}
+
+/* The mean rate up to each segment is the forecast with the error of that span; between spans by the logarithm. */
+static void set_future(const double *mean, const double *spread, double mbps, double z, unsigned depth, double *ret_mbps)
+{
+	double before = 0;
+
+	for (unsigned k = 0; k < depth; k++) {
+		double at = fmin(log2(k + 1.0), N_SPANS - 1), part, time;
+		unsigned i = at >= N_SPANS - 1 ? N_SPANS - 2 : (unsigned)at;
+
+		part = at - i;
+		time = (k + 1) / (mbps * exp(mean[i] + part * (mean[i + 1] - mean[i]) +
+		                             z * (spread[i] + part * (spread[i + 1] - spread[i]))));
+		ret_mbps[k] = 1 / fmax(time - before, 0.2 * time / (k + 1));
+		before = fmax(before, time);
+	}
+}
+
+static void set_question(const struct state *s, const struct abr_film *f, double mbps, struct plan_question *q)
+{
+	double mean[N_SPANS], spread[N_SPANS];
+	unsigned left = f->n_segments > q->segment ? f->n_segments - q->segment : PLAN_DEPTH;
+
+	q->depth = left < (unsigned)T.depth ? left : (unsigned)T.depth;
+	q->latency = s->latency;
+	q->stall = f->mbps[f->n_rungs - 1];
+	q->change = T.change;
+	q->rest = T.rest * q->stall;
+	q->rest_limit = T.rest_limit;
+	q->n_futures = (unsigned)T.futures;
+	for (unsigned i = 0; i < N_SPANS; i++)
+		expect(s, i, &mean[i], &spread[i]);
+	for (unsigned i = 0; i < q->n_futures; i++) {
+		q->weight[i] = 1.0 / q->n_futures;
+		set_future(mean, spread, mbps, T.width * s->z[i], q->depth, q->mbps[i]);
+	}
+}
+
+static struct abr_decision next(void *state, const struct abr_film *f, const struct abr_state *now)
+{
+	struct state *s = state;
+	struct plan_question q = {.segment = now->segment, .last = (unsigned)now->last_rung, .buffer = abr_seconds(now->buffer)};
+	double worth[ABR_MAX_RUNGS];
+	int forced = s->judged == (int)now->segment ? s->forced : -1;
+
+	s->forced = -1;
+	if (forced >= 0)
+		return (struct abr_decision){(unsigned)forced, 0};
+	set_question(s, f, s->mbps, &q);
+	return (struct abr_decision){plan_best(&s->plan, f, &q, worth), 0};
+}
+
+/* The very first one, with nothing known: the viewer waits, and the lowest rung in less than half the time is better. */
+static int abandon_first(struct state *s, const struct abr_film *f, const struct abr_progress *p, double left, double rate)
+{
+	double anew = abr_seconds(p->first_byte) + abr_film_mbit(f, p->segment, 0) / rate;
+
+	if (left / rate < 1 || left / rate < 2 * anew)
+		return -1;
+	s->judged = (int)p->segment;
+	s->forced = 0;
+	return 0;
+}
+
+/* A download that would come too late is planned anew: what is left of it against lower rungs from their beginning, for
+ * a rate between the session's and that of this download.  Once a segment: a line that is dead is dead for every rung. */
+static int abandon(void *state, const struct abr_film *f, const struct abr_progress *p)
+{
+	struct state *s = state;
+	double body = abr_seconds(p->elapsed - p->first_byte), buffer = abr_seconds(p->buffer);
+	double got = 8e-6 * (double)p->got, left = 8e-6 * (double)(p->size - p->got), rate = got / body;
+	struct plan_question q = {.segment = p->segment, .last = p->rung, .buffer = buffer, .running = true, .left = left};
+	double worth[ABR_MAX_RUNGS], share = T.trust / (T.trust + body);
+	unsigned best;
+
+	if (s->judged == (int)p->segment || body < ABANDON_AFTER || left / rate <= buffer)
+		return -1;
+	if (s->n == 0)
+		return abandon_first(s, f, p, left, rate);
+	rate = exp((1 - share) * log(rate) + share * log(s->mbps));
+	if (left / rate <= buffer)
+		return -1;
+	set_question(s, f, rate, &q);
+	best = plan_best(&s->plan, f, &q, worth);
+	if (best >= p->rung || worth[best] < worth[p->rung] + T.gain * q.stall)
+		return -1;
+	s->judged = (int)p->segment;
+	s->forced = (int)best;
+	return (int)best;
+}
+
+const struct abr_rule abr_ribera = {"ribera", sizeof(struct state), init, add_sample, next, abandon, forecast};
