@@ -17,40 +17,44 @@
 #include "base/str.h"
 #include "origin/catalogue.h"
 #include "origin/events.h"
+#include "origin/failures.h"
 #include "origin/library.h"
+#include "origin/metadata.h"
 #include "origin/origin.h"
 #include "origin/page.h"
 #include "origin/registry.h"
 #include "origin/reply.h"
-#include "origin/titles.h"
 #include "origin/tokens.h"
 #include "origin/viewers.h"
 #include "serve/serve.h"
 
 #define METRICS_MAX ((size_t)1 << 20)
 
-static void list_titles(struct api_call *c)
-{
-	titles_answer_list(c->req, c->origin->library, registry_holders(c->origin->registry));
-}
-
-static void get_title(struct api_call *c)
-{
-	titles_answer_one(c->req, c->origin->library, registry_holders(c->origin->registry), c->name);
-}
-
 static void listen_to_events(struct api_call *c)
 {
 	events_answer(c->origin->events, c->req, false);
 }
+
+#define ANY_TYPE (1u << 31) /* among the roles: a POST whose body is not JSON */
 
 static const struct route {
 	const char *method, *path; /* "*" stands for one name */
 	unsigned roles;
 	void (*answer)(struct api_call *);
 } routes[] = {
-	{"GET", "/api/v1/titles", ROLE_ANY, list_titles},
-	{"GET", "/api/v1/titles/*", ROLE_ANY, get_title},
+	{"GET", "/api/v1/titles", ROLE_ANY, api_list_titles},
+	{"GET", "/api/v1/titles/*", ROLE_ANY, api_get_title},
+	{"DELETE", "/api/v1/titles/*", ROLE_ADMIN | ROLE_PUBLISHER, api_withdraw_title},
+	{"POST", "/api/v1/titles/*/restore", ROLE_ADMIN | ROLE_PUBLISHER, api_restore_title},
+	{"GET", "/api/v1/titles/*/metadata", ROLE_ANY, api_get_metadata},
+	{"PUT", "/api/v1/titles/*/metadata", ROLE_ADMIN | ROLE_PUBLISHER, api_put_metadata},
+	{"PATCH", "/api/v1/titles/*/metadata", ROLE_ADMIN | ROLE_PUBLISHER, api_patch_metadata},
+	{"GET", "/api/v1/titles/*/current", ROLE_ANY, api_get_current},
+	{"PUT", "/api/v1/titles/*/current", ROLE_ADMIN | ROLE_PUBLISHER, api_choose_revision},
+	{"DELETE", "/api/v1/titles/*/current", ROLE_ADMIN | ROLE_PUBLISHER, api_choose_newest},
+	{"DELETE", "/api/v1/titles/*/revisions/*", ROLE_ADMIN | ROLE_PUBLISHER, api_withdraw_revision},
+	{"GET", "/api/v1/withdrawn", ROLE_ADMIN | ROLE_PUBLISHER, api_list_withdrawn},
+	{"GET", "/api/v1/audit", ROLE_ADMIN, api_read_log},
 	{"PUT", "/api/v1/titles/*/policy", ROLE_ADMIN, api_set_policy},
 	{"GET", "/api/v1/edges", ROLE_ADMIN | ROLE_PUBLISHER | ROLE_VIEWER_STATS, api_list_edges},
 	{"POST", "/api/v1/edges", ROLE_ADMIN | ROLE_EDGE, api_register_edge},
@@ -124,9 +128,15 @@ static enum token_role authenticate(struct api_call *c)
 {
 	size_t n;
 	const char *field = serve_field(c->req, "authorization", &n);
+	mono_us now = clock_mono();
+	dur_us wait = failures_wait(c->origin->failures, serve_peer(c->req), now);
 	enum token_role role;
 
 	snprintf(c->who, sizeof c->who, "loopback");
+	if (wait > 0) {
+		reply_too_often(c->req, wait, "too many wrong tokens came from this address; try again later");
+		return 0;
+	}
 	if (field == NULL)
 		return loopback_role(c->origin, c->req);
 	if (n < 8 || strncasecmp(field, "Bearer ", 7) != 0) {
@@ -135,30 +145,45 @@ static enum token_role authenticate(struct api_call *c)
 	}
 	for (field += 7, n -= 7; n > 0 && *field == ' '; field++, n--)
 		;
-	role = tokens_check(c->origin->tokens, field, n, clock_wall(), c->who);
-	if (role == 0)
+	role = tokens_check(c->origin->tokens, field, n, clock_wall(), c->who, c->edge);
+	if (role == 0) {
+		failures_add(c->origin->failures, serve_peer(c->req), now);
 		reply_unauthorized(c->req, "the token is unknown, expired or revoked");
+	}
 	return role;
 }
 
 /* --- routing --- */
 
-/* Does the path match?  *ret_name gets what stands for "*", or NULL; caller frees. */
-static bool matches(const char *pattern, const char *path, char **ret_name)
-{
-	const char *star = strchr(pattern, '*');
-	size_t before = star != NULL ? (size_t)(star - pattern) : strlen(pattern), n;
+#define MAX_STARS 2
 
-	*ret_name = NULL;
-	if (strncmp(pattern, path, before) != 0)
-		return false;
-	if (star == NULL)
-		return path[before] == '\0';
-	n = strcspn(path + before, "/");
-	if (!str_is_name(path + before, n) || strcmp(path + before + n, star + 1) != 0)
-		return false;
-	*ret_name = mem_dup_n(path + before, n);
-	return true;
+/* Does the path match?  names[] get what stands for each "*"; the caller frees them in both cases. */
+static bool matches(const char *pattern, const char *path, char *names[static MAX_STARS])
+{
+	size_t n_names = 0, n;
+
+	while (*pattern != '\0') {
+		if (*pattern != '*') {
+			if (*pattern++ != *path++)
+				return false;
+			continue;
+		}
+		n = strcspn(path, "/");
+		if (!str_is_name(path, n))
+			return false;
+		names[n_names++] = mem_dup_n(path, n);
+		path += n;
+		pattern++;
+	}
+	return *path == '\0';
+}
+
+static void free_names(char *names[static MAX_STARS])
+{
+	for (size_t i = 0; i < MAX_STARS; i++) {
+		free(names[i]);
+		names[i] = NULL;
+	}
 }
 
 static const char *method_of(const struct serve_request *req)
@@ -179,16 +204,29 @@ static bool has_json_type(const struct serve_request *req)
 	       (n == sizeof type - 1 || field[sizeof type - 1] == ';' || field[sizeof type - 1] == ' ');
 }
 
+/* A token for one edge is for what lies below that edge's name. */
+static bool is_own_edge(const struct api_call *c)
+{
+	static const char edges[] = "/api/v1/edges/";
+
+	return c->edge[0] == '\0' || c->name == NULL || !str_starts(serve_path(c->req, NULL), edges) || strcmp(c->name, c->edge) == 0;
+}
+
 static void call(struct api_call *c, const struct route *route)
 {
 	enum token_role role = authenticate(c);
+	bool posts = strcmp(route->method, "POST") == 0;
 
 	if (role == 0)
 		return;
 	if ((role & route->roles) == 0)
 		reply_problem(c->req, 403, "the role %s may not do this", token_role_name(role));
-	else if (strcmp(route->method, "POST") == 0 && !has_json_type(c->req))
+	else if (!is_own_edge(c))
+		reply_problem(c->req, 403, "the token is for the edge \"%s\"", c->edge);
+	else if (posts && (route->roles & ANY_TYPE) == 0 && !has_json_type(c->req))
 		reply_problem(c->req, 415, "expected Content-Type: application/json");
+	else if (posts)
+		api_call_once(c, route->answer);
 	else
 		route->answer(c);
 }
@@ -197,22 +235,23 @@ static void answer_api(void *ctx, struct serve_request *req)
 {
 	struct api_call c = {.origin = ctx, .req = req};
 	const char *path = serve_path(req, NULL), *method = method_of(req);
-	char allow[64] = "", *name;
+	char allow[64] = "", *names[MAX_STARS] = {NULL};
 
 	for (size_t i = 0; i < N_ROUTES; i++) {
 		size_t n = strlen(allow);
+		bool found = matches(routes[i].path, path, names);
 
-		if (!matches(routes[i].path, path, &name))
-			continue;
-		if (strcmp(routes[i].method, method) == 0) {
-			c.name = name;
+		if (found && strcmp(routes[i].method, method) == 0) {
+			c.name = names[0];
+			c.second = names[1];
 			call(&c, &routes[i]);
-			free(name);
+			free_names(names);
 			return;
 		}
-		free(name);
-		snprintf(allow + n, sizeof allow - n, "%s%s%s", n > 0 ? ", " : "", routes[i].method,
-		         strcmp(routes[i].method, "GET") == 0 ? ", HEAD" : "");
+		free_names(names);
+		if (found)
+			snprintf(allow + n, sizeof allow - n, "%s%s%s", n > 0 ? ", " : "", routes[i].method,
+			         strcmp(routes[i].method, "GET") == 0 ? ", HEAD" : "");
 	}
 	if (allow[0] != '\0')
 		reply_not_allowed(req, allow);

@@ -8,6 +8,7 @@
 #define RIBERA_ORIGIN_API_H
 
 #include "base/clock.h"
+#include "origin/tokens.h"
 
 struct origin;
 struct serve_request;
@@ -20,10 +21,25 @@ void api_route(struct origin *); /* before serve_start */
 struct api_call {
 	struct origin *origin;
 	struct serve_request *req;
-	const char *name; /* the {...} of the path, a str_is_name; NULL: none */
+	const char *name; /* the first {...} of the path, a str_is_name; NULL: none */
+	const char *second; /* the second {...} */
+	char edge[TOKEN_EDGE_SIZE]; /* the one the token is for; "": any */
 	char who[32];     /* for the audit: "token 3", "loopback" */
 };
 
+/* api_titles.c */
+void api_list_titles(struct api_call *);
+void api_get_title(struct api_call *);
+void api_list_withdrawn(struct api_call *);
+void api_withdraw_title(struct api_call *);
+void api_withdraw_revision(struct api_call *);
+void api_restore_title(struct api_call *);
+void api_get_current(struct api_call *);
+void api_choose_revision(struct api_call *);
+void api_choose_newest(struct api_call *);
+void api_read_log(struct api_call *);
+/* api_once.c: calls the answer; with Idempotency-Key at most once */
+void api_call_once(struct api_call *, void (*answer)(struct api_call *));
 /* api_edges.c */
 void api_list_edges(struct api_call *);
 void api_register_edge(struct api_call *);

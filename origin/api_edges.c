@@ -208,7 +208,9 @@ void api_register_edge(struct api_call *c)
 		reply_form_error(c->req, &e);
 		return;
 	}
-	if (strcmp(r.name, MANIFEST_ORIGIN) == 0) {
+	if (c->edge[0] != '\0' && strcmp(r.name, c->edge) != 0) {
+		reply_problem(c->req, 403, "the token is for the edge \"%s\"", c->edge);
+	} else if (strcmp(r.name, MANIFEST_ORIGIN) == 0) {
 		form_fail(&e, "name", "\"" MANIFEST_ORIGIN "\" is the origin's own name");
 		reply_form_error(c->req, &e);
 	} else {

@@ -135,8 +135,12 @@ int catalogue_end(struct catalogue *c, int e, struct fault *f)
 {
 	bool reopen;
 
+	if (e >= 0 && c->once != NULL && pthread_equal(c->once_thread, pthread_self()))
+		e = catalogue_note_once(c, f);
 	if (e >= 0)
 		e = catalogue_run(c, c->statements[SQL_COMMIT], f);
+	if (e < 0)
+		c->once_noted = false;
 	reopen = e < 0 && must_reopen(c->db);
 	if (e < 0 && !sqlite3_get_autocommit(c->db))
 		catalogue_run(c, c->statements[SQL_ROLLBACK], NULL);

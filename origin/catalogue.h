@@ -114,11 +114,61 @@ int catalogue_each_policy(struct catalogue *, catalogue_policy_f, void *ctx, str
 /* Grows with every change by this process; never 0.  Any thread. */
 uint64_t catalogue_policy_version(const struct catalogue *);
 
+/* --- what people say of titles --- */
+
+struct catalogue_meta {
+	const char *name, *description; /* NULL: what the package says; none */
+	int64_t year;                   /* 0: unknown */
+	const char *tags;               /* a JSON list, or NULL */
+};
+/* Writes it, and the policy ("pin", "ban", NULL: none), in one transaction. */
+int catalogue_put_meta(struct catalogue *, const char *title, const struct catalogue_meta *, const char *policy, const char *who,
+                       wall_us when, struct fault *);
+/* By title; the strings live during the call. */
+typedef void (*catalogue_meta_f)(void *ctx, const char *title, const struct catalogue_meta *);
+int catalogue_each_meta(struct catalogue *, catalogue_meta_f, void *ctx, struct fault *);
+
+/* --- the log of who changed what --- */
+
+struct catalogue_entry {
+	int64_t id;
+	wall_us at;
+	const char *who, *what, *subject, *detail; /* detail may be NULL */
+};
+int catalogue_add_entry(struct catalogue *, const struct catalogue_entry *, struct fault *); /* `id` is not looked at */
+/* The newest first, those before `before` (0: from the newest); `subject` NULL: all. */
+typedef void (*catalogue_entry_f)(void *ctx, const struct catalogue_entry *);
+int catalogue_each_entry(struct catalogue *, int64_t before, uint64_t limit, const char *subject, catalogue_entry_f, void *ctx,
+                         struct fault *);
+
+/* --- requests that are to be done once (Idempotency-Key) --- */
+
+struct catalogue_once {
+	struct sha256 key;     /* of who, method, path and the key */
+	struct sha256 request; /* of the body */
+	wall_us at;
+};
+struct catalogue_done {
+	struct sha256 request;
+	int status;            /* 0: it was done, but how it was answered is not known */
+	char *location, *body; /* or NULL; to be freed */
+};
+/* ERR_NOT_FOUND: it was not done yet. */
+int catalogue_find_once(struct catalogue *, const struct sha256 *key, struct catalogue_done *ret_done, struct fault *);
+/* The next change that this thread makes notes `once` in the same transaction; NULL: no more. */
+void catalogue_begin_once(struct catalogue *, const struct catalogue_once *);
+/* How it was answered; notes it if no change did.  Forgets those noted before `forget`. */
+int catalogue_end_once(struct catalogue *, int status, const char *location, const char *body, wall_us forget, struct fault *);
+
+/* A copy of the database as it is now, while it is in use (SQLite's backup).  PATH must not exist. */
+int catalogue_backup(struct catalogue *, const char *path, struct fault *);
+
 /* --- tokens --- */
 
 struct catalogue_token {
 	int64_t id;
 	const char *role, *note;
+	const char *edge; /* whose it is alone, or NULL */
 	struct sha256 hash;
 	wall_us created, expires; /* expires 0: never */
 };

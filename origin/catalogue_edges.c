@@ -134,9 +134,9 @@ int catalogue_add_token(struct catalogue *c, const struct catalogue_token *t, co
 
 	if (e != 0)
 		return e;
-	s = catalogue_bind(c, SQL_ADD_TOKEN, "shsi", t->role, &t->hash, t->note, (int64_t)t->created);
+	s = catalogue_bind(c, SQL_ADD_TOKEN, "shsis", t->role, &t->hash, t->note, (int64_t)t->created, t->edge);
 	if (t->expires != 0)
-		sqlite3_bind_int64(s, 5, t->expires);
+		sqlite3_bind_int64(s, 6, t->expires);
 	e = catalogue_run(c, s, f);
 	if (e >= 0) {
 		id = sqlite3_last_insert_rowid(c->db);
@@ -179,6 +179,7 @@ int catalogue_each_token(struct catalogue *c, catalogue_token_f each, void *ctx,
 			.note = text_of(s, 3),
 			.created = sqlite3_column_int64(s, 4),
 			.expires = sqlite3_column_int64(s, 5),
+			.edge = (const char *)sqlite3_column_text(s, 6),
 		};
 
 		if (sqlite3_column_bytes(s, 2) == (int)sizeof t.hash.bytes)

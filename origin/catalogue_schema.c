@@ -46,6 +46,15 @@ static const char *const steps[] = {
 	"ALTER TABLE edge ADD COLUMN draining INTEGER NOT NULL DEFAULT 0;",
 	/* 4: what the operator wants held everywhere, or nowhere */
 	"CREATE TABLE policy(title TEXT PRIMARY KEY, policy TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+	/* 5: what people say of a title; tokens for one edge; requests that were done; the log of one subject */
+	"CREATE TABLE meta("
+	"  title TEXT PRIMARY KEY, name TEXT, description TEXT, year INTEGER, tags TEXT) STRICT, WITHOUT ROWID;"
+	"ALTER TABLE token ADD COLUMN edge TEXT;"
+	"CREATE TABLE once("
+	"  key BLOB PRIMARY KEY, request BLOB NOT NULL, at INTEGER NOT NULL, status INTEGER, location TEXT, body TEXT)"
+	"  STRICT, WITHOUT ROWID;"
+	"CREATE INDEX once_at ON once(at);"
+	"CREATE INDEX audit_subject ON audit(subject, id);",
 };
 #define N_STEPS ((int)(sizeof steps / sizeof steps[0]))
 

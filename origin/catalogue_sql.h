@@ -40,9 +40,9 @@
 	X(SQL_ADD_HOLDING, "INSERT OR IGNORE INTO holding(edge, key) SELECT id, ?2 FROM edge WHERE name = ?1")        \
 	X(SQL_DROP_HOLDING, "DELETE FROM holding WHERE key = ?2 AND edge = (SELECT id FROM edge WHERE name = ?1)")    \
 	X(SQL_EACH_HOLDING, "SELECT key FROM holding WHERE edge = ?1 ORDER BY key")                                   \
-	X(SQL_ADD_TOKEN, "INSERT INTO token(role, hash, note, created, expires) VALUES(?1, ?2, ?3, ?4, ?5)")          \
+	X(SQL_ADD_TOKEN, "INSERT INTO token(role, hash, note, created, edge, expires) VALUES(?1, ?2, ?3, ?4, ?5, ?6)")          \
 	X(SQL_REVOKE_TOKEN, "UPDATE token SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL")                        \
-	X(SQL_EACH_TOKEN, "SELECT id, role, hash, note, created, expires FROM token WHERE revoked IS NULL ORDER BY id") \
+	X(SQL_EACH_TOKEN, "SELECT id, role, hash, note, created, expires, edge FROM token WHERE revoked IS NULL ORDER BY id") \
 	X(SQL_PUT_BATCH, "INSERT INTO batch(edge, stream, sequence, at) VALUES(?1, ?2, ?3, ?4) "                      \
 	                 "ON CONFLICT(edge, stream) DO UPDATE SET sequence = ?3, at = ?4 WHERE ?3 > sequence")        \
 	X(SQL_ADD_DEMAND, "INSERT INTO demand(hour, edge, name, requests, bytes, sessions) VALUES(?1, ?2, ?3, ?4, ?5, ?6) " \
@@ -58,6 +58,16 @@
 	X(SQL_PUT_POLICY, "INSERT INTO policy(title, policy) VALUES(?1, ?2) ON CONFLICT(title) DO UPDATE SET policy = ?2") \
 	X(SQL_DROP_POLICY, "DELETE FROM policy WHERE title = ?1")                                                     \
 	X(SQL_EACH_POLICY, "SELECT title, policy FROM policy ORDER BY title")                                         \
+	X(SQL_PUT_META, "INSERT INTO meta(title, name, description, year, tags) VALUES(?1, ?2, ?3, ?4, ?5) "           \
+	                "ON CONFLICT(title) DO UPDATE SET name = ?2, description = ?3, year = ?4, tags = ?5")          \
+	X(SQL_EACH_META, "SELECT title, name, description, year, tags FROM meta ORDER BY title")                      \
+	X(SQL_READ_AUDIT, "SELECT id, at, who, what, subject, detail FROM audit WHERE id < ?1 ORDER BY id DESC LIMIT ?2") \
+	X(SQL_READ_AUDIT_OF, "SELECT id, at, who, what, subject, detail FROM audit WHERE id < ?1 AND subject = ?3 "   \
+	                     "ORDER BY id DESC LIMIT ?2")                                                             \
+	X(SQL_DO_ONCE, "INSERT INTO once(key, request, at) VALUES(?1, ?2, ?3)")                                       \
+	X(SQL_DONE_ONCE, "UPDATE once SET status = ?2, location = ?3, body = ?4 WHERE key = ?1")                      \
+	X(SQL_FIND_ONCE, "SELECT request, status, location, body FROM once WHERE key = ?1")                           \
+	X(SQL_FORGET_ONCE, "DELETE FROM once WHERE at < ?1")                                                          \
 	X(SQL_AUDIT, "INSERT INTO audit(at, who, what, subject, detail) VALUES(?1, ?2, ?3, ?4, ?5)")
 
 enum catalogue_statement {
@@ -75,6 +85,9 @@ struct catalogue {
 	sqlite3_stmt *statements[N_SQL];
 	char problem[256];
 	uint64_t demand_version, policy_version; /* atomic */
+	const struct catalogue_once *once; /* to be noted with the next change of its thread, or NULL */
+	pthread_t once_thread;
+	bool once_noted;
 };
 
 /* Brings the schema of an open database to the present version.  ERR_UNSUPPORTED
@@ -83,6 +96,9 @@ int catalogue_schema_update(sqlite3 *, const char *path, struct fault *);
 
 /* ERR_BUSY or ERR_DATABASE, with what SQLite says and the cure. */
 int catalogue_error(sqlite3 *, const char *path, struct fault *);
+
+/* Within a transaction: notes the request that is to be done once. */
+int catalogue_note_once(struct catalogue *, struct fault *);
 
 /* With the lock held. --------------------------------------------------------- */
 

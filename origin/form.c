@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "serve/serve.h"
 
 #define URL_MAX 1024
 
@@ -25,34 +26,49 @@ int form_fail(struct form_error *e, const char *field, const char *fmt, ...)
 	return ERR_SYNTAX;
 }
 
-static const char *expected(const struct form_row *row)
+/* For people: what the field has to be. */
+static const char *expected(const struct form_row *row, char *text, size_t size)
 {
 	static const char *const texts[] = {
 		[FORM_NAME] = "a name of 1 to 128 of a-z A-Z 0-9 . _ -",
 		[FORM_TEXT] = "text without control characters",
+		[FORM_PROSE] = "text without control characters but line ends and tabs",
 		[FORM_URL] = "an absolute http or https URL without query, fragment and user",
 		[FORM_SIZE] = "a whole number, not negative",
 		[FORM_NUMBER] = "a number, not negative",
 		[FORM_LIST] = "a list",
 	};
-	return texts[row->type];
+	char least[40] = "", most[40] = "";
+
+	if (row->min > 0)
+		snprintf(least, sizeof least, ", at least %zu", row->min);
+	if (row->max > 0)
+		snprintf(most, sizeof most, ", at most %zu%s", row->max,
+		         row->type == FORM_SIZE ? "" : row->type == FORM_LIST ? " items" : " bytes");
+	snprintf(text, size, "%s%s%s", texts[row->type], least, most);
+	return text;
 }
 
-static bool is_text(const char *s, size_t n, size_t max)
+static bool is_clean(const char *s, size_t n, size_t max, const char *allowed)
 {
 	if (s == NULL || n > max || strlen(s) != n)
 		return false;
 	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
+		if (((unsigned char)s[i] < 0x20 && strchr(allowed, s[i]) == NULL) || s[i] == 0x7f)
 			return false;
 	return true;
+}
+
+bool form_is_text(const char *s, size_t n, size_t max)
+{
+	return is_clean(s, n, max, "");
 }
 
 static bool is_url(const char *s, size_t n)
 {
 	const char *host;
 
-	if (!is_text(s, n, URL_MAX) || strpbrk(s, "?#@\"<>\\^`{|} ") != NULL)
+	if (!form_is_text(s, n, URL_MAX) || strpbrk(s, "?#@\"<>\\^`{|} ") != NULL)
 		return false;
 	if (str_starts(s, "http://"))
 		host = s + 7;
@@ -74,7 +90,11 @@ static bool read_string(const struct form_row *row, const json_t *v, const char 
 			return false;
 		break;
 	case FORM_TEXT:
-		if (!is_text(s, n, row->max))
+		if (!form_is_text(s, n, row->max) || n < row->min)
+			return false;
+		break;
+	case FORM_PROSE:
+		if (!is_clean(s, n, row->max, "\n\r\t") || n < row->min)
 			return false;
 		break;
 	default:
@@ -90,7 +110,8 @@ static bool read_value(const struct form_row *row, const json_t *v, void *field)
 {
 	switch (row->type) {
 	case FORM_SIZE:
-		if (!json_is_integer(v) || json_integer_value(v) < 0 || (uint64_t)json_integer_value(v) < row->min)
+		if (!json_is_integer(v) || json_integer_value(v) < 0 || (uint64_t)json_integer_value(v) < row->min ||
+		    (row->max > 0 && (uint64_t)json_integer_value(v) > row->max))
 			return false;
 		*(uint64_t *)field = (uint64_t)json_integer_value(v);
 		return true;
@@ -121,7 +142,7 @@ int form_read_object(const json_t *o, const char *where, const struct form_row *
                      struct form_error *e)
 {
 	const char *dot = where[0] != '\0' ? "." : "", *key;
-	char name[128];
+	char name[128], wanted[200];
 	json_t *v;
 
 	if (!json_is_object(o))
@@ -135,22 +156,48 @@ int form_read_object(const json_t *o, const char *where, const struct form_row *
 		v = json_object_get(o, rows[i].name);
 		snprintf(name, sizeof name, "%s%s%s", where, dot, rows[i].name);
 		if (v == NULL && rows[i].required)
-			return form_fail(e, name, "is missing: expected %s", expected(&rows[i]));
+			return form_fail(e, name, "is missing: expected %s", expected(&rows[i], wanted, sizeof wanted));
 		if (v != NULL && !read_value(&rows[i], v, (char *)out + rows[i].offset))
-			return form_fail(e, name, "expected %s", expected(&rows[i]));
+			return form_fail(e, name, "expected %s", expected(&rows[i], wanted, sizeof wanted));
 	}
 	return 0;
+}
+
+static int parse(const void *bytes, size_t n, json_t **ret_root, struct form_error *e)
+{
+	json_error_t je;
+	json_t *root = json_loadb(n > 0 ? bytes : "", n, JSON_REJECT_DUPLICATES, &je);
+
+	if (root == NULL)
+		return form_fail(e, "", "line %d, column %d: %s", je.line, je.column, je.text);
+	*ret_root = root;
+	return 0;
+}
+
+int form_parse(const struct serve_request *req, json_t **ret_object, struct form_error *e)
+{
+	size_t n;
+	const void *bytes = serve_body(req, &n);
+	json_t *root;
+
+	if (parse(bytes, n, &root, e) != 0)
+		return ERR_SYNTAX;
+	if (json_is_object(root)) {
+		*ret_object = root;
+		return 0;
+	}
+	json_decref(root);
+	return form_fail(e, "", "expected an object");
 }
 
 int form_read(const void *bytes, size_t n, const struct form_row *rows, size_t n_rows, void *out, json_t **ret_root,
               struct form_error *e)
 {
-	json_error_t je;
-	json_t *root = json_loadb(n > 0 ? bytes : "", n, JSON_REJECT_DUPLICATES, &je);
-	int r;
+	json_t *root;
+	int r = parse(bytes, n, &root, e);
 
-	if (root == NULL)
-		return form_fail(e, "", "line %d, column %d: %s", je.line, je.column, je.text);
+	if (r != 0)
+		return r;
 	r = form_read_object(root, "", rows, n_rows, out, e);
 	if (r != 0)
 		json_decref(root);

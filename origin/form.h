@@ -13,9 +13,10 @@
 
 enum form_type {
 	FORM_NAME,   /* const char *: a str_is_name */
-	FORM_TEXT,   /* const char *: at most `max` bytes, no control characters */
+	FORM_TEXT,   /* const char *: `min` to `max` bytes, no control characters */
+	FORM_PROSE,  /* const char *: the same, with line ends and tabs */
 	FORM_URL,    /* const char *: absolute http or https, no query, fragment or user */
-	FORM_SIZE,   /* uint64_t: 0 to 2^63-1, at least `min` */
+	FORM_SIZE,   /* uint64_t: 0 to 2^63-1, at least `min`, at most `max` (0: any) */
 	FORM_NUMBER, /* double: finite, not negative */
 	FORM_LIST,   /* json_t *: an array of at most `max` */
 };
@@ -41,6 +42,13 @@ int form_read(const void *bytes, size_t n, const struct form_row *, size_t n_row
 /* The same for an object inside a body; `where` ("filling[3]") stands before the field's name. */
 int form_read_object(const json_t *, const char *where, const struct form_row *, size_t n_rows, void *out,
                      struct form_error *);
+
+/* The request's body as an object; one reference.  ERR_SYNTAX. */
+struct serve_request;
+int form_parse(const struct serve_request *, json_t **ret_object, struct form_error *);
+
+/* At most `max` bytes, no NUL, no control characters? */
+bool form_is_text(const char *, size_t n, size_t max);
 
 /* Fills the error and returns ERR_SYNTAX. */
 int form_fail(struct form_error *, const char *field, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

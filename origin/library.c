@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The library's thread and its readers.  Only the thread scans and publishes
- * views; readers reach the present view by rcu, so nothing they do waits for a
- * scan or for each other.
+ * The library's thread and its readers.  Whoever scans and publishes views holds
+ * `scanning`; readers reach the present view by rcu, so nothing they do waits for
+ * a scan or for each other.
  */
 #include "origin/library.h"
 
@@ -26,6 +26,7 @@
 
 #define EVENTS (IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR)
 #define DIRTY_MAX 1000 /* more names than this: look at all */
+#define NAME_SIZE_MAX 128 /* of str_is_name */
 
 struct watch {
 	int wd;
@@ -37,11 +38,11 @@ struct library {
 	char *folder;
 	struct library_view *view; /* rcu */
 	struct open_files *open;
-	struct library_scan scan;
-	/* the thread's */
 	pthread_t thread;
 	bool running;
 	int inotify, stop;
+	pthread_mutex_t scanning; /* guards what follows, and the making of views */
+	struct library_scan scan;
 	struct watch *watches; /* sorted by wd: the kernel gives rising numbers */
 	size_t n_watches, cap_watches;
 	char **dirty;
@@ -81,6 +82,25 @@ const struct revision *library_view_revision(const struct library_view *v, const
 	return slash == NULL ? NULL : pick(library_view_find(v, key, (size_t)(slash - key)), slash + 1, strlen(slash + 1));
 }
 
+/* Viewers who are in the middle of what was withdrawn. */
+static struct revision *pick_gone(const struct library_view *v, const struct package_path *p)
+{
+	const struct library_gone *first;
+	char title[NAME_SIZE_MAX + 1];
+	size_t n;
+
+	if (v->n_gone == 0 || p->title_n > NAME_SIZE_MAX)
+		return NULL;
+	memcpy(title, p->title, p->title_n);
+	title[p->title_n] = '\0';
+	n = library_view_gone(v, title, &first);
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(first[i].revision->revision, p->revision, p->revision_n) == 0 &&
+		    first[i].revision->revision[p->revision_n] == '\0')
+			return first[i].revision;
+	return NULL;
+}
+
 int library_find(struct library *l, const struct package_path *p, struct serve_object **ret_object)
 {
 	struct serve_object *object = NULL;
@@ -90,6 +110,8 @@ int library_find(struct library *l, const struct package_path *p, struct serve_o
 
 	rcu_read_begin();
 	r = pick(library_view_find(RCU_LOAD(&l->view), p->title, p->title_n), p->revision, p->revision_n);
+	if (r == NULL)
+		r = pick_gone(RCU_LOAD(&l->view), p);
 	if (r != NULL)
 		file = revision_find(r, p->file, p->file_n);
 	if (file != NULL)
@@ -303,15 +325,132 @@ static void *run(void *arg)
 			poll(fds, 2, left > DUR_HOUR ? 3600 * 1000 : (int)(left / DUR_MS) + 1);
 		if (fds[1].revents != 0)
 			return NULL;
+		pthread_mutex_lock(&l->scanning);
 		take_events(l);
 		all = l->all_dirty || clock_mono() >= next;
-		if (all)
+		if (all) {
 			next = clock_mono() + l->settings.rescan;
+			library_remove_gone(l->folder, l->view, clock_wall() - l->settings.grace);
+		}
 		if (all || l->n_dirty > 0) {
 			e = look(l, all, &f);
 			set_problem(l, e != 0 ? fault_text(&f) : "");
 		}
+		pthread_mutex_unlock(&l->scanning);
 	}
+}
+
+/* --- marks --- */
+
+/* Looks at the title again, and gives the lock back. */
+static int look_again(struct library *l, const char *title, int e, struct fault *f)
+{
+	int r;
+
+	mark_dirty(l, title);
+	r = look(l, l->all_dirty, e == 0 ? f : NULL);
+	pthread_mutex_unlock(&l->scanning);
+	return e != 0 ? e : r;
+}
+
+static int mark_error(int e, const char *path, struct fault *f)
+{
+	return e == 0 ? 0 : fault_set(f, e, "library mark \"%s\": %s", path, err_text(e));
+}
+
+static int set_mark(const char *folder, const char *name, const char *text, struct fault *f)
+{
+	char *path = path_join(folder, name);
+	int e = mark_error(file_write_atomic(path, text, strlen(text), 0644), path, f);
+
+	free(path);
+	return e;
+}
+
+static int clear_mark(const char *folder, const char *name, struct fault *f)
+{
+	char *path = path_join(folder, name);
+	int e = mark_error(unlink(path) == 0 || errno == ENOENT ? folder_sync(folder) : -errno, path, f);
+
+	free(path);
+	return e;
+}
+
+static int set_withdrawn(const char *folder, const struct revision *r, bool withdrawn, struct fault *f)
+{
+	char name[sizeof LIBRARY_WITHDRAWN + PACKAGE_REVISION_SIZE];
+
+	snprintf(name, sizeof name, LIBRARY_WITHDRAWN "%s", r->revision);
+	return withdrawn ? set_mark(folder, name, "", f) : clear_mark(folder, name, f);
+}
+
+static bool is_meant(const struct revision *r, const char *revision)
+{
+	return revision == NULL || strcmp(r->revision, revision) == 0;
+}
+
+static int nothing_meant(const char *title, const char *revision, const char *what, struct fault *f)
+{
+	return fault_set(f, ERR_NOT_FOUND, "there is no %s \"%s%s%s\"", what, title, revision != NULL ? "/" : "",
+	                 revision != NULL ? revision : "");
+}
+
+int library_withdraw(struct library *l, const char *title, const char *revision, struct fault *f)
+{
+	char *folder = path_join(l->folder, title);
+	const struct library_title *t;
+	size_t n = 0;
+	int e = 0;
+
+	pthread_mutex_lock(&l->scanning);
+	t = library_view_find(l->view, title, strlen(title));
+	for (size_t i = 0; e == 0 && t != NULL && i < t->n_revisions; i++) {
+		if (is_meant(t->revisions[i], revision)) {
+			e = set_withdrawn(folder, t->revisions[i], true, f);
+			n++;
+		}
+	}
+	if (e == 0 && n == 0)
+		e = nothing_meant(title, revision, "title", f);
+	free(folder);
+	return look_again(l, title, e, f);
+}
+
+int library_restore(struct library *l, const char *title, const char *revision, struct fault *f)
+{
+	char *folder = path_join(l->folder, title);
+	const struct library_gone *first;
+	size_t n = 0, all;
+	int e = 0;
+
+	pthread_mutex_lock(&l->scanning);
+	all = library_view_gone(l->view, title, &first);
+	for (size_t i = 0; e == 0 && i < all; i++) {
+		if (is_meant(first[i].revision, revision)) {
+			e = set_withdrawn(folder, first[i].revision, false, f);
+			n++;
+		}
+	}
+	if (e == 0 && n == 0)
+		e = nothing_meant(title, revision, "withdrawn title", f);
+	free(folder);
+	return look_again(l, title, e, f);
+}
+
+int library_choose(struct library *l, const char *title, const char *revision, struct fault *f)
+{
+	char *folder = path_join(l->folder, title);
+	const struct library_title *t;
+	int e;
+
+	pthread_mutex_lock(&l->scanning);
+	t = library_view_find(l->view, title, strlen(title));
+	if (t == NULL || (revision != NULL && pick(t, revision, strlen(revision)) == NULL))
+		e = nothing_meant(title, revision, "title", f);
+	else
+		e = revision != NULL ? set_mark(folder, LIBRARY_CURRENT, revision, f) : clear_mark(folder, LIBRARY_CURRENT, f);
+	free(folder);
+	return look_again(l, title, e, f);
 }
 
 int library_open(const struct library_settings *settings, struct library **ret_library, struct fault *f)
@@ -321,6 +460,7 @@ int library_open(const struct library_settings *settings, struct library **ret_l
 
 	*l = (struct library){.settings = *settings, .folder = mem_dup(settings->folder), .inotify = -1, .stop = -1};
 	pthread_mutex_init(&l->lock, NULL);
+	pthread_mutex_init(&l->scanning, NULL);
 	l->open = open_files_new(settings->max_open_files);
 	l->scan = (struct library_scan){.folder = l->folder, .open = l->open, .watch = watch_title, .ctx = l};
 	e = folder_make(l->folder, 0755);
@@ -375,6 +515,7 @@ void library_close(struct library **pl)
 		close(l->inotify);
 	if (l->stop >= 0)
 		close(l->stop);
+	pthread_mutex_destroy(&l->scanning);
 	pthread_mutex_destroy(&l->lock);
 	free(l->folder);
 	free(l);

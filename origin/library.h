@@ -20,8 +20,14 @@ struct serve_object;
 
 struct library_title {
 	char *name;
-	struct revision **revisions; /* newest published first; at least one */
+	struct revision **revisions; /* the current one, then the newest published first; at least one */
 	size_t n_revisions;
+};
+
+/* Withdrawn: on no list, but its bytes are served until the grace time is over. */
+struct library_gone {
+	struct revision *revision;
+	wall_us at;
 };
 
 struct library_view {
@@ -29,6 +35,8 @@ struct library_view {
 	uint64_t version;            /* grows with every change */
 	struct library_title *titles; /* sorted by name */
 	size_t n_titles, n_revisions;
+	struct library_gone *gone; /* sorted by key */
+	size_t n_gone;
 	uint64_t bytes;
 };
 
@@ -36,6 +44,7 @@ struct library_settings {
 	const char *folder;
 	size_t max_open_files;
 	dur_us rescan;               /* look again even without an event */
+	dur_us grace;                /* how long withdrawn revisions are kept */
 	/* Something changed (`old` NULL: the first look); in the library's thread.  NULL: nobody cares. */
 	void (*changed)(void *ctx, const struct library_view *old, const struct library_view *now);
 	void *ctx;
@@ -53,6 +62,22 @@ void library_view_unref(struct library_view **); /* any thread; takes NULL, sets
 const struct library_title *library_view_find(const struct library_view *, const char *name, size_t n);
 /* The revision of a key "TITLE/REVISION", or NULL; lives as long as the view. */
 const struct revision *library_view_revision(const struct library_view *, const char *key);
+
+/* The withdrawn revisions of a title: their number, and the first of them in the view. */
+size_t library_view_gone(const struct library_view *, const char *title, const struct library_gone **ret_first);
+
+/* --- what is to be seen of the library ---
+ * Kept as marks in the title's folder, so that it is true for whoever reads the
+ * library, also without a catalogue: ".withdrawn-REVISION" (its date is the time), and
+ * ".current" with the revision chosen, which holds until a newer one is published.
+ * When a call returns 0 the mark is durable and the view shows it.  Any thread but
+ * viewers' loops.  ERR_NOT_FOUND, -errno. */
+
+/* `revision` NULL: all of the title. */
+int library_withdraw(struct library *, const char *title, const char *revision, struct fault *);
+int library_restore(struct library *, const char *title, const char *revision, struct fault *);
+/* `revision` NULL: the newest again. */
+int library_choose(struct library *, const char *title, const char *revision, struct fault *);
 
 /* A file of a package, ready to be sent (one reference).  ERR_NOT_FOUND; -errno
  * and ERR_CORRUPT when it cannot be opened.  Any thread; takes no lock when the

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -20,6 +21,7 @@
 
 #define WORK_PREFIX PACKAGE_WORK_PREFIX
 #define LOCK_SUFFIX ".lock"
+#define REMOVED_PREFIX ".removed-" /* TITLE-REVISION, on its way out */
 
 struct names {
 	char **v;
@@ -57,6 +59,24 @@ static void names_sort_unique(struct names *names)
 			names->v[kept++] = names->v[i];
 	}
 	names->n = kept;
+}
+
+struct found {
+	struct names names, withdrawn; /* revisions */
+	bool chosen; /* there is a mark of the current one */
+};
+
+static int add_found(void *ctx, const char *name)
+{
+	struct found *found = ctx;
+
+	if (str_is_name(name, strlen(name)))
+		names_add(&found->names, name);
+	else if (str_starts(name, LIBRARY_WITHDRAWN))
+		names_add(&found->withdrawn, name + strlen(LIBRARY_WITHDRAWN));
+	else if (strcmp(name, LIBRARY_CURRENT) == 0)
+		found->chosen = true;
+	return 0;
 }
 
 static int add_visible(void *ctx, const char *name)
@@ -180,31 +200,139 @@ static struct revision *load(struct library_scan *s, const char *title, const ch
 	return r;
 }
 
-static void scan_title(struct library_scan *s, struct library_title *t, const struct library_title *old)
+/* --- marks --- */
+
+static wall_us mark_time(const char *folder, const char *prefix, const char *name)
+{
+	char *path = mem_printf("%s/%s%s", folder, prefix, name);
+	struct stat st;
+	int r = stat(path, &st);
+
+	free(path);
+	return r == 0 ? (wall_us)st.st_mtim.tv_sec * DUR_S + st.st_mtim.tv_nsec / 1000 : clock_wall();
+}
+
+static void gone_add(struct library_view *v, struct revision *r, wall_us at)
+{
+	v->gone = mem_resize(v->gone, v->n_gone + 1, sizeof *v->gone);
+	v->gone[v->n_gone++] = (struct library_gone){r, at};
+}
+
+static bool names_have(const struct names *names, const char *s)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (strcmp(names->v[i], s) == 0)
+			return true;
+	return false;
+}
+
+static size_t find_revision(const struct library_title *t, const char *revision)
+{
+	size_t i = 0;
+
+	while (i < t->n_revisions && strcmp(t->revisions[i]->revision, revision) != 0)
+		i++;
+	return i;
+}
+
+/* The revision the mark names goes to the front, unless a newer one was published since. */
+static void put_chosen_first(struct library_title *t, const char *folder)
+{
+	char *path = path_join(folder, LIBRARY_CURRENT);
+	wall_us at = mark_time(folder, "", LIBRARY_CURRENT);
+	struct buf text;
+	struct revision *r;
+	size_t i;
+
+	buf_init(&text, 64);
+	if (file_read(path, &text) == 0 && text.size > 0 && t->revisions[0]->published <= at) {
+		text.bytes[strcspn(buf_text(&text), "\n")] = '\0';
+		i = find_revision(t, buf_text(&text));
+		if (i < t->n_revisions) {
+			r = t->revisions[i];
+			memmove(t->revisions + 1, t->revisions, i * sizeof(struct revision *));
+			t->revisions[0] = r;
+		}
+	}
+	buf_fini(&text);
+	free(path);
+}
+
+size_t library_view_gone(const struct library_view *v, const char *title, const struct library_gone **ret_first)
+{
+	size_t low = 0, high = v->n_gone, n = 0;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(v->gone[middle].revision->title, title) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	while (low + n < v->n_gone && strcmp(v->gone[low + n].revision->title, title) == 0)
+		n++;
+	*ret_first = v->gone + low;
+	return n;
+}
+
+static void copy_gone(struct library_view *v, const struct library_view *old, const char *title)
+{
+	const struct library_gone *first;
+	size_t n = old != NULL ? library_view_gone(old, title, &first) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		gone_add(v, revision_ref(first[i].revision), first[i].at);
+}
+
+static struct revision *find_known(const struct library_title *t, const struct library_view *old, const char *title,
+                                   const char *revision)
+{
+	const struct library_gone *first;
+	struct revision *r = find_loaded(t, revision);
+	size_t n = r == NULL && old != NULL ? library_view_gone(old, title, &first) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(first[i].revision->revision, revision) == 0)
+			return revision_ref(first[i].revision);
+	return r;
+}
+
+static void scan_title(struct library_scan *s, struct library_view *v, struct library_title *t, const struct library_title *old,
+                       const struct library_view *old_view)
 {
 	char *path = path_join(s->folder, t->name);
-	struct names names = {0};
+	struct found found = {0};
 	int e;
 
 	if (s->watch != NULL)
 		s->watch(s->ctx, t->name); /* first the watch, then the list: nothing is missed between them */
-	e = folder_list(path, add_visible, &names);
-	if (e != 0 && e != -ENOENT && e != -ENOTDIR && old != NULL) {
+	e = folder_list(path, add_found, &found);
+	if (e != 0 && e != -ENOENT && e != -ENOTDIR && old_view != NULL) {
 		log_warn("origin/library", "cannot list, keeping what is known: %s: %s", path, err_text(e));
-		copy_title(t, old);
+		if (old != NULL)
+			copy_title(t, old);
+		copy_gone(v, old_view, t->name);
 	}
 	refused_begin(s, t->name);
-	for (size_t i = 0; e == 0 && i < names.n; i++) {
-		struct revision *r = is_revision(names.v[i]) ? find_loaded(old, names.v[i]) : NULL;
+	names_sort_unique(&found.names);
+	for (size_t i = 0; e == 0 && i < found.names.n; i++) {
+		const char *name = found.names.v[i];
+		struct revision *r = is_revision(name) ? find_known(old, old_view, t->name, name) : NULL;
 
-		if (r == NULL && is_revision(names.v[i]))
-			r = load(s, t->name, names.v[i]);
-		if (r != NULL)
+		if (r == NULL && is_revision(name))
+			r = load(s, t->name, name);
+		if (r != NULL && names_have(&found.withdrawn, name))
+			gone_add(v, r, mark_time(path, LIBRARY_WITHDRAWN, name));
+		else if (r != NULL)
 			title_add(t, r);
 	}
-	if (t->n_revisions > 0)
+	if (e == 0 && t->n_revisions > 0)
 		qsort(t->revisions, t->n_revisions, sizeof(struct revision *), compare_published);
-	names_fini(&names);
+	if (e == 0 && found.chosen && t->n_revisions > 0)
+		put_chosen_first(t, path);
+	names_fini(&found.names);
+	names_fini(&found.withdrawn);
 	free(path);
 }
 
@@ -219,6 +347,9 @@ void library_view_unref(struct library_view **pv)
 		return;
 	for (size_t i = 0; i < v->n_titles; i++)
 		title_fini(&v->titles[i]);
+	for (size_t i = 0; i < v->n_gone; i++)
+		revision_unref(&v->gone[i].revision);
+	free(v->gone);
 	free(v->titles);
 	free(v);
 }
@@ -244,8 +375,11 @@ const struct library_title *library_view_find(const struct library_view *v, cons
 
 bool library_view_equal(const struct library_view *a, const struct library_view *b)
 {
-	if (a->n_titles != b->n_titles || a->n_revisions != b->n_revisions)
+	if (a->n_titles != b->n_titles || a->n_revisions != b->n_revisions || a->n_gone != b->n_gone)
 		return false;
+	for (size_t i = 0; i < a->n_gone; i++)
+		if (a->gone[i].revision != b->gone[i].revision || a->gone[i].at != b->gone[i].at)
+			return false;
 	for (size_t i = 0; i < a->n_titles; i++) {
 		const struct library_title *x = &a->titles[i], *y = &b->titles[i];
 
@@ -284,6 +418,8 @@ static int list_titles(struct library_scan *s, const struct library_view *old, c
 			names_add(names, dirty[i]);
 		for (size_t i = 0; old != NULL && i < old->n_titles; i++)
 			names_add(names, old->titles[i].name);
+		for (size_t i = 0; old != NULL && i < old->n_gone; i++)
+			names_add(names, old->gone[i].revision->title);
 	}
 	names_sort_unique(names);
 	return e != 0 ? fault_set(f, e, "library \"%s\" cannot be listed: %s", s->folder, err_text(e)) : 0;
@@ -313,9 +449,11 @@ int library_scan(struct library_scan *s, const struct library_view *old, char *c
 
 		*t = (struct library_title){.name = mem_dup(names.v[i])};
 		if (is_dirty(names.v[i], dirty, n_dirty))
-			scan_title(s, t, before);
-		else
+			scan_title(s, v, t, before, old);
+		else if (before != NULL)
 			copy_title(t, before);
+		if (!is_dirty(names.v[i], dirty, n_dirty))
+			copy_gone(v, old, names.v[i]);
 		if (t->n_revisions > 0)
 			v->n_titles++;
 		else
@@ -338,12 +476,22 @@ static bool is_recent(const char *lock)
 }
 
 /* Who works in LIBRARY/.work-NAME holds LIBRARY/.work-NAME.lock until it ends; what it left may be gone on with. */
+static void sweep_removed(const char *folder, const char *name)
+{
+	char *path = path_join(folder, name);
+
+	folder_remove(path);
+	free(path);
+}
+
 static int sweep_one(void *ctx, const char *name)
 {
 	size_t n = strlen(name) - (str_ends(name, LOCK_SUFFIX) ? strlen(LOCK_SUFFIX) : 0);
 	char *work, *lock;
 	int fd, e;
 
+	if (str_starts(name, REMOVED_PREFIX))
+		sweep_removed(ctx, name);
 	if (!str_starts(name, WORK_PREFIX))
 		return 0;
 	work = mem_printf("%s/%.*s", (const char *)ctx, (int)n, name);
@@ -360,6 +508,36 @@ static int sweep_one(void *ctx, const char *name)
 	free(work);
 	free(lock);
 	return 0;
+}
+
+/* Out of sight in one step, then file by file; the mark goes last, so that a crash in between shows nothing again. */
+static void remove_gone(const char *folder, const struct revision *r)
+{
+	char *out = mem_printf("%s/" REMOVED_PREFIX "%s-%s", folder, r->title, r->revision);
+	char *title = path_join(folder, r->title), *mark = mem_printf("%s/" LIBRARY_WITHDRAWN "%s", title, r->revision);
+	int e = rename(r->folder, out) == 0 || errno == ENOENT ? 0 : -errno;
+
+	if (e == 0)
+		e = folder_sync(folder);
+	if (e == 0)
+		e = folder_remove(out);
+	if (e != 0)
+		log_warn("origin/library", "cannot remove what was withdrawn: %s: %s", r->folder, err_text(e));
+	else if (unlink(mark) == 0)
+		log_info("origin/library", "removed what was withdrawn title=%s revision=%s bytes=%llu", r->title, r->revision,
+		         (unsigned long long)r->bytes);
+	if (e == 0)
+		(void)rmdir(title); /* when nothing is left of it */
+	free(mark);
+	free(title);
+	free(out);
+}
+
+void library_remove_gone(const char *folder, const struct library_view *v, wall_us before)
+{
+	for (size_t i = 0; i < v->n_gone; i++)
+		if (v->gone[i].at < before)
+			remove_gone(folder, v->gone[i].revision);
 }
 
 void library_sweep(const char *folder)

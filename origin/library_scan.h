@@ -29,10 +29,16 @@ void library_scan_fini(struct library_scan *);
 int library_scan(struct library_scan *, const struct library_view *old, char *const *dirty, size_t n_dirty,
                  struct library_view **ret_view, struct fault *);
 
+#define LIBRARY_WITHDRAWN ".withdrawn-" /* REVISION */
+#define LIBRARY_CURRENT ".current"
+
+/* Removes the bytes of what was withdrawn before `before`; the next scan finds them gone. */
+void library_remove_gone(const char *folder, const struct library_view *, wall_us before);
+
 /* Same titles with the same revisions? */
 bool library_view_equal(const struct library_view *, const struct library_view *);
 
-/* Removes LIBRARY/.work-NAME where nobody holds LIBRARY/.work-NAME.lock. */
+/* Removes LIBRARY/.work-NAME where nobody holds LIBRARY/.work-NAME.lock, and what was half removed. */
 void library_sweep(const char *folder);
 
 #endif

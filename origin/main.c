@@ -21,8 +21,10 @@
 #include "origin/api.h"
 #include "origin/catalogue.h"
 #include "origin/events.h"
+#include "origin/failures.h"
 #include "origin/library.h"
 #include "origin/manifest.h"
+#include "origin/metadata.h"
 #include "origin/news.h"
 #include "origin/origin.h"
 #include "origin/page.h"
@@ -80,7 +82,8 @@ static void load_catalogue(struct origin *o)
 	struct fault f = {0};
 
 	/* tokens last: from then on the control API lets in */
-	if (registry_load(o->registry, clock_mono(), &f) != 0 || tokens_load(o->tokens, &f) != 0)
+	if (registry_load(o->registry, clock_mono(), &f) != 0 || metadata_load(o->metadata, &f) != 0 ||
+	    tokens_load(o->tokens, &f) != 0)
 		log_verbose("origin", "the catalogue cannot be read yet: %s", fault_text(&f));
 }
 
@@ -95,6 +98,8 @@ static int open_catalogue(struct origin *o, struct fault *f)
 		e = tokens_new(s->token_file, o->catalogue, &o->tokens, f);
 	if (e != 0)
 		return e;
+	o->metadata = metadata_new(o->catalogue);
+	o->failures = failures_new();
 	o->registry = registry_new(o->catalogue, o->events, s->heartbeat);
 	load_catalogue(o);
 	return 0;
@@ -114,6 +119,7 @@ static int open_parts(struct origin *o, struct fault *f)
 		.folder = o->settings.library,
 		.max_open_files = o->settings.max_open_files,
 		.rescan = o->settings.rescan,
+		.grace = o->settings.withdraw_grace,
 		.changed = tell_changes,
 		.ctx = o,
 	};
@@ -153,6 +159,8 @@ static void close_parts(struct origin *o)
 	library_close(&o->library);
 	registry_free(&o->registry);
 	tokens_free(&o->tokens);
+	metadata_free(&o->metadata);
+	failures_free(&o->failures);
 	catalogue_free(&o->catalogue);
 	page_free(&o->page);
 	events_free(&o->events);

@@ -14,7 +14,9 @@ struct catalogue;
 struct events;
 struct library;
 struct library_view;
+struct failures;
 struct manifest_cache;
+struct metadata;
 struct page;
 struct planner;
 struct registry;
@@ -33,6 +35,8 @@ struct origin {
 	struct manifest_cache *manifests;
 	struct planner *planner; /* the control thread's */
 	struct tokens *tokens;
+	struct failures *failures; /* the control thread's */
+	struct metadata *metadata;
 	struct page *page;
 	struct serve *viewers, *control;
 	uint16_t viewers_port, control_port;

@@ -18,13 +18,15 @@
 #define PROBLEM_TYPE "application/problem+json"
 #define ETAG_SIZE 33
 
-bool reply_matches(const struct serve_request *req, const char *etag)
-{
-	size_t n, etag_n = strlen(etag);
-	const char *field = serve_field(req, "if-none-match", &n), *end;
+/* What is kept of replies; the control thread's alone. */
+static __thread struct reply_kept *kept;
 
-	if (field == NULL)
-		return false;
+/* Is the ETag (without quotes) in a list of such?  A weak one counts only where that is said. */
+static bool is_listed(const char *field, size_t n, const char *etag, bool weak)
+{
+	size_t etag_n = strlen(etag);
+	const char *end;
+
 	for (end = field + n; field < end;) {
 		size_t item = 0;
 
@@ -37,13 +39,21 @@ bool reply_matches(const struct serve_request *req, const char *etag)
 			n--;
 		if (n == 1 && field[0] == '*')
 			return true;
-		if (n > 2 && field[0] == 'W' && field[1] == '/')
+		if (weak && n > 2 && field[0] == 'W' && field[1] == '/')
 			field += 2, n -= 2, item -= 2;
 		if (n == etag_n + 2 && field[0] == '"' && field[n - 1] == '"' && memcmp(field + 1, etag, etag_n) == 0)
 			return true;
 		field += item;
 	}
 	return false;
+}
+
+bool reply_matches(const struct serve_request *req, const char *etag)
+{
+	size_t n;
+	const char *field = serve_field(req, "if-none-match", &n);
+
+	return field != NULL && is_listed(field, n, etag, true);
 }
 
 static bool is_read(const struct serve_request *req)
@@ -57,7 +67,7 @@ void reply_json_blob(struct serve_request *req, struct blob *body, const char *e
 	struct serve_header fields[] = {{"etag", quoted}, {"cache-control", "no-cache"}};
 
 	snprintf(quoted, sizeof quoted, "\"%s\"", etag);
-	if (reply_matches(req, etag)) {
+	if (is_read(req) && reply_matches(req, etag)) {
 		blob_unref(&body);
 		serve_reply(req, 304, NULL, NULL, fields, 2);
 		return;
@@ -66,7 +76,7 @@ void reply_json_blob(struct serve_request *req, struct blob *body, const char *e
 }
 
 /* Compact JSON with a newline, as a blob; NULL without memory. */
-static struct blob *dump(json_t *j)
+static struct blob *dump(const json_t *j)
 {
 	char *text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(9)), *line;
 	struct blob *b;
@@ -87,16 +97,64 @@ static void send_json(struct serve_request *req, int status, const char *type, j
 	struct blob *b = dump(body);
 
 	json_decref(body);
+	if (kept != NULL && b != NULL) {
+		kept->status = status;
+		kept->location = name != NULL && strcmp(name, "location") == 0 ? mem_dup(value) : NULL;
+		kept->body = mem_dup_n((const char *)b->bytes, b->size);
+	}
 	serve_reply(req, b != NULL ? status : 500, type, b, fields, name != NULL ? 2 : 1);
+}
+
+void reply_keep(struct reply_kept *k)
+{
+	kept = k;
+}
+
+void reply_again(struct serve_request *req, const struct reply_kept *k)
+{
+	struct serve_header fields[] = {
+		{"cache-control", "no-store"}, {"idempotency-replayed", "true"}, {"location", k->location}};
+
+	serve_reply(req, k->status, k->status < 400 ? JSON_TYPE : PROBLEM_TYPE,
+	            k->body != NULL ? blob_copy(k->body, strlen(k->body)) : NULL, fields, k->location != NULL ? 3 : 2);
+}
+
+/* "%.32s" of its SHA-256 */
+static void etag_of(const void *bytes, size_t n, char ret_etag[static ETAG_SIZE])
+{
+	char hex[SHA256_HEX_SIZE];
+	struct sha256 hash;
+
+	sha256_of(bytes, n, &hash);
+	sha256_to_hex(&hash, hex);
+	snprintf(ret_etag, ETAG_SIZE, "%.32s", hex);
+}
+
+bool reply_if_match(struct serve_request *req, const json_t *now)
+{
+	char etag[ETAG_SIZE];
+	size_t n, m;
+	const char *match = serve_field(req, "if-match", &n), *none = serve_field(req, "if-none-match", &m);
+	struct blob *b = dump(now);
+
+	if (b == NULL) {
+		reply_problem(req, 500, "no memory for the answer");
+		return false;
+	}
+	etag_of(b->bytes, b->size, etag);
+	blob_unref(&b);
+	if ((match == NULL || is_listed(match, n, etag, false)) && (none == NULL || !is_listed(none, m, etag, true)))
+		return true;
+	reply_problem(req, 412, "it was changed meanwhile: read it again (its ETag is \"%s\" now)", etag);
+	return false;
 }
 
 void reply_json(struct serve_request *req, int status, json_t *body)
 {
-	char hex[SHA256_HEX_SIZE], etag[ETAG_SIZE];
-	struct sha256 hash;
+	char etag[ETAG_SIZE];
 	struct blob *b;
 
-	if (status != 200 || !is_read(req)) {
+	if (status != 200 || strcmp(serve_method(req), "POST") == 0) {
 		send_json(req, status, JSON_TYPE, body, NULL, NULL);
 		return;
 	}
@@ -106,9 +164,7 @@ void reply_json(struct serve_request *req, int status, json_t *body)
 		reply_problem(req, 500, "no memory for the answer");
 		return;
 	}
-	sha256_of(b->bytes, b->size, &hash);
-	sha256_to_hex(&hash, hex);
-	snprintf(etag, sizeof etag, "%.32s", hex);
+	etag_of(b->bytes, b->size, etag);
 	reply_json_blob(req, b, etag);
 }
 
@@ -128,6 +184,8 @@ void reply_empty(struct serve_request *req, int status)
 {
 	struct serve_header field = {"cache-control", "no-store"};
 
+	if (kept != NULL)
+		kept->status = status;
 	serve_reply(req, status, NULL, NULL, &field, 1);
 }
 
@@ -141,6 +199,8 @@ static const char *title_of(int status)
 	} titles[] = {
 		{400, "Bad request"},      {401, "Unauthorized"},           {403, "Forbidden"},
 		{404, "Not found"},        {405, "Method not allowed"},     {409, "Conflict"},
+		{410, "Gone"},             {412, "Precondition failed"},    {422, "Unprocessable content"},
+		{460, "Checksum mismatch"}, {507, "Insufficient storage"},
 		{413, "Content too large"}, {415, "Unsupported media type"}, {421, "Misdirected request"},
 		{429, "Too many requests"}, {500, "Internal error"},        {503, "Service unavailable"},
 	};
@@ -170,7 +230,15 @@ void reply_problem(struct serve_request *req, int status, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(detail, sizeof detail, fmt, ap);
 	va_end(ap);
-	send_json(req, status, PROBLEM_TYPE, problem(status, detail, NULL), status == 503 ? "retry-after" : NULL, "5");
+	send_json(req, status, PROBLEM_TYPE, problem(status, detail, NULL), status == 503 || status == 429 ? "retry-after" : NULL, "5");
+}
+
+void reply_too_often(struct serve_request *req, dur_us wait, const char *detail)
+{
+	char seconds[24];
+
+	snprintf(seconds, sizeof seconds, "%lld", (long long)((wait + DUR_S - 1) / DUR_S));
+	send_json(req, 429, PROBLEM_TYPE, problem(429, detail, NULL), "retry-after", seconds);
 }
 
 void reply_form_error(struct serve_request *req, const struct form_error *e)

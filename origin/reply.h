@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "serve/serve.h"
 
@@ -24,6 +25,8 @@ void reply_empty(struct serve_request *, int status);
 /* `detail` is for people. */
 void reply_problem(struct serve_request *, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void reply_form_error(struct serve_request *, const struct form_error *);
+/* 429 with Retry-After */
+void reply_too_often(struct serve_request *, dur_us wait, const char *detail);
 /* The status that fits the fault's code. */
 void reply_fault(struct serve_request *, const struct fault *);
 /* 405 (RFC 9110 15.5.6) */
@@ -33,5 +36,18 @@ void reply_unauthorized(struct serve_request *, const char *detail);
 
 /* Does If-None-Match name this ETag (without quotes)?  Weak comparison (RFC 9110 13.1.2). */
 bool reply_matches(const struct serve_request *, const char *etag);
+
+/* Does If-Match (RFC 9110 13.1.1) let the request change `now`, what a GET would show?
+ * False: it has been answered with 412. */
+bool reply_if_match(struct serve_request *, const json_t *now);
+
+/* A reply as it was sent, to be sent again. */
+struct reply_kept {
+	int status;            /* 0: none yet */
+	char *location, *body; /* owned, or NULL */
+};
+/* Keeps the JSON replies of this thread there; NULL: no more. */
+void reply_keep(struct reply_kept *);
+void reply_again(struct serve_request *, const struct reply_kept *);
 
 #endif

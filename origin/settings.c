@@ -51,6 +51,8 @@ const struct config_row settings_rows[] = {
 	    "events kept in memory for listeners that come back or are slow"),
 	ROW("rescan", CONFIG_DURATION, rescan, "1min", 100 * DUR_MS, 24 * DUR_HOUR, "TIME",
 	    "how often the library is looked through even if the system reports no change"),
+	ROW("withdraw.grace", CONFIG_DURATION, withdraw_grace, "24h", 0, 0, "TIME",
+	    "how long the bytes of withdrawn titles are kept, for viewers in the middle and second thoughts"),
 	ROW("grace", CONFIG_DURATION, grace, "10s", 0, DUR_HOUR, "TIME", "what running replies get to finish at the end"),
 	ROW("access_log", CONFIG_PATH, access_log, NULL, 0, 0, "FILE", "one line a request; - is standard output"),
 	ROW("log_level", CONFIG_STRING, log_level, "info", 0, 0, "LEVEL", "error, warn, info, verbose or debug"),

@@ -17,6 +17,7 @@
 #include "origin/form.h"
 #include "origin/holders.h"
 #include "origin/library.h"
+#include "origin/metadata.h"
 #include "origin/reply.h"
 #include "serve/serve.h"
 
@@ -45,7 +46,8 @@ static json_t *duration_json(const struct revision *r)
 	return r->duration > 0 ? json_real((double)r->duration / (double)DUR_S) : json_null();
 }
 
-static json_t *title_json(struct serve_request *req, const struct library_title *t, const struct holders *h)
+static json_t *title_json(struct serve_request *req, const struct library_title *t, const struct holders *h,
+                          struct metadata *m)
 {
 	const struct revision *r = t->revisions[0];
 	char published[CLOCK_RFC3339_SIZE], *scope = mem_printf("/v/%s/", t->name);
@@ -63,6 +65,7 @@ static json_t *title_json(struct serve_request *req, const struct library_title 
 		set_text(o, "poster", mem_printf("%s/v/%s/" PACKAGE_POSTER, prefix, r->key));
 	else
 		json_object_set_new(o, "poster", json_null());
+	metadata_add(m, t->name, o);
 	return o;
 }
 
@@ -103,7 +106,7 @@ static size_t first_behind(const struct library_view *v, const char *after)
 	return low;
 }
 
-void titles_answer_list(struct serve_request *req, struct library *l, const struct holders *h)
+void titles_answer_list(struct serve_request *req, struct library *l, const struct holders *h, struct metadata *m)
 {
 	struct library_view *v;
 	const char *after;
@@ -115,7 +118,7 @@ void titles_answer_list(struct serve_request *req, struct library *l, const stru
 	v = library_view(l);
 	titles = json_array();
 	for (i = first_behind(v, after); i < v->n_titles && json_array_size(titles) < limit; i++)
-		json_array_append_new(titles, title_json(req, &v->titles[i], h));
+		json_array_append_new(titles, title_json(req, &v->titles[i], h, m));
 	body = json_pack("{s:o, s:I, s:s?}", "titles", titles, "total", (json_int_t)v->n_titles, "next",
 	                 i < v->n_titles ? v->titles[i - 1].name : NULL);
 	library_view_unref(&v);
@@ -189,7 +192,8 @@ static json_t *report_json(const struct revision *r)
 	return json_null();
 }
 
-void titles_answer_one(struct serve_request *req, struct library *l, const struct holders *h, const char *title)
+void titles_answer_one(struct serve_request *req, struct library *l, const struct holders *h, struct metadata *m,
+                       const char *title)
 {
 	struct library_view *v = library_view(l);
 	const struct library_title *t = library_view_find(v, title, strlen(title));
@@ -200,7 +204,7 @@ void titles_answer_one(struct serve_request *req, struct library *l, const struc
 		reply_problem(req, 404, "there is no title \"%.128s\"", title);
 		return;
 	}
-	o = title_json(req, t, h);
+	o = title_json(req, t, h, m);
 	json_object_set_new(o, "revisions", revisions_json(t));
 	json_object_set_new(o, "files", files_json(t->revisions[0]));
 	json_object_set_new(o, "report", report_json(t->revisions[0]));

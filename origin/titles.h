@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * The answers about titles, the same on both listeners.  They read a view of
- * the library and the holders' table; no lock, no database.
+ * the library, the holders' table and the metadata in memory; no database.
  */
 #ifndef RIBERA_ORIGIN_TITLES_H
 #define RIBERA_ORIGIN_TITLES_H
@@ -11,12 +11,13 @@
 
 struct holders;
 struct library;
+struct metadata;
 struct serve_request;
 
 /* GET /api/v1/titles?limit=&after= */
-void titles_answer_list(struct serve_request *, struct library *, const struct holders *);
+void titles_answer_list(struct serve_request *, struct library *, const struct holders *, struct metadata *);
 /* GET /api/v1/titles/{title} */
-void titles_answer_one(struct serve_request *, struct library *, const struct holders *, const char *title);
+void titles_answer_one(struct serve_request *, struct library *, const struct holders *, struct metadata *, const char *title);
 
 #define PAGE_LIMIT_DEFAULT 100
 #define PAGE_LIMIT_MAX 1000

@@ -25,6 +25,7 @@ struct token {
 	int64_t id; /* 0: of the file */
 	enum token_role role;
 	struct sha256 hash;
+	char *edge; /* or NULL */
 	char *note;
 	wall_us created, expires; /* expires 0: never */
 };
@@ -61,6 +62,12 @@ const char *token_role_name(enum token_role role)
 		if (roles[i].role == role)
 			return roles[i].name;
 	return "none";
+}
+
+static void fini(struct token *k)
+{
+	free(k->edge);
+	free(k->note);
 }
 
 static void add(struct tokens *t, const struct token *token)
@@ -139,7 +146,7 @@ void tokens_free(struct tokens **pt)
 	if (t == NULL)
 		return;
 	for (size_t i = 0; i < t->n; i++)
-		free(t->v[i].note);
+		fini(&t->v[i]);
 	free(t->v);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
@@ -154,6 +161,7 @@ static void load_one(void *ctx, const struct catalogue_token *c)
 	if (token_role_from_name(c->role, &token.role) != 0)
 		return;
 	token.note = mem_dup(c->note);
+	token.edge = c->edge != NULL ? mem_dup(c->edge) : NULL;
 	add(t, &token);
 }
 
@@ -165,7 +173,7 @@ static void forget_loaded(struct tokens *t)
 		if (t->v[i].id == 0)
 			t->v[kept++] = t->v[i];
 		else
-			free(t->v[i].note);
+			fini(&t->v[i]);
 	}
 	t->n = kept;
 }
@@ -202,7 +210,8 @@ bool tokens_known(struct tokens *t)
 	return known;
 }
 
-enum token_role tokens_check(struct tokens *t, const char *token, size_t n, wall_us now, char ret_who[static 32])
+enum token_role tokens_check(struct tokens *t, const char *token, size_t n, wall_us now, char ret_who[static 32],
+                             char ret_edge[static TOKEN_EDGE_SIZE])
 {
 	enum token_role role = 0;
 	struct sha256 hash;
@@ -215,6 +224,7 @@ enum token_role tokens_check(struct tokens *t, const char *token, size_t n, wall
 		if (sha256_equal(&hash, &have->hash) && (have->expires == 0 || now < have->expires)) {
 			role = have->role;
 			snprintf(ret_who, 32, "token %lld", (long long)have->id);
+			snprintf(ret_edge, TOKEN_EDGE_SIZE, "%s", have->edge != NULL ? have->edge : "");
 		}
 	}
 	pthread_mutex_unlock(&t->lock);
@@ -241,10 +251,10 @@ static char *random_secret(void)
 	return mem_printf("rib_%s", hex);
 }
 
-int tokens_make(struct tokens *t, enum token_role role, const char *note, dur_us life, wall_us now, const char *who,
+int tokens_make(struct tokens *t, enum token_role role, const char *edge, const char *note, dur_us life, wall_us now, const char *who,
                 int64_t *ret_id, char **ret_secret, struct fault *f)
 {
-	struct catalogue_token row = {.role = token_role_name(role), .note = note, .created = now};
+	struct catalogue_token row = {.role = token_role_name(role), .edge = edge, .note = note, .created = now};
 	char *secret = random_secret();
 	int e = 0;
 
@@ -259,7 +269,7 @@ int tokens_make(struct tokens *t, enum token_role role, const char *note, dur_us
 		e = catalogue_add_token(t->catalogue, &row, who, ret_id, f);
 	if (e == 0)
 		add(t, &(struct token){.id = *ret_id, .role = role, .hash = row.hash, .note = mem_dup(note), .created = now,
-		                       .expires = row.expires});
+		                       .edge = edge != NULL ? mem_dup(edge) : NULL, .expires = row.expires});
 	pthread_mutex_unlock(&t->lock);
 	if (e == 0)
 		*ret_secret = secret;
@@ -276,7 +286,7 @@ static int revoke_at(struct tokens *t, size_t i, wall_us now, const char *who, s
 		return fault_set(f, ERR_EXISTS, "token %lld is the last of an admin; revoke the others first", (long long)t->v[i].id);
 	e = catalogue_revoke_token(t->catalogue, t->v[i].id, who, now, f);
 	if (e == 0) {
-		free(t->v[i].note);
+		fini(&t->v[i]);
 		t->n--;
 		memmove(&t->v[i], &t->v[i + 1], (t->n - i) * sizeof t->v[0]);
 	}
@@ -309,8 +319,8 @@ json_t *tokens_list(struct tokens *t)
 
 		clock_to_rfc3339(k->created, created);
 		clock_to_rfc3339(k->expires, expires);
-		json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:s?, s:s?}", "id", (json_int_t)k->id, "role",
-		                                      token_role_name(k->role), "note", k->note, "created",
+		json_array_append_new(list, json_pack("{s:I, s:s, s:s?, s:s, s:s?, s:s?}", "id", (json_int_t)k->id, "role",
+		                                      token_role_name(k->role), "edge", k->edge, "note", k->note, "created",
 		                                      k->id != 0 ? created : NULL, "expires", k->expires != 0 ? expires : NULL));
 	}
 	pthread_mutex_unlock(&t->lock);

@@ -20,6 +20,8 @@ enum token_role {
 };
 #define ROLE_ANY (ROLE_ADMIN | ROLE_PUBLISHER | ROLE_EDGE | ROLE_VIEWER_STATS)
 
+#define TOKEN_EDGE_SIZE 129
+
 struct tokens; /* hidden; any thread */
 struct catalogue;
 
@@ -40,12 +42,14 @@ bool tokens_any(struct tokens *);
 /* False while the catalogue's tokens are not known. */
 bool tokens_known(struct tokens *);
 /* The role of a presented token, 0 when it is none of ours or has expired;
- * *ret_who (32 bytes) is a name for the audit. */
-enum token_role tokens_check(struct tokens *, const char *token, size_t n, wall_us now, char ret_who[static 32]);
+ * *ret_who (32 bytes) is a name for the audit, *ret_edge (TOKEN_EDGE_SIZE bytes) the edge it is for
+ * alone, or "". */
+enum token_role tokens_check(struct tokens *, const char *token, size_t n, wall_us now, char ret_who[static 32],
+                             char ret_edge[static TOKEN_EDGE_SIZE]);
 
-/* Makes one; *ret_secret is to be freed.  ERR_EXISTS: the first token must be
+/* Makes one (for one edge alone: `edge`, else NULL); *ret_secret is to be freed.  ERR_EXISTS: the first token must be
  * admin's, or nobody could make another. */
-int tokens_make(struct tokens *, enum token_role, const char *note, dur_us life, wall_us now, const char *who,
+int tokens_make(struct tokens *, enum token_role, const char *edge, const char *note, dur_us life, wall_us now, const char *who,
                 int64_t *ret_id, char **ret_secret, struct fault *);
 /* ERR_NOT_FOUND; ERR_EXISTS: it is the last admin token while others exist. */
 int tokens_revoke(struct tokens *, int64_t id, wall_us now, const char *who, struct fault *);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What people say of titles, beside what their packages say: name, description,
+ * year, tags, and whether edges shall hold it.  Kept in the catalogue, read from
+ * memory.  Any thread; reading never waits for the database.
+ */
+#ifndef RIBERA_ORIGIN_METADATA_H
+#define RIBERA_ORIGIN_METADATA_H
+
+#include <jansson.h>
+
+#include "base/err.h"
+
+struct api_call;
+struct catalogue;
+struct metadata; /* hidden */
+
+struct metadata *metadata_new(struct catalogue *); /* borrowed */
+void metadata_free(struct metadata **);
+/* Reads the catalogue; until that has worked nothing is known. */
+int metadata_load(struct metadata *, struct fault *);
+
+/* Adds name (if one is set), description, year and tags (or null) to a title's JSON. */
+void metadata_add(struct metadata *, const char *title, json_t *o);
+
+/* GET, PUT and PATCH (RFC 7396) .../titles/{title}/metadata, with ETag and If-Match. */
+void api_get_metadata(struct api_call *);
+void api_put_metadata(struct api_call *);
+void api_patch_metadata(struct api_call *);
+
+#endif
