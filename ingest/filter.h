@@ -16,7 +16,8 @@ struct filter; /* hidden */
  * frames of the grid (pictures) or samples (sound). */
 typedef int (*filter_out_f)(void *ctx, size_t output, AVFrame *frame);
 
-/* Output i is rung i of the plan, yuv420p 8 bit.  Frames go in with pts counting frames of the grid. */
+/* Output i is rung i of the plan, yuv420p 8 bit.  Frames go in with pts counting frames of the grid; their size and format may
+ * change.  Info and plan must stay. */
 int filter_new_video(const struct source_info *, const struct plan *, const AVFrame *first, struct filter **ret_filter,
                      struct fault *);
 
