@@ -149,12 +149,13 @@ static int open_encoder(const struct avc_settings *s, AVCodecContext **ret_ctx, 
 	c->color_range = AVCOL_RANGE_MPEG;
 	c->gop_size = (int)s->plan->segment_frames;
 	c->thread_count = 1;
-	quality_listen();
 	set_rate(c, s->rung, &options);
 	av_dict_set(&options, "preset", s->preset, 0);
 	av_dict_set(&options, "profile", "high", 0);
 	av_dict_set(&options, "forced-idr", "1", 0);
-	av_dict_set(&options, "x264-params", "open-gop=0:nal-hrd=none:" QUALITY_X264, 0);
+	if (s->measure)
+		quality_listen();
+	av_dict_set(&options, "x264-params", s->measure ? "open-gop=0:nal-hrd=none:" QUALITY_X264 : "open-gop=0:nal-hrd=none", 0);
 	r = avcodec_open2(c, codec, &options);
 	av_dict_free(&options);
 	if (r < 0) {

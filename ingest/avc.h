@@ -15,6 +15,7 @@ struct avc_settings {
 	const struct plan *plan;
 	const struct plan_rung *rung;
 	const char *preset;      /* x264's */
+	bool measure;            /* PSNR and SSIM of every picture, for 4 % more work */
 	/* of the master, for the bitstream */
 	enum AVColorPrimaries primaries;
 	enum AVColorTransferCharacteristic transfer;

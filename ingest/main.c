@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <libavutil/log.h>
 #include <locale.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,13 @@ static void listen_to_signals(void)
 	sigaction(SIGTERM, &a, NULL);
 	sigaction(SIGHUP, &a, NULL);
 	signal(SIGPIPE, SIG_IGN);
+}
+
+/* Pictures are let go of in another order than they were made in: each gets pages of its own, which go back to the system, or
+ * the heap keeps half as much again as is in use. */
+static void spread_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 256 << 10);
 }
 
 static void usage(FILE *out)
@@ -296,6 +304,7 @@ int main(int argc, char **argv)
 	int code;
 
 	setlocale(LC_ALL, "C.UTF-8");
+	spread_memory();
 	av_log_set_level(AV_LOG_FATAL); /* what matters is counted and said by us */
 	if (config_read_args(config, &argc, argv, &f) != 0) {
 		code = complain(&f);

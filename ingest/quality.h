@@ -2,7 +2,7 @@
  *
  * How near each coded picture is to the one the encoder was given, as x264 itself
  * measures it while it has both in its cache: luma PSNR and SSIM, at the rendition's
- * own size.  About 1 % of the encoding, where decoding and comparing again would be 20 %.
+ * own size.  4 % of the encoding, where decoding and comparing again would be 20 %.
  */
 #ifndef RIBERA_INGEST_QUALITY_H
 #define RIBERA_INGEST_QUALITY_H

@@ -73,6 +73,7 @@ static int start(struct reel *p, const AVFrame *first)
 				.plan = plan,
 				.rung = &plan->rungs[i],
 				.preset = p->setup.preset,
+				.measure = true,
 				.primaries = first->color_primaries,
 				.transfer = first->color_trc,
 				.matrix = first->colorspace,

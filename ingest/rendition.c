@@ -498,7 +498,8 @@ uint64_t rendition_kept(const struct rendition *r)
 
 /* --- cores ------------------------------------------------------------------------------- */
 
-#define SLACK 16 /* frames that wait in any case: the decoder goes on while an encoder ends a chunk */
+#define ENCODING 0.9 /* of the work, at the fastest presets people use: the rest is decoding and scaling */
+#define SLACK 8 /* frames that wait in any case: the decoder goes on while an encoder ends a chunk */
 
 static double pixels(const struct plan_rung *r)
 {
@@ -516,7 +517,7 @@ void rendition_share(const struct plan *p, unsigned cores, uint64_t memory, unsi
 		const struct plan_rung *r = &p->rungs[i];
 		double share = pixels(r) / all, chunk = (double)r->chunk_segments * p->segment_frames * pixels(r) * 1.5;
 		/* the work of this rung fills so many cores; each beyond the first needs a chunk of frames in hand */
-		double more = fmin(ceil(cores * share) - 1, floor((double)memory * share / chunk));
+		double more = fmin(ceil(ENCODING * cores * share) - 1, floor((double)memory * share / chunk));
 
 		lanes[i] = 1 + (unsigned)fmin(fmax(more, 0), MAX_LANES - 1);
 		queues[i] = SLACK + (unsigned)((lanes[i] - 1) * r->chunk_segments * p->segment_frames);
