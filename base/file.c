@@ -327,6 +327,8 @@ int file_lock(const char *path, int *ret_fd)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 
+	if (fd < 0 && errno == EROFS) /* one that is there can be locked all the same */
+		fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {

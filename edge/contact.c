@@ -22,6 +22,7 @@
 #define WHERE "edge/contact"
 #define MAX_REPLY ((size_t)1 << 20)
 #define AT_ONCE 32 /* batches of demand in one round */
+#define CLOCK_MAX 3000 /* ms */
 #define BACK_OFF 8 /* a silent origin is asked at least every so many intervals */
 
 struct contact {
@@ -42,6 +43,15 @@ struct contact {
 bool contact_has_plan(const struct contact *c)
 {
 	return __atomic_load_n(&c->has_plan, __ATOMIC_ACQUIRE);
+}
+
+const char *contact_clock_trouble(const struct contact *c)
+{
+	int64_t offset = counters_read(c->s.counters, COUNT_CLOCK_OFFSET);
+
+	if (offset > CLOCK_MAX)
+		return "the clock is seconds ahead of the origin's: is time synchronised?";
+	return offset < -CLOCK_MAX ? "the clock is seconds behind the origin's: is time synchronised?" : NULL;
 }
 
 static void hand_over(struct contact *c, struct plan *plan)
@@ -136,8 +146,21 @@ static int refused(struct fault *f, int r, const struct fetch_result *result, co
 	return r;
 }
 
+/* How far this clock is ahead, by what the origin's showed in the middle of the exchange (half the round trip is the error). */
+static void take_clock(struct contact *c, const struct blob *reply, wall_us asked)
+{
+	json_t *root = json_loadb((const char *)reply->bytes, reply->size, 0, NULL);
+	const json_t *now = json_object_get(root, "now");
+
+	if (json_is_integer(now))
+		counters_set(c->s.counters, COUNT_CLOCK_OFFSET,
+		             (asked / 2 + clock_wall() / 2) / DUR_MS - json_integer_value(now));
+	json_decref(root);
+}
+
 static int post(struct contact *c, const char *path, json_t *body, int *ret_status, struct fault *f)
 {
+	wall_us asked = clock_wall();
 	char *text = json_dumps(body, JSON_COMPACT);
 	struct fetch_result result = {0};
 	struct blob *reply = NULL;
@@ -147,6 +170,8 @@ static int post(struct contact *c, const char *path, json_t *body, int *ret_stat
 	r = request(c, "POST", path, text, NULL, MAX_REPLY, &reply, &result, NULL, f);
 	if (r != 0)
 		refused(f, r, &result, reply);
+	else if (reply != NULL)
+		take_clock(c, reply, asked);
 	*ret_status = result.status;
 	blob_unref(&reply);
 	json_decref(body);
@@ -180,13 +205,18 @@ static json_t *names_json(char *const *names, size_t n)
 static int do_heartbeat(struct contact *c, const struct contact_status *s, struct fault *f)
 {
 	char *path = mem_printf("/edges/%s/heartbeat", c->s.name);
-	json_t *body = json_pack("{s:I, s:f, s:o}", "free_bytes", (json_int_t)s->free_bytes, "load", s->load, "holds",
-	                         names_json(s->holds, s->n_holds));
+	json_t *body = json_pack("{s:I, s:f, s:o, s:o, s:I, s:I}", "free_bytes", (json_int_t)s->free_bytes, "load", s->load,
+	                         "holds", names_json(s->holds, s->n_holds), "liars", names_json(s->liars, s->n_liars),
+	                         "store_errors", (json_int_t)s->store_errors, "now", (json_int_t)(clock_wall() / DUR_MS));
 	int status, r;
 
 	if (s->n_parts > 0)
 		json_object_set_new(body, "parts", names_json(s->parts, s->n_parts));
+	if (s->trouble != NULL)
+		json_object_set_new(body, "trouble", json_string(s->trouble));
 	r = post(c, path, body, &status, f);
+	if (r == 0)
+		c->s.told(c->s.ctx, s);
 	if (status == 404)
 		c->registered = false; /* it forgot us */
 	free(path);
@@ -274,6 +304,9 @@ static void free_status(struct contact_status *s)
 	for (size_t i = 0; i < s->n_parts; i++)
 		free(s->parts[i]);
 	free(s->parts);
+	for (size_t i = 0; i < s->n_liars; i++)
+		free(s->liars[i]);
+	free(s->liars);
 }
 
 static int round_of(struct contact *c, struct fault *f)

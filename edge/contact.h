@@ -20,6 +20,10 @@ struct contact_status {
 	size_t n_holds;
 	char **parts;    /* "TITLE/REVISION/FILE" of those held as far as the plan wants; likewise */
 	size_t n_parts;
+	const char *trouble; /* static, or NULL */
+	uint64_t store_errors;
+	char **liars;    /* peers that sent wrong bytes; freed like holds */
+	size_t n_liars;
 };
 
 struct contact_settings {
@@ -31,6 +35,7 @@ struct contact_settings {
 	struct fetch *fetch;
 	struct counters *counters;
 	void (*status)(void *ctx, struct contact_status *ret_status); /* this thread */
+	void (*told)(void *ctx, const struct contact_status *);       /* the origin has it; this thread */
 	void (*plan)(void *ctx, struct plan *);                       /* this thread; takes the reference */
 	/* Takes in what was asked for, now and then; this thread. */
 	void (*collect)(void *ctx);
@@ -46,5 +51,7 @@ void contact_kick(struct contact *); /* something worth a heartbeat has happened
 void contact_stop(struct contact *);  /* joins; a request under way is waited for; takes NULL */
 void contact_free(struct contact **);
 bool contact_has_plan(const struct contact *); /* any thread */
+/* What is wrong with this machine's clock, by the origin's; static text, NULL: nothing.  Any thread. */
+const char *contact_clock_trouble(const struct contact *);
 
 #endif

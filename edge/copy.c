@@ -158,6 +158,8 @@ static int open_at_size(const char *path, uint64_t size)
 	struct stat st;
 	int r;
 
+	if (fd < 0 && errno == EROFS) /* what is here can be read all the same */
+		fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st) == 0 && ((uint64_t)st.st_size == size || ftruncate(fd, (off_t)size) == 0))
@@ -196,6 +198,27 @@ int copy_open(struct copy *c)
 	else
 		__atomic_store_n(&c->object.since, since, __ATOMIC_RELAXED);
 	return 0;
+}
+
+int copy_make_writable(struct copy *c)
+{
+	char *path;
+	int fd, r = 0;
+
+	if ((fcntl(c->object.fd, F_GETFL) & O_ACCMODE) != O_RDONLY)
+		return 0;
+	path = path_join(c->package->folder, c->name);
+	fd = open_at_size(path, c->object.size);
+	free(path);
+	if (fd < 0)
+		return fd;
+	/* in place: viewers have the number */
+	if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+		r = -EROFS;
+	else if (dup3(fd, c->object.fd, O_CLOEXEC) < 0)
+		r = -errno;
+	close(fd);
+	return r;
 }
 
 uint64_t copy_piece_size(const struct copy *c, size_t piece)
@@ -261,13 +284,13 @@ void copy_show_blocks(struct copy *c, size_t piece, unsigned first, unsigned n)
 		__atomic_add_fetch(&c->held, copy_piece_size(c, piece), __ATOMIC_ACQ_REL);
 }
 
-void copy_hide_piece(struct copy *c, size_t piece)
+bool copy_hide_piece(struct copy *c, size_t piece)
 {
-	bool was_whole = copy_has_piece(c, piece);
+	bool was_whole = __atomic_exchange_n(&c->blocks[piece], 0, __ATOMIC_ACQ_REL) == copy_full_word(c, piece);
 
-	if (was_whole) /* first: copy_is_whole must not outlive the bits */
+	if (was_whole)
 		__atomic_sub_fetch(&c->held, copy_piece_size(c, piece), __ATOMIC_ACQ_REL);
-	__atomic_store_n(&c->blocks[piece], 0, __ATOMIC_RELEASE);
+	return was_whole;
 }
 
 void copy_fail(struct copy *c, int code, mono_us until)

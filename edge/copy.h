@@ -89,6 +89,9 @@ struct copy *copy_new(struct package *, size_t index, const char *name, uint64_t
 /* Opens (and creates at full size) the file, once.  -errno.  Any thread. */
 int copy_open(struct copy *);
 
+/* One that was opened while the disk took no writes can be written from now on.  -errno.  The engine's thread. */
+int copy_make_writable(struct copy *);
+
 /* Verified bytes from `offset` on, at most to offset + length.  Any thread. */
 uint64_t copy_ready(const struct copy *, uint64_t offset, uint64_t length);
 bool copy_is_whole(const struct copy *);               /* any thread */
@@ -98,7 +101,8 @@ uint64_t copy_full_word(const struct copy *, size_t piece); /* the word of a pie
 
 /* The engine's: blocks [first, first + n) of the piece are in the file. */
 void copy_show_blocks(struct copy *, size_t piece, unsigned first, unsigned n);
-void copy_hide_piece(struct copy *, size_t piece);
+/* True: it was whole.  Any thread. */
+bool copy_hide_piece(struct copy *, size_t piece);
 
 /* Bytes that are missing will not come before `until`; 0 forgets it. */
 void copy_fail(struct copy *, int code, mono_us until);

@@ -16,6 +16,7 @@ static const struct counter_row rows[N_COUNTS] = {
 	[COUNT_MISS_EVICTED] = {"ribera_edge_lookups_total", "result=\"evicted\"", COUNTER_TOTAL, LOOKUPS_HELP},
 	[COUNT_MISS_OVERLOADED] = {"ribera_edge_lookups_total", "result=\"node-overloaded\"", COUNTER_TOTAL,
                                    LOOKUPS_HELP},
+	[COUNT_MISS_READ_ONLY] = {"ribera_edge_lookups_total", "result=\"read-only\"", COUNTER_TOTAL, LOOKUPS_HELP},
 	[COUNT_UNKNOWN] = {"ribera_edge_lookups_total", "result=\"unknown\"", COUNTER_TOTAL, LOOKUPS_HELP},
 	[COUNT_REFUSED_LOOP] = {"ribera_edge_lookups_total", "result=\"only-if-cached\"", COUNTER_TOTAL, LOOKUPS_HELP},
 	[COUNT_SENT_TO_ORIGIN] = {"ribera_edge_sent_to_origin_total", NULL, COUNTER_TOTAL,
@@ -55,6 +56,8 @@ static const struct counter_row rows[N_COUNTS] = {
 	[COUNT_PLANS] = {"ribera_edge_plans_total", NULL, COUNTER_TOTAL, "Plans taken in."},
 	[COUNT_PLANS_BAD] = {"ribera_edge_bad_plans_total", NULL, COUNTER_TOTAL, "Plans refused."},
 	[COUNT_WINDOW_OPEN] = {"ribera_edge_window_open", NULL, COUNTER_GAUGE, "1 inside the fill window."},
+	[COUNT_CLOCK_OFFSET] = {"ribera_edge_clock_offset_milliseconds", NULL, COUNTER_GAUGE,
+                                "This machine's clock before the origin's, within half a round trip."},
 	[COUNT_FILL_LEFT] = {"ribera_edge_fill_left_bytes", NULL, COUNTER_GAUGE, "Bytes of the plan not yet here."},
 };
 

@@ -32,6 +32,7 @@
 #define MANY_BATCHES 16      /* so many undelivered: from now on one an hour */
 #define MAX_FILES 20000      /* in a batch; the rest waits for the next */
 #define MAX_BATCH_BYTES ((size_t)12 << 20)
+#define IN_MEMORY 64         /* batches that wait here while the disk takes none */
 
 struct demand {
 	char *folder;
@@ -40,6 +41,7 @@ struct demand {
 	char stream[17];
 	uint64_t sequence;      /* of the last batch of this process */
 	uint64_t first, last;   /* places in the line; first > last: none */
+	char *memory[IN_MEMORY]; /* texts of places the disk did not take, by place */
 	wall_us collected;      /* 0: never */
 	int64_t hour;           /* hours since 1970 that counts belong to */
 };
@@ -135,6 +137,8 @@ void demand_free(struct demand **pd)
 {
 	if (*pd == NULL)
 		return;
+	for (size_t i = 0; i < IN_MEMORY; i++)
+		free((*pd)->memory[i]);
 	free((*pd)->folder);
 	free(*pd);
 	*pd = NULL;
@@ -143,10 +147,12 @@ void demand_free(struct demand **pd)
 char *demand_next(struct demand *d)
 {
 	while (d->first <= d->last) {
-		char *path = path_of(d, d->first);
+		char *path, *text = NULL;
 		struct buf b;
-		char *text = NULL;
 
+		if (d->memory[d->first % IN_MEMORY] != NULL)
+			return mem_dup(d->memory[d->first % IN_MEMORY]);
+		path = path_of(d, d->first);
 		buf_init(&b, MAX_BATCH_BYTES);
 		if (file_read(path, &b) == 0 && b.size > 0)
 			text = mem_dup_n((const char *)b.bytes, b.size);
@@ -165,6 +171,11 @@ void demand_delivered(struct demand *d)
 
 	if (d->first > d->last)
 		return;
+	if (d->memory[d->first % IN_MEMORY] != NULL) {
+		free(d->memory[d->first % IN_MEMORY]);
+		d->memory[d->first++ % IN_MEMORY] = NULL;
+		return;
+	}
 	path = path_of(d, d->first++);
 	if (unlink(path) < 0 && errno != ENOENT)
 		log_warn(WHERE, "cannot remove a batch: %s path=\"%s\"", err_text(-errno), path);
@@ -234,6 +245,15 @@ static json_t *take_all(struct package *const *packages, size_t n, bool hour_end
 	return files;
 }
 
+/* Until it is delivered or the process ends.  All that wait stand within IN_MEMORY places, so none takes another's slot. */
+static bool hold_in_memory(struct demand *d, char *text)
+{
+	if (d->last + 1 - d->first >= IN_MEMORY)
+		return false;
+	d->memory[++d->last % IN_MEMORY] = text;
+	return true;
+}
+
 static void keep(struct demand *d, json_t *files)
 {
 	json_t *batch = json_pack("{s:s, s:I, s:[{s:I, s:O}]}", "stream", d->stream, "sequence", (json_int_t)++d->sequence, "hours",
@@ -241,11 +261,16 @@ static void keep(struct demand *d, json_t *files)
 	char *text = json_dumps(batch, JSON_COMPACT), *path = path_of(d, d->last + 1);
 	int r = text != NULL ? file_write_atomic(path, text, strlen(text), 0644) : -ENOMEM;
 
-	if (r == 0)
+	if (r == 0) {
 		d->last++;
-	else
+	} else if (text != NULL && hold_in_memory(d, text)) {
+		text = NULL;
+		log_verbose(WHERE, "what was asked for waits in memory: %s", err_text(r));
+	} else {
+		counters_add(d->counters, COUNT_DEMAND_LOST, 1);
 		log_warn(WHERE, "what was asked for could not be kept, %zu files' counts are lost: %s", json_array_size(files),
 		         err_text(r));
+	}
 	if (d->last - d->first + 1 > MAX_BATCHES && d->first <= d->last) {
 		counters_add(d->counters, COUNT_DEMAND_LOST, 1);
 		demand_delivered(d);

@@ -261,6 +261,8 @@ mono_us fill_step(struct fill *f, mono_us now, wall_us wall)
 	window_at(&f->s.window, wall, &state);
 	say_window(f, &state);
 	count_left(f);
+	if (disk_reads_only(store_disk(f->s.store)))
+		return wake; /* looked at again as soon as it is well */
 	if (!state.open)
 		return state.changes - wall < LOOK_AGAIN ? now + (state.changes - wall) : wake;
 	return start_some(f, now, wake);

@@ -313,6 +313,7 @@ static void show(struct flight *f, uint64_t good)
 	                                 f->first + f->checked);
 	if (f->write_error != 0) {
 		counters_add(f->all->s.counters, COUNT_WRITE_FAILED, 1);
+		disk_failed(store_disk(f->all->s.store), f->write_error, "a piece cannot be written");
 		log_error(WHERE, "cannot write a piece: %s folder=\"%s\" file=\"%s\" piece=%zu", err_text(f->write_error),
 		          f->copy->package->folder, f->copy->name, f->piece);
 		return;
@@ -454,7 +455,7 @@ static void judge(struct flight *f, int *ret_error)
 	counters_add(all->s.counters, f->fill ? COUNT_FETCHED_FILL : COUNT_FETCHED_PULL, r->bytes);
 	counters_add(all->s.counters, source->origin ? COUNT_FETCHED_ORIGIN : COUNT_FETCHED_PEERS, r->bytes);
 	if (f->lied) {
-		sources_lied(source, now);
+		upstream_lied(all->s.upstream, f->place, now);
 		counters_add(all->s.counters, COUNT_WRONG_HASH, 1);
 		log_warn(WHERE, "wrong bytes were sent, the source is avoided source=%s url=\"%s\" title=%s revision=%s "
 		         "file=%s piece=%zu", f->place->name, f->place->url, f->copy->package->title,

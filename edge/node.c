@@ -187,11 +187,14 @@ static void publish(struct node *n)
 static mono_us idle(void *ctx, mono_us now)
 {
 	struct node *n = ctx;
+	mono_us wake = now + DUR_S;
 
 	flights_step(n->flights);
 	tell_whole(n);
+	if (store_probe(n->store, now, &wake))
+		n->fill_due = n->prepare_due = 0;
 	if (n->plan == NULL)
-		return now + DUR_S;
+		return wake;
 	if (n->prepare_due <= now)
 		n->prepare_due = prepare_step(n->prepare, now);
 	if (n->fill_due <= now) {
@@ -204,7 +207,11 @@ static mono_us idle(void *ctx, mono_us now)
 			n->fill_due = now + REFRESH;
 	}
 	publish(n);
-	return n->fill_due < n->prepare_due ? n->fill_due : n->prepare_due;
+	if (!disk_reads_only(store_disk(n->store)))
+		wake = INT64_MAX;
+	if (n->prepare_due < wake)
+		wake = n->prepare_due;
+	return n->fill_due < wake ? n->fill_due : wake;
 }
 
 struct manager_job {
@@ -282,6 +289,14 @@ static const char *health(void *ctx)
 	return contact_has_plan(n->contact) ? NULL : "no plan from the origin yet";
 }
 
+/* It has something to serve by; trouble with the disk does not end that. */
+static bool is_ready(void *ctx)
+{
+	struct node *n = ctx;
+
+	return contact_has_plan(n->contact);
+}
+
 static struct package **on_packages(void *ctx, size_t *ret_n)
 {
 	struct node *n = ctx;
@@ -323,8 +338,20 @@ static void on_status(void *ctx, struct contact_status *s)
 	free(packages);
 	s->capacity = store_capacity(n->store);
 	s->free_bytes = store_available(n->store);
+	s->trouble = store_trouble(n->store);
+	if (s->trouble == NULL)
+		s->trouble = contact_clock_trouble(n->contact);
+	s->store_errors = disk_failures(store_disk(n->store)) + (uint64_t)counters_read(n->counters, COUNT_SCRUB_BAD);
+	s->liars = upstream_liars(n->upstream, &s->n_liars);
 	if (getloadavg(load, 1) == 1)
 		s->load = load[0] / (double)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static void on_told(void *ctx, const struct contact_status *s)
+{
+	struct node *n = ctx;
+
+	upstream_liars_told(n->upstream, s->n_liars);
 }
 
 static void collect(struct node *n, bool at_once)
@@ -381,7 +408,7 @@ static void make_parts(struct node *n)
 	};
 	struct prepare_settings prepare;
 	struct fill_settings fill;
-	struct viewers_settings viewers = {n->settings->name, n->store, n->counters, health, n};
+	struct viewers_settings viewers = {n->settings->name, n->store, n->counters, health, is_ready, n};
 
 	n->flights = flights_new(&flights);
 	n->space = (struct space){n->store, n->flights, n->counters, n->settings->pull_share, on_forget, n};
@@ -473,6 +500,7 @@ static void make_contact(struct node *n)
 		.fetch = n->fetch_control,
 		.counters = n->counters,
 		.status = on_status,
+		.told = on_told,
 		.plan = on_plan,
 		.collect = on_collect,
 		.ctx = n,

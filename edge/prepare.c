@@ -132,8 +132,8 @@ static void failed(struct grab *g, int r, const struct fault *f)
 	         t->revision);
 	if (r == ERR_HASH || r == ERR_CORRUPT || r == ERR_SYNTAX || r == ERR_TRUNCATED) {
 		counters_add(g->all->s.counters, COUNT_WRONG_HASH, r == ERR_HASH);
-		sources_lied(&g->place->source, now);
-	} else if (r != -ENOSPC && r != ERR_DATABASE) {
+		upstream_lied(g->all->s.upstream, g->place, now);
+	} else if (!disk_reads_only(store_disk(g->all->s.store)) && r != -ENOSPC) {
 		sources_failed(&g->place->source, now);
 	}
 }
@@ -237,6 +237,8 @@ mono_us prepare_step(struct prepare *all, mono_us now)
 {
 	if (all->plan == NULL || all->stopped)
 		return INT64_MAX;
+	if (disk_reads_only(store_disk(all->s.store)))
+		return now + LOOK_AGAIN;
 	for (size_t i = 0; i < all->plan->n_titles; i++)
 		look_after(all, i, now);
 	return now + LOOK_AGAIN;

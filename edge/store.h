@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "edge/copy.h"
+#include "edge/disk.h"
 
 struct store; /* hidden */
 
@@ -77,6 +78,10 @@ uint64_t store_available(const struct store *); /* any thread; bytes it may stil
 uint64_t store_journal_lag(const struct store *); /* any thread; pieces verified and not yet journalled */
 /* What is wrong with the disk, NULL when nothing; for people.  Any thread. */
 const char *store_trouble(const struct store *);
+/* The disk under it (edge/disk.h): writes of others below the store tell it when they fail. */
+struct disk *store_disk(struct store *);
+/* Looks whether a disk that failed is well again; as disk_probe.  The owner. */
+bool store_probe(struct store *, mono_us now, mono_us *wake);
 
 /* --- the journal's half (store_journal.c), for store.c only ---------------------------- */
 
@@ -88,10 +93,19 @@ struct journal_hooks {
 	int (*held)(void *ctx, int64_t package, size_t file, const uint8_t *pieces, size_t n);
 };
 
+/* What the journal's thread tells. */
+struct journal_news {
+	void (*kept)(void *ctx);              /* rows are on the disk */
+	void (*failed)(void *ctx, int error); /* a sync or a commit; the rows are tried again, the pieces that were to be synced are lost */
+	void (*lost)(void *ctx, struct copy *, size_t piece); /* before it is hidden */
+};
+
+/* An existing journal on a file system that takes no writes is opened for reading. */
 int journal_open(const char *path, struct journal **ret_journal, struct fault *);
+bool journal_only_reads(const struct journal *); /* before journal_start */
 void journal_close(struct journal **);
 int journal_load(struct journal *, const struct journal_hooks *, void *ctx);
-void journal_start(struct journal *, void (*kept)(void *), void *ctx); /* the thread; after loading */
+void journal_start(struct journal *, const struct journal_news *, void *ctx); /* the thread; after loading; static text */
 int journal_add_package(struct journal *, const char *title, const char *revision, const struct sha256 *torrent,
                         int64_t *ret_id);
 int journal_remove_package(struct journal *, int64_t id);
@@ -100,6 +114,5 @@ int journal_remove_piece(struct journal *, struct copy *, size_t piece);
 /* The piece is whole: fdatasync and a row, soon. */
 void journal_add(struct journal *, struct copy *, size_t piece);
 uint64_t journal_lag(const struct journal *);
-const char *journal_trouble(const struct journal *);
 
 #endif

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -34,9 +35,10 @@ struct entry {
 struct journal {
 	sqlite3 *db;
 	char *path;
+	bool only_reads; /* db_lock's */
 	pthread_t thread;
 	bool started;
-	void (*kept)(void *ctx);
+	const struct journal_news *news_to; /* not NULL once started */
 	void *ctx;
 
 	pthread_mutex_t db_lock; /* guards db and every copy's `journalled` */
@@ -47,14 +49,22 @@ struct journal {
 	size_t n_fresh, cap_fresh;
 	bool stop;
 
-	uint64_t lag;        /* atomic */
-	const char *trouble; /* atomic; static text */
+	uint64_t lag; /* atomic */
 };
 
 static int complain(struct journal *j, const char *what)
 {
 	log_error(WHERE, "%s: %s path=\"%s\"", what, sqlite3_errmsg(j->db), j->path);
-	return (sqlite3_errcode(j->db) & 0xff) == SQLITE_FULL ? -ENOSPC : ERR_DATABASE;
+	switch (sqlite3_errcode(j->db) & 0xff) {
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_READONLY:
+		return -EROFS;
+	case SQLITE_IOERR:
+		return -EIO;
+	default:
+		return ERR_DATABASE;
+	}
 }
 
 static int run(struct journal *j, const char *sql)
@@ -69,18 +79,101 @@ static const char schema[] =
 	" file INTEGER NOT NULL, pieces BLOB NOT NULL, PRIMARY KEY(package, file)) STRICT, WITHOUT ROWID;"
 	"PRAGMA user_version=1;";
 
-static int prepare_database(struct journal *j)
+static int64_t number(struct journal *j, const char *sql)
 {
-	int r = run(j, "PRAGMA journal_mode=WAL");
+	sqlite3_stmt *s;
+	int64_t n = -1;
 
-	if (r == 0) /* FULL: a commit is on the disk when it returns */
-		r = run(j, "PRAGMA synchronous=FULL");
-	if (r == 0)
-		r = run(j, "PRAGMA foreign_keys=ON");
-	return r == 0 ? run(j, schema) : r;
+	if (sqlite3_prepare_v2(j->db, sql, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW)
+		n = sqlite3_column_int64(s, 0);
+	sqlite3_finalize(s);
+	return n;
 }
 
-int journal_open(const char *path, struct journal **ret_journal, struct fault *f)
+/* The store's lock keeps others away; with SQLite's own, exclusive, the index of its log is in memory, so that
+ * a start needs no new file on a full disk.  What is as it should be is not written. */
+static int prepare_database(struct journal *j)
+{
+	int r = run(j, "PRAGMA locking_mode=EXCLUSIVE");
+
+	if (r == 0)
+		r = run(j, "PRAGMA foreign_keys=ON");
+	if (r == 0 && number(j, "PRAGMA user_version") != 1)
+		r = run(j, "PRAGMA journal_mode=WAL");
+	if (r == 0) /* FULL: a commit is on the disk when it returns */
+		r = run(j, "PRAGMA synchronous=FULL");
+	return r == 0 && number(j, "PRAGMA user_version") != 1 ? run(j, schema) : r;
+}
+
+/* Closes what was open. */
+static int open_database(struct journal *j, const char *name, int flags, const char *vfs)
+{
+	sqlite3_close(j->db);
+	j->db = NULL;
+	if (sqlite3_open_v2(name, &j->db, flags | SQLITE_OPEN_NOMUTEX, vfs) != SQLITE_OK)
+		return complain(j, "cannot open the journal");
+	return prepare_database(j);
+}
+
+/* What a file name may not have in a URI (sqlite.org/uri.html). */
+static char *uri_of(const char *path)
+{
+	struct buf b;
+	char *uri;
+
+	buf_init(&b, 1 << 16);
+	buf_puts(&b, "file:");
+	for (; *path != '\0'; path++)
+		buf_printf(&b, strchr("%?#", *path) != NULL ? "%%%02x" : "%c", (unsigned char)*path);
+	buf_puts(&b, "?immutable=1");
+	uri = mem_dup(buf_text(&b));
+	buf_fini(&b);
+	return uri;
+}
+
+/* Where nothing can be written: with a log the log is read as well, without one the file is all there is. */
+static int open_for_reading(struct journal *j)
+{
+	char *wal = mem_printf("%s-wal", j->path), *uri = uri_of(j->path);
+	uint64_t size = 0;
+	int r;
+
+	if (file_size(wal, &size) == 0 && size > 0)
+		r = open_database(j, j->path, SQLITE_OPEN_READWRITE, "unix-none");
+	else
+		r = open_database(j, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
+	j->only_reads = r == 0;
+	free(wal);
+	free(uri);
+	return r;
+}
+
+static int open_for_writing(struct journal *j)
+{
+	return open_database(j, j->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+}
+
+/* Under db_lock: a journal that could only be read is opened anew once the disk takes writes. */
+static int make_writable(struct journal *j)
+{
+	if (!j->only_reads)
+		return 0;
+	if (open_for_writing(j) != 0) {
+		open_for_reading(j);
+		return -EROFS;
+	}
+	j->only_reads = false;
+	return 0;
+}
+
+static bool is_damaged(const struct journal *j)
+{
+	int code = j->db != NULL ? sqlite3_errcode(j->db) & 0xff : SQLITE_NOMEM;
+
+	return code == SQLITE_NOTADB || code == SQLITE_CORRUPT;
+}
+
+static struct journal *new_journal(const char *path)
 {
 	struct journal *j = mem_new(sizeof *j);
 	pthread_condattr_t attr;
@@ -92,18 +185,29 @@ int journal_open(const char *path, struct journal **ret_journal, struct fault *f
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&j->news, &attr);
 	pthread_condattr_destroy(&attr);
-	if (sqlite3_open_v2(path, &j->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
-	            SQLITE_OK ||
-	    prepare_database(j) != 0) {
-		int code = j->db != NULL ? sqlite3_errcode(j->db) & 0xff : SQLITE_NOMEM;
-		bool damaged = code == SQLITE_NOTADB || code == SQLITE_CORRUPT;
+	return j;
+}
 
-		fault_set(f, damaged ? ERR_CORRUPT : ERR_DATABASE, "%s: %s", path, sqlite3_errmsg(j->db));
+int journal_open(const char *path, struct journal **ret_journal, struct fault *f)
+{
+	struct journal *j = new_journal(path);
+	int r = open_for_writing(j);
+
+	if (r != 0 && !is_damaged(j) && file_exists(path))
+		r = open_for_reading(j);
+	if (r != 0) {
+		r = is_damaged(j) ? ERR_CORRUPT : ERR_DATABASE;
+		fault_set(f, r, "%s: %s", path, sqlite3_errmsg(j->db));
 		journal_close(&j);
-		return damaged ? ERR_CORRUPT : ERR_DATABASE;
+		return r;
 	}
 	*ret_journal = j;
 	return 0;
+}
+
+bool journal_only_reads(const struct journal *j)
+{
+	return j->only_reads;
 }
 
 /* --- reading -------------------------------------------------------------------------- */
@@ -159,8 +263,10 @@ int journal_load(struct journal *j, const struct journal_hooks *hooks, void *ctx
 static int write_row(struct journal *j, const char *sql, void (*bind)(sqlite3_stmt *, const void *), const void *ctx)
 {
 	sqlite3_stmt *s;
-	int r = 0;
+	int r = make_writable(j);
 
+	if (r != 0)
+		return r;
 	if (sqlite3_prepare_v2(j->db, sql, -1, &s, NULL) != SQLITE_OK)
 		return complain(j, sql);
 	bind(s, ctx);
@@ -175,12 +281,19 @@ struct package_row {
 	const struct sha256 *torrent;
 };
 
-static void bind_package(sqlite3_stmt *s, const void *ctx)
+static void bind_name(sqlite3_stmt *s, const void *ctx)
 {
 	const struct package_row *row = ctx;
 
 	sqlite3_bind_text(s, 1, row->title, -1, SQLITE_STATIC);
 	sqlite3_bind_text(s, 2, row->revision, -1, SQLITE_STATIC);
+}
+
+static void bind_package(sqlite3_stmt *s, const void *ctx)
+{
+	const struct package_row *row = ctx;
+
+	bind_name(s, ctx);
 	sqlite3_bind_blob(s, 3, row->torrent->bytes, sizeof row->torrent->bytes, SQLITE_STATIC);
 }
 
@@ -191,7 +304,10 @@ int journal_add_package(struct journal *j, const char *title, const char *revisi
 	int r;
 
 	pthread_mutex_lock(&j->db_lock);
-	r = write_row(j, "INSERT INTO package(title, revision, torrent) VALUES(?, ?, ?)", bind_package, &row);
+	/* one that was given up while its row could not be removed */
+	r = write_row(j, "DELETE FROM package WHERE title = ? AND revision = ?", bind_name, &row);
+	if (r == 0)
+		r = write_row(j, "INSERT INTO package(title, revision, torrent) VALUES(?, ?, ?)", bind_package, &row);
 	if (r == 0)
 		*ret_id = sqlite3_last_insert_rowid(j->db);
 	pthread_mutex_unlock(&j->db_lock);
@@ -320,11 +436,11 @@ static int by_copy(const void *a, const void *b)
 /* After a failed fdatasync nobody knows what is on the disk: those pieces are fetched again. */
 static void lose(struct journal *j, struct entry *e, size_t n, int r)
 {
-	__atomic_store_n(&j->trouble, "the disk does not take what is written", __ATOMIC_RELEASE);
+	j->news_to->failed(j->ctx, r);
 	log_error(WHERE, "cannot sync a file, its pieces are fetched again: %s folder=\"%s\" file=\"%s\" pieces=%zu",
 	          err_text(r), e->copy->package->folder, e->copy->name, n);
 	for (size_t i = 0; i < n; i++)
-		copy_hide_piece(e[i].copy, e[i].piece);
+		j->news_to->lost(j->ctx, e[i].copy, e[i].piece);
 }
 
 /* The entries [0, n) of one copy. */
@@ -360,7 +476,9 @@ static int commit(struct journal *j, struct entry *e, size_t n)
 	int r;
 
 	pthread_mutex_lock(&j->db_lock);
-	r = run(j, "BEGIN IMMEDIATE");
+	r = make_writable(j);
+	if (r == 0)
+		r = run(j, "BEGIN IMMEDIATE");
 	for (size_t i = 0, m; r == 0 && i < n; i += m) {
 		m = same_copy(e + i, n - i);
 		if (!e[i].synced || __atomic_load_n(&e[i].copy->gone, __ATOMIC_ACQUIRE))
@@ -372,7 +490,7 @@ static int commit(struct journal *j, struct entry *e, size_t n)
 	}
 	if (r == 0)
 		r = run(j, "COMMIT");
-	if (r != 0 && !sqlite3_get_autocommit(j->db))
+	if (r != 0 && j->db != NULL && !sqlite3_get_autocommit(j->db))
 		sqlite3_exec(j->db, "ROLLBACK", NULL, NULL, NULL);
 	for (size_t i = 0; r == 0 && i < n; i += same_copy(e + i, n - i))
 		if (e[i].synced)
@@ -406,7 +524,7 @@ static void journal_batch(struct journal *j, struct entry *e, size_t n)
 	while ((r = commit(j, e, n)) != 0) {
 		bool stop;
 
-		__atomic_store_n(&j->trouble, "the journal cannot be written", __ATOMIC_RELEASE);
+		j->news_to->failed(j->ctx, r);
 		wait_a_little(j);
 		pthread_mutex_lock(&j->lock);
 		stop = j->stop;
@@ -415,9 +533,7 @@ static void journal_batch(struct journal *j, struct entry *e, size_t n)
 			break;
 	}
 	if (r == 0)
-		__atomic_store_n(&j->trouble, NULL, __ATOMIC_RELEASE);
-	if (r == 0 && j->kept != NULL)
-		j->kept(j->ctx);
+		j->news_to->kept(j->ctx);
 	for (size_t i = 0; i < n; i++)
 		copy_unref(&e[i].copy);
 	__atomic_sub_fetch(&j->lag, n, __ATOMIC_RELAXED);
@@ -449,9 +565,9 @@ static void *journal_main(void *ctx)
 	}
 }
 
-void journal_start(struct journal *j, void (*kept)(void *), void *ctx)
+void journal_start(struct journal *j, const struct journal_news *news, void *ctx)
 {
-	j->kept = kept;
+	j->news_to = news;
 	j->ctx = ctx;
 	MUST(pthread_create(&j->thread, NULL, journal_main, j) == 0);
 	j->started = true;
@@ -483,9 +599,4 @@ void journal_close(struct journal **pj)
 uint64_t journal_lag(const struct journal *j)
 {
 	return __atomic_load_n(&j->lag, __ATOMIC_RELAXED);
-}
-
-const char *journal_trouble(const struct journal *j)
-{
-	return __atomic_load_n(&j->trouble, __ATOMIC_ACQUIRE);
 }

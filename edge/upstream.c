@@ -4,6 +4,7 @@
  */
 #include "edge/upstream.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 
 #define MAX_PLACES 8192
 #define TRIES_EACH 2
+#define MAX_LIARS 32 /* to be told in one heartbeat */
 
 struct upstream {
 	struct plan *plan;
@@ -19,6 +21,9 @@ struct upstream {
 	size_t n, cap;
 	const struct serve *signer; /* or NULL */
 	uint32_t random; /* xorshift: spreads choices, nothing secret */
+	pthread_mutex_t lock; /* guards what follows */
+	char *liars[MAX_LIARS];
+	size_t n_liars;
 };
 
 static struct upstream_place *add(struct upstream *u, const char *name)
@@ -36,6 +41,7 @@ struct upstream *upstream_new(void)
 	struct upstream *u = mem_new(sizeof *u);
 
 	u->random = (uint32_t)clock_mono() | 1;
+	pthread_mutex_init(&u->lock, NULL);
 	add(u, "origin")->source.origin = true;
 	return u;
 }
@@ -51,6 +57,9 @@ void upstream_free(struct upstream **pu)
 		free(u->places[i]->url);
 		free(u->places[i]);
 	}
+	for (size_t i = 0; i < u->n_liars; i++)
+		free(u->liars[i]);
+	pthread_mutex_destroy(&u->lock);
 	plan_unref(&u->plan);
 	free(u->places);
 	free(u);
@@ -126,6 +135,46 @@ struct upstream_place *upstream_pick(struct upstream *u, const char *title, cons
 	free(sources);
 	free(usable);
 	return best < 0 ? NULL : u->places[best];
+}
+
+static bool is_noted(const struct upstream *u, const char *name)
+{
+	for (size_t i = 0; i < u->n_liars; i++)
+		if (strcmp(u->liars[i], name) == 0)
+			return true;
+	return false;
+}
+
+void upstream_lied(struct upstream *u, struct upstream_place *p, mono_us now)
+{
+	sources_lied(&p->source, now);
+	if (p->source.origin)
+		return;
+	pthread_mutex_lock(&u->lock);
+	if (u->n_liars < MAX_LIARS && !is_noted(u, p->name))
+		u->liars[u->n_liars++] = mem_dup(p->name);
+	pthread_mutex_unlock(&u->lock);
+}
+
+char **upstream_liars(struct upstream *u, size_t *ret_n)
+{
+	char **names = mem_new_array(MAX_LIARS, sizeof *names);
+
+	pthread_mutex_lock(&u->lock);
+	for (*ret_n = 0; *ret_n < u->n_liars; (*ret_n)++)
+		names[*ret_n] = mem_dup(u->liars[*ret_n]);
+	pthread_mutex_unlock(&u->lock);
+	return names;
+}
+
+void upstream_liars_told(struct upstream *u, size_t n)
+{
+	pthread_mutex_lock(&u->lock);
+	for (size_t i = 0; i < n; i++)
+		free(u->liars[i]);
+	u->n_liars -= n;
+	memmove(u->liars, u->liars + n, u->n_liars * sizeof *u->liars);
+	pthread_mutex_unlock(&u->lock);
 }
 
 void upstream_set_signer(struct upstream *u, const struct serve *s)

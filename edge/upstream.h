@@ -30,6 +30,12 @@ struct upstream *upstream_new(void);
 void upstream_free(struct upstream **);
 void upstream_set_plan(struct upstream *, struct plan *); /* takes its own reference */
 
+/* The place sent wrong bytes; peers are remembered for the origin.  The engine's thread. */
+void upstream_lied(struct upstream *, struct upstream_place *, mono_us now);
+/* Names of peers that lied and that the origin was not told of; the caller frees all.  Any thread. */
+char **upstream_liars(struct upstream *, size_t *ret_n);
+void upstream_liars_told(struct upstream *, size_t n); /* the first n of them; any thread */
+
 /* The best place for a piece of this package; one that failed in this flight
  * gets a second chance, unless it lied.  NULL: nowhere. */
 struct upstream_place *upstream_pick(struct upstream *, const char *title, const char *revision,

@@ -211,15 +211,26 @@ static const char *count_miss(struct viewers *v, const struct looked *l)
 	return l->hold ? "fwd=uri-miss;detail=planned-not-filled" : "fwd=uri-miss;detail=not-planned";
 }
 
-static void overloaded(struct viewers *v, struct looked *l, struct serve_found *found)
+/* It cannot come here: who knows the origin is sent there. */
+static void elsewhere(struct viewers *v, struct looked *l, const char *cache, struct serve_found *found)
 {
-	counters_add(v->s.counters, COUNT_MISS_OVERLOADED, 1);
 	if (l->at_origin != NULL) {
-		send_to_origin(v, l->at_origin, "fwd=uri-miss;detail=node-overloaded", found);
+		send_to_origin(v, l->at_origin, cache, found);
 		l->at_origin = NULL;
 	} else {
 		found->status = 503;
-		found->cache = "fwd=uri-miss;detail=node-overloaded";
+		found->cache = cache;
+	}
+}
+
+static void overloaded(struct viewers *v, struct looked *l, struct serve_found *found)
+{
+	if (disk_reads_only(store_disk(v->s.store))) {
+		counters_add(v->s.counters, COUNT_MISS_READ_ONLY, 1);
+		elsewhere(v, l, "fwd=uri-miss;detail=read-only", found);
+	} else {
+		counters_add(v->s.counters, COUNT_MISS_OVERLOADED, 1);
+		elsewhere(v, l, "fwd=uri-miss;detail=node-overloaded", found);
 	}
 }
 
@@ -282,7 +293,7 @@ static void answer(struct viewers *v, struct serve_request *req, struct looked *
 		found->cache = "fwd=uri-miss;detail=only-if-cached";
 	} else if (!l->listed) {
 		not_found(v, found);
-	} else if (is_full(c)) {
+	} else if (disk_reads_only(store_disk(v->s.store)) || is_full(c)) {
 		overloaded(v, l, found);
 	} else {
 		give(&l->copy, count_miss(v, l), found);
@@ -450,11 +461,18 @@ static void reply_text(struct serve_request *req, int status, const char *type, 
 	buf_fini(text);
 }
 
+/* /healthz: all is well, or what is not.  /healthz/live: the process answers.  /healthz/ready: it can serve viewers,
+ * be it from a disk that takes nothing in. */
 static void on_health(void *ctx, struct serve_request *req)
 {
 	struct viewers *v = ctx;
-	const char *why = v->s.health(v->s.ctx);
+	const char *why = v->s.health(v->s.ctx), *path;
 	struct buf text;
+	size_t n;
+
+	path = serve_path(req, &n);
+	if (is(path, n, "/healthz/live") || (is(path, n, "/healthz/ready") && v->s.ready(v->s.ctx)))
+		why = NULL;
 
 	buf_init(&text, 1024);
 	buf_printf(&text, "%s\n", why != NULL ? why : "ok");
@@ -523,6 +541,8 @@ static void write_store(struct viewers *v, struct buf *out)
 	write_gauge(out, "ribera_edge_store_capacity_bytes", "Bytes it may take in all.", store_capacity(v->s.store));
 	write_gauge(out, "ribera_edge_journal_lag_pieces", "Pieces verified and not yet journalled.",
 	            store_journal_lag(v->s.store));
+	write_gauge(out, "ribera_edge_read_only", "1 while the disk takes no writes.",
+	            disk_reads_only(store_disk(v->s.store)));
 	write_gauge(out, "ribera_edge_healthy", "1 when /healthz says ok.", v->s.health(v->s.ctx) == NULL);
 }
 

@@ -18,6 +18,7 @@ struct viewers_settings {
 	struct counters *counters;
 	/* NULL when all is well, else why not; static text, any thread. */
 	const char *(*health)(void *ctx);
+	bool (*ready)(void *ctx); /* viewers can be served; any thread */
 	void *ctx;
 };
 

@@ -24,6 +24,8 @@
 
 #define MAX_HOLDS 200000
 #define MAX_FILLING 1000
+#define MAX_LIARS 100
+#define MAX_TROUBLE 200
 
 static double interval_seconds(const struct api_call *c)
 {
@@ -69,6 +71,10 @@ static json_t *edge_json(const struct registry_edge *e, mono_us now)
 	                      e->heard ? json_real(e->load) : NULL, "seen_seconds_ago", (double)(now - e->last) / (double)DUR_S,
 	                      "held", held);
 
+	json_object_set_new(o, "trouble", e->trouble != NULL ? json_string(e->trouble) : json_null());
+	json_object_set_new(o, "store_errors", json_integer((json_int_t)e->store_errors));
+	json_object_set_new(o, "clock_offset_ms", e->has_clock ? json_integer(e->clock_offset / DUR_MS) : json_null());
+	json_object_set_new(o, "wrong_bytes_reported", json_integer((json_int_t)e->accused));
 	for (size_t i = 0; i < e->n_holds; i++)
 		json_array_append_new(held, with_parts(held_json(e->holds[i], true, 0), e, e->holds[i]));
 	for (size_t i = 0; i < e->n_filling; i++)
@@ -224,7 +230,9 @@ void api_register_edge(struct api_call *c)
 struct heartbeat {
 	uint64_t free_bytes;
 	double load;
-	json_t *holds, *filling, *parts;
+	json_t *holds, *filling, *parts, *liars;
+	const char *trouble;
+	uint64_t store_errors, now; /* now: milliseconds since 1970 */
 };
 
 static const struct form_row heartbeat_rows[] = {
@@ -233,6 +241,10 @@ static const struct form_row heartbeat_rows[] = {
 	{"holds", FORM_LIST, true, offsetof(struct heartbeat, holds), 0, MAX_HOLDS},
 	{"filling", FORM_LIST, false, offsetof(struct heartbeat, filling), 0, MAX_FILLING},
 	{"parts", FORM_LIST, false, offsetof(struct heartbeat, parts), 0, MAX_HOLDS},
+	{"liars", FORM_LIST, false, offsetof(struct heartbeat, liars), 0, MAX_LIARS},
+	{"trouble", FORM_TEXT, false, offsetof(struct heartbeat, trouble), 0, MAX_TROUBLE},
+	{"store_errors", FORM_SIZE, false, offsetof(struct heartbeat, store_errors), 0, 0},
+	{"now", FORM_SIZE, false, offsetof(struct heartbeat, now), 0, 0},
 };
 
 struct filling {
@@ -349,6 +361,44 @@ static void say_filling(struct api_call *c, const struct registry_beat *b)
 	events_say(c->origin->events, EVENT_FILL_PROGRESS, json_pack("{s:s, s:o}", "edge", c->name, "filling", list));
 }
 
+static int read_liars(const json_t *list, struct registry_beat *b, struct form_error *e)
+{
+	size_t i;
+	json_t *v;
+
+	b->liars = mem_new_array(json_array_size(list) + 1, sizeof *b->liars);
+	json_array_foreach((json_t *)list, i, v) {
+		const char *name = json_string_value(v);
+		char field[32];
+
+		snprintf(field, sizeof field, "liars[%zu]", i);
+		if (name == NULL || !str_is_name(name, strlen(name)))
+			return form_fail(e, field, "expected the name of an edge");
+		b->liars[b->n_liars++] = mem_dup(name);
+	}
+	return 0;
+}
+
+static int read_beat(const struct heartbeat *h, struct registry_beat *b, struct form_error *e)
+{
+	int r = read_holds(h->holds, b, e);
+
+	if (r == 0 && h->filling != NULL)
+		r = read_filling(h->filling, b, e);
+	if (r == 0 && h->parts != NULL)
+		r = read_parts(h->parts, b, e);
+	if (r == 0 && h->liars != NULL)
+		r = read_liars(h->liars, b, e);
+	b->free_bytes = h->free_bytes;
+	b->load = h->load;
+	b->trouble = h->trouble != NULL && *h->trouble != '\0' ? mem_dup(h->trouble) : NULL;
+	b->store_errors = h->store_errors;
+	b->has_clock = h->now > 0 && h->now < UINT64_C(1) << 52;
+	if (b->has_clock)
+		b->clock_offset = (dur_us)h->now * DUR_MS - clock_wall();
+	return r;
+}
+
 void api_heartbeat(struct api_call *c)
 {
 	struct heartbeat h = {0};
@@ -360,29 +410,24 @@ void api_heartbeat(struct api_call *c)
 	const void *body = serve_body(c->req, &n);
 	int r;
 
-	if (form_read(body, n, heartbeat_rows, 5, &h, &root, &e) != 0) {
+	if (form_read(body, n, heartbeat_rows, sizeof heartbeat_rows / sizeof heartbeat_rows[0], &h, &root, &e) != 0) {
 		reply_form_error(c->req, &e);
 		return;
 	}
-	r = read_holds(h.holds, &beat, &e);
-	if (r == 0 && h.filling != NULL)
-		r = read_filling(h.filling, &beat, &e);
-	if (r == 0 && h.parts != NULL)
-		r = read_parts(h.parts, &beat, &e);
+	r = read_beat(&h, &beat, &e);
 	json_decref(root);
 	if (r != 0) {
 		registry_beat_fini(&beat);
 		reply_form_error(c->req, &e);
 		return;
 	}
-	beat.free_bytes = h.free_bytes;
-	beat.load = h.load;
 	if (beat.n_filling > 0)
 		say_filling(c, &beat);
 	if (registry_heartbeat(c->origin->registry, c->name, &beat, clock_mono(), &f) != 0)
 		reply_fault(c->req, &f);
 	else
-		reply_json(c->req, 200, json_pack("{s:f}", "heartbeat_seconds", interval_seconds(c)));
+		reply_json(c->req, 200, json_pack("{s:f, s:I}", "heartbeat_seconds", interval_seconds(c), "now",
+		                                  (json_int_t)(clock_wall() / DUR_MS)));
 }
 
 /* --- plans --- */

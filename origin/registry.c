@@ -48,6 +48,8 @@ void registry_beat_fini(struct registry_beat *b)
 	free_keys(b->holds, b->n_holds);
 	free_keys(b->parts, b->n_parts);
 	free_filling(b->filling, b->n_filling);
+	free_keys(b->liars, b->n_liars);
+	free(b->trouble);
 	*b = (struct registry_beat){0};
 }
 
@@ -86,6 +88,7 @@ static void edge_free(struct registry *r, struct registry_edge *e)
 	free_keys(e->holds, e->n_holds);
 	free_keys(e->parts, e->n_parts);
 	free_filling(e->filling, e->n_filling);
+	free(e->trouble);
 	free(e->name);
 	free(e->url);
 	free(e);
@@ -428,6 +431,32 @@ static void record_up(struct registry *r, const struct registry_edge *e, bool up
 		log_verbose("origin/registry", "state is not recorded: %s edge=%s", fault_text(&f), e->name);
 }
 
+/* Somebody got wrong bytes from these; nothing wrong was kept or shown, but a disk or a line there is ill. */
+static void accuse(struct registry *r, const struct registry_edge *by, char *const *liars, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct registry_edge *e = find(r, liars[i]);
+
+		if (e != NULL)
+			e->accused++;
+		log_warn("origin/registry", "an edge got wrong bytes from another: check the other's disk name=%s from=%s", by->name,
+		         liars[i]);
+	}
+}
+
+static void take_health(struct registry_edge *e, struct registry_beat *b)
+{
+	if (b->trouble != NULL && (e->trouble == NULL || strcmp(e->trouble, b->trouble) != 0))
+		log_warn("origin/registry", "an edge is not well: %s name=%s", b->trouble, e->name);
+	else if (b->trouble == NULL && e->trouble != NULL)
+		log_info("origin/registry", "an edge is well again name=%s", e->name);
+	free(e->trouble);
+	e->trouble = b->trouble;
+	e->store_errors = b->store_errors;
+	e->has_clock = b->has_clock;
+	e->clock_offset = b->clock_offset;
+}
+
 static void take_beat(struct registry *r, struct registry_edge *e, struct registry_beat *b, mono_us now)
 {
 	double permille = b->load * 1000;
@@ -442,6 +471,9 @@ static void take_beat(struct registry *r, struct registry_edge *e, struct regist
 	free_filling(e->filling, e->n_filling);
 	e->filling = b->filling;
 	e->n_filling = b->n_filling;
+	take_health(e, b);
+	accuse(r, e, b->liars, b->n_liars);
+	free_keys(b->liars, b->n_liars);
 	*b = (struct registry_beat){0};
 	if (!e->up) {
 		__atomic_store_n(&e->shown->back_since, now, __ATOMIC_RELAXED);

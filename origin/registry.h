@@ -49,6 +49,11 @@ struct registry_edge {
 	struct registry_filling *filling;
 	size_t n_filling;
 	char plan[32];       /* the version of the plan it was given last, shortened; "" for none */
+	char *trouble;           /* what it says is wrong with it, or NULL */
+	uint64_t store_errors;   /* writes its disk refused and pieces found changed, since it started */
+	bool has_clock;          /* it said what its clock shows */
+	dur_us clock_offset;     /* its clock before ours, by the last heartbeat */
+	uint64_t accused;        /* heartbeats of others that said it sent wrong bytes, since this process started */
 	struct holders_edge *shown; /* private */
 };
 
@@ -79,6 +84,12 @@ struct registry_beat {
 	size_t n_parts;
 	struct registry_filling *filling; /* taken over, also on failure */
 	size_t n_filling;
+	char *trouble;  /* taken over, also on failure; NULL: none */
+	uint64_t store_errors;
+	bool has_clock;
+	dur_us clock_offset;
+	char **liars;   /* names of edges that sent it wrong bytes; taken over, also on failure */
+	size_t n_liars;
 };
 void registry_beat_fini(struct registry_beat *);
 /* ERR_NOT_FOUND.  What cannot be written to the catalogue is logged: the next

@@ -123,12 +123,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.reply(201, b'{}')
         name, what = re.fullmatch(r'/api/v1/edges/([^/]+)/(heartbeat|demand)', self.path).groups()
         if what == 'demand':
+            with lab.lock:
+                lab.demand.append(body)
             return self.reply(200, b'{"counted": true}')
         if name not in lab.registered:
             return self.reply(404, b'{"detail": "who?"}', type='application/problem+json')
         with lab.lock:
             lab.heartbeats[name] = body
-        self.reply(200, b'{"heartbeat_seconds": 0.2}')
+            lab.liars.update(body.get('liars', ()))
+        self.reply(200, json.dumps({'heartbeat_seconds': 0.2, 'now': int((time.time() + lab.clock) * 1000)}).encode())
 
     def do_GET(self):
         if self.path.startswith('/v/'):
@@ -219,8 +222,8 @@ class Lab:
         self.packages = {p.key: p for p in packages}
         self.rows = [p.row(hold) for p in packages]
         self.peers = []
-        self.registered, self.heartbeats, self.authorizations = {}, {}, set()
-        self.requests, self.unknown = [], []
+        self.registered, self.heartbeats, self.authorizations, self.liars = {}, {}, set(), set()
+        self.requests, self.unknown, self.demand, self.clock = [], [], [], 0  # clock: seconds it is ahead
         self.behaviour, self.control_fails, self.rate, self.sent = None, 0, 0, 0
         self.port = port
         self.start()

@@ -93,6 +93,7 @@ def a_liar_never_gets_a_wrong_byte_to_a_viewer():
     tap.check(edge.metric('ribera_edge_wrong_hash_total') >= 1)
     tap.has(edge.process.text(), 'wrong bytes were sent, the source is avoided source=liar')
     tap.check(len(liar.requests) <= 8, f'the liar was asked {len(liar.requests)} times')
+    tap.until(lambda: origin.liars == {'liar'}, 10, 'the origin knowing of the liar')
 
 
 @tap.test
@@ -469,6 +470,21 @@ def the_token_is_sent_and_a_refusal_is_told():
     tap.equal(origin.registered['edge-a']['url'], edge.url)
     tap.check(origin.registered['edge-a']['capacity'] > 0)
     tap.check('secret-1' not in edge.process.text(), 'the token is in the log')
+
+
+@tap.test
+def a_clock_that_is_wrong_is_told():
+    origin = Lab(Package('film', PIECE))
+    edge = Edge(origin)
+    tap.until(lambda: 'edge-a' in origin.heartbeats, 10, 'a heartbeat')
+    tap.check(abs(edge.metric('ribera_edge_clock_offset_milliseconds')) < 1000)
+    tap.check('trouble' not in origin.heartbeats['edge-a'])
+    tap.near(origin.heartbeats['edge-a']['now'] / 1000, time.time(), 10)
+    origin.clock = 60
+    tap.until(lambda: 'behind the origin' in origin.heartbeats['edge-a'].get('trouble', ''), 10, 'the trouble')
+    tap.near(edge.metric('ribera_edge_clock_offset_milliseconds'), -60000, 1000)
+    origin.clock = 0
+    tap.until(lambda: 'trouble' not in origin.heartbeats['edge-a'], 10, 'the end of it')
 
 
 @tap.test

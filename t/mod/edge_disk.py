@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A disk that fails, fills up or becomes read-only: the edge serves on, says so, and recovers by itself."""
+import os, sys
+sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
+import disk, tap
+from lab import Edge, Lab, Package, PIECE
+
+
+class Trouble:
+    """An edge whose disk fails on demand (t/lib/disk.c)."""
+
+    def __init__(self, origin, *options):
+        self.edge = Edge(origin, *options, start=False)
+        self.file = os.path.join(self.edge.folder, 'fault')
+        self.edge.env = disk.environment(self.edge.store, fault=self.file)
+        self.edge.start()
+
+    def begin(self, text):
+        with open(self.file + '.new', 'w') as f:
+            f.write(text)
+        os.rename(self.file + '.new', self.file)
+
+    def end(self):
+        os.unlink(self.file)
+
+
+def demanded(origin):
+    with origin.lock:
+        return sum(f['requests'] for b in origin.demand for h in b['hours'] for f in h['files'])
+
+
+@tap.test
+def every_way_a_write_can_fail_leaves_a_serving_edge_that_recovers():
+    first = Package('first', PIECE + 70_000)
+    origin = Lab(first)
+    trouble = Trouble(origin, '--demand', '200ms')
+    edge = trouble.edge
+    edge.wait_filled(first)
+    for number, (fault, word) in enumerate((('ENOSPC write', 'full'), ('EIO fsync', 'does not take'), ('EROFS any', 'no writes'),
+                                            ('EIO create', 'does not take'), ('ENOSPC rename create', 'full'))):
+        p = Package(f'next{number}', PIECE + 50_000)
+        trouble.begin(fault)
+        with origin.lock:
+            origin.packages[p.key] = p
+            origin.rows.append(p.row())
+        health = tap.until(lambda: (r := edge.get('/healthz')).status == 503 and r, 20, f'{fault}: /healthz')
+        tap.has(health.body.decode(), 'read-only', fault)
+        tap.has(health.body.decode(), word, fault)
+        tap.until(lambda: 'read-only' in origin.heartbeats['edge-a'].get('trouble', ''), 10, f'{fault}: the heartbeat')
+        tap.equal([edge.get(f'/healthz/{k}').status for k in ('live', 'ready')], [200, 200], fault)
+        tap.equal(edge.metric('ribera_edge_read_only'), 1, fault)
+        edge.check_all(first)
+        if edge.get(f'/v/{p.title}/manifest.mpd').status == 302:  # what is not here is at the origin
+            tap.equal(edge.file(p, 'video.mp4').status, 302, fault)
+        tap.check(not edge.holds(p), f'{fault}: {p.title} is said to be held')
+        trouble.end()
+        edge.wait_filled(p, 40)
+        edge.check_all(p)
+        tap.until(lambda: edge.get('/healthz').status == 200, 10, f'{fault}: recovery')
+        tap.check('trouble' not in origin.heartbeats['edge-a'] or tap.until(lambda: 'trouble' not in origin.heartbeats['edge-a'], 5),
+                  'the trouble is still told')
+    tap.until(lambda: demanded(origin) >= 2 * 5, 10, 'the demand of that time')
+    tap.equal(edge.process.stop(), 0)
+    tap.check('wrong bytes' not in edge.process.text(), 'a source was blamed for the disk')
+
+
+@tap.test
+def misses_on_a_failing_disk_say_why():
+    p = Package('film')
+    origin = Lab(p, hold=False)
+    trouble = Trouble(origin, '--window-duration', '0s')
+    edge = trouble.edge
+    edge.wait_prepared(p)
+    trouble.begin('EIO write')
+    tap.until(lambda: edge.file(p, 'video.mp4').status == 302, 20, 'the way to the origin')
+    r = edge.file(p, 'video.mp4')
+    tap.has(r.headers['Cache-Status'], 'detail=read-only')
+    tap.equal(r.headers['Location'], f'{origin.url}/v/{p.key}/video.mp4')
+    tap.check(edge.metric('ribera_edge_lookups_total{result="read-only"}') >= 1)
+    trouble.end()
+    tap.until(lambda: edge.file(p, 'video.mp4').body == p.files['video.mp4'], 40, 'recovery')
+
+
+@tap.test
+def an_edge_starts_and_serves_from_a_disk_that_is_full_or_read_only():
+    if os.geteuid() != 0:
+        raise tap.Skip('mounting a small file system needs root')
+    p, q = Package('film', 2 * PIECE), Package('later', PIECE)
+    origin = Lab(p)
+    folder = tap.folder()
+    if tap.call('mount', '-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', folder).returncode != 0:
+        raise tap.Skip('cannot mount a tmpfs here')
+    try:
+        edge = Edge(origin, store=os.path.join(folder, 'store'))
+        edge.wait_filled(p)
+        for end in ('kill', 'stop'):
+            getattr(edge.process, end)()
+            with open(os.path.join(folder, 'ballast'), 'wb', buffering=0) as f:
+                try:
+                    while f.write(bytes(4096)):
+                        pass
+                except OSError:
+                    pass
+            edge.start()
+            edge.check_all(p)
+            tap.equal(edge.get('/healthz/ready').status, 200)
+            getattr(edge.process, end)()
+            os.unlink(os.path.join(folder, 'ballast'))
+            tap.call('mount', '-o', 'remount,ro', folder, check_exit=0)
+            edge.start()
+            edge.check_all(p)
+            tap.has(edge.get('/healthz').body.decode(), 'read-only')
+            tap.call('mount', '-o', 'remount,rw', folder, check_exit=0)
+            tap.until(lambda: edge.get('/healthz').status == 200, 40, 'recovery')
+        with origin.lock:
+            origin.packages[q.key] = q
+            origin.rows.append(q.row())
+        edge.wait_filled(q)
+        edge.check_all(q)
+        edge.process.kill()
+        edge.start()
+        edge.check_all(q)  # its rows were written by the journal that was opened anew
+        edge.process.stop()
+    finally:
+        tap.call('umount', '-l', folder)
+
+
+tap.run()
