@@ -45,20 +45,7 @@ bool package_is_whole(const struct package *p)
 	for (size_t i = 0; i < p->n_copies; i++) {
 		const struct copy *c = __atomic_load_n(&p->copies[i], __ATOMIC_ACQUIRE);
 
-		if (c == NULL || !copy_is_whole(c))
-			return false;
-	}
-	return true;
-}
-
-bool package_is_kept(const struct package *p)
-{
-	if (!package_is_whole(p))
-		return false;
-	for (size_t i = 0; i < p->digest->n_files; i++) {
-		const struct copy *c = __atomic_load_n(&p->copies[i], __ATOMIC_ACQUIRE);
-
-		if (c == NULL || __atomic_load_n(&c->n_kept, __ATOMIC_ACQUIRE) != c->n_pieces)
+		if (c == NULL || !copy_is_kept(c))
 			return false;
 	}
 	return true;
@@ -74,7 +61,7 @@ bool package_is_filled(const struct package *p)
 	for (size_t i = 0; i < p->n_copies; i++) {
 		const struct copy *c = __atomic_load_n(&p->copies[i], __ATOMIC_ACQUIRE);
 
-		if (package_keeps(p, i) && (c == NULL || !copy_is_whole(c)))
+		if (package_keeps(p, i) && (c == NULL || !copy_is_kept(c)))
 			return false;
 	}
 	return __atomic_load_n(&p->hold, __ATOMIC_RELAXED) != 0;
@@ -248,6 +235,13 @@ bool copy_has_piece(const struct copy *c, size_t piece)
 bool copy_is_whole(const struct copy *c)
 {
 	return __atomic_load_n(&c->held, __ATOMIC_ACQUIRE) == c->object.size;
+}
+
+bool copy_is_kept(const struct copy *c)
+{
+	bool small = c->index >= c->package->digest->n_files; /* the digest's own are synced before they are shown */
+
+	return copy_is_whole(c) && (small || __atomic_load_n(&c->n_kept, __ATOMIC_ACQUIRE) == c->n_pieces);
 }
 
 uint64_t copy_ready(const struct copy *c, uint64_t offset, uint64_t length)

@@ -95,6 +95,7 @@ int copy_make_writable(struct copy *);
 /* Verified bytes from `offset` on, at most to offset + length.  Any thread. */
 uint64_t copy_ready(const struct copy *, uint64_t offset, uint64_t length);
 bool copy_is_whole(const struct copy *);               /* any thread */
+bool copy_is_kept(const struct copy *);                /* whole, and all of it journalled; any thread */
 bool copy_has_piece(const struct copy *, size_t piece); /* any thread */
 uint64_t copy_piece_size(const struct copy *, size_t piece);
 uint64_t copy_full_word(const struct copy *, size_t piece); /* the word of a piece that is whole */
@@ -110,14 +111,12 @@ int copy_failure(const struct copy *, mono_us now); /* negative, or 0 */
 
 struct package *package_ref(struct package *);
 void package_unref(struct package **);
-/* Every file, package.torrent and package.leaves are whole.  Inside an RCU
- * section, or on the engine's thread. */
+/* Every file, package.torrent and package.leaves are whole, and a power cut
+ * would change nothing of it.  Inside an RCU section, or on the engine's thread. */
 bool package_is_whole(const struct package *);
-/* And a power cut would change nothing of it: only such a package is told to others. */
-bool package_is_kept(const struct package *);
 /* The plan wants this file held.  Any thread. */
 bool package_keeps(const struct package *, size_t index);
-/* All that the plan wants of it is whole, and it wants some.  As package_is_whole. */
+/* All that the plan wants of it is so, and it wants some.  As package_is_whole. */
 bool package_is_filled(const struct package *);
 /* Bytes verified, of the digest's files. */
 uint64_t package_held(const struct package *);

@@ -170,7 +170,7 @@ static void tell_whole(struct node *n)
 	if (!__atomic_exchange_n(&n->kept, 0, __ATOMIC_ACQ_REL))
 		return;
 	for (size_t i = 0; i < count; i++)
-		whole += package_is_kept(packages[i]);
+		whole += package_is_whole(packages[i]) || package_is_filled(packages[i]);
 	if (whole > n->n_whole)
 		contact_kick(n->contact);
 	n->n_whole = whole;
