@@ -12,10 +12,12 @@
 #include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "ingest/tone.h"
 
 struct filter {
 	AVFilterGraph *graph;
@@ -28,6 +30,7 @@ struct filter {
 	const struct plan *plan;
 	int width, height, format;
 	enum AVColorRange range;
+	struct tone tone;         /* by the first frame: later ones do not change what is told */
 };
 
 #define TEXT_MAX 8192
@@ -67,15 +70,52 @@ static bool is_as_wanted(const struct filter *fl, const struct plan_rung *r)
 	       (turned ? fl->width : fl->height) == r->height;
 }
 
-static void put_video_graph(struct buf *b, const struct filter *fl)
+static const char *matrix_name(enum AVColorSpace matrix)
+{
+	switch (matrix) {
+	case AVCOL_SPC_BT709:
+		return "bt709";
+	case AVCOL_SPC_FCC:
+		return "fcc";
+	case AVCOL_SPC_SMPTE240M:
+		return "smpte240m";
+	case AVCOL_SPC_BT2020_NCL:
+	case AVCOL_SPC_BT2020_CL:
+		return "bt2020";
+	default:
+		return "smpte170m"; /* and BT.470 BG, which is the same */
+	}
+}
+
+/* To the largest size, and there from HDR to BT.709, or from RGB to the matrix that is said. */
+static void put_first_scale(struct buf *b, const struct plan_rung *r, const struct filter *fl, const char *table)
+{
+	const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(fl->format);
+	const struct tone *t = &fl->tone;
+	bool is_rgb = d != NULL && (d->flags & AV_PIX_FMT_FLAG_RGB);
+
+	if (t->is_hdr)
+		buf_printf(b, "scale=%d:%d:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp:param0=0:param1=1:in_color_matrix=%s,format=gbrp10,"
+		           "lut3d=file=%s:interp=tetrahedral,scale=flags=bicubic+accurate_rnd+full_chroma_int:out_color_matrix=bt709:out_range=tv,setsar=1,format=yuv420p",
+		           r->width, r->height, is_rgb ? "auto" : matrix_name(t->in.matrix), table);
+	else if (is_rgb)
+		buf_printf(b, "scale=%d:%d:flags=bicubic+accurate_rnd+full_chroma_int:param0=0:param1=1:out_color_matrix=%s:out_range=tv,setsar=1,format=yuv420p", r->width,
+		           r->height, matrix_name(t->out.matrix));
+	else if (is_as_wanted(fl, r))
+		buf_puts(b, "setsar=1");
+	else
+		put_scale(b, r);
+}
+
+static void put_video_graph(struct buf *b, const struct filter *fl, const char *table)
 {
 	const struct plan *p = fl->plan;
 
 	buf_puts(b, "[in]");
 	put_mends(b, fl->info);
 	for (size_t n = p->n_rungs; n-- > 0;) {
-		if (n + 1 == p->n_rungs && is_as_wanted(fl, &p->rungs[n]))
-			buf_puts(b, "setsar=1");
+		if (n + 1 == p->n_rungs)
+			put_first_scale(b, &p->rungs[n], fl, table);
 		else
 			put_scale(b, &p->rungs[n]);
 		if (n > 0)
@@ -151,18 +191,24 @@ static int finish_new(struct filter *fl, int r, struct filter **ret_filter)
 
 static int build_video(struct filter *fl, const AVFrame *first, struct fault *f)
 {
+	char args[256], *table = NULL;
 	struct buf text;
-	char args[256];
 	int r;
 
 	fl->width = first->width, fl->height = first->height, fl->format = first->format, fl->range = first->color_range;
+	r = fl->tone.is_hdr ? tone_write_table(&fl->tone, &table, f) : 0;
+	if (r != 0)
+		return r;
 	snprintf(args, sizeof args, "video_size=%dx%d:pix_fmt=%d:time_base=%d/%d:pixel_aspect=%d/%d:frame_rate=%d/%d",
 	         first->width, first->height, first->format, fl->grid.num, fl->grid.den, fl->info->sar.num, fl->info->sar.den,
 	         fl->grid.den, fl->grid.num);
 	buf_init(&text, TEXT_MAX);
-	put_video_graph(&text, fl);
+	put_video_graph(&text, fl, table);
 	r = build(fl, args, buf_text(&text), true, f);
 	buf_fini(&text);
+	if (table != NULL)
+		unlink(table);
+	free(table);
 	return r;
 }
 
@@ -173,6 +219,7 @@ int filter_new_video(const struct source_info *i, const struct plan *p, const AV
 	fl->info = i;
 	fl->plan = p;
 	fl->grid = av_inv_q(p->frame_rate);
+	tone_of(i, first, &fl->tone);
 	return finish_new(fl, build_video(fl, first, f), ret_filter);
 }
 

@@ -13,6 +13,7 @@
 #include "base/must.h"
 #include "ingest/filter.h"
 #include "ingest/poster.h"
+#include "ingest/tone.h"
 
 #define MAX_GAP 600.0 /* seconds; a longer one is a broken time stamp, not a long picture */
 #define POSTER_LINES 800
@@ -62,8 +63,10 @@ static int start(struct reel *p, const AVFrame *first)
 	const struct plan *plan = p->setup.plan;
 	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4;
 	unsigned lanes[PLAN_MAX_RUNGS], queues[PLAN_MAX_RUNGS];
+	struct tone tone;
 	int r = filter_new_video(p->setup.info, plan, first, &p->filter, p->fault);
 
+	tone_of(p->setup.info, first, &tone);
 	rendition_share(plan, (unsigned)sysconf(_SC_NPROCESSORS_ONLN), memory, lanes, queues);
 	for (size_t i = 0; r == 0 && i < plan->n_rungs; i++) {
 		struct rendition_setup s = {
@@ -74,9 +77,9 @@ static int start(struct reel *p, const AVFrame *first)
 				.rung = &plan->rungs[i],
 				.preset = p->setup.preset,
 				.measure = true,
-				.primaries = first->color_primaries,
-				.transfer = first->color_trc,
-				.matrix = first->colorspace,
+				.primaries = tone.out.primaries,
+				.transfer = tone.out.transfer,
+				.matrix = tone.out.matrix,
 			},
 			.lanes = lanes[i],
 			.queue = queues[i],

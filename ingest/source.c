@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Demuxing and decoding of a master.  Invariant: frames of one stream leave with
- * strictly increasing time stamps; what goes back is moved behind its forerunner.
+ * Opening a master and understanding what it holds.
  */
 #include "ingest/source.h"
 
@@ -17,39 +16,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "ingest/language.h"
-
-#define DECODER_FRAMES_MAX 64 /* what one packet may give before we call it a fault */
-
-struct decoder {
-	int stream;
-	int audio;              /* index into info.audio, -1: picture */
-	AVCodecContext *ctx;
-	AVRational time_base;
-	int64_t last;           /* last time stamp given out; AV_NOPTS_VALUE: none yet */
-	int64_t guess;          /* for frames without one */
-	uint64_t packets, bad;
-};
-
-struct source {
-	AVFormatContext *format;
-	struct source_info info;
-	struct decoder *decoders;
-	size_t n_decoders;
-	int video_stream;
-	bool has_start;
-	int64_t start;          /* of the first picture, AV_TIME_BASE units */
-	double video_end;
-	int64_t read_end;       /* of all that was read, AV_TIME_BASE units, the container's time */
-	AVPacket *packet;
-	AVFrame *frame;
-	source_text_f take_text; /* NULL: they are not read */
-	void *text_ctx;
-	AVFrame **waiting;      /* sound decoded before the first picture is known */
-	int *waiting_of;
-	size_t n_waiting, cap_waiting, cap_waiting_of;
-};
-
-#define WAITING_MAX 4096
+#include "ingest/source_in.h"
 
 static const char *av_text(int code)
 {
@@ -108,8 +75,9 @@ static int open_decoder(struct source *s, int stream, int audio, struct fault *f
 	int r;
 
 	if (codec == NULL)
-		return fault_set(f, ERR_UNSUPPORTED, "stream %d: no decoder for %s", stream,
-		                 avcodec_get_name(st->codecpar->codec_id));
+		return fault_set(f, ERR_UNSUPPORTED, "stream %d (%s): this FFmpeg has no decoder for %s \"%s\"; convert it with a program that has one", stream,
+		                 audio < 0 ? "picture" : "sound", st->codecpar->codec_id != AV_CODEC_ID_NONE ? avcodec_get_name(st->codecpar->codec_id) : "codec",
+		                 av_fourcc2str(st->codecpar->codec_tag));
 	*d = (struct decoder){.stream = stream, .audio = audio, .last = AV_NOPTS_VALUE, .guess = AV_NOPTS_VALUE};
 	d->ctx = avcodec_alloc_context3(codec);
 	MUST(d->ctx != NULL);
@@ -179,6 +147,15 @@ static double tagged_seconds(const AVStream *st)
 	return sscanf(meta(st, "DURATION"), "%u:%u:%lf", &hours, &minutes, &seconds) == 3 ? hours * 3600.0 + minutes * 60.0 + seconds : 0;
 }
 
+/* ISO/IEC 14496-12 8.2.2: all ones is a length that is not known. */
+static bool is_endless(const AVFormatContext *format)
+{
+	for (unsigned i = 0; i < format->nb_streams; i++)
+		if (format->streams[i]->duration == UINT32_MAX || format->streams[i]->duration == INT64_MAX)
+			return true;
+	return false;
+}
+
 /* What the container promises of the picture.  Some formats count from 0, some from the first time stamp. */
 static void put_promise(const AVFormatContext *format, const AVStream *st, struct source_info *i)
 {
@@ -186,6 +163,8 @@ static void put_promise(const AVFormatContext *format, const AVStream *st, struc
 	double own = st->duration > 0 ? (double)st->duration * av_q2d(st->time_base) : tagged_seconds(st);
 	double start = format->start_time > 0 ? (double)format->start_time / AV_TIME_BASE : 0;
 
+	if (is_endless(format))
+		return;
 	if (all > start)
 		all -= start;
 	if (st->duration <= 0 && own > start)
@@ -201,6 +180,7 @@ static void describe_video(struct source *s)
 	struct source_info *i = &s->info;
 
 	i->format = s->format->iformat->long_name;
+	i->stream = st;
 	put_promise(s->format, st, i);
 	i->width = st->codecpar->width;
 	i->height = st->codecpar->height;
@@ -280,6 +260,8 @@ static int choose_video(struct source *s, const char *path, struct fault *f)
 		return fault_set(f, ERR_MEDIA, "%s: has no picture (%s); a master needs a video stream", path,
 		                 av_find_best_stream(s->format, AVMEDIA_TYPE_AUDIO, -1, -1, NULL, 0) >= 0 ? "sound only"
 		                                                                                         : "no video stream");
+	if (av_stream_get_side_data(s->format->streams[best], AV_PKT_DATA_ENCRYPTION_INIT_INFO, NULL) != NULL)
+		return fault_set(f, ERR_UNSUPPORTED, SOURCE_ENCRYPTED, path);
 	s->video_stream = best;
 	if (s->format->streams[best]->codecpar->width < 16 || s->format->streams[best]->codecpar->height < 16)
 		return fault_set(f, ERR_UNSUPPORTED, "%s: a picture of %dx%d is too small; 16x16 is the least", path,
@@ -323,6 +305,7 @@ int source_open(const char *path, struct source **ret_source, struct fault *f)
 		source_close(&s);
 		return r;
 	}
+	s->path = mem_dup(path);
 	*ret_source = s;
 	return 0;
 }
@@ -341,6 +324,7 @@ void source_close(struct source **ps)
 	free(s->waiting);
 	free(s->waiting_of);
 	free(s->decoders);
+	free(s->path);
 	avformat_close_input(&s->format);
 	av_packet_free(&s->packet);
 	av_frame_free(&s->frame);
@@ -350,235 +334,4 @@ void source_close(struct source **ps)
 const struct source_info *source_info(const struct source *s)
 {
 	return &s->info;
-}
-
-/* --- decoding ------------------------------------------------------------------------- */
-
-struct run {
-	struct source *s;
-	source_frame_f give;
-	void *ctx;
-	struct fault *f;
-};
-
-/* Gives the frame a time stamp that is there and grows. */
-static void mend_time(struct decoder *d, AVFrame *frame)
-{
-	int64_t t = frame->best_effort_timestamp != AV_NOPTS_VALUE ? frame->best_effort_timestamp : d->guess;
-	int64_t length;
-
-	if (t == AV_NOPTS_VALUE)
-		t = 0;
-	if (d->last != AV_NOPTS_VALUE && t <= d->last)
-		t = d->last + 1;
-	d->last = t;
-	if (d->audio >= 0)
-		length = av_rescale_q(frame->nb_samples, (AVRational){1, frame->sample_rate > 0 ? frame->sample_rate : 48000}, d->time_base);
-	else
-		length = frame->pkt_duration > 0 ? frame->pkt_duration : 1;
-	d->guess = t + length;
-	frame->pts = t;
-}
-
-static int give(struct run *run, struct decoder *d, AVFrame *frame)
-{
-	struct source *s = run->s;
-
-	frame->pts -= av_rescale_q(s->start, AV_TIME_BASE_Q, d->time_base);
-	if (d->audio < 0) {
-		int64_t end = frame->pts + (frame->pkt_duration > 0 ? frame->pkt_duration : 0);
-
-		s->video_end = fmax(s->video_end, (double)end * av_q2d(d->time_base));
-	}
-	return run->give(run->ctx, d->audio, frame, d->time_base);
-}
-
-static struct decoder *decoder_of_audio(struct source *s, int audio)
-{
-	for (size_t i = 0; i < s->n_decoders; i++)
-		if (s->decoders[i].audio == audio)
-			return &s->decoders[i];
-	return NULL;
-}
-
-static int flush_waiting(struct run *run)
-{
-	struct source *s = run->s;
-	int r = 0;
-
-	for (size_t i = 0; i < s->n_waiting; i++) {
-		if (r == 0)
-			r = give(run, decoder_of_audio(s, s->waiting_of[i]), s->waiting[i]);
-		av_frame_free(&s->waiting[i]);
-	}
-	s->n_waiting = 0;
-	return r;
-}
-
-static int hold_back(struct run *run, struct decoder *d, AVFrame *frame)
-{
-	struct source *s = run->s;
-
-	if (s->n_waiting >= WAITING_MAX)
-		return fault_set(run->f, ERR_MEDIA, "no picture within the first %d blocks of sound; is the file damaged?", WAITING_MAX);
-	MEM_GROW(s->waiting, s->cap_waiting, s->n_waiting);
-	MEM_GROW(s->waiting_of, s->cap_waiting_of, s->n_waiting);
-	s->waiting[s->n_waiting] = av_frame_clone(frame);
-	MUST(s->waiting[s->n_waiting] != NULL);
-	s->waiting_of[s->n_waiting++] = d->audio;
-	return 0;
-}
-
-static int take_frame(struct run *run, struct decoder *d, AVFrame *frame)
-{
-	struct source *s = run->s;
-	int r = 0;
-
-	mend_time(d, frame);
-	if (d->audio >= 0 && !s->has_start)
-		return hold_back(run, d, frame);
-	if (!s->has_start) {
-		s->has_start = true;
-		s->start = av_rescale_q(frame->pts, d->time_base, AV_TIME_BASE_Q);
-		r = flush_waiting(run);
-	}
-	return r != 0 ? r : give(run, d, frame);
-}
-
-static int drain(struct run *run, struct decoder *d)
-{
-	for (;;) {
-		int r = avcodec_receive_frame(d->ctx, run->s->frame);
-
-		if (r == AVERROR(EAGAIN) || r == AVERROR_EOF)
-			return 0;
-		if (r == AVERROR(ENOMEM))
-			return fault_set(run->f, -ENOMEM, "out of memory while decoding");
-		if (r < 0) {
-			d->bad++;
-			return 0;
-		}
-		if (run->s->frame->flags & AV_FRAME_FLAG_CORRUPT || run->s->frame->decode_error_flags != 0)
-			d->bad++;
-		r = take_frame(run, d, run->s->frame);
-		av_frame_unref(run->s->frame);
-		if (r != 0)
-			return r;
-	}
-}
-
-static int feed(struct run *run, struct decoder *d, AVPacket *packet)
-{
-	int r = avcodec_send_packet(d->ctx, packet);
-
-	if (packet != NULL)
-		d->packets++;
-	if (r == AVERROR(ENOMEM))
-		return fault_set(run->f, -ENOMEM, "out of memory while decoding");
-	if (r < 0 && r != AVERROR_EOF && r != AVERROR(EAGAIN))
-		d->bad++;
-	return drain(run, d);
-}
-
-static struct decoder *decoder_of(struct source *s, int stream)
-{
-	for (size_t i = 0; i < s->n_decoders; i++)
-		if (s->decoders[i].stream == stream)
-			return &s->decoders[i];
-	return NULL;
-}
-
-static int take_text(struct source *s)
-{
-	for (size_t i = 0; i < s->info.n_text; i++)
-		if (s->info.text[i].stream == s->packet->stream_index)
-			return s->take_text(s->text_ctx, i, s->packet);
-	return 0;
-}
-
-static void note_end(struct source *s)
-{
-	const AVPacket *p = s->packet;
-	int64_t end = p->pts != AV_NOPTS_VALUE ? p->pts : p->dts;
-
-	if (end == AV_NOPTS_VALUE)
-		return;
-	end = av_rescale_q(end + (p->duration > 0 ? p->duration : 0), s->format->streams[p->stream_index]->time_base, AV_TIME_BASE_Q);
-	s->read_end = end > s->read_end ? end : s->read_end;
-}
-
-static int read_all(struct run *run)
-{
-	struct source *s = run->s;
-	int r;
-
-	while ((r = av_read_frame(s->format, s->packet)) >= 0) {
-		struct decoder *d = decoder_of(s, s->packet->stream_index);
-
-		note_end(s);
-		r = d != NULL ? feed(run, d, s->packet) : s->take_text != NULL ? take_text(s) : 0;
-		av_packet_unref(s->packet);
-		if (r != 0)
-			return r;
-	}
-	if (r != AVERROR_EOF && r != AVERROR_INVALIDDATA)
-		return fault_set(run->f, ERR_MEDIA, "reading the master failed after %.1f s: %s", s->video_end, av_text(r));
-	for (size_t i = 0; i < s->n_decoders; i++) {
-		r = feed(run, &s->decoders[i], NULL);
-		if (r != 0)
-			return r;
-	}
-	return 0;
-}
-
-int source_run(struct source *s, source_frame_f frame, void *ctx, struct source_result *ret_result, struct fault *f)
-{
-	struct run run = {s, frame, ctx, f};
-	struct source_result result = {0};
-	int r = read_all(&run);
-
-	if (r != 0)
-		return r;
-	if (!s->has_start)
-		return fault_set(f, ERR_MEDIA, "not one picture could be decoded; is the file damaged, or (through a pipe) its index at its end?");
-	for (size_t i = 0; i < s->n_decoders; i++) {
-		struct decoder *d = &s->decoders[i];
-
-		*(d->audio < 0 ? &result.video_packets : &result.audio_packets) += d->packets;
-		*(d->audio < 0 ? &result.video_bad : &result.audio_bad) += d->bad;
-	}
-	result.seconds = s->video_end;
-	result.start = s->start;
-	result.all_seconds = (double)(s->read_end - s->start) / AV_TIME_BASE;
-	*ret_result = result;
-	return 0;
-}
-
-void source_hear_texts(struct source *s, source_text_f take, void *ctx)
-{
-	s->take_text = take;
-	s->text_ctx = ctx;
-	for (size_t i = 0; i < s->info.n_text; i++)
-		s->format->streams[s->info.text[i].stream]->discard = AVDISCARD_DEFAULT;
-}
-
-void source_pictures_only(struct source *s)
-{
-	for (size_t i = 0; i < s->n_decoders; i++)
-		if (s->decoders[i].audio >= 0)
-			s->format->streams[s->decoders[i].stream]->discard = AVDISCARD_ALL;
-}
-
-int source_seek(struct source *s, double seconds, struct fault *f)
-{
-	int64_t at = s->start + llround(seconds * AV_TIME_BASE);
-	int r = avformat_seek_file(s->format, -1, INT64_MIN, at, at, 0);
-
-	if (r < 0)
-		return fault_set(f, ERR_UNSUPPORTED, "it cannot be sought in: %s", av_text(r));
-	for (size_t i = 0; i < s->n_decoders; i++) {
-		avcodec_flush_buffers(s->decoders[i].ctx);
-		s->decoders[i].last = s->decoders[i].guess = AV_NOPTS_VALUE;
-	}
-	return 0;
 }

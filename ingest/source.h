@@ -40,6 +40,7 @@ struct source_text {            /* subtitles, of whatever kind */
 
 struct source_info {
 	const char *format;     /* libavformat's long name */
+	const AVStream *stream; /* the picture's, the source's */
 	double container_seconds; /* what the container says the picture lasts; 0: nothing */
 	bool is_pictures_own;   /* it says so of the picture alone, not of the whole file */
 	int width, height;      /* of the picture as decoded */

@@ -221,4 +221,73 @@ def subtitles_that_are_pictures_are_left_out_and_told():
     tap.has(done.stderr, 'left out')
 
 
+# --- colours --------------------------------------------------------------------------------------
+
+def colours(path):
+    """primaries, transfer, matrix, range of a track, and its pixel format."""
+    done = tap.call('ffprobe', '-v', 'error', '-select_streams', 'v:0', '-show_entries',
+                    'stream=color_primaries,color_transfer,color_space,color_range,pix_fmt', '-of', 'json', path, check_exit=0)
+    s = json.loads(done.stdout)['streams'][0]
+    return tuple(s.get(k, '') for k in ('color_primaries', 'color_transfer', 'color_space', 'color_range', 'pix_fmt'))
+
+
+def mean_rgb(path):
+    """Mean red, green, blue of the first picture, 0 to 255, through the matrix the file tells."""
+    raw = subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-i', path, '-frames:v', '1', '-vf', 'scale=flags=accurate_rnd+full_chroma_int,format=rgb24',
+                          '-f', 'rawvideo', '-'], capture_output=True, check=True).stdout
+    return tuple(sum(raw[i::3]) / (len(raw) / 3) for i in range(3))
+
+
+def near_rgb(got, want, tolerance=4):
+    for g, w in zip(got, want):
+        tap.near(g, w, tolerance, f'colour {got} of {want}')
+
+
+def top(folder):
+    return max(glob.glob(folder + 'video-*p-*.mp4'), key=lambda p: int(re.search(r'(\d+)p-', p)[1]))
+
+
+def hdr_film(name, transfer, colour, size='320x180'):
+    """One colour, 10 bit; `colour` in the master's own R'G'B' (0 to 1)."""
+    geq = ':'.join(f"{k}='{round(v * 1023)}'" for k, v in zip('rgb', colour))
+    return make(name, '-f', 'lavfi', '-i', f'color=size={size}:rate=10:duration=1,format=gbrp10,geq={geq},scale=out_color_matrix=bt2020:out_range=tv,format=yuv420p10le',
+                '-c:v', 'libx264', '-preset', 'ultrafast', '-qp', '4', '-color_primaries', 'bt2020', '-color_trc', transfer, '-colorspace', 'bt2020nc', '-color_range', 'tv')
+
+
+@tap.test
+def hdr_becomes_sdr_for_h264():
+    """Graphics white (203 cd/m2: 58 % of PQ, 75 % of HLG) stays a bright white, 20 cd/m2 stays as dark as it was, hue stays."""
+    for transfer, white, dark in (('smpte2084', 0.5807, 0.357), ('arib-std-b67', 0.75, 0.3)):
+        folder = package(hdr_film(f'white-{transfer}.mp4', transfer, (white,) * 3))
+        tap.equal(colours(top(folder)), ('bt709', 'bt709', 'bt709', 'tv', 'yuv420p'))
+        near_rgb(mean_rgb(top(folder)), (231,) * 3, 6)
+        tap.equal(report(folder)['source']['transfer'], transfer)
+        got = mean_rgb(top(package(hdr_film(f'orange-{transfer}.mp4', transfer, (white, white * 0.85, white * 0.5)))))
+        tap.check(got[0] > got[1] + 20 > got[2] + 60, f'orange became {got}')
+    near_rgb(mean_rgb(top(package(hdr_film('dark.mp4', 'smpte2084', (0.357,) * 3)))), (255 * (20 / 203) ** (1 / 2.4),) * 3)
+
+
+@tap.test
+def colours_are_told_and_kept():
+    """What the master says is said in every rendition; what it does not say, as its size has it; RGB and full range are converted."""
+    for name, look, size, options, want in (
+            ('hd.mp4', 'color=red', '1280x720', (), ('bt709', 'bt709', 'bt709', 'tv', 'yuv420p')),
+            ('pal.mp4', 'color=red', '720x576', (), ('bt470bg', 'bt709', 'bt470bg', 'tv', 'yuv420p')),
+            ('ntsc.mp4', 'color=red', '720x480', (), ('smpte170m', 'bt709', 'smpte170m', 'tv', 'yuv420p')),
+            ('said.mp4', 'color=red', '320x180', ('-color_primaries', 'smpte170m', '-color_trc', 'smpte170m', '-colorspace', 'smpte170m'),
+             ('smpte170m', 'smpte170m', 'smpte170m', 'tv', 'yuv420p'))):
+        master = make(name, '-f', 'lavfi', '-i', f'{look}:size={size}:rate=5:duration=1', '-c:v', 'libx264', '-preset', 'ultrafast', '-qp', '4',
+                      '-pix_fmt', 'yuv420p', *options)
+        folder = package(master, '--ladder', 'fixed', '--max-rungs', '2')
+        for path in glob.glob(folder + 'video-*.mp4'):
+            tap.equal(colours(path), want, name)
+    for name, options in (('rgb.mkv', ('-c:v', 'ffv1', '-pix_fmt', 'gbrp')), ('444.mkv', ('-c:v', 'ffv1', '-pix_fmt', 'yuv444p12le')),
+                          ('422.mkv', ('-c:v', 'ffv1', '-pix_fmt', 'yuv422p10le')), ('png.mov', ('-c:v', 'png', '-pix_fmt', 'rgba')),
+                          ('mjpeg.avi', ('-c:v', 'mjpeg', '-q:v', '1', '-pix_fmt', 'yuvj422p'))):
+        master = make(name, '-f', 'lavfi', '-i', 'color=0x4080c0:size=320x180:rate=5:duration=1', *options)
+        got = colours(top(package(master)))
+        tap.equal(got[3:], ('tv', 'yuv420p'), name)
+        near_rgb(mean_rgb(top(package(master))), (0x40, 0x80, 0xc0))
+
+
 tap.run()

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What the two parts of a source share: source.c opens, source_run.c decodes.
+ */
+#ifndef RIBERA_INGEST_SOURCE_IN_H
+#define RIBERA_INGEST_SOURCE_IN_H
+
+#include "ingest/source.h"
+
+struct decoder {
+	int stream;
+	int audio;              /* index into info.audio, -1: picture */
+	AVCodecContext *ctx;
+	AVRational time_base;
+	int64_t last;           /* last time stamp given out; AV_NOPTS_VALUE: none yet */
+	int64_t guess;          /* for frames without one */
+	uint64_t packets, bad;
+};
+
+#define SOURCE_ENCRYPTED "%s: is encrypted (DRM); give the master before it was encrypted"
+
+struct source {
+	char *path;
+	AVFormatContext *format;
+	struct source_info info;
+	struct decoder *decoders;
+	size_t n_decoders;
+	int video_stream;
+	bool has_start;
+	int64_t start;          /* of the first picture, AV_TIME_BASE units */
+	double video_end;
+	int64_t read_end;       /* of all that was read, AV_TIME_BASE units, the container's time */
+	AVPacket *packet;
+	AVFrame *frame;
+	source_text_f take_text; /* NULL: they are not read */
+	void *text_ctx;
+	AVFrame **waiting;      /* sound decoded before the first picture is known */
+	int *waiting_of;
+	size_t n_waiting, cap_waiting, cap_waiting_of;
+};
+
+#endif
