@@ -22,6 +22,7 @@
 #include "player/abr_serve.h"
 #include "player/decode.h"
 #include "player/engine.h"
+#include "player/frames_hash.h"
 #include "player/inspect.h"
 #include "player/present.h"
 #include "player/report.h"
@@ -30,7 +31,7 @@
 #include "player/source.h"
 
 struct options {
-	const char *output, *speed, *report, *abr, *cmcd, *lang, *log_level, *now, *simulate, *sizes, *model;
+	const char *output, *speed, *report, *abr, *cmcd, *lang, *log_level, *now, *simulate, *sizes, *model, *frames_hash;
 	dur_us start, duration, buffer;
 	uint64_t max_height;
 	bool json, inspect, abr_serve, quiet, help, version;
@@ -38,8 +39,8 @@ struct options {
 
 #define ROW(key, type, field, def, min, max, arg, help) {key, type, offsetof(struct options, field), def, min, max, arg, help}
 static const struct config_row rows[] = {
-	ROW("output", CONFIG_STRING, output, "auto", 0, 0, "sdl|null", "a window with sound, or nothing at all (default: a window when there is a display)"),
-	ROW("speed", CONFIG_STRING, speed, "1", 0, 0, "N|max", "with --output null: N times real time, or without a clock"),
+	ROW("output", CONFIG_STRING, output, "auto", 0, 0, "sdl|null|dump:FILE.mp4", "a window with sound, nothing at all, or a lossless recording of what is played (default: a window when there is a display)"),
+	ROW("speed", CONFIG_STRING, speed, "1", 0, 0, "N|max", "without a window: N times real time, or without a clock"),
 	ROW("start", CONFIG_DURATION, start, "0", 0, 0, "TIME", "begin here"),
 	ROW("duration", CONFIG_DURATION, duration, "0", 0, 0, "TIME", "play so much and stop; 0 is all"),
 	ROW("abr", CONFIG_STRING, abr, NULL, 0, 0, "NAME", "adaptation: ribera (default), rate, bola-e, dynamic or robustmpc"),
@@ -47,6 +48,7 @@ static const struct config_row rows[] = {
 	ROW("buffer", CONFIG_DURATION, buffer, NULL, DUR_S, 10 * DUR_MIN, "TIME", "media to hold ahead of the playhead (default 30s; in a simulation as its model has it)"),
 	ROW("lang", CONFIG_STRING, lang, NULL, 0, 0, "TAG", "language of the sound"),
 	ROW("cmcd", CONFIG_STRING, cmcd, "headers", 0, 0, "headers|query|none", "how to tell servers about requests (CTA-5004)"),
+	ROW("frames-hash", CONFIG_PATH, frames_hash, NULL, 0, 0, "FILE", "write a line for each picture shown: its time in us and the MD5 of its pixels; - is standard output"),
 	ROW("report", CONFIG_PATH, report, NULL, 0, 0, "FILE", "write what happened as JSON"),
 	ROW("json", CONFIG_BOOL, json, "no", 0, 0, NULL, "the report (or the inspection) as JSON on standard output"),
 	ROW("inspect", CONFIG_BOOL, inspect, "no", 0, 0, NULL, "print the timeline of the MPD and stop"),
@@ -144,10 +146,12 @@ static int read_output(struct run *r, struct fault *f)
 	bool display = getenv("DISPLAY") != NULL || getenv("WAYLAND_DISPLAY") != NULL || getenv("SDL_VIDEODRIVER") != NULL;
 
 	r->window = strcmp(r->o.output, "sdl") == 0 || (strcmp(r->o.output, "auto") == 0 && r->speed == 1);
+	if (str_starts(r->o.output, "dump:") && r->o.output[5] != '\0')
+		return 0;
 	if (strcmp(r->o.output, "auto") != 0 && strcmp(r->o.output, "sdl") != 0 && strcmp(r->o.output, "null") != 0)
-		return fault_set(f, ERR_USAGE, "--output \"%s\": sdl or null", r->o.output);
+		return fault_set(f, ERR_USAGE, "--output \"%s\": sdl, null or dump:FILE.mp4", r->o.output);
 	if (strcmp(r->o.output, "sdl") == 0 && r->speed != 1)
-		return fault_set(f, ERR_USAGE, "--speed is for --output null");
+		return fault_set(f, ERR_USAGE, "--speed is for --output null and dump:");
 	if (strcmp(r->o.output, "auto") == 0 && r->window && !display)
 		return fault_set(f, ERR_UNSUPPORTED, "no display here: play with --output null, or set DISPLAY");
 	return 0;
@@ -209,6 +213,7 @@ struct session {
 	struct engine *engine;
 	struct decode *decoders[N_LANES];
 	struct sink *sink;
+	struct frames_hash *hashes;
 };
 
 static int open_fetch(struct fetch **ret, struct fault *f)
@@ -223,6 +228,8 @@ static int open_sink(struct session *s, struct fault *f)
 {
 	if (s->run->window)
 		return sink_sdl_new(s->source.mpd->title != NULL ? s->source.mpd->title : s->run->url, &s->sink, f);
+	if (str_starts(s->run->o.output, "dump:"))
+		return sink_dump_new(s->run->o.output + 5, &s->sink, f);
 	s->sink = sink_null_new();
 	return 0;
 }
@@ -265,18 +272,26 @@ static int play(struct session *s, struct fault *f)
 
 	if (r == 0)
 		r = open_sink(s, f);
+	if (r == 0 && o->frames_hash != NULL)
+		r = frames_hash_new(o->frames_hash, &s->hashes, f);
 	if (r == 0)
 		r = start_threads(s, f);
 	if (r < 0)
 		return r;
 	s->report.duration = s->source.timeline->duration;
-	s->report.output = mem_dup(s->run->window ? "sdl" : "null");
+	s->report.output = mem_dup(s->run->window ? "sdl" : str_starts(o->output, "dump:") ? "dump" : "null");
 	s->report.algorithm = mem_dup(o->abr != NULL ? o->abr : abr_algorithms[0]);
 	s->report.speed = s->run->speed;
 	p.engine = s->engine;
 	p.sink = s->sink;
+	p.hashes = s->hashes;
 	s->report.finished = present_run(&p);
-	return engine_failure(s->engine, f);
+	r = engine_failure(s->engine, f);
+	if (r == 0 && s->sink->finish != NULL)
+		r = s->sink->finish(s->sink, f);
+	if (r == 0)
+		r = frames_hash_end(&s->hashes, f);
+	return r;
 }
 
 /* The order matters: threads, then the network with its last callbacks, then what they pointed to. */
@@ -298,6 +313,7 @@ static void end_session(struct session *s)
 	engine_free(&s->engine);
 	if (s->sink != NULL)
 		s->sink->free(s->sink);
+	frames_hash_end(&s->hashes, NULL);
 	hub_fini(&s->hub);
 	source_close(&s->source);
 }

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "player/frames_hash.h"
 #include "player/media.h"
 #include "player/report.h"
 #include "player/sound.h"
@@ -51,7 +52,7 @@ static void clock_stop(struct present *p, dur_us at)
 {
 	p->playing = false;
 	p->base_pts = at;
-	if (!p->sound.silent)
+	if (p->sound.device)
 		p->set.sink->sound_run(p->set.sink, false);
 }
 
@@ -59,7 +60,7 @@ static void clock_start(struct present *p, mono_us now)
 {
 	p->playing = true;
 	p->base = now;
-	if (!p->sound.silent)
+	if (p->sound.device)
 		p->set.sink->sound_run(p->set.sink, true);
 }
 
@@ -68,7 +69,7 @@ static void clock_steer(struct present *p, mono_us now)
 {
 	dur_us t = clock_now(p, now), error;
 
-	if (p->sound.silent || !p->playing || sound_end(&p->sound) <= t)
+	if (!p->sound.device || !p->playing || sound_end(&p->sound) <= t)
 		return;
 	error = sound_heard(&p->sound, t) - t;
 	p->base_pts = t + (error > SNAP || error < -SNAP ? error : error / 20);
@@ -149,7 +150,11 @@ static void show(struct present *p, struct media_frame *f, dur_us t)
 {
 	double speed = p->set.speed > 0 ? p->set.speed : 1;
 
+	f->av->pts = f->pts;
+	f->av->pkt_duration = f->duration;
 	p->set.sink->show(p->set.sink, f->av);
+	if (p->set.hashes != NULL)
+		frames_hash_put(p->set.hashes, f);
 	p->report->presented++;
 	p->video_end = f->pts + f->duration;
 	if (p->hub->lane[LANE_AUDIO] && p->sound.opened)
@@ -257,7 +262,7 @@ static mono_us at(const struct present *p, dur_us pts, mono_us now)
 
 static mono_us next_look(const struct present *p, mono_us now)
 {
-	mono_us next = now + (p->set.sink->sound_open != NULL ? LOOK_WINDOW : LOOK), t;
+	mono_us next = now + (p->set.sink->sound_left != NULL ? LOOK_WINDOW : LOOK), t;
 	const struct media_frame *v = peek(p, LANE_VIDEO);
 
 	if (!p->playing)

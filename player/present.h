@@ -20,6 +20,7 @@ struct present_setup {
 	double speed;                /* 0: as fast as frames come, without a clock */
 	dur_us start, duration;      /* of the title; for people */
 	bool quiet;                  /* no status line */
+	struct frames_hash *hashes;  /* or NULL */
 	const volatile sig_atomic_t *stop;
 };
 

@@ -2,7 +2,8 @@
  *
  * Where pictures and sound go.  All calls come from the presenter's thread (the
  * main one).  A sink without sound leaves the sound_ functions NULL; the
- * presenter then takes the clock for the ear.
+ * presenter then takes the clock for the ear.  A picture's pts and pkt_duration are
+ * presentation time in microseconds.
  */
 #ifndef RIBERA_PLAYER_SINK_H
 #define RIBERA_PLAYER_SINK_H
@@ -21,15 +22,19 @@ struct sink {
 	void (*show)(struct sink *, const struct AVFrame *);
 	/* ERR_UNSUPPORTED without a device: the picture plays alone */
 	int (*sound_open)(struct sink *, int rate, int channels);
-	void (*sound_put)(struct sink *, const float *interleaved, size_t n_samples);
-	dur_us (*sound_left)(struct sink *); /* given and not yet heard */
+	/* `at`: presentation time of the first sample */
+	void (*sound_put)(struct sink *, const float *interleaved, size_t n_samples, dur_us at);
+	dur_us (*sound_left)(struct sink *); /* given and not yet heard; NULL: it records, and is no clock */
 	void (*sound_run)(struct sink *, bool on);
 	void (*sound_clear)(struct sink *);
 	enum sink_event (*poll)(struct sink *);
+	int (*finish)(struct sink *, struct fault *); /* NULL, or at the end of playing: what went wrong */
 	void (*free)(struct sink *);
 };
 
 struct sink *sink_null_new(void);
+/* Records into an MP4 file. */
+int sink_dump_new(const char *path, struct sink **ret_sink, struct fault *);
 /* ERR_UNSUPPORTED when it was not built in or there is no display; the fault names the cure. */
 int sink_sdl_new(const char *title, struct sink **ret_sink, struct fault *);
 

@@ -155,7 +155,7 @@ static int sound_open(struct sink *s, int rate, int channels)
 	return 0;
 }
 
-static void sound_put(struct sink *s, const float *samples, size_t n)
+static void sound_put(struct sink *s, const float *samples, size_t n, dur_us at)
 {
 	SDL_QueueAudio(of(s)->sound, samples, (Uint32)(n * (size_t)of(s)->channels * sizeof *samples));
 }
@@ -265,7 +265,8 @@ int sink_sdl_new(const char *title, struct sink **ret_sink, struct fault *f)
 {
 	struct window *w = mem_new(sizeof *w);
 
-	w->sink = (struct sink){show, sound_open, sound_put, sound_left, sound_run, sound_clear, poll_events, window_free};
+	w->sink = (struct sink){.show = show, .sound_open = sound_open, .sound_put = sound_put, .sound_left = sound_left,
+		.sound_run = sound_run, .sound_clear = sound_clear, .poll = poll_events, .free = window_free};
 	SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
 	if (SDL_Init(SDL_INIT_VIDEO) == 0 && real_display()) {
 		SDL_InitSubSystem(SDL_INIT_AUDIO); /* without it the picture plays alone */

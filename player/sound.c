@@ -33,7 +33,7 @@ void sound_reset(struct sound *s, dur_us at)
 	s->anchor = at;
 	s->samples = 0;
 	s->drift = 0;
-	if (!s->silent)
+	if (s->device)
 		s->sink->sound_clear(s->sink);
 }
 
@@ -46,7 +46,7 @@ dur_us sound_heard(const struct sound *s, dur_us clock)
 {
 	dur_us left;
 
-	if (s->silent)
+	if (!s->device)
 		return clock;
 	left = s->sink->sound_left(s->sink);
 	return sound_end(s) - left;
@@ -76,7 +76,9 @@ static void open_device(struct sound *s, const AVFrame *f)
 		return;
 	if (s->sink->sound_open(s->sink, s->rate, channels) == 0) {
 		s->silent = false;
-		s->sink->sound_run(s->sink, true);
+		s->device = s->sink->sound_left != NULL;
+		if (s->device)
+			s->sink->sound_run(s->sink, true);
 	} else {
 		log_warn("player/sound", "no sound device; playing without sound rate=%d channels=%d", s->rate, channels);
 	}
@@ -110,13 +112,13 @@ static void lay_silence(struct sound *s, dur_us d)
 	if (d > MAX_SILENCE)
 		d = MAX_SILENCE;
 	n = (size_t)(d * s->rate / DUR_S);
-	s->samples += n;
 	if (!s->silent) {
 		float *b = room(s, n);
 
 		memset(b, 0, n * (size_t)s->channels * sizeof *b);
-		s->sink->sound_put(s->sink, b, n);
+		s->sink->sound_put(s->sink, b, n, sound_end(s));
 	}
+	s->samples += n;
 }
 
 static void lay_samples(struct sound *s, const AVFrame *f, size_t cut)
@@ -129,7 +131,7 @@ static void lay_samples(struct sound *s, const AVFrame *f, size_t cut)
 
 		n = swr_convert(s->swr, &out, max, (const uint8_t **)f->extended_data, f->nb_samples);
 		if (n > (int64_t)cut)
-			s->sink->sound_put(s->sink, s->buffer + cut * (size_t)s->channels, (size_t)n - cut);
+			s->sink->sound_put(s->sink, s->buffer + cut * (size_t)s->channels, (size_t)n - cut, sound_end(s));
 	}
 	if (n > (int64_t)cut)
 		s->samples += (uint64_t)n - cut;

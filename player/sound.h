@@ -14,7 +14,8 @@ struct SwrContext;
 
 struct sound {
 	struct sink *sink;
-	bool opened, silent;     /* silent: the sink has no device */
+	bool opened, silent;     /* silent: nobody takes samples */
+	bool device;             /* what is heard can be asked: it is the clock */
 	int rate, channels;      /* of the device */
 	struct SwrContext *swr;
 	int in_rate, in_format, in_channels;

@@ -238,6 +238,78 @@ def a_segment_missing_everywhere_is_left_out_with_a_line():
     tap.has(err, 'left out')
 
 
+@functools.lru_cache(None)
+def packaged(name):
+    """(time from the first picture in s, MD5 of its pixels) of a rendition's pictures, by another program."""
+    text = tap.call('ffmpeg', '-v', 'error', '-nostdin', '-i', os.path.join(package(), name + '.mp4'), '-map', '0:v', '-c:v', 'rawvideo',
+                    '-fps_mode', 'passthrough', '-copyts', '-f', 'framemd5', '-', check_exit=0).stdout
+    scale = int(re.search(r'#tb 0: 1/(\d+)', text).group(1))
+    rows = [line.split(',') for line in text.splitlines() if not line.startswith('#')]
+    first = min(int(r[2]) for r in rows)
+    return [((int(r[2]) - first) / scale, r[5].strip()) for r in rows]
+
+
+def shown(path):
+    with open(path) as f:
+        rows = [line.split(', ') for line in f if not line.startswith('#')]
+    return [(int(r[0]) / 1e6, r[3]) for r in rows]
+
+
+def check_shown(r, path):
+    """Every picture of the renditions that were played, once, in order, at its time."""
+    want = []
+    for s in segments(r):
+        first = s['index'] * SEGMENT * FPS
+        want += packaged(s['rendition'])[first:first + SEGMENT * FPS]
+    got = shown(path)
+    tap.equal(len(got), SECONDS * FPS, 'pictures shown')
+    for (t, md5), (want_t, want_md5) in zip(got, want):
+        tap.near(t, want_t, 0.0005, 'time of a picture')
+        tap.equal(md5, want_md5, f'pixels at {t}')
+
+
+@tap.test
+def what_is_shown_is_what_was_packaged():
+    path = os.path.join(tap.folder(), 'frames')
+    a, b = servers()
+    r, _ = play(a.url + mpd([a, b]), '--speed', 'max', '--frames-hash', path)
+    check_shown(r, path)
+
+    def line(q):
+        if media(q) and q.path == '/high.mp4' and q.first > 400_000:
+            a.rate = 150_000
+    a.fault = line  # it has to come down
+    r, _ = play(a.url + mpd([a]), '--speed', 'max', '--frames-hash', path)
+    tap.check(len({s['rendition'] for s in segments(r)}) > 1, 'no switch')
+    check_shown(r, path)
+    for n in (100_000, 300_000):
+        a, b = servers()
+        a.die_after(n)
+        r, _ = play(badserver_mpd(b, a, b), '--speed', 'max', '--frames-hash', path)
+        tap.check(len(r['failovers']) >= 1, 'no fail-over')
+        check_shown(r, path)
+
+
+@tap.test
+def a_recording_has_what_was_played():
+    path = os.path.join(tap.folder(), 'played.mp4')
+    a, = servers(1)
+    play(a.url + mpd([a], renditions=['low']), '--speed', 'max', '--output', 'dump:' + path)
+    text = tap.call('ffmpeg', '-v', 'error', '-nostdin', '-i', path, '-map', '0:v', '-fps_mode', 'passthrough', '-copyts', '-f', 'framemd5', '-', check_exit=0).stdout
+    scale = int(re.search(r'#tb 0: 1/(\d+)', text).group(1))
+    got = [(int(c[2]) / scale, c[5].strip()) for c in (line.split(',') for line in text.splitlines() if not line.startswith('#'))]
+    tap.equal(len(got), SECONDS * FPS, 'pictures of the recording')
+    for mine, theirs in zip(got, packaged('low')):
+        tap.equal((round(mine[0] * 1000), mine[1]), (round(theirs[0] * 1000), theirs[1]), 'picture of the recording')
+    sound = tap.call('ffprobe', '-v', 'error', '-select_streams', 'a', '-show_entries', 'stream=start_time,duration,codec_name', '-of', 'json', path, check_exit=0)
+    s = json.loads(sound.stdout)['streams'][0]
+    tap.equal(s['codec_name'], 'alac')
+    tap.near(float(s['duration']), SECONDS, 0.1, 'length of the sound')
+    done = tap.call(tap.program('ribera-player'), a.url + mpd([a]), '--output', 'dump:/no/such/folder/x.mp4', '--speed', 'max', '--quiet', '--duration', '1s')
+    tap.equal(done.returncode, 1)
+    tap.has(done.stderr, '/no/such/folder/x.mp4')
+
+
 @tap.test
 def the_rendition_follows_the_line():
     a, = servers(1)
