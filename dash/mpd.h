@@ -40,6 +40,7 @@ struct mpd_base_url {
 	char *service_location;
 	bool has_availability_offset;
 	double availability_offset; /* seconds; INFINITY for "INF" */
+	bool has_availability_complete, availability_complete;
 	uint32_t priority, weight; /* DVB; 1 when absent; lower priority numbers are preferred */
 };
 struct mpd_base_urls {

@@ -92,7 +92,8 @@ static int inherit_bases(const struct bases *parent, const struct mpd_base_urls 
 			if (list->v[i].priority == p)
 				join_all(parent, &list->v[i], to);
 	to->availability_offset = parent->availability_offset;
-	if (list->v[0].has_availability_offset)
+	/* what is there early is there in part: it is asked for when it is whole */
+	if (list->v[0].has_availability_offset && !(list->v[0].has_availability_complete && !list->v[0].availability_complete))
 		to->availability_offset += list->v[0].availability_offset;
 	return to->n > 0 ? 0 : ERR_SYNTAX;
 }
@@ -196,7 +197,8 @@ static int build_rendition(struct timeline_build *b, const struct timeline_perio
 	if (e != 0)
 		return fault_set(b->fault, e, "line %u: none of its BaseURLs can be used", rep->line);
 	l.availability_offset = level.bases.availability_offset;
-	if (level.segments.has_availability_offset)
+	if (level.segments.has_availability_offset &&
+	    !(level.segments.has_availability_complete && !level.segments.availability_complete))
 		l.availability_offset += level.segments.availability_offset;
 	l.segments = level.segments;
 	take_bases(&level, b, r);

@@ -189,6 +189,7 @@ static void fill_times(struct transfer *t)
 	t->result.first_byte = first;
 	t->result.total = total;
 	t->result.status = (int)status;
+	t->result.date = t->response.facts.date;
 }
 
 static void finish(struct transfer *t, CURLcode code)

@@ -57,6 +57,7 @@ struct fetch_result {
 	dur_us first_byte;      /* until the first byte of the response */
 	dur_us total;
 	bool reused;
+	wall_us date;           /* the response's Date; 0: none */
 	char text[256];         /* curl's words, for logs */
 };
 
@@ -71,6 +72,7 @@ struct fetch_response {
 	const char *content_type;
 	const char *cache_status;
 	dur_us retry_after;     /* 0: none given */
+	wall_us date;           /* Date; 0: none */
 	const char *effective_url; /* after redirects */
 };
 

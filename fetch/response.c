@@ -104,6 +104,9 @@ static void read_field(struct response *r, const char *name, size_t name_n, cons
 		read_content_range(r, v, n);
 	} else if (is(name, name_n, "retry-after")) {
 		read_retry_after(r, v, n, now);
+	} else if (is(name, name_n, "date")) {
+		if (clock_from_http(v, n, &r->facts.date) != 0)
+			r->facts.date = 0;
 	} else if (is(name, name_n, "etag")) {
 		keep(&r->etag, &r->facts.etag, v, n);
 	} else if (is(name, name_n, "content-type")) {

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "player/abr.h"
+#include "player/live.h"
 #include "player/pathway.h"
 #include "player/report.h"
 
@@ -68,6 +69,10 @@ static void look(struct engine *e)
 			least = lane_end(e->lanes[i]) - h->position;
 	}
 	e->view.buffer = least > 0 ? least : 0;
+	if (e->set.live != NULL && e->set.source->timeline->dynamic)
+		live_window(e->set.source->timeline, &e->view.from, &e->view.to);
+	else
+		e->view.from = e->view.to = 0;
 	hub_unlock(h);
 }
 
@@ -97,6 +102,19 @@ static void follow(struct engine *e, unsigned generation, dur_us to)
 			lane_seek(e->lanes[i], to, generation);
 }
 
+static void take_newer(struct engine *e)
+{
+	struct source s;
+
+	if (e->set.live == NULL || !live_take(e->set.live, &s))
+		return;
+	for (int i = 0; i < N_LANES; i++)
+		if (e->lanes[i] != NULL)
+			lane_refresh(e->lanes[i], s.timeline);
+	source_close(e->set.source);
+	*e->set.source = s;
+}
+
 static dur_us end_of_other(const struct engine *e, int lane)
 {
 	const struct lane *other = e->lanes[lane == LANE_VIDEO ? LANE_AUDIO : LANE_VIDEO];
@@ -110,6 +128,7 @@ static mono_us step(struct engine *e, mono_us now)
 	struct fault f = {0};
 	int r = 0;
 
+	take_newer(e);
 	for (int i = 0; i < N_LANES && r == 0; i++) {
 		uint64_t line = e->lanes[LANE_VIDEO] != NULL ? lane_forecast(e->lanes[LANE_VIDEO]) : 0;
 

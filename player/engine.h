@@ -13,7 +13,8 @@ struct engine; /* hidden */
 struct engine_setup {
 	struct hub *hub;
 	struct fetch *fetch;
-	const struct source *source;
+	struct source *source;   /* replaced when `live` has a newer one */
+	struct live *live;       /* or NULL */
 	struct report *report;   /* its segments, failovers and errors are ours until engine_free */
 	const char *algorithm, *lang;
 	uint64_t max_height;
@@ -32,6 +33,7 @@ void engine_free(struct engine **);
 struct engine_view {
 	struct lane_view lanes[N_LANES];
 	dur_us buffer;           /* of the lane that has least */
+	dur_us from, to;         /* live: what is there; to 0: not live */
 };
 void engine_view(struct engine *, struct engine_view *ret_view); /* any thread */
 

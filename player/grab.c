@@ -57,6 +57,7 @@ struct grab {
 	struct grab_want want;
 	char *reference;
 	struct cmcd cmcd;
+	struct timeline_rendition places; /* its bases, copied: an MPD may be replaced meanwhile */
 	const char **keys;       /* per base */
 	char **hosts;
 	size_t n_bases;
@@ -218,11 +219,17 @@ struct grab *grab_new(struct grab_world *world, const struct grab_want *want, mo
 	g->want = *want;
 	g->reference = mem_dup(want->reference);
 	g->n_bases = r->n_bases < PATHWAY_MAX ? r->n_bases : PATHWAY_MAX;
+	g->places.n_bases = g->n_bases;
+	g->places.bases = mem_new_array(g->n_bases + 1, sizeof *g->places.bases);
 	g->keys = mem_new_array(g->n_bases + 1, sizeof *g->keys);
 	g->hosts = mem_new_array(g->n_bases + 1, sizeof *g->hosts);
 	for (size_t i = 0; i < g->n_bases; i++) {
-		g->hosts[i] = host_of(r->bases[i].url);
-		g->keys[i] = r->bases[i].service_location != NULL ? r->bases[i].service_location : g->hosts[i];
+		struct timeline_base *b = &g->places.bases[i];
+
+		b->url = mem_dup(r->bases[i].url);
+		b->service_location = mem_dup(r->bases[i].service_location);
+		g->hosts[i] = host_of(b->url);
+		g->keys[i] = b->service_location != NULL ? b->service_location : g->hosts[i];
 	}
 	if (want->cmcd != NULL)
 		g->cmcd = *want->cmcd;
@@ -259,8 +266,12 @@ void grab_free(struct grab **pg)
 	if (g == NULL)
 		return;
 	leave_transfer(g);
-	for (size_t i = 0; i < g->n_bases; i++)
+	for (size_t i = 0; i < g->n_bases; i++) {
 		free(g->hosts[i]);
+		free(g->places.bases[i].url);
+		free(g->places.bases[i].service_location);
+	}
+	free(g->places.bases);
 	free(g->hosts);
 	free(g->keys);
 	free(g->reference);
@@ -298,7 +309,7 @@ static struct transfer *transfer_new(const struct grab *g)
 
 static void ask(struct grab *g, mono_us now)
 {
-	char *url = timeline_resolve(g->want.rendition, (size_t)g->base, g->reference), *fields[CMCD_FIELDS] = {NULL};
+	char *url = timeline_resolve(&g->places, (size_t)g->base, g->reference), *fields[CMCD_FIELDS] = {NULL};
 	const char *list[CMCD_FIELDS];
 	struct transfer *t = transfer_new(g);
 	struct fetch_request req = {.has_range = t->has_range, .first = t->first, .last = t->last,
@@ -428,6 +439,7 @@ static void failed(struct grab *g, const struct transfer *t, mono_us now)
 	            g->have.size, reason);
 	/* 408, 429 and 5xx may pass (RFC 9110 15.5, 15.6), as may all that is no answer */
 	g->transient = g->transient || (t->wrong == NULL && (status < 400 || status == 408 || status == 429 || status >= 500));
+	g->transient = g->transient || (g->want.fresh && status == 404);
 	pathway_fail(g->world->pathway, g->keys[g->base], t->retry_after, now);
 	g->tried |= UINT32_C(1) << g->base;
 	drop_unfinishable(g);

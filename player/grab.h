@@ -36,9 +36,10 @@ struct grab_world {
 };
 
 struct grab_want {
-	const struct timeline_rendition *rendition; /* must outlive the grab */
+	const struct timeline_rendition *rendition; /* its bases are copied */
 	const char *reference;   /* against the rendition's bases; copied */
 	bool has_range;
+	bool fresh;              /* just made: a 404 may pass */
 	uint64_t first, last;    /* inclusive */
 	const char *mime_type;   /* for the look at the finished bytes; NULL: none */
 	int lane;

@@ -51,6 +51,9 @@ struct lane {
 	dur_us wait_above;       /* the engine asked to wait until no more than this is in hand; 0: no */
 	struct grab *grab;
 	unsigned grab_rung, grab_index;
+	dur_us grab_start, grab_end; /* of its segment */
+	bool waits;              /* for segments that are not made yet */
+	bool moved;              /* the timeline was replaced since */
 	dur_us grab_buffer;
 	mono_us looked;          /* when abandoning was last thought about */
 	char error[256];
@@ -216,10 +219,12 @@ static void make_abr(struct lane *l)
 		if (l->rungs[i].state == RUNG_READY)
 			first = l->rungs[i].r;
 	s.n_segments = (unsigned)first->n_segments;
-	total = segment_end(l, first, s.n_segments - 1) - segment_start(l, first, 0);
-	s.segment = total / s.n_segments > 0 ? total / s.n_segments : DUR_S;
+	total = s.n_segments > 0 ? segment_end(l, first, s.n_segments - 1) - segment_start(l, first, 0) : 0;
+	s.segment = s.n_segments > 0 && total / s.n_segments > 0 ? total / s.n_segments : 2 * DUR_S;
+	if (l->set.source->timeline->dynamic)
+		s.n_segments = 0; /* without an end, and of unknown sizes */
 	s.start_bps = before;
-	sizes = mem_try((size_t)s.n_segments * l->n_rungs, sizeof *sizes);
+	sizes = s.n_segments > 0 ? mem_try((size_t)s.n_segments * l->n_rungs, sizeof *sizes) : NULL;
 	for (unsigned i = 0; sizes != NULL && i < l->n_rungs; i++) {
 		const struct timeline_rendition *r = l->rungs[i].r;
 
@@ -341,7 +346,7 @@ static void begin_grab(struct lane *l, unsigned rung, unsigned index, mono_us no
 		.live = l->set.source->timeline->dynamic};
 	struct grab_want want = {.rendition = r, .reference = s->url != NULL ? s->url : "", .has_range = s->has_range,
 		.first = s->range.first, .last = s->range.last, .mime_type = r->mime_type, .lane = l->set.kind,
-		.index = index, .buffer = buffered(l), .cmcd = &c,
+		.index = index, .buffer = buffered(l), .cmcd = &c, .fresh = l->set.source->timeline->dynamic,
 		.patience = l->limit >= 0 || l->skipped > 0 ? SHORT_PATIENCE : PATIENCE + buffered(l)};
 
 	hub_lock(l->set.world->hub);
@@ -349,6 +354,9 @@ static void begin_grab(struct lane *l, unsigned rung, unsigned index, mono_us no
 	hub_unlock(l->set.world->hub);
 	l->grab_rung = rung;
 	l->grab_index = index;
+	l->grab_start = segment_start(l, r, index);
+	l->grab_end = segment_end(l, r, index);
+	l->moved = false;
 	l->grab_buffer = want.buffer;
 	l->looked = now;
 	l->grab = grab_new(l->set.world, &want, now);
@@ -377,8 +385,8 @@ static struct media_segment *new_segment(struct lane *l, struct blob *body)
 	m->offset = period_of(l)->start - av_rescale((int64_t)u->r->pto, DUR_S, u->r->timescale);
 	m->from = l->window > period_of(l)->start ? l->window : period_of(l)->start;
 	m->to = l->set.end < end ? l->set.end : end;
-	m->start = segment_start(l, u->r, l->grab_index);
-	m->end = segment_end(l, u->r, l->grab_index);
+	m->start = l->grab_start;
+	m->end = l->grab_end;
 	return m;
 }
 
@@ -389,7 +397,7 @@ static void push(struct lane *l, struct media_segment *m)
 
 	l->t = m->end;
 	l->last_rung = (int)l->grab_rung;
-	l->last_index = (int)l->grab_index;
+	l->last_index = l->moved ? -1 : (int)l->grab_index;
 	l->limit = -1;
 	hub_lock(h);
 	m->generation = l->generation;
@@ -413,9 +421,9 @@ static void record(struct lane *l, const struct grab_result *g, bool skipped)
 	const struct timeline_rendition *r = l->rungs[l->grab_rung].r;
 	struct report_segment s = {.lane = l->set.kind, .index = l->grab_index, .retries = g->retries,
 		.bandwidth = r->bandwidth, .bytes = g->bytes, .throughput = g->throughput, .first_byte = g->first_byte,
-		.total = g->total, .buffer = l->grab_buffer, .start = segment_start(l, r, l->grab_index), .skipped = skipped};
+		.total = g->total, .buffer = l->grab_buffer, .start = l->grab_start, .skipped = skipped};
 
-	s.duration = segment_end(l, r, l->grab_index) - s.start;
+	s.duration = l->grab_end - s.start;
 	snprintf(s.rendition, sizeof s.rendition, "%s", r->representation->id != NULL ? r->representation->id : "");
 	snprintf(s.service_location, sizeof s.service_location, "%s", g->key);
 	snprintf(s.host, sizeof s.host, "%s", g->host);
@@ -484,6 +492,8 @@ static void abandon(struct lane *l, mono_us now)
 	s.total = p.elapsed;
 	add_sample(l, &s);
 	grab_free(&l->grab);
+	if (l->moved)
+		return; /* the same segment has another number now: it is chosen anew */
 	begin_grab(l, (unsigned)rung, l->grab_index, now);
 }
 
@@ -493,6 +503,8 @@ static int step_grab(struct lane *l, mono_us now, mono_us *ret_next, struct faul
 	enum grab_state state;
 
 	abandon(l, now);
+	if (l->grab == NULL)
+		return 0;
 	state = grab_step(l->grab, now, ret_next);
 	if (state == GRAB_RUNNING) {
 		if (now + TICK < *ret_next)
@@ -582,12 +594,80 @@ static bool has_room(struct lane *l, dur_us other_end, mono_us now, mono_us *ret
 	return false;
 }
 
+/* --- a timeline that grows ----------------------------------------------------------------- */
+
+static struct timeline_rendition *find_same(const struct timeline_period *p, const struct timeline_rendition *old)
+{
+	for (size_t i = 0; i < p->n_tracks; i++)
+		for (size_t k = 0; k < p->tracks[i].n_renditions; k++) {
+			struct timeline_rendition *r = &p->tracks[i].renditions[k];
+
+			if (r->fault == NULL && r->representation->id != NULL && old->representation->id != NULL &&
+			    strcmp(r->representation->id, old->representation->id) == 0)
+				return r;
+		}
+	return NULL;
+}
+
+static bool same_period(const struct timeline_period *a, const struct timeline_period *b)
+{
+	return a->id != NULL && b->id != NULL ? strcmp(a->id, b->id) == 0 : a->start == b->start;
+}
+
+static bool follow_renditions(struct lane *l, const struct timeline_period *p)
+{
+	for (unsigned i = 0; i < l->n_rungs; i++) {
+		struct timeline_rendition *r = find_same(p, l->rungs[i].r);
+
+		if (r == NULL || r->needs_index)
+			return false;
+		l->rungs[i].r = r;
+	}
+	return true;
+}
+
+void lane_refresh(struct lane *l, struct timeline *next)
+{
+	unsigned p = 0;
+
+	while (p < next->n_periods && l->entered && !same_period(&next->periods[p], period_of(l)))
+		p++;
+	if (!l->entered || p == next->n_periods || !follow_renditions(l, &next->periods[p])) {
+		leave_period(l);
+		p = source_period_at(next, l->t);
+	}
+	l->period = p;
+	l->last_index = -1;
+	l->moved = true;
+}
+
+/* There will be more here. */
+static bool will_grow(const struct lane *l)
+{
+	const struct timeline *t = l->set.source->timeline;
+	dur_us end = source_period_end(t, l->period);
+
+	if (!t->dynamic || l->t + DUR_S / 2 >= end)
+		return false;
+	if (l->period + 1 == t->n_periods)
+		return true;
+	for (size_t i = 0; i < t->periods[l->period + 1].n_tracks; i++) {
+		const struct timeline_track *track = &t->periods[l->period + 1].tracks[i];
+
+		if (track->n_renditions > 0 && track->renditions[0].n_segments > 0)
+			return false; /* the next one has begun: this one is not going to */
+	}
+	return true;
+}
+
 static void next_segment(struct lane *l, mono_us now, uint64_t line)
 {
 	unsigned rung = choose(l, (unsigned)(l->last_index + 1), now, line);
 	int index = index_for(l, l->rungs[rung].r);
 
-	if (index < 0 || l->t >= l->set.end) {
+	if (index < 0 && l->t < l->set.end && will_grow(l)) {
+		l->waits = true;
+	} else if (index < 0 || l->t >= l->set.end) {
 		next_period(l);
 	} else if (l->wait_above == 0) {
 		begin_grab(l, rung, (unsigned)index, now);
@@ -601,6 +681,8 @@ int lane_step(struct lane *l, mono_us now, uint64_t line, dur_us other_end, mono
 	if (!l->entered)
 		enter_period(l, now);
 	if (l->n_rungs == 0) {
+		if (will_grow(l))
+			return 0;
 		next_period(l);
 		*ret_next = now;
 		return 0;
@@ -610,8 +692,12 @@ int lane_step(struct lane *l, mono_us now, uint64_t line, dur_us other_end, mono
 		                               l->set.kind == LANE_VIDEO ? "video" : "audio", l->rungs[0].error)
 		                   : 0;
 	if (l->grab == NULL && has_room(l, other_end, now, ret_next)) {
+		l->waits = false;
 		next_segment(l, now, line);
-		*ret_next = now;
+		if (!l->waits)
+			*ret_next = now;
+		else if (now + TICK < *ret_next)
+			*ret_next = now + TICK;
 	}
 	return l->grab != NULL ? step_grab(l, now, ret_next, f) : 0;
 }

@@ -35,6 +35,9 @@ void lane_free(struct lane **);
  * 0, or what ended everything. */
 int lane_step(struct lane *, mono_us now, uint64_t line, dur_us other_end, mono_us *ret_next, struct fault *);
 
+/* The timeline is about to be replaced by this one; afterwards nothing of the old is kept. */
+void lane_refresh(struct lane *, struct timeline *next);
+
 void lane_seek(struct lane *, dur_us to, unsigned generation); /* the hub's */
 dur_us lane_end(const struct lane *);         /* where its media in hand ends */
 bool lane_ended(const struct lane *);         /* everything was asked for and came */

@@ -24,6 +24,7 @@
 #include "player/engine.h"
 #include "player/frames_hash.h"
 #include "player/inspect.h"
+#include "player/live.h"
 #include "player/present.h"
 #include "player/report.h"
 #include "player/simulate.h"
@@ -213,6 +214,8 @@ struct session {
 	struct engine *engine;
 	struct decode *decoders[N_LANES];
 	struct sink *sink;
+	struct live *live;
+	dur_us start;
 	struct frames_hash *hashes;
 };
 
@@ -237,9 +240,9 @@ static int open_sink(struct session *s, struct fault *f)
 static int start_threads(struct session *s, struct fault *f)
 {
 	const struct options *o = &s->run->o;
-	struct engine_setup e = {.hub = &s->hub, .fetch = s->fetch, .source = &s->source, .report = &s->report,
-		.algorithm = o->abr, .lang = o->lang, .max_height = o->max_height, .buffer = o->buffer > 0 ? o->buffer : BUFFER, .start = o->start,
-		.end = o->duration > 0 ? o->start + o->duration : INT64_MAX, .cmcd = s->run->cmcd};
+	struct engine_setup e = {.hub = &s->hub, .fetch = s->fetch, .source = &s->source, .live = s->live, .report = &s->report,
+		.algorithm = o->abr, .lang = o->lang, .max_height = o->max_height, .buffer = o->buffer > 0 ? o->buffer : BUFFER,
+		.start = s->start, .end = o->duration > 0 ? s->start + o->duration : INT64_MAX, .cmcd = s->run->cmcd};
 	int r = engine_new(&e, &s->engine, f);
 
 	for (int i = 0; i < N_LANES && r == 0; i++) {
@@ -252,13 +255,30 @@ static int start_threads(struct session *s, struct fault *f)
 	return r;
 }
 
+/* A live title begins near its edge, or --start after the oldest that is there. */
+static int find_start(struct session *s, struct fault *f)
+{
+	dur_us from, to;
+	int r;
+
+	s->start = s->run->o.start;
+	if (!s->source.timeline->dynamic)
+		return 0;
+	r = live_new(s->fetch, &s->hub, &s->source, &s->live, f);
+	if (r < 0)
+		return r;
+	live_window(s->source.timeline, &from, &to);
+	s->start = s->run->o.start > 0 && from + s->run->o.start < to ? from + s->run->o.start : live_start(s->live, &s->source);
+	return 0;
+}
+
 static int check_source(struct session *s, struct fault *f)
 {
 	const struct timeline *t = s->source.timeline;
 
 	if (t->n_periods == 0)
 		return fault_set(f, ERR_MEDIA, "%s: the MPD has no Period to play", s->run->url);
-	if (t->duration >= 0 && s->run->o.start >= t->duration)
+	if (!t->dynamic && t->duration >= 0 && s->run->o.start >= t->duration)
 		return fault_set(f, ERR_USAGE, "--start: the title is only %.3f s long", (double)t->duration / 1e6);
 	return 0;
 }
@@ -267,9 +287,11 @@ static int play(struct session *s, struct fault *f)
 {
 	const struct options *o = &s->run->o;
 	struct present_setup p = {.hub = &s->hub, .sink = NULL, .report = &s->report, .speed = s->run->speed,
-		.start = o->start, .duration = s->source.timeline->duration, .quiet = o->quiet, .stop = &stop};
+		.duration = s->source.timeline->duration, .quiet = o->quiet, .stop = &stop};
 	int r = check_source(s, f);
 
+	if (r == 0)
+		r = find_start(s, f);
 	if (r == 0)
 		r = open_sink(s, f);
 	if (r == 0 && o->frames_hash != NULL)
@@ -282,6 +304,7 @@ static int play(struct session *s, struct fault *f)
 	s->report.output = mem_dup(s->run->window ? "sdl" : str_starts(o->output, "dump:") ? "dump" : "null");
 	s->report.algorithm = mem_dup(o->abr != NULL ? o->abr : abr_algorithms[0]);
 	s->report.speed = s->run->speed;
+	p.start = s->start;
 	p.engine = s->engine;
 	p.sink = s->sink;
 	p.hashes = s->hashes;
@@ -300,6 +323,7 @@ static void end_session(struct session *s)
 	hub_quit(&s->hub);
 	if (s->engine != NULL)
 		engine_stop(s->engine);
+	live_free(&s->live);
 	for (int i = 0; i < N_LANES; i++) {
 		if (s->decoders[i] != NULL) {
 			struct decode_stats d = decode_stats(s->decoders[i]);

@@ -23,6 +23,7 @@
 #define SNAP (80 * DUR_MS)         /* a clock further off than this jumps */
 #define LOOK (100 * DUR_MS)        /* signals and events are looked at so often */
 #define LOOK_WINDOW (10 * DUR_MS)
+#define GAP DUR_S                 /* more than this is a discontinuity */
 #define STATUS (500 * DUR_MS)
 #define PLAIN_STATUS (60 * DUR_S)
 
@@ -255,6 +256,27 @@ static void look_for_stall(struct present *p, mono_us now)
 		begin_stall(p, t < sound ? sound : t, now);
 }
 
+/* Nothing for a while in any lane, and more behind it: a discontinuity is jumped over, not waited out. */
+static void jump_gap(struct present *p, mono_us now)
+{
+	dur_us t = clock_now(p, now), first = INT64_MAX;
+
+	for (int i = 0; i < N_LANES; i++) {
+		const struct media_frame *f = peek(p, i);
+
+		if (p->hub->lane[i] && f == NULL)
+			return;
+		if (f != NULL && f->pts < first)
+			first = f->pts;
+	}
+	if (first == INT64_MAX || first < t + GAP || t < p->video_end || t < sound_end(&p->sound))
+		return;
+	log_verbose("player/present", "jumps at_ms=%lld to_ms=%lld", (long long)(t / DUR_MS), (long long)(first / DUR_MS));
+	clock_stop(p, first);
+	sound_reset(&p->sound, first);
+	clock_start(p, now);
+}
+
 static mono_us at(const struct present *p, dur_us pts, mono_us now)
 {
 	return now + (dur_us)((double)(pts - clock_now(p, now)) / p->set.speed);
@@ -376,6 +398,8 @@ static void round_by_clock(struct present *p)
 		show_due(p, clock_now(p, now));
 		now = clock_mono();
 		look_for_stall(p, now);
+		if (p->playing)
+			jump_gap(p, now);
 	}
 	post_position(p, clock_now(p, now));
 	if (!ended(p) || !p->playing || clock_now(p, now) < p->video_end || clock_now(p, now) < sound_end(&p->sound))

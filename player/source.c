@@ -152,19 +152,21 @@ static void say_left_out(void *ctx, const char *text)
 	log_warn("player/source", "%s", text);
 }
 
-static int resolve_links(struct fetch *fetch, const struct buf *body, const char *where, struct source *s, struct fault *f)
+static int resolve_links(struct fetch *fetch, struct buf *text, const char *name, struct source *s, struct fault *f)
 {
 	struct buf whole;
 	int r;
 
 	buf_init(&whole, MPD_MAX_BYTES);
-	r = mpd_resolve_links(body->bytes, body->size, where, s->url, get_part, say_left_out, fetch, &whole, f);
-	if (r == 0) {
-		mpd_free(&s->mpd);
-		r = mpd_read(whole.bytes, whole.size, where, &s->mpd, f);
+	r = mpd_resolve_links(text->bytes, text->size, name, s->url, get_part, say_left_out, fetch, &whole, f);
+	if (r < 0) {
+		buf_fini(&whole);
+		return r;
 	}
-	buf_fini(&whole);
-	return r;
+	buf_fini(text);
+	*text = whole;
+	mpd_free(&s->mpd);
+	return mpd_read(text->bytes, text->size, name, &s->mpd, f);
 }
 
 static void say_faults(const struct timeline *t)
@@ -176,28 +178,41 @@ static void say_faults(const struct timeline *t)
 					log_warn("player/source", "left out: %s", t->periods[i].tracks[k].renditions[n].fault);
 }
 
+int source_parse(struct fetch *fetch, struct buf *text, const char *url, const char *name, wall_us now, struct source *ret,
+                 struct fault *f)
+{
+	struct source s = {.url = mem_dup(url)};
+	int r = mpd_read(text->bytes, text->size, name, &s.mpd, f);
+
+	buf_init(&s.text, MPD_MAX_BYTES);
+	if (r == 0 && mpd_has_links(s.mpd))
+		r = resolve_links(fetch, text, name, &s, f);
+	if (r == 0 && (r = timeline_new(s.mpd, s.url, now, &s.timeline, f)) < 0)
+		fault_prefix(f, "%s", name);
+	if (r == 0)
+		r = buf_append(&s.text, text->bytes, text->size);
+	if (r < 0)
+		source_close(&s);
+	else
+		*ret = s;
+	return r;
+}
+
 int source_open(struct fetch *fetch, const char *where, wall_us now, struct source *ret, struct fault *f)
 {
-	struct source s = {0};
-	struct buf body;
+	struct buf text;
+	char *url = NULL;
 	int r;
 
-	buf_init(&body, MPD_MAX_BYTES);
-	r = source_get(fetch, where, &body, &s.url, f);
+	buf_init(&text, MPD_MAX_BYTES);
+	r = source_get(fetch, where, &text, &url, f);
 	if (r == 0)
-		r = mpd_read(body.bytes, body.size, where, &s.mpd, f);
-	if (r == 0 && mpd_has_links(s.mpd))
-		r = resolve_links(fetch, &body, where, &s, f);
-	if (r == 0 && (r = timeline_new(s.mpd, s.url, now, &s.timeline, f)) < 0)
-		fault_prefix(f, "%s", where);
-	buf_fini(&body);
-	if (r < 0) {
-		source_close(&s);
-		return r;
-	}
-	say_faults(s.timeline);
-	*ret = s;
-	return 0;
+		r = source_parse(fetch, &text, url, where, now, ret, f);
+	if (r == 0)
+		say_faults(ret->timeline);
+	buf_fini(&text);
+	free(url);
+	return r;
 }
 
 void source_close(struct source *s)
@@ -206,6 +221,7 @@ void source_close(struct source *s)
 		timeline_free(&s->timeline);
 	if (s->mpd != NULL)
 		mpd_free(&s->mpd);
+	buf_fini(&s->text);
 	free(s->url);
 	*s = (struct source){0};
 }

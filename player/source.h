@@ -5,14 +5,15 @@
 #ifndef RIBERA_PLAYER_SOURCE_H
 #define RIBERA_PLAYER_SOURCE_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "dash/timeline.h"
 
-struct buf;
 struct fetch;
 
 struct source {
 	char *url;               /* where it was found at last */
+	struct buf text;         /* of the MPD, its remote parts in their places */
 	struct mpd *mpd;
 	struct timeline *timeline;
 };
@@ -22,6 +23,11 @@ struct source {
  * was wrong: no such host, a status, not an MPD at line:column.  Remote parts and
  * renditions that are left out are logged. */
 int source_open(struct fetch *, const char *where, wall_us now, struct source *ret_source, struct fault *);
+/* The same from a text that is here already; where there are remote parts it is
+ * replaced by the text with them in their places.  `url` is where it was found,
+ * `name` what faults call it.  ret_source->text is a copy. */
+int source_parse(struct fetch *, struct buf *text, const char *url, const char *name, wall_us now, struct source *ret_source,
+                 struct fault *);
 void source_close(struct source *);
 
 /* Waits for what stands at an absolute URL (http, https or file), MPD_MAX_BYTES at most.

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The thread sleeps on the hub's bell until the next update or the next segment is
+ * due.  Failures are retried with a growing pause and never end the playing: what
+ * is known goes on being laid out.
+ */
+#include "player/live.h"
+
+#include <libavutil/mathematics.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "dash/mpd_patch.h"
+#include "fetch/fetch.h"
+#include "player/clock_sync.h"
+#include "player/hub.h"
+
+#define LEAST (500 * DUR_MS)     /* between two updates */
+#define IDLE (10 * DUR_S)        /* an MPD that is never updated is laid out anew so often at most */
+#define MAX_PAUSE (15 * DUR_S)
+#define RESYNC (10 * DUR_MIN)
+#define DEFAULT_SEGMENT (2 * DUR_S)
+
+struct live {
+	struct fetch *fetch;
+	struct hub *hub;
+	pthread_t thread;
+	char *location;          /* where to ask for it */
+	struct buf text;         /* of the MPD as it is now */
+	/* the thread's own copy of the facts */
+	bool dynamic, has_update, has_start;
+	dur_us update, segment;
+	wall_us availability_start;
+	char *patch;             /* absolute, or NULL */
+	mono_us got, sync_next;
+	wall_us received;        /* the text, by our clock */
+	unsigned failures;
+	/* under the hub's lock */
+	dur_us offset;           /* true time - our clock */
+	bool fresh;
+	struct source next;
+	char trouble[256];
+};
+
+static wall_us now_there(struct live *l)
+{
+	dur_us offset;
+
+	hub_lock(l->hub);
+	offset = l->offset;
+	hub_unlock(l->hub);
+	return clock_wall() + offset;
+}
+
+/* --- what is there ------------------------------------------------------------------------- */
+
+static dur_us time_of(const struct timeline_period *p, const struct timeline_rendition *r, int64_t t)
+{
+	return p->start + av_rescale(t, DUR_S, r->timescale);
+}
+
+void live_window(const struct timeline *t, dur_us *ret_from, dur_us *ret_to)
+{
+	dur_us from = INT64_MAX, to = 0;
+
+	for (size_t i = 0; i < t->n_periods; i++)
+		for (size_t k = 0; k < t->periods[i].n_tracks; k++) {
+			const struct timeline_track *track = &t->periods[i].tracks[k];
+			const struct timeline_rendition *r = track->n_renditions > 0 ? &track->renditions[0] : NULL;
+			dur_us a, b;
+
+			if (r == NULL || r->n_segments == 0 || track->kind > TIMELINE_AUDIO)
+				continue;
+			a = time_of(&t->periods[i], r, r->segments[0].start);
+			b = time_of(&t->periods[i], r, r->segments[r->n_segments - 1].start + (int64_t)r->segments[r->n_segments - 1].duration);
+			from = a < from ? a : from;
+			to = b > to ? b : to;
+		}
+	*ret_from = from == INT64_MAX ? 0 : from > 0 ? from : 0;
+	*ret_to = to;
+}
+
+/* The newest segment's duration; never tiny. */
+static dur_us segment_of(const struct timeline *t)
+{
+	for (size_t i = t->n_periods; i-- > 0;)
+		for (size_t k = 0; k < t->periods[i].n_tracks; k++) {
+			const struct timeline_track *track = &t->periods[i].tracks[k];
+			const struct timeline_rendition *r = track->n_renditions > 0 ? &track->renditions[0] : NULL;
+
+			if (r != NULL && r->n_segments > 0) {
+				dur_us d = av_rescale((int64_t)r->segments[r->n_segments - 1].duration, DUR_S, r->timescale);
+
+				return d > 100 * DUR_MS ? d : 100 * DUR_MS;
+			}
+		}
+	return DEFAULT_SEGMENT;
+}
+
+/* --- a new version ----------------------------------------------------------------------------- */
+
+static void learn(struct live *l, const struct source *s)
+{
+	const struct mpd *m = s->mpd;
+
+	l->dynamic = m->dynamic;
+	l->has_update = m->has_minimum_update;
+	l->update = m->minimum_update;
+	l->has_start = m->has_availability_start;
+	l->availability_start = m->availability_start;
+	l->segment = segment_of(s->timeline);
+	free(l->patch);
+	l->patch = m->patch_locations.n > 0 ? timeline_join_url(s->url, m->patch_locations.v[0].url) : NULL;
+	if (m->locations.n > 0 && m->locations.v[0].url != NULL) {
+		char *to = timeline_join_url(s->url, m->locations.v[0].url);
+
+		if (to != NULL) {
+			free(l->location);
+			l->location = to;
+		}
+	}
+}
+
+static void offer(struct live *l, struct source *s)
+{
+	hub_lock(l->hub);
+	source_close(&l->next);
+	l->next = *s;
+	l->fresh = true;
+	l->hub->posts++;
+	hub_ring(l->hub);
+	hub_unlock(l->hub);
+}
+
+/* The text as it is known, for this moment. */
+static int lay_out(struct live *l, struct fault *f)
+{
+	struct source s;
+	int r = source_parse(l->fetch, &l->text, l->location, l->location, now_there(l), &s, f);
+
+	if (r < 0)
+		return r;
+	buf_fini(&s.text); /* ours is the same */
+	learn(l, &s);
+	offer(l, &s);
+	return 0;
+}
+
+static int get_patch(struct live *l, struct buf *out, struct fault *f)
+{
+	struct buf patch;
+	char *url = NULL;
+	int r;
+
+	buf_init(&patch, MPD_MAX_BYTES);
+	r = source_get(l->fetch, l->patch, &patch, &url, f);
+	if (r == 0)
+		r = mpd_patch(l->text.bytes, l->text.size, patch.bytes, patch.size, l->patch, out, f);
+	if (r < 0)
+		log_verbose("player/live", "the whole MPD instead of a patch reason=\"%s\"", fault_text(f));
+	free(url);
+	buf_fini(&patch);
+	return r;
+}
+
+static int get_whole(struct live *l, struct buf *out, struct fault *f)
+{
+	char *url = NULL;
+	int r = source_get(l->fetch, l->location, out, &url, f);
+
+	if (r == 0 && url != NULL && str_starts(url, "http")) { /* redirected for good: relative addresses follow */
+		free(l->location);
+		l->location = url;
+		url = NULL;
+	}
+	free(url);
+	return r;
+}
+
+static void say(struct live *l, const char *text)
+{
+	hub_lock(l->hub);
+	snprintf(l->trouble, sizeof l->trouble, "%s", text);
+	hub_unlock(l->hub);
+}
+
+static void update(struct live *l)
+{
+	struct buf text, before = l->text;
+	struct fault f = {0};
+	wall_us received = clock_wall();
+	int r = -1;
+
+	buf_init(&text, MPD_MAX_BYTES);
+	if (l->patch != NULL)
+		r = get_patch(l, &text, &f);
+	if (r < 0) {
+		buf_clear(&text);
+		r = get_whole(l, &text, &f);
+	}
+	if (r == 0) {
+		l->text = text;
+		r = lay_out(l, &f);
+		text = l->text;
+	}
+	if (r < 0) { /* what was good stays */
+		l->text = before;
+		buf_fini(&text);
+		if (l->failures++ == 0)
+			log_warn("player/live", "the MPD cannot be had anew: %s", fault_text(&f));
+		say(l, fault_text(&f));
+	} else {
+		buf_fini(&before);
+		l->received = received;
+		l->failures = 0;
+		say(l, "");
+	}
+	l->got = clock_mono();
+}
+
+/* --- the thread ---------------------------------------------------------------------------------- */
+
+static mono_us next_update(const struct live *l)
+{
+	dur_us wait = l->update > LEAST ? l->update : LEAST;
+
+	/* 5.3.1.2: 0 means when something is needed: as often as segments come */
+	if (l->update == 0)
+		wait = l->segment;
+	for (unsigned i = 1; i < l->failures && wait < MAX_PAUSE; i++)
+		wait *= 2;
+	return l->got + (wait < MAX_PAUSE || l->failures == 0 ? wait : MAX_PAUSE);
+}
+
+static void synchronise(struct live *l, const struct mpd *m)
+{
+	dur_us offset;
+
+	if (clock_sync(l->fetch, l->location, m, l->received, &offset)) {
+		hub_lock(l->hub);
+		l->offset = offset;
+		hub_unlock(l->hub);
+		log_verbose("player/live", "clock offset_ms=%lld", (long long)(offset / DUR_MS));
+	}
+	l->sync_next = clock_mono() + RESYNC;
+}
+
+static void synchronise_anew(struct live *l)
+{
+	struct mpd *m = NULL;
+
+	if (mpd_read(l->text.bytes, l->text.size, l->location, &m, NULL) == 0)
+		synchronise(l, m);
+	mpd_free(&m);
+}
+
+static void *run(void *ctx)
+{
+	struct live *l = ctx;
+	mono_us laid = clock_mono();
+
+	hub_lock(l->hub);
+	while (!l->hub->quit && l->dynamic) {
+		mono_us step = laid + (l->segment / 2 < IDLE ? l->segment / 2 : IDLE);
+		mono_us due = l->has_update && next_update(l) < step ? next_update(l) : step;
+
+		if (clock_mono() < due) {
+			hub_wait_until(l->hub, due);
+			continue;
+		}
+		hub_unlock(l->hub);
+		if (clock_mono() >= l->sync_next)
+			synchronise_anew(l);
+		if (l->has_update && clock_mono() >= next_update(l))
+			update(l);
+		else
+			lay_out(l, NULL);
+		laid = clock_mono();
+		hub_lock(l->hub);
+	}
+	hub_unlock(l->hub);
+	return NULL;
+}
+
+int live_new(struct fetch *fetch, struct hub *hub, struct source *s, struct live **ret, struct fault *f)
+{
+	struct live *l = mem_new(sizeof *l);
+	struct timeline *t = NULL;
+	int r;
+
+	l->fetch = fetch;
+	l->hub = hub;
+	l->location = mem_dup(s->url);
+	l->text = s->text;
+	l->received = clock_wall();
+	buf_init(&s->text, MPD_MAX_BYTES);
+	synchronise(l, s->mpd);
+	r = timeline_new(s->mpd, s->url, now_there(l), &t, f);
+	if (r == 0) {
+		timeline_free(&s->timeline);
+		s->timeline = t;
+		learn(l, s);
+		l->got = clock_mono();
+		r = -pthread_create(&l->thread, NULL, run, l);
+		if (r < 0)
+			fault_set(f, r, "no thread: %s", err_text(r));
+	}
+	if (r < 0) {
+		buf_fini(&l->text);
+		free(l->location);
+		free(l->patch);
+		free(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+void live_free(struct live **pl)
+{
+	struct live *l = *pl;
+
+	if (l == NULL)
+		return;
+	pthread_join(l->thread, NULL);
+	source_close(&l->next);
+	buf_fini(&l->text);
+	free(l->location);
+	free(l->patch);
+	free(l);
+	*pl = NULL;
+}
+
+bool live_take(struct live *l, struct source *ret)
+{
+	bool fresh;
+
+	hub_lock(l->hub);
+	fresh = l->fresh;
+	if (fresh) {
+		*ret = l->next;
+		l->next = (struct source){0};
+		l->fresh = false;
+	}
+	hub_unlock(l->hub);
+	return fresh;
+}
+
+dur_us live_edge(struct live *l)
+{
+	return l->has_start ? now_there(l) - l->availability_start : INT64_MAX;
+}
+
+dur_us live_start(struct live *l, const struct source *s)
+{
+	const struct mpd *m = s->mpd;
+	dur_us from, to, edge = live_edge(l), delay = 3 * l->segment, at;
+
+	live_window(s->timeline, &from, &to);
+	if (m->has_suggested_delay)
+		delay = m->suggested_delay;
+	if (m->service.latency_target > 0)
+		delay = (dur_us)m->service.latency_target * DUR_MS;
+	if (m->min_buffer_time > delay)
+		delay = m->min_buffer_time;
+	at = (edge < to ? edge : to < edge - 2 * delay ? to : edge) - delay;
+	if (at > to - l->segment)
+		at = to - l->segment;
+	return at > from ? at : from;
+}
+
+void live_trouble(struct live *l, char *out, size_t n)
+{
+	hub_lock(l->hub);
+	snprintf(out, n, "%s", l->trouble);
+	hub_unlock(l->hub);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * A dynamic MPD kept up to date: a thread that knows the presentation's time
+ * (UTCTiming, else the server's Date), gets the MPD anew or its patches when it
+ * has to, and lays out anew what is available as time goes on.
+ */
+#ifndef RIBERA_PLAYER_LIVE_H
+#define RIBERA_PLAYER_LIVE_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "player/source.h"
+
+struct hub;
+struct live; /* hidden */
+
+/* For a source that is dynamic: asks for the time, lays the source's timeline out
+ * for it and starts the thread.  The source stays the caller's. */
+int live_new(struct fetch *, struct hub *, struct source *, struct live **ret_live, struct fault *);
+/* After hub_quit; joins the thread. */
+void live_free(struct live **);
+
+/* Something newer than what was taken last?  Then true, and it is the caller's. */
+bool live_take(struct live *, struct source *ret_source);
+
+/* Presentation time that is being produced now. */
+dur_us live_edge(struct live *);
+
+/* Where to begin: behind the edge by what the MPD asks for (ServiceDescription's
+ * latency, suggestedPresentationDelay), else by three segments; within what is there. */
+dur_us live_start(struct live *, const struct source *);
+
+/* From the oldest to the newest presentation time that is there. */
+void live_window(const struct timeline *, dur_us *ret_from, dur_us *ret_to);
+
+/* Why the MPD cannot be had anew, for people; empty while it can. */
+void live_trouble(struct live *, char *ret_text, size_t n);
+
+#endif

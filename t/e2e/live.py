@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ribera-player at dynamic MPDs of every kind: nothing is asked for too early, no picture is lost, the edge is near."""
+import json, os, shutil, sys, time
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+import livesim, tap
+
+KINDS = ('number', 'timeline', 'patch', 'number+chunked', 'timeline+periods', 'periods', 'number+ahead', 'timeline+ahead+head', 'timeline+end')
+SECONDS = 8
+_server = None
+
+
+def server():
+    global _server
+    if _server is None:
+        if shutil.which('ffmpeg') is None:
+            raise tap.Skip('ffmpeg is not here')
+        folder = tap.folder()
+        livesim.film(folder)
+        _server = livesim.Server(folder)
+    return _server
+
+
+def start(kind):
+    folder = tap.folder()
+    report, frames = os.path.join(folder, 'report'), os.path.join(folder, 'frames')
+    p = tap.Process(tap.program('ribera-player'), f'{server().url}/{kind}/live.mpd', '--output', 'null', '--quiet', '--report', report,
+                    '--frames-hash', frames, '--duration', f'{SECONDS}s', '--log-level', 'verbose', log=os.path.join(folder, 'log'))
+    return kind, p, report, frames
+
+
+def check(kind, p, report, frames):
+    with open(report) as f:
+        r = json.load(f)
+    with open(frames) as f:
+        times = [int(line.split(',')[0]) for line in f if not line.startswith('#')]
+    step = 1_000_000 // livesim.FPS
+    steps = [b - a for a, b in zip(times, times[1:])]
+    dropped = r['frames']['dropped']
+    want = 3 if 'end' in kind else SECONDS - 1
+    tap.check(len(times) + dropped >= want * livesim.FPS, f'{kind}: {len(times)} pictures, {dropped} dropped')
+    tap.check(all(s > 0 and abs(s / step - round(s / step)) < 0.02 for s in steps), f'{kind}: steps {sorted(set(steps))}')
+    tap.equal(sum(round(s / step) - 1 for s in steps), dropped, f'{kind}: pictures missing between the first and the last')
+    tap.equal(r['errors'], [], f'{kind}: errors')
+    tap.equal([s for s in r['segments'] if s['skipped']], [], f'{kind}: segments left out')
+    tap.equal(r['decode_errors'], 0, f'{kind}: decode errors')
+    tap.check(r['finished'], f'{kind}: not finished')
+
+
+@tap.test
+def every_kind_of_live_title_plays():
+    server()
+    begin = time.time() - _server.epoch
+    running = [start(kind) for kind in KINDS]
+    for kind, p, report, frames in running:
+        tap.until(lambda: not p.alive(), 60, f'the end of {kind}')
+        tap.equal(p.p.returncode, 0, f'{kind}: {p.text()[-1500:]}')
+        check(kind, p, report, frames)
+        with open(frames) as f:
+            first = next(int(line.split(',')[0]) for line in f if not line.startswith('#'))
+        tap.check(begin - 8 < first / 1e6 < begin + 20, f'{kind}: begins at {first / 1e6}, the edge was at {begin}')
+    early = [path for status, path in _server.requests if status == 404 and '/none' not in path]
+    tap.check(len(early) <= 2, f'asked too early: {early}')
+    tap.check(any('live.mpp' in path for _, path in _server.requests), 'no patch was asked for')
+    whole = [path for _, path in _server.requests if path.startswith('/patch/live.mpd')]
+    tap.equal(len(whole), 1, 'the whole MPD in spite of patches')
+    tap.equal(len([path for _, path in _server.requests if path == '/number/live.mpd']), 1, 'an MPD that never changes was asked for')
+
+
+@tap.test
+def a_live_title_is_inspected():
+    s = server()
+    o = json.loads(tap.call(tap.program('ribera-player'), '--inspect', s.url + '/timeline/live.mpd', '--json', check_exit=0).stdout)
+    tap.check(o['dynamic'])
+    tap.equal(o['live']['minimum_update_s'], 1)
+    tap.check(len(o['periods'][0]['tracks'][0]['renditions'][0]['segments']) >= s.back)
+
+
+tap.run()
