@@ -80,6 +80,23 @@ void body_wait(struct serve_request *r, uint64_t offset, uint64_t length)
 	r->object->ops->want(r->object, offset, length, r->waiter);
 }
 
+bool body_wait_disk(struct serve_request *r, uint64_t offset, uint64_t length)
+{
+	if (disk_warm(r->lane, r->object, offset, length < TURN ? length : TURN) > 0)
+		return false;
+	counters_add(r->lane->serve->counters, C_DISK_WAITS, 1);
+	body_make_waiter(r);
+	body_begin_wait(r);
+	disk_fetch(r->lane->serve->disk, r->object, offset, length, serve_waiter_ref(r->waiter));
+	return true;
+}
+
+void body_wake(struct serve_waiter *w, int error)
+{
+	w->error = error;
+	serve_wake(w);
+}
+
 struct serve_waiter *serve_waiter_ref(struct serve_waiter *w)
 {
 	atomic_fetch_add(&w->refs, 1);
@@ -109,10 +126,16 @@ void body_on_messages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *mess
 
 		h2o_linklist_unlink(&w->message.link);
 		if (r != NULL && r->waiting) {
+			int error = w->error;
+
+			w->error = 0;
 			r->waiting = false;
 			watch_end(r);
 			made_progress(r);
-			r->resume(r);
+			if (error < 0)
+				body_fail(r, error);
+			else
+				r->resume(r);
 		}
 		waiter_unref(w);
 	}
@@ -232,17 +255,33 @@ static void finish_sendfile(struct serve_request *r)
 	h2o_send(r->req, NULL, 0, H2O_SEND_STATE_FINAL);
 }
 
+static int64_t arrived(struct serve_request *r, const struct span *s)
+{
+	return r->growing ? r->object->ops->ready(r->object, s->offset, s->left) : (int64_t)s->left;
+}
+
 /* How much may be sent from the span now, at most `max`; 0: wait; negative: never. */
 static int64_t available(struct serve_request *r, const struct span *s, uint64_t max)
 {
-	int64_t ready;
+	int64_t n = arrived(r, s);
 
-	if (max > s->left)
-		max = s->left;
-	if (!r->growing)
-		return (int64_t)max;
-	ready = r->object->ops->ready(r->object, s->offset, s->left);
-	return ready > (int64_t)max ? (int64_t)max : ready;
+	if (n > (int64_t)max)
+		n = (int64_t)max;
+	if (n > (int64_t)s->left)
+		n = (int64_t)s->left;
+	return n > 0 && r->body.on_disk ? (int64_t)disk_warm(r->lane, r->object, s->offset, (uint64_t)n) : n;
+}
+
+/* Nothing is available: for want of bytes, or of reading them.  False: now something is. */
+static bool await_bytes(struct serve_request *r, const struct span *s)
+{
+	int64_t n = arrived(r, s);
+
+	if (n > 0)
+		return body_wait_disk(r, s->offset, (uint64_t)n < s->left ? (uint64_t)n : s->left);
+	if (n == 0)
+		body_wait(r, s->offset, s->left);
+	return n == 0;
 }
 
 static void run_sendfile(struct serve_request *r)
@@ -263,8 +302,9 @@ static void run_sendfile(struct serve_request *r)
 		}
 		if (n == 0) {
 			cork(r, 0); /* what is here goes out */
-			body_wait(r, s->offset, s->left);
-			return;
+			if (await_bytes(r, s))
+				return;
+			continue;
 		}
 		sent = sendfile(fd, r->object->fd, &offset, (size_t)n);
 		if (sent > 0) {
@@ -352,7 +392,8 @@ static void run_memory(struct serve_request *r)
 		return;
 	}
 	if (n == 0) {
-		body_wait(r, s->offset, s->left);
+		if (!await_bytes(r, s))
+			run_memory(r);
 		return;
 	}
 	if (s->left == 0 && s->text_n == 0)
@@ -411,6 +452,7 @@ void body_start(struct serve_request *r)
 		if (!r->growing && (!sendfile_fits || b->spans[0].left <= SMALL_BODY))
 			b->view = object_view(r->object);
 		b->by_sendfile = b->view == NULL && sendfile_fits;
+		b->on_disk = !object_is_copied(r->object);
 	}
 	if (!b->by_sendfile) {
 		run_memory(r);

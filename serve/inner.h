@@ -36,6 +36,7 @@
 struct access_log;
 struct blob;
 struct counters;
+struct disk;
 struct guard;
 struct tls;
 
@@ -60,6 +61,7 @@ enum {
 	C_CMCD,
 	C_CMCD_STARVED,
 	C_LOG_DROPPED,
+	C_DISK_WAITS,
 	C_OPEN,
 	C_FIRST_BYTE,
 	C_TOTAL,
@@ -93,6 +95,7 @@ struct serve {
 	struct guard *guard; /* of signed URLs, or NULL */
 	struct counters *counters;
 	struct access_log *log; /* or NULL */
+	struct disk *disk;
 	struct lane *lanes;     /* settings.threads of them, once started */
 	sem_t ready; /* posted by every lane that runs */
 	bool started;
@@ -183,6 +186,7 @@ struct body {
 	const uint8_t *view; /* the whole source in memory, or NULL */
 	char *buffer;        /* for pread */
 	bool by_sendfile;
+	bool on_disk; /* what is sent comes from the object's file, which may have to be read */
 	struct span one;
 };
 
@@ -228,6 +232,7 @@ struct serve_request {
 struct serve_waiter {
 	h2o_multithread_message_t message;
 	atomic_uint refs;
+	int error; /* of the disk; set before it is sent */
 	struct mailbox *mailbox; /* one reference */
 	struct serve_request *request; /* NULL: the viewer has left; the lane's thread only */
 };
@@ -257,6 +262,7 @@ static inline struct serve_request *request_of(h2o_req_t *req)
 void object_answer(struct serve_request *);
 /* All bytes of a complete object in memory, kept as long as the object; NULL: cannot be had. */
 const uint8_t *object_view(struct serve_object *);
+bool object_is_copied(const struct serve_object *); /* is its view memory of ours, not the file's? */
 
 /* body.c */
 void body_start(struct serve_request *); /* status and fields are set; spans and the view too */
@@ -267,11 +273,21 @@ void body_fail(struct serve_request *, int error);
 void body_leave(struct serve_request *); /* the viewer has gone */
 void body_release(struct serve_request *);
 void body_on_stall(h2o_timeout_entry_t *);
+bool body_wait_disk(struct serve_request *, uint64_t offset, uint64_t length); /* false: nothing to wait for */
+void body_wake(struct serve_waiter *, int error); /* takes over a reference; any thread */
 void body_on_messages(h2o_multithread_receiver_t *, h2o_linklist_t *);
 
 /* stream.c */
 void stream_run(struct serve_request *);
 void stream_release(struct serve_request *);
+
+/* disk.c */
+struct disk *disk_new(void);
+void disk_free(struct disk **); /* ends its threads; after the lanes */
+/* Of `length` bytes from `offset` on, so many can be sent without a wait for the disk; 0: have them fetched. */
+uint64_t disk_warm(struct lane *, struct serve_object *, uint64_t offset, uint64_t length);
+/* Reads them, or the first of them, and wakes the waiter, one reference of which is taken over. */
+void disk_fetch(struct disk *, struct serve_object *, uint64_t offset, uint64_t length, struct serve_waiter *);
 
 /* lane.c */
 void conn_given_up(struct conn *); /* a reply whose viewer did not wait for its end */

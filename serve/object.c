@@ -54,6 +54,8 @@ void serve_object_unref(struct serve_object **po)
 		return;
 	drop_view(o->view, o->size);
 	o->view = NULL;
+	free(o->warm);
+	o->warm = NULL;
 	o->ops->free(o);
 }
 
@@ -74,6 +76,11 @@ static void *make_view(const struct serve_object *o)
 		return NULL;
 	}
 	return p;
+}
+
+bool object_is_copied(const struct serve_object *o)
+{
+	return o->size <= SMALL_VIEW && __atomic_load_n(&o->view, __ATOMIC_ACQUIRE) != NULL;
 }
 
 const uint8_t *object_view(struct serve_object *o)
@@ -288,8 +295,10 @@ static void send_when_ready(struct serve_request *r)
 	                        : 1;
 
 	r->resume = send_when_ready;
-	if (ready > 0)
+	if (ready > 0 && (r->is_head || r->body.n == 0 || object_is_copied(r->object) || !body_wait_disk(r, s->offset, s->left)))
 		send_object(r);
+	else if (ready > 0)
+		return;
 	else if (ready < 0)
 		body_fail(r, (int)ready);
 	else

@@ -58,6 +58,7 @@ static const struct counter_row rows[N_COUNTERS] = {
 	[C_CMCD_STARVED] = {"ribera_http_cmcd_starved_total", NULL, COUNTER_TOTAL,
 	                    "Requests whose CMCD told of an empty buffer since the one before (bs)."},
 	[C_LOG_DROPPED] = {"ribera_http_log_dropped_total", NULL, COUNTER_TOTAL, "Access log lines that could not be written."},
+	[C_DISK_WAITS] = {"ribera_http_disk_waits_total", NULL, COUNTER_TOTAL, "Reads that a reply had to wait for, done beside the loops."},
 	[C_OPEN] = {"ribera_http_open_connections", NULL, COUNTER_GAUGE, "Connections open now."},
 	[C_FIRST_BYTE] = {"ribera_http_first_byte_seconds", NULL, COUNTER_SECONDS, "From request to the reply's first byte."},
 	[C_TOTAL] = {"ribera_http_reply_seconds", NULL, COUNTER_SECONDS, "From request to the reply's end."},
@@ -147,6 +148,7 @@ int serve_new(const struct serve_settings *settings, struct serve **ret_serve, s
 	take_settings(s, settings);
 	s->counters = counters_new(rows, N_COUNTERS);
 	s->limit = limit_new();
+	s->disk = disk_new();
 	configure_h2o(s);
 	if (s->settings.tls_cert != NULL || s->settings.tls_dev)
 		r = open_tls(s, fault);
@@ -407,6 +409,7 @@ void serve_stop(struct serve *s, dur_us limit)
 	if (s == NULL || !s->started || s->lanes == NULL)
 		return;
 	lanes_stop(s, limit);
+	disk_free(&s->disk);
 }
 
 void serve_free(struct serve **ps, dur_us limit)
@@ -433,6 +436,7 @@ void serve_free(struct serve **ps, dur_us limit)
 	tls_free(&s->tls);
 	guard_free(&s->guard);
 	limit_free(&s->limit);
+	disk_free(&s->disk);
 	counters_free(&s->counters);
 	free((void *)(uintptr_t)s->settings.name);
 	free((void *)(uintptr_t)s->settings.access_log);

@@ -89,6 +89,7 @@ struct serve_object {
 	const struct serve_object_ops *ops; /* ready and want NULL: all bytes are there */
 	void *ctx;                  /* the owner's */
 	const void *view;           /* serve's own: the bytes in memory once somebody needed them; NULL at first */
+	uint16_t *warm;             /* serve's own: what was in the page cache of late (serve/disk.c); NULL at first */
 };
 #define SERVE_OBJECT_MAGIC 0x5e0b1ec7u
 
