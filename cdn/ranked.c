@@ -23,7 +23,7 @@
 #define FIRST_RUNG 6 /* in use while nothing is known: 9 days */
 #define JUDGED_OVER (14 * DAY) /* half-life of what the shadows' hits count */
 #define SAVED_NIGHTS 3 /* of budget, at most */
-#define SERVED_SHARE 0.05 /* of the bytes played may be brought */
+#define SERVED_SHARE 0.055 /* of the bytes played may be brought */
 #define FREE_NIGHTS 14 /* a first fill is exempt for so long */
 
 static const double half_lives[N_MEMORIES] = {
@@ -47,9 +47,7 @@ struct ranked {
 	struct shadow shadows[N_RUNGS];
 	unsigned rung;                 /* in use */
 	struct tier tier;
-	double saved, earned;          /* budget carried over, bytes: from nights, from plays */
-	unsigned nights;               /* seen */
-	bool filled;                   /* once: from now on the budget counts */
+	struct ranked_state state;     /* saved: budget carried over from nights; earned: from plays */
 	struct tier_changes changes, dreams; /* what is answered; what the shadows did */
 };
 
@@ -232,7 +230,7 @@ void ranked_played(struct ranked *r, uint32_t item, uint64_t bytes, int64_t seco
 	if (item >= r->n || r->bytes[item] == 0 || bytes == 0)
 		return;
 	pass_time(r, second);
-	r->earned += SERVED_SHARE * (double)bytes;
+	r->state.earned += SERVED_SHARE * (double)bytes;
 	plays = (double)bytes / (double)r->bytes[item];
 	if (isnan(r->first[item]))
 		r->first[item] = (double)r->now;
@@ -254,6 +252,18 @@ double ranked_half_life(const struct ranked *r)
 double ranked_worth(const struct ranked *r, uint32_t item, int64_t second)
 {
 	return item < r->n ? exp2(r->shadows[r->rung].keys[item] - (double)second / ranked_half_life(r)) : 0;
+}
+
+void ranked_state(const struct ranked *r, struct ranked_state *ret)
+{
+	*ret = r->state;
+}
+
+void ranked_resume(struct ranked *r, const struct ranked_state *state)
+{
+	heap_clear(&r->tier.held);
+	r->tier.used = 0;
+	r->state = *state;
 }
 
 /* --- what is held --------------------------------------------------------------------- */
@@ -292,7 +302,7 @@ static double capped(double a, double most)
 
 static bool first_fill(const struct ranked *r)
 {
-	return !r->filled && r->nights < FREE_NIGHTS;
+	return !r->state.filled && r->state.nights < FREE_NIGHTS;
 }
 
 /* What tonight may bring.  What was not used is saved, up to a few nights' or one
@@ -308,11 +318,11 @@ static uint64_t budget(struct ranked *r)
 	for (size_t i = 0; i < r->n; i++)
 		if (r->bytes[i] <= r->s.capacity && (double)r->bytes[i] > largest)
 			largest = (double)r->bytes[i];
-	r->saved = capped(r->saved + share, largest > SAVED_NIGHTS * share ? largest : SAVED_NIGHTS * share);
-	r->earned = capped(r->earned, largest > share ? largest : share);
+	r->state.saved = capped(r->state.saved + share, largest > SAVED_NIGHTS * share ? largest : SAVED_NIGHTS * share);
+	r->state.earned = capped(r->state.earned, largest > share ? largest : share);
 	if (first_fill(r))
 		return r->s.night_budget > 0 ? r->s.night_budget : UINT64_MAX;
-	return (uint64_t)capped(r->earned, r->s.night_budget > 0 ? share : r->saved);
+	return (uint64_t)capped(r->state.earned, r->s.night_budget > 0 ? share : r->state.saved);
 }
 
 const struct tier_changes *ranked_night(struct ranked *r, int64_t second)
@@ -334,10 +344,10 @@ const struct tier_changes *ranked_night(struct ranked *r, int64_t second)
 	r->changes.n = 0;
 	brought = tier_night(&r->tier, &items, may, &r->changes);
 	if (!first_fill(r)) {
-		r->saved -= (double)brought;
-		r->earned -= (double)brought;
+		r->state.saved -= (double)brought;
+		r->state.earned -= (double)brought;
 	}
-	r->nights++;
-	r->filled |= (double)r->tier.used > 0.9 * (double)r->s.capacity;
+	r->state.nights++;
+	r->state.filled |= (double)r->tier.used > 0.9 * (double)r->s.capacity;
 	return &r->changes;
 }

@@ -56,6 +56,16 @@ const struct tier_changes *ranked_admit(struct ranked *, uint32_t item);
 /* The night's changes, what goes before what comes in its place. */
 const struct tier_changes *ranked_night(struct ranked *, int64_t second);
 
+/* What one night hands to the next, for a rule that is made anew from history each night. */
+struct ranked_state {
+	double saved, earned; /* of the budget, bytes */
+	unsigned nights;      /* seen */
+	bool filled;          /* once: from now on the budget counts */
+};
+void ranked_state(const struct ranked *, struct ranked_state *ret_state);
+/* Takes the state over and lets go of everything held; what is held is told by ranked_set_held. */
+void ranked_resume(struct ranked *, const struct ranked_state *);
+
 double ranked_half_life(const struct ranked *);                            /* in use, seconds */
 double ranked_worth(const struct ranked *, uint32_t item, int64_t second); /* plays, as the rule sees them */
 

@@ -62,15 +62,15 @@ size_t site_copies(double share, size_t n_edges)
 struct order {
 	double plays;
 	uint32_t item;
-	bool must;
+	unsigned first;
 };
 
 static int best_first(const void *a, const void *b)
 {
 	const struct order *x = a, *y = b;
 
-	if (x->must != y->must)
-		return x->must ? -1 : 1;
+	if (x->first != y->first)
+		return x->first > y->first ? -1 : 1;
 	if (x->plays != y->plays)
 		return x->plays > y->plays ? -1 : 1;
 	return x->item < y->item ? -1 : x->item > y->item;
@@ -82,43 +82,61 @@ static struct order *ranking(const struct site_item *items, size_t n, double *re
 
 	*ret_total = 0;
 	for (size_t i = 0; i < n; i++) {
-		o[i] = (struct order){items[i].plays, (uint32_t)i, items[i].least > 0};
+		o[i] = (struct order){items[i].plays, (uint32_t)i, items[i].first * 2 + (items[i].least > 0)};
 		*ret_total += items[i].plays * (double)items[i].bytes;
 	}
 	qsort(o, n, sizeof *o, best_first);
 	return o;
 }
 
+struct packing {
+	const struct site_edge *edges;
+	size_t n_edges;
+	uint64_t room[SITE_MAX_EDGES];
+	struct site_copy *copies;
+	size_t n;
+};
+
+static bool put(struct packing *p, uint32_t item, uint64_t bytes, uint8_t edge)
+{
+	if (p->room[edge] < bytes)
+		return false;
+	p->room[edge] -= bytes;
+	p->copies[p->n++] = (struct site_copy){item, edge};
+	return true;
+}
+
+static void place(struct packing *p, uint32_t index, const struct site_item *item, double total)
+{
+	double share = total > 0 ? item->plays * (double)item->bytes / total : 0;
+	size_t copies = item->plays > 0 || item->least > 0 ? site_copies(share, p->n_edges) : 0;
+	uint8_t owners[SITE_MAX_EDGES];
+
+	if (item->least > copies)
+		copies = item->least < p->n_edges ? item->least : p->n_edges;
+	for (uint8_t k = 0; item->must != 0 && k < p->n_edges; k++)
+		if ((item->must >> k & 1) != 0 && put(p, index, item->bytes, k) && copies > 0)
+			copies--;
+	if (copies == 0)
+		return;
+	site_owners(item->key, p->edges, p->n_edges, owners);
+	for (size_t k = 0; k < p->n_edges && copies > 0; k++)
+		if ((item->must >> owners[k] & 1) == 0 && put(p, index, item->bytes, owners[k]))
+			copies--;
+}
+
 size_t site_plan(const struct site_item *items, size_t n_items, const struct site_edge *edges, size_t n_edges,
                  struct site_copy *ret_copies)
 {
-	uint64_t room[SITE_MAX_EDGES];
-	uint8_t owners[SITE_MAX_EDGES];
-	size_t n = 0;
+	struct packing p = {.edges = edges, .n_edges = n_edges, .copies = ret_copies};
 	double total;
 	struct order *o = ranking(items, n_items, &total);
 
 	MUST(n_edges <= SITE_MAX_EDGES);
 	for (size_t i = 0; i < n_edges; i++)
-		room[i] = edges[i].capacity;
-	for (size_t i = 0; i < n_items; i++) {
-		const struct site_item *item = &items[o[i].item];
-		double share = total > 0 ? item->plays * (double)item->bytes / total : 0;
-		size_t copies = site_copies(share, n_edges);
-
-		if (item->plays <= 0 && item->least == 0)
-			continue;
-		if (item->least > copies)
-			copies = item->least < n_edges ? item->least : n_edges;
-		site_owners(item->key, edges, n_edges, owners);
-		for (size_t k = 0; k < n_edges && copies > 0; k++) {
-			if (room[owners[k]] < item->bytes)
-				continue;
-			room[owners[k]] -= item->bytes;
-			ret_copies[n++] = (struct site_copy){o[i].item, owners[k]};
-			copies--;
-		}
-	}
+		p.room[i] = edges[i].capacity;
+	for (size_t i = 0; i < n_items; i++)
+		place(&p, o[i].item, &items[o[i].item], total);
 	free(o);
-	return n;
+	return p.n;
 }

@@ -24,6 +24,8 @@ struct site_item {
 	uint64_t bytes;
 	double plays;    /* expected, any unit; 0: nobody */
 	unsigned least;  /* copies at least, as far as there are edges; 0: only if it is worth it */
+	unsigned first;  /* a higher class comes before all of a lower one, whatever its plays */
+	uint64_t must;   /* these edges (a bit each) have it, as far as they have room */
 };
 
 uint64_t site_key(const char *name);
@@ -40,7 +42,7 @@ struct site_copy {
 	uint8_t edge;
 };
 /* The best use of the site's disks: files by plays, each on its owners, or the next who
- * have room.  Writes at most n_items * n_edges copies, best file first; returns how many. */
+ * have room, after those who must have it.  Writes at most n_items * n_edges copies, best file first; returns how many. */
 size_t site_plan(const struct site_item *, size_t n_items, const struct site_edge *, size_t n_edges, struct site_copy *ret_copies);
 
 #endif

@@ -53,6 +53,11 @@ void api_plan(struct api_call *);
 void api_put_demand(struct api_call *);
 void api_get_demand(struct api_call *);
 void api_set_policy(struct api_call *);
+/* api_plans.c */
+void api_list_plans(struct api_call *);
+void api_set_place(struct api_call *);
+void api_set_everywhere(struct api_call *);
+void api_list_rules(struct api_call *);
 /* api_tokens.c */
 void api_list_tokens(struct api_call *);
 void api_make_token(struct api_call *);

@@ -103,6 +103,12 @@ typedef void (*catalogue_count_f)(void *ctx, const struct catalogue_count *);
 int catalogue_each_demand(struct catalogue *, const struct catalogue_demand_query *, catalogue_count_f, void *ctx,
                           struct fault *);
 
+/* What was asked for a day and file, the first day first; `edge` NULL: of all edges together.  Hours from..to-1 in
+ * seconds since 1970; `east` is added before they are cut into days.  The name lives during the call. */
+typedef void (*catalogue_day_f)(void *ctx, int64_t day, const char *name, uint64_t bytes);
+int catalogue_each_day(struct catalogue *, const char *edge, int64_t from, int64_t to, int64_t east, catalogue_day_f each,
+                       void *ctx, struct fault *);
+
 /* --- policies: titles the operator wants on every edge ("pin") or on none ("ban") --- */
 
 /* `policy` NULL: none. */
@@ -162,6 +168,35 @@ int catalogue_end_once(struct catalogue *, int status, const char *location, con
 
 /* A copy of the database as it is now, while it is in use (SQLite's backup).  PATH must not exist. */
 int catalogue_backup(struct catalogue *, const char *path, struct fault *);
+
+/* --- places: what operators want of edges (and, under the name "*", of all) --- */
+
+/* `value` NULL: nothing any more.  Counts as a change of policies. */
+int catalogue_set_rule(struct catalogue *, const char *place, const char *key, const char *value, const char *who,
+                       wall_us when, struct fault *);
+/* By place and key; the strings live during the call. */
+typedef void (*catalogue_rule_f)(void *ctx, const char *place, const char *key, const char *value);
+int catalogue_each_rule(struct catalogue *, catalogue_rule_f each, void *ctx, struct fault *);
+
+/* --- plans: days are local days, counted from 1970 --- */
+
+/* The last decision for a site, as the planner wrote it; `take` is called once or not at all. */
+typedef void (*catalogue_night_f)(void *ctx, int64_t day, const char *decided);
+int catalogue_put_night(struct catalogue *, const char *site, int64_t day, const char *decided, struct fault *);
+int catalogue_get_night(struct catalogue *, const char *site, catalogue_night_f take, void *ctx, struct fault *);
+
+struct catalogue_plan {
+	int64_t day;
+	wall_us made;
+	const char *version, *summary;    /* summary: JSON */
+	const char *files_hash, *files;   /* JSON; equal lists have equal hashes */
+};
+/* Of several plans of a day the last one stays; those older than 60 days are forgotten. */
+int catalogue_put_plan(struct catalogue *, const char *edge, const struct catalogue_plan *, struct fault *);
+/* In order of days; the strings live during the call. */
+typedef void (*catalogue_plan_f)(void *ctx, const struct catalogue_plan *);
+int catalogue_each_plan(struct catalogue *, const char *edge, int64_t from, int64_t to, catalogue_plan_f each, void *ctx,
+                        struct fault *);
 
 /* --- tokens --- */
 

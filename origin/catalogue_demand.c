@@ -76,6 +76,23 @@ int catalogue_each_demand(struct catalogue *c, const struct catalogue_demand_que
 	return catalogue_end(c, e, f);
 }
 
+int catalogue_each_day(struct catalogue *c, const char *edge, int64_t from, int64_t to, int64_t east, catalogue_day_f each,
+                       void *ctx, struct fault *f)
+{
+	int e = catalogue_begin(c, f), r;
+	sqlite3_stmt *s;
+
+	if (e != 0)
+		return e;
+	s = catalogue_bind(c, edge != NULL ? SQL_DEMAND_DAYS : SQL_DEMAND_ALL_DAYS, "siii", edge, from, to, east);
+	while ((r = sqlite3_step(s)) == SQLITE_ROW)
+		each(ctx, sqlite3_column_int64(s, 0), (const char *)sqlite3_column_text(s, 1), (uint64_t)sqlite3_column_int64(s, 2));
+	if (r != SQLITE_DONE)
+		e = catalogue_error(c->db, c->path, f);
+	sqlite3_reset(s);
+	return catalogue_end(c, e, f);
+}
+
 /* --- policies --- */
 
 int catalogue_set_policy(struct catalogue *c, const char *title, const char *policy, const char *who, wall_us when,

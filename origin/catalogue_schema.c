@@ -55,6 +55,16 @@ static const char *const steps[] = {
 	"  STRICT, WITHOUT ROWID;"
 	"CREATE INDEX once_at ON once(at);"
 	"CREATE INDEX audit_subject ON audit(subject, id);",
+	/* 6: what operators want of places; what was decided for a site last; every day's plans */
+	"CREATE TABLE rule("
+	"  place TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY(place, key)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE night(site TEXT PRIMARY KEY, day INTEGER NOT NULL, decided TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE plan_files(hash TEXT PRIMARY KEY, files TEXT NOT NULL) STRICT;"
+	"CREATE TABLE plan("
+	"  edge TEXT NOT NULL, day INTEGER NOT NULL, version TEXT NOT NULL, files TEXT NOT NULL, made INTEGER NOT NULL,"
+	"  summary TEXT NOT NULL, PRIMARY KEY(edge, day)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX plan_by_files ON plan(files);"
+	"CREATE INDEX demand_by_edge ON demand(edge, hour);",
 };
 #define N_STEPS ((int)(sizeof steps / sizeof steps[0]))
 

@@ -68,6 +68,24 @@
 	X(SQL_DONE_ONCE, "UPDATE once SET status = ?2, location = ?3, body = ?4 WHERE key = ?1")                      \
 	X(SQL_FIND_ONCE, "SELECT request, status, location, body FROM once WHERE key = ?1")                           \
 	X(SQL_FORGET_ONCE, "DELETE FROM once WHERE at < ?1")                                                          \
+	X(SQL_DEMAND_DAYS, "SELECT (hour + ?4) / 86400 AS day, name, SUM(bytes) FROM demand "                         \
+	                   "WHERE edge = ?1 AND hour >= ?2 AND hour < ?3 GROUP BY day, name ORDER BY day, name")      \
+	X(SQL_DEMAND_ALL_DAYS, "SELECT (hour + ?4) / 86400 AS day, name, SUM(bytes) FROM demand "                     \
+	                       "WHERE ?1 IS NULL AND hour >= ?2 AND hour < ?3 GROUP BY day, name ORDER BY day, name") \
+	X(SQL_PUT_RULE, "INSERT INTO rule(place, key, value) VALUES(?1, ?2, ?3) "                                     \
+	                "ON CONFLICT(place, key) DO UPDATE SET value = ?3")                                           \
+	X(SQL_DROP_RULE, "DELETE FROM rule WHERE place = ?1 AND key = ?2")                                            \
+	X(SQL_EACH_RULE, "SELECT place, key, value FROM rule ORDER BY place, key")                                    \
+	X(SQL_PUT_NIGHT, "INSERT INTO night(site, day, decided) VALUES(?1, ?2, ?3) "                                  \
+	                 "ON CONFLICT(site) DO UPDATE SET day = ?2, decided = ?3")                                    \
+	X(SQL_GET_NIGHT, "SELECT day, decided FROM night WHERE site = ?1")                                            \
+	X(SQL_PUT_FILES, "INSERT OR IGNORE INTO plan_files(hash, files) VALUES(?1, ?2)")                              \
+	X(SQL_PUT_PLAN, "INSERT INTO plan(edge, day, version, files, made, summary) VALUES(?1, ?2, ?3, ?4, ?5, ?6) "  \
+	                "ON CONFLICT(edge, day) DO UPDATE SET version = ?3, files = ?4, made = ?5, summary = ?6")     \
+	X(SQL_FORGET_PLANS, "DELETE FROM plan WHERE day < ?1")                                                        \
+	X(SQL_FORGET_FILES, "DELETE FROM plan_files WHERE NOT EXISTS(SELECT 1 FROM plan WHERE plan.files = hash)")    \
+	X(SQL_EACH_PLAN, "SELECT day, version, plan.files, made, summary, plan_files.files FROM plan "                \
+	                 "JOIN plan_files ON hash = plan.files WHERE edge = ?1 AND day BETWEEN ?2 AND ?3 ORDER BY day") \
 	X(SQL_AUDIT, "INSERT INTO audit(at, who, what, subject, detail) VALUES(?1, ?2, ?3, ?4, ?5)")
 
 enum catalogue_statement {

@@ -6,52 +6,35 @@
 #include "origin/planner.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/blob.h"
-#include "base/mem.h"
 #include "base/log.h"
-#include "cdn/placement.h"
+#include "base/mem.h"
 #include "origin/catalogue.h"
+#include "origin/draft.h"
 #include "origin/library.h"
 #include "origin/registry.h"
 
+#define WHERE "origin/planner"
 #define VERSION_SIZE 33 /* 128 bits in hex and a NUL */
-#define NEW_SHARE 5 /* a fifth of the capacity is for new titles, if there are any */
 #define MAX_KEPT REGISTRY_MAX_EDGES
-
-/* What is wanted of a title at an edge, in plays of the whole title. */
-struct want {
-	char *title;
-	double here, elsewhere;
-};
-
-/* What the operator wants of a title. */
-struct policy {
-	char *title;
-	bool pinned;  /* else banned */
-};
+#define DAY 86400
 
 struct kept {
 	char *edge;
-	int64_t day;          /* UTC, whose demand this is; 0: none yet */
-	uint64_t demand_version; /* of what was read */
-	struct want *wants;   /* by title */
-	size_t n_wants, cap_wants;
-	uint64_t library_version, registry_version, policy_version;
+	int64_t day;             /* local, that the plan is of */
+	uint64_t demand_version; /* while its site had none: of what was read */
+	bool blind;
+	uint64_t library_version, registry_version;
 	struct blob *json;
-	char version[VERSION_SIZE];
+	char version[VERSION_SIZE], recorded[VERSION_SIZE]; /* recorded: in the history, of that day */
 };
 
 struct planner {
-	struct registry *registry;
-	struct catalogue *catalogue;
+	struct drafter drafter;
 	char *origin_url, *steering_url; /* steering_url NULL: none */
-	struct policy *policies; /* by title */
-	size_t n_policies, cap_policies;
-	uint64_t policy_version; /* of what was read; 0: nothing yet */
 	struct kept *kept;
 	size_t n_kept, cap_kept;
 };
@@ -60,32 +43,16 @@ struct planner *planner_new(struct registry *r, struct catalogue *c, const char 
 {
 	struct planner *p = mem_new(sizeof *p);
 
-	*p = (struct planner){.registry = r, .catalogue = c, .origin_url = mem_dup(origin_url),
-	                      .steering_url = mem_dup(steering_url)};
+	*p = (struct planner){.drafter = {.registry = r, .catalogue = c, .rules = rules_new()},
+	                      .origin_url = mem_dup(origin_url), .steering_url = mem_dup(steering_url)};
 	return p;
 }
 
-static void drop_wants(struct kept *k)
-{
-	for (size_t i = 0; i < k->n_wants; i++)
-		free(k->wants[i].title);
-	k->n_wants = 0;
-}
-
-static void drop_policies(struct planner *p)
-{
-	for (size_t i = 0; i < p->n_policies; i++)
-		free(p->policies[i].title);
-	p->n_policies = 0;
-}
-
-static void kept_clear(struct planner *p)
+static void forget_kept(struct planner *p)
 {
 	for (size_t i = 0; i < p->n_kept; i++) {
 		free(p->kept[i].edge);
 		blob_unref(&p->kept[i].json);
-		drop_wants(&p->kept[i]);
-		free(p->kept[i].wants);
 	}
 	p->n_kept = 0;
 }
@@ -96,9 +63,8 @@ void planner_free(struct planner **pp)
 
 	if (p == NULL)
 		return;
-	kept_clear(p);
-	drop_policies(p);
-	free(p->policies);
+	forget_kept(p);
+	drafter_fini(&p->drafter);
 	free(p->kept);
 	free(p->origin_url);
 	free(p->steering_url);
@@ -106,244 +72,46 @@ void planner_free(struct planner **pp)
 	*pp = NULL;
 }
 
-/* --- what is wanted --- */
-
-#define HOURS_BACK (90 * 24)
-#define HALF_LIFE_HOURS (9.0 * 24) /* what ranked stores settle on for films most of the time */
-#define MOST_ROWS 20000000
-#define FROM_ELSEWHERE 0.1 /* what a play at another edge counts here */
-
-struct reading {
-	struct kept *kept;
-	int64_t now; /* seconds */
-};
-
-/* Rows come by name, so a title's are together. */
-static void take_count(void *ctx, const struct catalogue_count *c)
+/* NULL when all of the title is to be held. */
+static json_t *files_json(const struct draft *d, size_t first, size_t end)
 {
-	struct reading *r = ctx;
-	struct kept *k = r->kept;
-	size_t n = strcspn(c->name, "/");
-	double bytes = (double)c->bytes * exp2(-(double)(r->now - c->hour) / 3600 / HALF_LIFE_HOURS);
-	struct want *w = k->n_wants > 0 ? &k->wants[k->n_wants - 1] : NULL;
+	const struct revision *r = d->stock.items[first].of;
+	json_t *files = json_array();
+	size_t n = 0;
 
-	if (w == NULL || strncmp(w->title, c->name, n) != 0 || w->title[n] != '\0') {
-		MEM_GROW(k->wants, k->cap_wants, k->n_wants);
-		w = &k->wants[k->n_wants++];
-		*w = (struct want){.title = mem_dup_n(c->name, n)};
+	for (size_t i = first; i < end; i++)
+		n += d->mine[i];
+	if (n == end - first) {
+		json_decref(files);
+		return NULL;
 	}
-	*(strcmp(c->edge, k->edge) == 0 ? &w->here : &w->elsewhere) += bytes;
-}
+	for (size_t i = 0; i < r->n_files; i++) {
+		size_t k = first;
 
-static int by_title(const void *a, const void *b)
-{
-	return strcmp(((const struct want *)a)->title, ((const struct want *)b)->title);
-}
-
-static bool stale_wants(const struct planner *p, const struct kept *k)
-{
-	return (k->n_wants == 0 && k->demand_version != catalogue_demand_version(p->catalogue)) ||
-	       k->day != clock_wall() / DUR_HOUR / 24;
-}
-
-/* The demand a plan stands on is read once a UTC day, so that plans of a day agree
- * with each other; while there is none, with
- * every batch that comes. */
-static void read_wants(struct planner *p, struct kept *k)
-{
-	wall_us now = clock_wall();
-	int64_t day = now / DUR_HOUR / 24, hour = now / DUR_HOUR * 3600;
-	struct reading r = {k, now / DUR_S};
-	struct catalogue_demand_query q = {CATALOGUE_EACH, hour - HOURS_BACK * 3600, hour, NULL, NULL, MOST_ROWS};
-	struct fault f = {0};
-
-	if (!stale_wants(p, k))
-		return;
-	drop_wants(k);
-	k->demand_version = catalogue_demand_version(p->catalogue); /* before: what comes meanwhile is read the next time */
-	if (catalogue_each_demand(p->catalogue, &q, take_count, &r, &f) != 0)
-		log_warn("origin/planner", "planning without demand: %s", fault_text(&f));
-	else
-		k->day = day;
-	if (k->n_wants > 0)
-		qsort(k->wants, k->n_wants, sizeof *k->wants, by_title); /* '/' does not sort where a name's end does */
-}
-
-static double plays(const struct kept *k, const struct revision *r)
-{
-	struct want *w = k->n_wants == 0 ? NULL : bsearch(&(struct want){.title = (char *)r->title}, k->wants, k->n_wants, sizeof *k->wants, by_title);
-
-	return w == NULL || r->bytes == 0 ? 0 : (w->here + FROM_ELSEWHERE * w->elsewhere) / (double)r->bytes;
-}
-
-/* --- policies --- */
-
-static void take_policy(void *ctx, const char *title, const char *policy)
-{
-	struct planner *p = ctx;
-
-	MEM_GROW(p->policies, p->cap_policies, p->n_policies);
-	p->policies[p->n_policies++] = (struct policy){mem_dup(title), strcmp(policy, "pin") == 0};
-}
-
-static void read_policies(struct planner *p)
-{
-	uint64_t version = catalogue_policy_version(p->catalogue);
-	struct fault f = {0};
-
-	if (p->policy_version == version)
-		return;
-	drop_policies(p);
-	if (catalogue_each_policy(p->catalogue, take_policy, p, &f) != 0)
-		log_warn("origin/planner", "planning without pins and bans: %s", fault_text(&f));
-	else
-		p->policy_version = version;
-}
-
-static int policy_by_title(const void *a, const void *b)
-{
-	return strcmp(((const struct policy *)a)->title, ((const struct policy *)b)->title);
-}
-
-static const struct policy *policy_of(const struct planner *p, const char *title)
-{
-	return p->n_policies == 0 ? NULL : bsearch(&(struct policy){.title = (char *)title}, p->policies, p->n_policies, sizeof *p->policies, policy_by_title);
-}
-
-/* --- the titles --- */
-
-struct listing {
-	const struct revision **revisions;
-	struct placement_item *items;
-	double *plays; /* expected, without favours */
-	bool *fresh;   /* favoured as new */
-	size_t n;
-	uint64_t capacity;
-};
-
-static void listing_fini(struct listing *l)
-{
-	free(l->revisions);
-	free(l->items);
-	free(l->plays);
-	free(l->fresh);
-}
-
-static void list_revisions(struct listing *l, const struct planner *p, const struct kept *k, const struct library_view *v)
-{
-	l->revisions = mem_new_array(v->n_revisions + 1, sizeof *l->revisions);
-	l->items = mem_new_array(v->n_revisions + 1, sizeof *l->items);
-	l->plays = mem_new_array(v->n_revisions + 1, sizeof *l->plays);
-	l->fresh = mem_new_array(v->n_revisions + 1, sizeof *l->fresh);
-	for (size_t i = 0; i < v->n_titles; i++) {
-		const struct policy *policy = policy_of(p, v->titles[i].name);
-
-		for (size_t j = 0; j < v->titles[i].n_revisions; j++) {
-			const struct revision *r = v->titles[i].revisions[j];
-
-			l->revisions[l->n] = r;
-			l->plays[l->n] = j == 0 ? plays(k, r) : 0;
-			l->items[l->n] = (struct placement_item){
-				.title = r->title,
-				.revision = r->revision,
-				.bytes = r->bytes,
-				.published = r->published,
-				.current = j == 0,
-				.pinned = policy != NULL && policy->pinned,
-				.banned = policy != NULL && !policy->pinned,
-				.demand = l->plays[l->n],
-			};
-			l->n++;
-		}
+		while (k < end && strcmp(d->stock.items[k].file, r->files[i].name) != 0)
+			k++;
+		if (k == end || d->mine[k])
+			json_array_append_new(files, json_string(r->files[i].name));
 	}
+	return files;
 }
 
-static const struct placement_item *newest_first; /* the control thread's */
-
-static int by_newness(const void *a, const void *b)
-{
-	const struct placement_item *x = &newest_first[*(const size_t *)a], *y = &newest_first[*(const size_t *)b];
-
-	return x->published != y->published ? (x->published > y->published ? -1 : 1) : strcmp(x->title, y->title);
-}
-
-/* Nobody has asked for a new title because nobody could: the newest of those without
- * demand get a share of the edge before others are ranked. */
-static void favour_new(struct listing *l)
-{
-	uint64_t room = l->capacity / NEW_SHARE;
-	size_t *order = mem_new_array(l->n + 1, sizeof *order), n = 0;
-	double most = 0;
-
-	for (size_t i = 0; i < l->n; i++) {
-		most = l->items[i].demand > most ? l->items[i].demand : most;
-		if (l->items[i].current && !l->items[i].banned && l->items[i].demand == 0)
-			order[n++] = i;
-	}
-	newest_first = l->items;
-	qsort(order, n, sizeof *order, by_newness);
-	for (size_t i = 0; most > 0 && i < n && l->items[order[i]].bytes <= room; i++) {
-		l->items[order[i]].demand = most;
-		l->fresh[order[i]] = true;
-		room -= l->items[order[i]].bytes;
-	}
-	free(order);
-}
-
-static bool take_edge(void *ctx, const struct registry_edge *e)
-{
-	struct listing *l = ctx;
-
-	l->capacity = e->capacity;
-	for (size_t i = 0; i < l->n; i++)
-		l->items[i].held = registry_edge_holds(e, l->revisions[i]->key);
-	return true;
-}
-
-static json_t *title_json(const struct revision *r, bool hold)
+static json_t *title_json(const struct revision *r, bool hold, json_t *files)
 {
 	char digest[SHA256_HEX_SIZE];
+	json_t *o;
 
 	sha256_to_hex(&r->digest, digest);
-	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:b}", "title", r->title, "revision", r->revision, "digest", digest,
-	                 "digest_bytes", (json_int_t)r->digest_bytes, "bytes", (json_int_t)r->bytes, "hold", (int)hold);
+	o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:b}", "title", r->title, "revision", r->revision, "digest", digest,
+	              "digest_bytes", (json_int_t)r->digest_bytes, "bytes", (json_int_t)r->bytes, "hold", (int)hold);
+	if (files != NULL)
+		json_object_set_new(o, "files", files);
+	return o;
 }
 
-/* What an operator wants to know of a plan, beside what the edge gets. */
-static json_t *explained_json(struct listing *l, double *ret_offload)
+static void add_title(void *ctx, const struct draft *d, const struct revision *r, size_t first, size_t end, bool hold)
 {
-	struct placement_choice *choices = mem_new_array(l->n + 1, sizeof *choices);
-	double all = 0, held = 0;
-	json_t *titles = json_array();
-
-	placement_plan(l->items, l->n, l->capacity, choices);
-	for (size_t i = 0; i < l->n; i++) {
-		const struct placement_item *item = &l->items[choices[i].item];
-		json_t *o = title_json(l->revisions[choices[i].item], choices[i].hold);
-		double bytes = l->plays[choices[i].item] * (double)item->bytes;
-
-		json_object_set_new(o, "why", json_string(l->fresh[choices[i].item] && choices[i].hold ? "new" : placement_why_text(choices[i].why)));
-		json_object_set_new(o, "plays", json_real(l->plays[choices[i].item]));
-		json_object_set_new(o, "held", json_boolean(item->held));
-		json_array_append_new(titles, o);
-		all += bytes;
-		held += choices[i].hold ? bytes : 0;
-	}
-	*ret_offload = all > 0 ? held / all : 0;
-	free(choices);
-	return titles;
-}
-
-static json_t *titles_json(const struct listing *l)
-{
-	struct placement_choice *choices = mem_new_array(l->n + 1, sizeof *choices);
-	json_t *titles = json_array();
-
-	placement_plan(l->items, l->n, l->capacity, choices);
-	for (size_t i = 0; i < l->n; i++)
-		json_array_append_new(titles, title_json(l->revisions[choices[i].item], choices[i].hold));
-	free(choices);
-	return titles;
+	json_array_append_new(ctx, title_json(r, hold, hold ? files_json(d, first, end) : NULL));
 }
 
 /* --- the peers --- */
@@ -367,48 +135,100 @@ static bool add_peer(void *ctx, const struct registry_edge *e)
 	return true;
 }
 
-/* --- the plan --- */
+/* --- history --- */
 
-static void hash_json(json_t *j, char ret_version[static VERSION_SIZE])
+static void hash_text(const char *text, char ret_version[static VERSION_SIZE])
 {
-	char *text = json_dumps(j, JSON_COMPACT);
 	char hex[SHA256_HEX_SIZE];
 	struct sha256 h;
 
 	sha256_of(text, strlen(text), &h);
 	sha256_to_hex(&h, hex);
 	snprintf(ret_version, VERSION_SIZE, "%.32s", hex);
-	free(text);
 }
 
-static int make(struct planner *p, const struct library_view *v, struct kept *k, struct fault *f)
+/* {"TITLE/REVISION": {"FILE": bytes}} */
+static char *held_text(const struct draft *d)
 {
-	struct peers peers = {.self = k->edge, .array = json_array()};
-	struct listing l = {0};
-	json_t *plan;
+	json_t *root = json_object();
 	char *text;
 
-	read_wants(p, k);
-	read_policies(p);
-	list_revisions(&l, p, k, v);
-	if (registry_with(p->registry, k->edge, take_edge, &l) != 0) {
-		json_decref(peers.array);
-		listing_fini(&l);
-		return fault_set(f, ERR_NOT_FOUND, "there is no edge \"%s\": register it first", k->edge);
+	for (size_t i = 0; i < d->stock.n; i++) {
+		const struct stock_item *item = &d->stock.items[i];
+		json_t *files;
+
+		if (!d->mine[i])
+			continue;
+		files = json_object_get(root, item->of->key);
+		if (files == NULL)
+			json_object_set_new(root, item->of->key, files = json_object());
+		json_object_set_new(files, item->file, json_integer((json_int_t)item->bytes));
 	}
-	favour_new(&l);
-	registry_each(p->registry, NULL, add_peer, &peers);
-	plan = json_pack("{s:s, s:o, s:o}", "origin", p->origin_url, "titles", titles_json(&l), "peers", peers.array);
+	text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
+	json_decref(root);
+	return text;
+}
+
+static void record(struct planner *p, const struct draft *d, struct kept *k)
+{
+	char *files = held_text(d), hash[VERSION_SIZE], *summary;
+	json_t *o = json_pack("{s:I, s:I, s:f, s:f}", "files", (json_int_t)d->held_files, "bytes", (json_int_t)d->held_bytes,
+	                      "offload", draft_offload(d), "half_life_days", d->night->night.half_life / DAY);
+	struct catalogue_plan plan = {d->day, clock_wall(), k->version, NULL, hash, files};
+	struct fault f = {0};
+
+	hash_text(files, hash);
+	plan.summary = summary = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(6));
+	if (k->day == d->day && strcmp(k->recorded, hash) == 0)
+		; /* only peers have changed */
+	else if (catalogue_put_plan(p->drafter.catalogue, k->edge, &plan, &f) == 0)
+		memcpy(k->recorded, hash, sizeof k->recorded);
+	else
+		log_verbose(WHERE, "a plan is not recorded: %s edge=%s", fault_text(&f), k->edge);
+	json_decref(o);
+	free(summary);
+	free(files);
+}
+
+/* --- the plan --- */
+
+static int write_plan(struct planner *p, const struct draft *d, const struct library_view *v, struct kept *k, struct fault *f)
+{
+	struct peers peers = {.self = k->edge, .array = json_array()};
+	json_t *titles = json_array(), *plan;
+	char *text;
+
+	draft_each_title(d, v, add_title, titles);
+	registry_each(p->drafter.registry, NULL, add_peer, &peers);
+	plan = json_pack("{s:s, s:o, s:o}", "origin", p->origin_url, "titles", titles, "peers", peers.array);
 	if (p->steering_url != NULL)
 		json_object_set_new(plan, "steering", json_string(p->steering_url));
-	hash_json(plan, k->version);
+	text = json_dumps(plan, JSON_COMPACT);
+	hash_text(text, k->version);
+	free(text);
 	json_object_set_new(plan, "version", json_string(k->version));
 	text = json_dumps(plan, JSON_COMPACT);
 	k->json = blob_copy(text, strlen(text));
 	free(text);
 	json_decref(plan);
-	listing_fini(&l);
 	return k->json != NULL ? 0 : fault_set(f, -ENOMEM, "no memory for a plan");
+}
+
+static int make(struct planner *p, const struct library_view *v, struct kept *k, struct fault *f)
+{
+	struct draft d;
+	int e = draft_plan(&p->drafter, v, k->edge, &d, f);
+
+	if (e != 0)
+		return e;
+	e = write_plan(p, &d, v, k, f);
+	if (e == 0)
+		record(p, &d, k);
+	k->day = d.day;
+	k->blind = d.night->night.blind;
+	k->demand_version = d.night->demand_version;
+	draft_fini(&d);
+	return e;
 }
 
 static struct kept *find_kept(struct planner *p, const char *edge)
@@ -417,22 +237,43 @@ static struct kept *find_kept(struct planner *p, const char *edge)
 		if (strcmp(p->kept[i].edge, edge) == 0)
 			return &p->kept[i];
 	if (p->n_kept == MAX_KEPT)
-		kept_clear(p);
+		forget_kept(p);
 	MEM_GROW(p->kept, p->cap_kept, p->n_kept);
 	p->kept[p->n_kept] = (struct kept){.edge = mem_dup(edge)};
 	return &p->kept[p->n_kept++];
+}
+
+static void read_rules(struct planner *p)
+{
+	struct fault f = {0};
+	bool changed;
+
+	if (rules_read(p->drafter.rules, p->drafter.catalogue, &changed, &f) != 0)
+		log_warn(WHERE, "planning with the rules that were read last: %s", fault_text(&f));
+	for (size_t i = 0; changed && i < p->n_kept; i++)
+		blob_unref(&p->kept[i].json);
+}
+
+static bool is_stale(struct planner *p, const struct kept *k, const struct library_view *v, uint64_t registry)
+{
+	int64_t east;
+
+	if (k->json == NULL || k->library_version != v->version || k->registry_version != registry)
+		return true;
+	return drafter_day(&p->drafter, k->edge, &east) != k->day ||
+	       (k->blind && k->demand_version != catalogue_demand_version(p->drafter.catalogue));
 }
 
 int planner_plan(struct planner *p, const struct library_view *v, const char *edge, struct blob **ret_json,
                  char ret_version[static SHA256_HEX_SIZE], struct fault *f)
 {
 	struct kept *k = find_kept(p, edge);
-	uint64_t version = registry_version(p->registry);
+	uint64_t version = registry_version(p->drafter.registry);
 	int e = 0;
 
-	if (k->json == NULL || stale_wants(p, k) || k->policy_version != catalogue_policy_version(p->catalogue) || k->library_version != v->version || k->registry_version != version) {
+	read_rules(p);
+	if (is_stale(p, k, v, version)) {
 		blob_unref(&k->json);
-		k->policy_version = catalogue_policy_version(p->catalogue);
 		e = make(p, v, k, f);
 		k->library_version = v->version;
 		k->registry_version = version; /* read before: a change since then makes it stale, not wrong */
@@ -444,28 +285,107 @@ int planner_plan(struct planner *p, const struct library_view *v, const char *ed
 	return e;
 }
 
+/* --- explained --- */
+
+struct explaining {
+	const struct planner *planner;
+	const struct registry_edge *edge;
+	json_t *titles;
+	uint64_t in, kept, out;
+};
+
+static const char *why(const struct explaining *x, const struct draft *d, const struct revision *r, size_t first, size_t end, bool hold)
+{
+	enum arrange_class best = ARRANGE_NOT;
+	bool placed = false;
+
+	if (first == end)
+		return "old revision";
+	if (rules_banned(x->planner->drafter.rules, r->title))
+		return "banned";
+	for (size_t i = first; i < end; i++) {
+		if (d->mine[i] && d->arrangement.classes[i] > best)
+			best = d->arrangement.classes[i];
+		placed |= d->placed[i];
+	}
+	if (!hold)
+		return placed ? "another edge of the site" : "no room";
+	return best == ARRANGE_NOT ? "copy" : arrange_text(best);
+}
+
+static json_t *tracks_json(struct explaining *x, const struct draft *d, const struct revision *r, size_t first, size_t end, double *ret_plays)
+{
+	json_t *tracks = json_array();
+	double bytes = 0;
+
+	*ret_plays = 0;
+	for (size_t i = first; i < end; i++) {
+		const struct stock_item *item = &d->stock.items[i];
+		const struct night_item *known = night_find(&d->night->night, item->name);
+		double plays = known != NULL ? known->plays : 0;
+		bool held = registry_edge_holds_file(x->edge, r->key, item->file);
+
+		json_array_append_new(tracks, json_pack("{s:s, s:I, s:f, s:b, s:b}", "file", item->file, "bytes", (json_int_t)item->bytes,
+		                                        "plays", plays, "hold", (int)d->mine[i], "held", (int)held));
+		*(d->mine[i] ? held ? &x->kept : &x->in : held ? &x->out : &(uint64_t){0}) += item->bytes;
+		*ret_plays += plays * (double)item->bytes;
+		bytes += (double)item->bytes;
+	}
+	if (bytes > 0)
+		*ret_plays /= bytes;
+	return tracks;
+}
+
+static void explain_title(void *ctx, const struct draft *d, const struct revision *r, size_t first, size_t end, bool hold)
+{
+	struct explaining *x = ctx;
+	json_t *o = title_json(r, hold, hold ? files_json(d, first, end) : NULL);
+	double plays;
+
+	json_object_set_new(o, "tracks", tracks_json(x, d, r, first, end, &plays));
+	json_object_set_new(o, "why", json_string(why(x, d, r, first, end, hold)));
+	json_object_set_new(o, "plays", json_real(plays));
+	json_object_set_new(o, "held", json_boolean(registry_edge_holds(x->edge, r->key)));
+	json_array_append_new(x->titles, o);
+}
+
+struct explained {
+	struct explaining x;
+	const struct draft *draft;
+	const struct library_view *view;
+	uint64_t capacity;
+};
+
+static bool explain_edge(void *ctx, const struct registry_edge *e)
+{
+	struct explained *x = ctx;
+
+	x->x.edge = e;
+	x->capacity = e->capacity;
+	draft_each_title(x->draft, x->view, explain_title, &x->x);
+	return true;
+}
+
 int planner_explain(struct planner *p, const struct library_view *v, const char *edge, json_t **ret_json, struct fault *f)
 {
-	struct kept *k;
 	struct blob *plan;
 	char version[SHA256_HEX_SIZE];
-	struct listing l = {0};
-	double offload = 0;
-	json_t *titles;
+	struct draft d;
+	struct explained x = {.x = {.planner = p}, .draft = &d, .view = v};
 	int e = planner_plan(p, v, edge, &plan, version, f);
 
 	if (e != 0)
 		return e;
 	blob_unref(&plan);
-	k = find_kept(p, edge);
-	list_revisions(&l, p, k, v);
-	e = registry_with(p->registry, edge, take_edge, &l);
-	if (e == 0) {
-		favour_new(&l);
-		titles = explained_json(&l, &offload);
-		*ret_json = json_pack("{s:s, s:s, s:s, s:I, s:f, s:o}", "edge", edge, "version", version, "origin", p->origin_url, "capacity",
-		                      (json_int_t)l.capacity, "offload", offload, "titles", titles);
-	}
-	listing_fini(&l);
+	e = draft_plan(&p->drafter, v, edge, &d, f);
+	if (e != 0)
+		return e;
+	x.x.titles = json_array();
+	e = registry_with(p->drafter.registry, edge, explain_edge, &x);
+	*ret_json = json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:f, s:I, s:I, s:I, s:o}", "edge", edge, "site", d.around.place.site, "version",
+	                      version, "origin", p->origin_url, "capacity", (json_int_t)x.capacity, "offload", draft_offload(&d), "half_life_days",
+	                      d.night->night.half_life / DAY, "bytes_to_fill", (json_int_t)x.x.in, "bytes_kept", (json_int_t)x.x.kept,
+	                      "bytes_that_may_go", (json_int_t)x.x.out, "titles", x.x.titles);
+	draft_fini(&d);
 	return e;
 }

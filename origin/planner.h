@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Runs cdn/placement over the library and the registry, and writes an edge's
- * plan as the JSON of doc/openapi.yaml.
+ * An edge's plan: what its site decided for the local day (origin/night), arranged
+ * among the site's edges (origin/arrange), as the JSON of doc/openapi.yaml.  What was
+ * decided is in the catalogue, so a day has one decision, through restarts too; what
+ * operators and the library change within the day takes effect at once.
  */
 #ifndef RIBERA_ORIGIN_PLANNER_H
 #define RIBERA_ORIGIN_PLANNER_H
@@ -22,14 +24,14 @@ struct planner *planner_new(struct registry *, struct catalogue *, const char *o
                             const char *steering_url);
 void planner_free(struct planner **);
 
-/* The edge's plan as JSON text (one reference) and its version.  Kept until the
- * library or the registry changes, so that an edge that polls costs next to
+/* The edge's plan as JSON text (one reference) and its version.  Kept until
+ * something changes, so that an edge that polls costs next to
  * nothing.  ERR_NOT_FOUND.  One thread. */
 int planner_plan(struct planner *, const struct library_view *, const char *edge, struct blob **ret_json,
                  char ret_version[static SHA256_HEX_SIZE], struct fault *);
 
 /* The same plan with what an operator wants to know: why, expected plays, what is held
- * already, and the part of the expected bytes that the edge would serve itself. */
+ * already file by file, and the part of the site's expected bytes that it would serve itself. */
 int planner_explain(struct planner *, const struct library_view *, const char *edge, json_t **ret_json, struct fault *);
 
 #endif

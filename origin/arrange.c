@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * A title's items have the same owners, so that who is sent there finds them all.
+ */
+#include "origin/arrange.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define NEW_SHARE 5 /* a fifth of the site is for titles nobody could ask for yet */
+
+const char *arrange_text(enum arrange_class class)
+{
+	static const char *const texts[] = {
+		[ARRANGE_NOT] = "no room", [ARRANGE_ROOM] = "room", [ARRANGE_RANKED] = "ranked",
+		[ARRANGE_NEW] = "new", [ARRANGE_PINNED] = "pinned",
+	};
+
+	return texts[class];
+}
+
+void arrangement_fini(struct arrangement *a)
+{
+	free(a->classes);
+	free(a->copies);
+	*a = (struct arrangement){0};
+}
+
+static size_t title_end(const struct stock *s, size_t i)
+{
+	size_t k = i;
+
+	while (k < s->n && s->items[k].of == s->items[i].of)
+		k++;
+	return k;
+}
+
+/* --- the newest -------------------------------------------------------------------------- */
+
+struct newness {
+	const struct revision *of;
+	size_t first, end;
+	uint64_t bytes;
+};
+
+static int newest_first(const void *a, const void *b)
+{
+	const struct newness *x = a, *y = b;
+
+	if (x->of->published != y->of->published)
+		return x->of->published > y->of->published ? -1 : 1;
+	return strcmp(x->of->title, y->of->title);
+}
+
+/* Titles of which nothing was asked for, the newest first. */
+static size_t unasked(const struct stock *s, const struct night *night, const enum arrange_class *classes, const bool *banned,
+                      struct newness *ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0, end; i < s->n; i = end) {
+		bool asked = banned[i] || classes[i] == ARRANGE_PINNED;
+		uint64_t bytes = 0;
+
+		end = title_end(s, i);
+		for (size_t k = i; k < end; k++) {
+			asked |= night_find(night, s->items[k].name) != NULL;
+			bytes += s->items[k].bytes;
+		}
+		if (!asked)
+			ret[n++] = (struct newness){s->items[i].of, i, end, bytes};
+	}
+	if (n > 0)
+		qsort(ret, n, sizeof *ret, newest_first);
+	return n;
+}
+
+/* ret_rank: by item, more for the newer. */
+static void class_unasked(const struct stock *s, const struct night *night, const bool *banned, uint64_t capacity,
+                          enum arrange_class *classes, double *ret_rank)
+{
+	struct newness *v = mem_new_array(s->n + 1, sizeof *v);
+	size_t n = unasked(s, night, classes, banned, v);
+	uint64_t room = night->blind ? 0 : capacity / NEW_SHARE;
+
+	for (size_t i = 0; i < n; i++) {
+		bool fresh = v[i].bytes <= room;
+
+		room = fresh ? room - v[i].bytes : 0;
+		for (size_t k = v[i].first; k < v[i].end; k++) {
+			classes[k] = fresh ? ARRANGE_NEW : ARRANGE_ROOM;
+			ret_rank[k] = (double)(n - i);
+		}
+	}
+	free(v);
+}
+
+/* --- who must have it -------------------------------------------------------------------- */
+
+/* Bits of the edges here that are among the first `copies` owners in the region. */
+static uint64_t regional(const struct stock_item *item, const struct arrange_edge *edges, size_t n, const struct site_edge *all,
+                         size_t copies)
+{
+	uint8_t order[SITE_MAX_EDGES];
+	uint64_t must = 0;
+	size_t in_region = n < SITE_MAX_EDGES ? n : SITE_MAX_EDGES;
+
+	site_owners(site_key(item->of->title), all, in_region, order);
+	for (size_t k = 0; k < in_region && k < copies; k++) {
+		unsigned bit = 0;
+
+		for (size_t i = 0; i < order[k]; i++)
+			bit += edges[i].here;
+		if (edges[order[k]].here)
+			must |= UINT64_C(1) << bit;
+	}
+	return must;
+}
+
+static uint64_t all_bits(size_t n)
+{
+	return n >= 64 ? UINT64_MAX : (UINT64_C(1) << n) - 1;
+}
+
+struct work {
+	struct site_edge here[SITE_MAX_EDGES], *all;
+	size_t n_here;
+	uint64_t mirrors, capacity;
+	struct site_item *items;
+	bool *banned;
+	double *rank;
+};
+
+static void look_at_edges(struct work *w, const struct arrange_edge *edges, size_t n)
+{
+	w->all = mem_new_array(n + 1, sizeof *w->all);
+	for (size_t i = 0; i < n; i++) {
+		w->all[i] = (struct site_edge){site_key(edges[i].name), edges[i].capacity};
+		if (!edges[i].here)
+			continue;
+		w->mirrors |= edges[i].mirror ? UINT64_C(1) << w->n_here : 0;
+		w->capacity += edges[i].capacity;
+		w->here[w->n_here++] = w->all[i];
+	}
+}
+
+static void make_item(const struct work *w, const struct stock *s, size_t i, const struct night *night,
+                      enum arrange_class class, struct site_item *ret)
+{
+	const struct night_item *known = night_find(night, s->items[i].name);
+
+	*ret = (struct site_item){.key = site_key(s->items[i].of->title), .bytes = s->items[i].bytes, .first = class};
+	if (w->banned[i])
+		return;
+	ret->must = class == ARRANGE_PINNED ? all_bits(w->n_here) : w->mirrors;
+	if (class == ARRANGE_RANKED || class == ARRANGE_PINNED)
+		ret->plays = known != NULL ? known->plays : 0;
+	else if (class != ARRANGE_NOT)
+		ret->plays = w->rank[i] * 1e-9; /* an order, no demand */
+	ret->least = class != ARRANGE_NOT;
+}
+
+void arrange(const struct stock *s, const struct night *night, const struct rules *rules, const struct arrange_edge *edges,
+             size_t n_edges, struct arrangement *ret)
+{
+	struct work w = {.items = mem_new_array(s->n + 1, sizeof *w.items), .banned = mem_new_array(s->n + 1, sizeof *w.banned),
+	                 .rank = mem_new_array(s->n + 1, sizeof *w.rank)};
+	unsigned copies = rules_copies(rules);
+	enum arrange_class *classes = mem_new_array(s->n + 1, sizeof *classes);
+
+	look_at_edges(&w, edges, n_edges);
+	for (size_t i = 0; i < s->n; i++) {
+		const struct night_item *known = night_find(night, s->items[i].name);
+
+		w.banned[i] = rules_banned(rules, s->items[i].of->title);
+		classes[i] = rules_pinned(rules, s->items[i].of->title) ? ARRANGE_PINNED
+		             : known != NULL && known->chosen && !w.banned[i] ? ARRANGE_RANKED : ARRANGE_NOT;
+	}
+	class_unasked(s, night, w.banned, w.capacity, classes, w.rank);
+	for (size_t i = 0; i < s->n; i++) {
+		make_item(&w, s, i, night, classes[i], &w.items[i]);
+		if (copies > 0 && !w.banned[i])
+			w.items[i].must |= regional(&s->items[i], edges, n_edges, w.all, copies);
+	}
+	*ret = (struct arrangement){classes, mem_new_array(s->n * w.n_here + 1, sizeof *ret->copies), 0};
+	ret->n_copies = site_plan(w.items, s->n, w.here, w.n_here, ret->copies);
+	free(w.items);
+	free(w.banned);
+	free(w.rank);
+	free(w.all);
+}
