@@ -15,10 +15,10 @@
 #include "base/str.h"
 
 struct options {
-	const char *control, *token_file, *note, *capacity, *svg, *url_keys, *client;
+	const char *control, *token_file, *note, *capacity, *svg, *url_keys, *client, *compare;
 	uint64_t budget, edges;
 	dur_us expires;
-	bool json, dry_run, from_stdin, help, version;
+	bool json, dry_run, history, from_stdin, help, version;
 };
 
 #define ROW(name, type, field, def, min, max, arg, help) {name, type, offsetof(struct options, field), def, min, max, arg, help}
@@ -28,6 +28,8 @@ static const struct config_row rows[] = {
 	ROW("token_file", CONFIG_PATH, token_file, NULL, 0, 0, "FILE", "a file whose first word is the bearer token to use"),
 	ROW("json", CONFIG_BOOL, json, "no", 0, 0, NULL, "JSON for machines instead of tables for people"),
 	ROW("dry_run", CONFIG_BOOL, dry_run, "no", 0, 0, NULL, "plan: only show what would move (plan never moves anything itself)"),
+	ROW("history", CONFIG_BOOL, history, "no", 0, 0, NULL, "plan: of the last 60 days, one line each"),
+	ROW("compare", CONFIG_STRING, compare, NULL, 0, 0, "DAY,DAY", "plan: what came and went between two days"),
 	ROW("stdin", CONFIG_BOOL, from_stdin, "no", 0, 0, NULL, "placement: speak the line protocol on standard input and output"),
 	ROW("capacity", CONFIG_STRING, capacity, "1%,5%,10%,25%", 0, 0, "SIZES", "simulate: of the store, parts of the catalogue or bytes"),
 	ROW("budget", CONFIG_UINT, budget, "0", 0, 100, "PERCENT", "simulate: of the capacity a night may bring; 0 is 5, saved up when unused"),
@@ -57,6 +59,9 @@ static const struct command {
 	{{"edge", "remove"}, " EDGE", "forget an edge", 1, admin_edge_remove},
 	{{"edge", "drain"}, " EDGE", "send viewers away from it", 1, admin_edge_drain},
 	{{"edge", "undrain"}, " EDGE", "let viewers come to it again", 1, admin_edge_undrain},
+	{{"edge", "set"}, " EDGE KEY VALUE", "where it stands: site, region, zone (IANA), share (percent), mirror (yes, no); value none: not set", 3, admin_edge_set},
+	{{"places", NULL}, "", "what was set of edges, and everywhere", 0, admin_places},
+	{{"copies", NULL}, " N", "hold every title at least N times in every region, as far as there is room", 1, admin_copies},
 	{{"plan", NULL}, " EDGE", "what an edge shall hold, and what that moves", 1, admin_plan},
 	{{"placement", NULL}, "", "the placement rule behind a line protocol, to be measured", 0, admin_placement},
 	{{"simulate", NULL}, " TRACE", "placement and pull caches on a log of lines second,item,bytes", 1, admin_simulate},
@@ -112,6 +117,8 @@ static int run(const struct options *o, int argc, char **argv, struct fault *f)
 		.expires_seconds = (uint64_t)(o->expires / DUR_S),
 		.dry_run = o->dry_run,
 		.from_stdin = o->from_stdin,
+		.history = o->history,
+		.compare = o->compare,
 		.capacity = o->capacity,
 		.svg = o->svg,
 		.budget_percent = o->budget,

@@ -24,6 +24,8 @@ struct admin {
 	const char *capacity, *svg; /* svg NULL: none */
 	uint64_t budget_percent, edges;
 	const char *url_keys, *client;
+	const char *compare; /* NULL: no */
+	bool history;
 };
 
 /* Exit codes of the commands: 0, 1 (failed; the fault says why), 2 (wrong usage). */
@@ -55,6 +57,9 @@ int admin_edge_show(const struct admin *, char **args, struct fault *);
 int admin_edge_remove(const struct admin *, char **args, struct fault *);
 int admin_edge_drain(const struct admin *, char **args, struct fault *);
 int admin_edge_undrain(const struct admin *, char **args, struct fault *);
+int admin_places(const struct admin *, char **args, struct fault *);
+int admin_edge_set(const struct admin *, char **args, struct fault *);
+int admin_copies(const struct admin *, char **args, struct fault *);
 int admin_plan(const struct admin *, char **args, struct fault *);
 int admin_placement(const struct admin *, char **args, struct fault *);
 int admin_simulate(const struct admin *, char **args, struct fault *);

@@ -167,7 +167,6 @@ static int decide(struct drafter *d, const struct around *a, const struct stock 
 	const char *names[SITE_MAX_EDGES];
 	struct night_site site = {.edges = names, .day = day, .east = east, .now = clock_wall()};
 	struct night night;
-	double *everywhere;
 	char *text;
 	int e;
 
@@ -178,11 +177,7 @@ static int decide(struct drafter *d, const struct around *a, const struct stock 
 		site.capacity += a->edges[i].capacity;
 	}
 	n->demand_version = catalogue_demand_version(d->catalogue); /* before: what comes meanwhile is read the next time */
-	everywhere = night_everywhere(d->catalogue, stock, site.now / DUR_S, f);
-	if (everywhere == NULL)
-		return f->code;
-	e = night_decide(d->catalogue, stock, &site, everywhere, n->night.blind ? NULL : &n->night, &night, f);
-	free(everywhere);
+	e = night_decide(d->catalogue, stock, &site, n->night.blind ? NULL : &n->night, &night, f);
 	if (e != 0)
 		return e;
 	night_fini(&n->night);

@@ -68,11 +68,12 @@ static void take_sum(void *ctx, int64_t day, const char *name, uint64_t bytes)
 		s->sums[first + i] += (double)bytes / (double)n * exp2(-(double)(s->now - day * DAY) / FADE);
 }
 
-double *night_everywhere(struct catalogue *c, const struct stock *stock, int64_t now, struct fault *f)
+/* Bytes asked for anywhere before `to`, fading, by item; the caller frees.  NULL: the catalogue's error. */
+static double *ask_everywhere(struct catalogue *c, const struct stock *stock, int64_t to, struct fault *f)
 {
-	struct summing s = {stock, mem_new_array(stock->n + 1, sizeof *s.sums), now};
+	struct summing s = {stock, mem_new_array(stock->n + 1, sizeof *s.sums), to};
 
-	if (catalogue_each_day(c, NULL, now - NIGHT_DAYS_BACK * DAY, now + 3600, 0, take_sum, &s, f) == 0)
+	if (catalogue_each_day(c, NULL, to - NIGHT_DAYS_BACK * DAY, to, 0, take_sum, &s, f) == 0)
 		return s.sums;
 	free(s.sums);
 	return NULL;
@@ -149,12 +150,15 @@ static void write_down(const struct ranked *rule, const struct reading *r, const
 	ret->blind = ret->n == 0;
 }
 
-int night_decide(struct catalogue *c, const struct stock *stock, const struct night_site *site, const double *everywhere,
+int night_decide(struct catalogue *c, const struct stock *stock, const struct night_site *site,
                  const struct night *before, struct night *ret, struct fault *f)
 {
 	struct reading r = {.stock = stock};
 	int e = read_rows(c, site, &r, f);
+	double *everywhere = e == 0 ? ask_everywhere(c, stock, site->day * DAY - site->east, f) : NULL;
 
+	if (e == 0 && everywhere == NULL)
+		e = f->code;
 	if (e == 0) {
 		struct ranked *rule = ranked_new(&(struct ranked_settings){.capacity = site->capacity});
 
@@ -168,6 +172,7 @@ int night_decide(struct catalogue *c, const struct stock *stock, const struct ni
 		write_down(rule, &r, site, ret);
 		ranked_free(&rule);
 	}
+	free(everywhere);
 	free(r.rows);
 	return e;
 }

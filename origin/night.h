@@ -37,11 +37,8 @@ struct night_site {
 };
 
 #define NIGHT_DAYS_BACK 90
-/* Bytes asked for anywhere, faded over nine days, by item of the stock; the caller frees. */
-double *night_everywhere(struct catalogue *, const struct stock *, int64_t now_seconds, struct fault *);
-
-/* `before` (or NULL) is the last decision.  The catalogue's errors. */
-int night_decide(struct catalogue *, const struct stock *, const struct night_site *, const double *everywhere,
+/* What other sites asked for counts as well, a little.  `before` (or NULL) is the last decision.  The catalogue's errors. */
+int night_decide(struct catalogue *, const struct stock *, const struct night_site *,
                  const struct night *before, struct night *ret_night, struct fault *);
 void night_fini(struct night *);
 

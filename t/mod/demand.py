@@ -211,4 +211,105 @@ def pins_and_bans_and_the_reasons_of_a_plan():
     tap.near(plan['offload'], 0.75, 0.01, 'expected offload')
 
 
+def planned(o, edge):
+    """What the edge shall hold: {title: its tracks}."""
+    return {t['title']: sorted(f['file'] for f in t['tracks'] if f['hold'])
+            for t in o.api(f'/edges/{edge}/plan?why=yes').json()['titles'] if t['hold']}
+
+
+TRACKS = {'audio.mp4': 20_000, 'high.mp4': 300_000, 'low.mp4': 60_000}
+
+
+def network(titles, edges, capacity, tracks=TRACKS):
+    o = Origin()
+    o.revisions = {t: package.write(o.library, t, files={'manifest.mpd': package.MPD.encode(), **{f: os.urandom(n) for f, n in tracks.items()}})[0]
+                   for t in titles}
+    tap.until(lambda: o.api('/titles').json()['total'] == len(titles), 20, 'titles')
+    for e in edges:
+        o.register(e, capacity=capacity)
+    return o
+
+
+@tap.test
+def a_plan_takes_the_renditions_that_are_watched_and_says_which():
+    o = network(['film', 'other'], ['edge-a'], 150_000)
+    plays = lambda title, file, n: row(title=title, file=file, bytes=n * TRACKS[file], revision=o.revisions[title])
+    batch(o, 1, plays('film', 'low.mp4', 50), plays('film', 'audio.mp4', 60), plays('film', 'high.mp4', 1), plays('other', 'low.mp4', 2))
+    tap.equal(planned(o, 'edge-a').get('film'), ['audio.mp4', 'low.mp4'])
+    t = o.api('/edges/edge-a/plan').json()['titles'][0]
+    tap.check(t['title'] == 'film' and t['hold'] and 'manifest.mpd' in t['files'] and 'high.mp4' not in t['files'], t)
+    key = f"film/{o.revisions['film']}"
+    tap.equal(o.beat('edge-a', parts=[f'{key}/{f}' for f in t['files']]).status, 200)
+    held = o.api('/edges/edge-a').json()['held']
+    tap.equal([(h['title'], h['complete'], sorted(h['files'])) for h in held], [('film', False, sorted(t['files']))])
+    import re
+    tap.equal(re.findall('serviceLocation="([^"]+)"', o.get('/v/film/manifest.mpd').body.decode())[:2], ['edge-a', 'origin'], 'a place for viewers')
+    why = o.api('/edges/edge-a/plan?why=yes').json()
+    tap.equal([f['held'] for f in why['titles'][0]['tracks']], [True, False, True])
+    tap.equal(why['bytes_to_fill'], sum(f['bytes'] for x in why['titles'] for f in x['tracks'] if f['hold'] and not f['held']))
+    for bad in (['film'], [key], [key + '/'], [key + '/../x'], [7], 'x'):
+        tap.check(o.beat('edge-a', parts=bad).status in (400, 422), bad)
+
+
+@tap.test
+def edges_of_a_site_share_titles_and_only_the_loved_have_copies():
+    titles, edges = [f't{i:02}' for i in range(40)], [f'e{i}' for i in range(4)]
+    o = network(titles, edges, 9_000_000, {'video.mp4': 200_000})
+    for e in edges:
+        tap.equal(o.api(f'/edges/{e}/place', 'PUT', {'key': 'site', 'value': 'town'}).status, 204)
+    for k, e in enumerate(edges):
+        batch(o, 1, *(row(title=t, file='video.mp4', bytes=200_000 * (400 if t == 't07' else 5), revision=o.revisions[t]) for t in titles), edge=e)
+    plans = {e: planned(o, e) for e in edges}
+    copies = {t: sum(t in p for p in plans.values()) for t in titles}
+    tap.equal(copies.pop('t07'), 4, 'the one everybody wants')
+    tap.equal(set(copies.values()), {1}, copies)
+    tap.check(all(len(p) > 2 for p in plans.values()), plans)
+    o.admin('copies', '2')
+    for e in edges:
+        o.admin('edge', 'set', e, 'region', 'north')
+    o.admin('edge', 'set', 'e3', 'mirror', 'yes')
+    o.admin('edge', 'set', 'e0', 'share', '10')
+    plans = {e: planned(o, e) for e in edges}
+    tap.check(len(plans['e0']) <= 4, plans['e0'])
+    tap.equal(len(plans['e3']), 40, 'a mirror')
+    tap.check(all(sum(t in p for p in plans.values()) >= 2 for t in titles), plans)
+    tap.has(o.admin('places').stdout, 'everywhere')
+    for place, key, value in (('e0', 'share', '0'), ('e0', 'mirror', 'maybe'), ('e0', 'colour', 'red'), ('e0', 'zone', '../x')):
+        tap.equal(o.api(f'/edges/{place}/place', 'PUT', {'key': key, 'value': value}).status, 400, f'{key}={value}')
+    o.admin('edge', 'set', 'e3', 'mirror', 'none')
+
+
+@tap.test
+def a_day_has_one_plan_that_is_kept_and_days_can_be_compared():
+    o = network([f't{i}' for i in range(6)], ['edge-a'], 650_000, {'video.mp4': 200_000})
+    play = lambda k, n, ago=0: row(title=f't{k}', file='video.mp4', bytes=200_000 * n, revision=o.revisions[f't{k}'])
+    o.admin('edge', 'set', 'edge-a', 'zone', 'Etc/GMT+12')  # the last place where a day begins
+    batch(o, 1, play(0, 9), play(1, 8), play(2, 7), at=hour(40))
+    first = planned(o, 'edge-a')
+    tap.equal(sorted(first), ['t0', 't1', 't2'])
+    version = o.api('/edges/edge-a/plan').json()['version']
+    batch(o, 2, play(4, 90), at=hour(1))
+    o.p.kill()
+    o.start()
+    tap.until(lambda: o.api('/titles').json()['total'] == 6, 20, 'titles')
+    tap.equal(o.api('/edges/edge-a/plan').json()['version'], version, 'after a restart')
+    o.admin('edge', 'set', 'edge-a', 'zone', 'Etc/GMT-14')  # a day or two later
+    tap.equal(planned(o, 'edge-a'), first, 'one night can not pay for another title yet')
+    days = json.loads(o.admin('--json', 'plan', 'edge-a', '--history').stdout)['plans']
+    tap.equal(len(days), 2)
+    tap.equal([(d['files'], d['bytes_in'] > 0, d['bytes_out']) for d in days], [(3, True, 0), (3, False, 0)])
+    tap.has(o.admin('plan', 'edge-a', '--history').stdout, days[0]['day'])
+    between = o.api(f"/edges/edge-a/plans?from={days[0]['day']}&to={days[1]['day']}").json()
+    tap.equal((between['in'], between['out'], between['bytes_kept']), ([], [], days[0]['bytes']))
+    o.admin('title', 'pin', 't5')
+    o.api('/edges/edge-a/plan')
+    between = o.api(f"/edges/edge-a/plans?from={days[0]['day']}&to={days[1]['day']}").json()
+    tap.equal([x['name'].split('/')[0] for x in between['in']], ['t5'])
+    tap.equal(len(between['out']), 1)
+    tap.has(o.admin('plan', 'edge-a', '--compare', f"{days[0]['day']},{days[1]['day']}").stdout, 'video.mp4')
+    for query, status in (('from=2026-02-30x&to=2026-01-01', 400), ('from=x', 400), ('from=2001-01-01&to=2001-01-02', 404)):
+        tap.equal(o.api('/edges/edge-a/plans?' + query).status, status, query)
+    tap.equal(o.api('/edges/nobody/plans').status, 404)
+
+
 tap.run()

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * ribera-admin plan: what an edge shall hold and what that moves, what it held on
+ * other days, and how two days differ; and what operators want of places.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "origin/admin.h"
+
+#define N_OF(v) (sizeof(v) / sizeof(v)[0])
+#define DRAWN 200 /* titles of a plan, the first */
+
+static const char *text(const json_t *o, const char *name)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	return s != NULL ? s : "";
+}
+
+static double number(const json_t *o, const char *name)
+{
+	return json_number_value(json_object_get(o, name));
+}
+
+static void bytes_cell(struct admin_table *t, double bytes)
+{
+	char text_of[STR_BYTES_SIZE];
+
+	str_format_bytes((uint64_t)bytes, text_of);
+	admin_table_cell(t, "%s", text_of);
+}
+
+static void field_bytes(const char *name, double bytes)
+{
+	char text_of[STR_BYTES_SIZE];
+
+	str_format_bytes((uint64_t)bytes, text_of);
+	printf("%-10s %s\n", name, text_of);
+}
+
+static void print_json(const json_t *j)
+{
+	json_dumpf(j, stdout, JSON_INDENT(2));
+	putchar('\n');
+}
+
+/* --- the plan in force ---------------------------------------------------------------------- */
+
+struct tracks {
+	size_t hold, held, all;
+	bool fill, drop;
+	double bytes; /* of those to hold, or held */
+};
+
+static struct tracks count_tracks(const json_t *title)
+{
+	struct tracks t = {0};
+	size_t i;
+	json_t *o;
+
+	json_array_foreach(json_object_get(title, "tracks"), i, o) {
+		bool hold = json_is_true(json_object_get(o, "hold")), held = json_is_true(json_object_get(o, "held"));
+
+		t.all++;
+		t.hold += hold;
+		t.held += held;
+		t.fill |= hold && !held;
+		t.drop |= held && !hold;
+		t.bytes += hold || held ? number(o, "bytes") : 0;
+	}
+	return t;
+}
+
+/* Adds to each title what the plan moves: "fill", "keep", "may go", "-". */
+static void add_moves(json_t *plan)
+{
+	size_t i;
+	json_t *o;
+
+	json_array_foreach(json_object_get(plan, "titles"), i, o) {
+		struct tracks t = count_tracks(o);
+		bool old = t.all == 0 && json_is_true(json_object_get(o, "held"));
+
+		json_object_set_new(o, "move", json_string(t.fill ? "fill" : t.drop || old ? "may go" : t.hold > 0 ? "keep" : "-"));
+	}
+}
+
+static void show_plan(const json_t *plan)
+{
+	static const char *const heads[] = {">#", "MOVE", "WHY", ">PLAYS", "TITLE", "REVISION", ">TRACKS", ">SIZE"};
+	struct admin_table *t = admin_table_new(heads, N_OF(heads));
+	size_t i;
+	json_t *o;
+
+	json_array_foreach(json_object_get(plan, "titles"), i, o) {
+		struct tracks tracks = count_tracks(o);
+
+		admin_table_cell(t, "%zu", i + 1);
+		admin_table_cell(t, "%s", text(o, "move"));
+		admin_table_cell(t, "%s", text(o, "why"));
+		admin_table_cell(t, "%.1f", number(o, "plays"));
+		admin_table_cell(t, "%s", text(o, "title"));
+		admin_table_cell(t, "%s", text(o, "revision"));
+		admin_table_cell(t, "%zu of %zu", tracks.hold, tracks.all);
+		bytes_cell(t, tracks.bytes > 0 ? tracks.bytes : number(o, "bytes"));
+	}
+	admin_table_print(&t, stdout);
+	printf("\n%-10s %s\n%-10s %s\n", "version", text(plan, "version"), "site", text(plan, "site"));
+	field_bytes("to fill", number(plan, "bytes_to_fill"));
+	field_bytes("kept", number(plan, "bytes_kept"));
+	field_bytes("may go", number(plan, "bytes_that_may_go"));
+	printf("%.1f %% of the bytes expected at this site would come from it; half of a play is forgotten in %.1f days\n",
+	       100 * number(plan, "offload"), number(plan, "half_life_days"));
+}
+
+/* One page: what stays, what comes, what may go, as bars of bytes. */
+static void draw_plan(void *ctx, FILE *out)
+{
+	static const char *const colours[][2] = {{"keep", "#0b7a53"}, {"fill", "#2f6fb7"}, {"may go", "#b3541e"}, {"-", "#c9ced2"}};
+	const json_t *plan = ctx, *titles = json_object_get(plan, "titles");
+	size_t n = json_array_size(titles) < DRAWN ? json_array_size(titles) : DRAWN;
+	double most = 1;
+
+	for (size_t i = 0; i < n; i++)
+		most = fmax(most, json_number_value(json_object_get(json_array_get(titles, i), "bytes")));
+	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"840\" height=\"%zu\" font-family=\"sans-serif\" font-size=\"12\">\n"
+	        "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n"
+	        "<text x=\"20\" y=\"26\" font-size=\"16\">Plan %s of %s: %.1f GB to fill, %.1f GB kept, %.1f GB may go, %.0f %% of bytes served here</text>\n",
+	        60 + n * 18, text(plan, "version"), text(plan, "edge"),
+	        json_number_value(json_object_get(plan, "bytes_to_fill")) / 1e9, json_number_value(json_object_get(plan, "bytes_kept")) / 1e9,
+	        json_number_value(json_object_get(plan, "bytes_that_may_go")) / 1e9, 100 * json_number_value(json_object_get(plan, "offload")));
+	for (size_t i = 0; i < n; i++) {
+		const json_t *o = json_array_get(titles, i);
+		const char *colour = colours[3][1];
+		size_t y = 40 + i * 18;
+
+		for (size_t k = 0; k < N_OF(colours); k++)
+			if (strcmp(colours[k][0], text(o, "move")) == 0)
+				colour = colours[k][1];
+		fprintf(out, "<text x=\"20\" y=\"%zu\">%.40s</text><text x=\"300\" y=\"%zu\">%s: %s</text>"
+		        "<rect x=\"420\" y=\"%zu\" width=\"%.1f\" height=\"12\" fill=\"%s\"/>\n",
+		        y + 12, text(o, "title"), y + 12, text(o, "move"), text(o, "why"), y + 2,
+		        400 * json_number_value(json_object_get(o, "bytes")) / most, colour);
+	}
+	fputs("</svg>\n", out);
+}
+
+static int show_present(const struct admin *a, const char *edge, struct fault *f)
+{
+	char *path = mem_printf("/api/v1/edges/%s/plan?why=yes", edge);
+	json_t *plan = NULL;
+	int e = admin_call(a, "GET", path, NULL, &plan, f);
+
+	if (e == 0) {
+		add_moves(plan);
+		if (a->json)
+			print_json(plan);
+		else
+			show_plan(plan);
+		if (a->svg != NULL)
+			e = admin_write_svg(a->svg, draw_plan, plan, f);
+	}
+	json_decref(plan);
+	free(path);
+	return e;
+}
+
+/* --- other days ------------------------------------------------------------------------------- */
+
+static void show_days(const json_t *answer)
+{
+	static const char *const heads[] = {"DAY", "VERSION", ">TRACKS", ">SIZE", ">IN", ">OUT", ">SERVED HERE", ">HALF-LIFE"};
+	struct admin_table *t = admin_table_new(heads, N_OF(heads));
+	size_t i;
+	json_t *o;
+
+	json_array_foreach(json_object_get(answer, "plans"), i, o) {
+		admin_table_cell(t, "%s", text(o, "day"));
+		admin_table_cell(t, "%s", text(o, "version"));
+		admin_table_cell(t, "%.0f", number(o, "files"));
+		bytes_cell(t, number(o, "bytes"));
+		bytes_cell(t, number(o, "bytes_in"));
+		bytes_cell(t, number(o, "bytes_out"));
+		admin_table_cell(t, "%.1f %%", 100 * number(o, "offload"));
+		admin_table_cell(t, "%.1fd", number(o, "half_life_days"));
+	}
+	admin_table_print(&t, stdout);
+}
+
+static void add_changes(struct admin_table *t, const char *move, const json_t *list)
+{
+	size_t i;
+	json_t *o;
+
+	json_array_foreach((json_t *)list, i, o) {
+		admin_table_cell(t, "%s", move);
+		admin_table_cell(t, "%s/%s", text(o, "name"), text(o, "file"));
+		bytes_cell(t, number(o, "bytes"));
+	}
+}
+
+static void show_changes(const json_t *answer)
+{
+	static const char *const heads[] = {"MOVE", "TRACK", ">SIZE"};
+	struct admin_table *t = admin_table_new(heads, N_OF(heads));
+
+	add_changes(t, "in", json_object_get(answer, "in"));
+	add_changes(t, "out", json_object_get(answer, "out"));
+	admin_table_print(&t, stdout);
+	putchar('\n');
+	field_bytes("in", number(answer, "bytes_in"));
+	field_bytes("out", number(answer, "bytes_out"));
+	field_bytes("kept", number(answer, "bytes_kept"));
+}
+
+static int show_answer(const struct admin *a, char *path, void (*show)(const json_t *), struct fault *f)
+{
+	json_t *answer = NULL;
+	int e = admin_call(a, "GET", path, NULL, &answer, f);
+
+	if (e == 0 && a->json)
+		print_json(answer);
+	else if (e == 0)
+		show(answer);
+	json_decref(answer);
+	free(path);
+	return e;
+}
+
+int admin_plan(const struct admin *a, char **args, struct fault *f)
+{
+	const char *comma = a->compare != NULL ? strchr(a->compare, ',') : NULL;
+
+	if (a->compare != NULL && (comma == NULL || strspn(a->compare, "0123456789-,") != strlen(a->compare)))
+		return fault_set(f, ERR_USAGE, "--compare: found \"%s\", expected two days, 2026-11-20,2026-11-21", a->compare);
+	if (a->compare != NULL)
+		return show_answer(a, mem_printf("/api/v1/edges/%s/plans?from=%.*s&to=%s", args[0], (int)(comma - a->compare), a->compare,
+		                                 comma + 1), show_changes, f);
+	if (a->history)
+		return show_answer(a, mem_printf("/api/v1/edges/%s/plans", args[0]), show_days, f);
+	return show_present(a, args[0], f);
+}
+
+/* --- places ----------------------------------------------------------------------------------- */
+
+static void show_rules(const json_t *answer)
+{
+	static const char *const heads[] = {"PLACE", "KEY", "VALUE"};
+	struct admin_table *t = admin_table_new(heads, N_OF(heads));
+	size_t i;
+	json_t *o;
+
+	json_array_foreach(json_object_get(answer, "rules"), i, o) {
+		admin_table_cell(t, "%s", strcmp(text(o, "place"), "*") == 0 ? "everywhere" : text(o, "place"));
+		admin_table_cell(t, "%s", text(o, "key"));
+		admin_table_cell(t, "%s", text(o, "value"));
+	}
+	admin_table_print(&t, stdout);
+}
+
+int admin_places(const struct admin *a, char **args, struct fault *f)
+{
+	(void)args;
+	return show_answer(a, mem_dup("/api/v1/placement"), show_rules, f);
+}
+
+static int set(const struct admin *a, char *path, const char *key, const char *value, struct fault *f)
+{
+	json_t *body = json_pack("{s:s, s:s}", "key", key, "value", value);
+	int e = body != NULL ? admin_call(a, "PUT", path, body, NULL, f) : fault_set(f, ERR_USAGE, "key and value must be UTF-8");
+
+	free(path);
+	return e;
+}
+
+int admin_edge_set(const struct admin *a, char **args, struct fault *f)
+{
+	return set(a, mem_printf("/api/v1/edges/%s/place", args[0]), args[1], args[2], f);
+}
+
+int admin_copies(const struct admin *a, char **args, struct fault *f)
+{
+	return set(a, mem_dup("/api/v1/placement"), "copies", args[0], f);
+}
