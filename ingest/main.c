@@ -17,16 +17,18 @@
 #include "base/buf.h"
 #include "base/config.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "ingest/job.h"
 #include "ingest/report.h"
+#include "ingest/upload.h"
 #include "ingest/verify.h"
 #include "ingest/watch.h"
 
 struct options {
-	const char *library, *title, *name, *preset, *ladder, *verify, *schema, *report, *watch;
-	dur_us segment;
+	const char *library, *title, *name, *preset, *ladder, *verify, *schema, *report, *watch, *to, *token_file;
+	dur_us segment, patience;
 	uint64_t max_height, max_rungs;
 	struct config_list subtitles;
 	bool accept_truncated, quiet, json, dry_run, decode, quick, help, version;
@@ -48,6 +50,10 @@ static const struct config_row rows[] = {
 	ROW("accept-truncated", CONFIG_BOOL, accept_truncated, "no", 0, 0, NULL, "publish what is there of a file that was cut short"),
 	ROW("watch", CONFIG_PATH, watch, NULL, 0, 0, "DIR",
 	    "ingest every master that lands there, once each; they move to DIR/done or, with the reason, to DIR/failed; no MASTER"),
+	ROW("to", CONFIG_STRING, to, NULL, 0, 0, "URL",
+	    "upload the package to the origin whose control listener is there, going on where an earlier run was cut; MASTER may be a finished package"),
+	ROW("token-file", CONFIG_PATH, token_file, NULL, 0, 0, "FILE", "with --to: a file whose first line is the token (role publisher or admin)"),
+	ROW("patience", CONFIG_DURATION, patience, "10min", 0, 0, "TIME", "with --to: how long an origin that cannot be reached is tried again"),
 	ROW("verify", CONFIG_PATH, verify, NULL, 0, 0, "PACKAGE", "re-read a finished package, check and decode all of it; no MASTER"),
 	ROW("report", CONFIG_PATH, report, NULL, 0, 0, "PACKAGE", "print the page of a finished package's report as this version makes it; no MASTER"),
 	ROW("decode", CONFIG_BOOL, decode, "no", 0, 0, NULL, "decode everything before publishing, not each segment's first picture and one segment of 32"),
@@ -88,19 +94,20 @@ static void spread_memory(void)
 static void usage(FILE *out)
 {
 	fputs("Usage: ribera-ingest MASTER --library DIR [OPTION]...\n"
-	      "Makes a title package of a master video file and publishes it in a library.\n"
+	      "       ribera-ingest MASTER --to URL [--token-file FILE] [OPTION]...\n"
+	      "Makes a title package of a master video file and publishes it in a library, or uploads it to an origin.\n"
 	      "MASTER is a file, or - for standard input.\n\n",
 	      out);
 	config_print_help(rows, N_ROWS, out);
 	fputs("\nExit codes: 0 published (or already there), 1 failed, 2 wrong usage,\n"
-	      "75 no space or another run at it: what is finished is kept, give the same command again later.\n",
+	      "75 no space, no origin, or another run at it: what is finished is kept, give the same command again later.\n",
 	      out);
 }
 
 static int complain(const struct fault *f)
 {
 	fprintf(stderr, "ribera-ingest: %s\n", fault_text(f));
-	return f->code == ERR_USAGE ? 2 : f->code == -ENOSPC || f->code == -EDQUOT || f->code == ERR_LOCKED ? WATCH_AGAIN : 1;
+	return f->code == ERR_USAGE ? 2 : f->code == -ENOSPC || f->code == -EDQUOT || f->code == ERR_LOCKED || f->code == ERR_NETWORK || f->code == ERR_TIMEOUT ? WATCH_AGAIN : 1;
 }
 
 static char *stem_of(const char *path)
@@ -203,6 +210,66 @@ static int report(const struct options *o)
 	return r != 0 ? complain(&f) : 0;
 }
 
+static int upload(const char *package, const struct options *o)
+{
+	struct upload_settings s = {
+		.to = o->to, .token_file = o->token_file, .patience = o->patience, .quiet = o->quiet, .stop = &stop};
+	struct upload_result r;
+	struct fault f = {0};
+	char size[STR_BYTES_SIZE];
+
+	listen_to_signals();
+	if (upload_package(package, &s, &r, &f) != 0)
+		return complain(&f);
+	str_format_bytes(r.sent, size);
+	if (o->json)
+		printf("{\"title\": \"%s\", \"revision\": \"%s\", \"bytes\": %llu, \"sent\": %llu, \"existed\": %s}\n", r.title, r.revision,
+		       (unsigned long long)r.bytes, (unsigned long long)r.sent, r.existed ? "true" : "false");
+	else
+		printf("%s %s: %s/%s, %s sent\n", r.existed ? "already at" : "published at", o->to, r.title, r.revision, size);
+	free(r.title);
+	return 0;
+}
+
+/* A package that was made to be uploaded stands in a library of its own until it is. */
+static char *own_library(struct fault *f)
+{
+	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	char *path = cache != NULL && *cache == '/' ? mem_printf("%s/ribera/ingest", cache)
+	             : home != NULL && *home == '/' ? mem_printf("%s/.cache/ribera/ingest", home)
+	                                            : mem_printf("/var/tmp/ribera-ingest-%u", (unsigned)getuid());
+	int e = folder_make(path, 0700);
+
+	if (e == 0)
+		return path;
+	fault_set(f, e, "\"%s\" cannot be made: %s; name a folder with --library", path, err_text(e));
+	free(path);
+	return NULL;
+}
+
+static int ingest_and_upload(struct job_settings *s, const struct options *o)
+{
+	struct job_result result;
+	struct fault f = {0};
+	char *own = o->library == NULL ? own_library(&f) : NULL;
+	int code;
+
+	if (o->library == NULL && own == NULL)
+		return complain(&f);
+	s->library = own != NULL ? own : o->library;
+	listen_to_signals();
+	if (job_run(s, &result, &f) != 0) {
+		free(own);
+		return complain(&f);
+	}
+	code = upload(result.folder, o);
+	if (code == 0 && own != NULL)
+		folder_remove(result.folder);
+	job_result_fini(&result);
+	free(own);
+	return code;
+}
+
 static int ingest(const struct job_settings *s, const struct options *o)
 {
 	struct job_result result;
@@ -244,7 +311,7 @@ static int run(const struct options *o, const char *master)
 		fprintf(stderr, "ribera-ingest: --title: \"%s\" cannot stand in a URL; use up to 64 of a-z A-Z 0-9 . _ -\n", title);
 		code = 2;
 	} else {
-		code = o->dry_run ? dry_run(&s, o->json) : ingest(&s, o);
+		code = o->dry_run ? dry_run(&s, o->json) : o->to != NULL ? ingest_and_upload(&s, o) : ingest(&s, o);
 	}
 	free(title);
 	free(stem);
@@ -257,8 +324,8 @@ static int check(const struct options *o, int argc)
 		fprintf(stderr, "ribera-ingest: %s; see --help\n", argc < 2 ? "no MASTER was given" : "one MASTER at a time");
 		return 2;
 	}
-	if (o->library == NULL && !o->dry_run) {
-		fputs("ribera-ingest: --library DIR is needed; see --help\n", stderr);
+	if (o->library == NULL && o->to == NULL && !o->dry_run) {
+		fputs("ribera-ingest: --library DIR or --to URL is needed; see --help\n", stderr);
 		return 2;
 	}
 	return 0;
@@ -322,7 +389,9 @@ int main(int argc, char **argv)
 		code = watch(&o, argc, command);
 	} else {
 		code = check(&o, argc);
-		if (code == 0)
+		if (code == 0 && o.to != NULL && file_is_folder(argv[1]))
+			code = upload(argv[1], &o);
+		else if (code == 0)
 			code = run(&o, argv[1]);
 	}
 	config_free(&config);

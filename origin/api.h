@@ -58,6 +58,14 @@ void api_list_plans(struct api_call *);
 void api_set_place(struct api_call *);
 void api_set_everywhere(struct api_call *);
 void api_list_rules(struct api_call *);
+/* api_uploads.c */
+void api_tus_options(struct api_call *);
+void api_create_upload(struct api_call *);
+void api_create_master(struct api_call *);
+void api_list_uploads(struct api_call *);
+void api_get_upload(struct api_call *);
+void api_write_upload(struct api_call *);
+void api_end_upload(struct api_call *);
 /* api_tokens.c */
 void api_list_tokens(struct api_call *);
 void api_make_token(struct api_call *);

@@ -38,6 +38,8 @@ struct serve_request;
 	X(EVENT_EDGE_DRAINING, "edge.draining", false, false)                \
 	X(EVENT_EDGE_HOLDS, "edge.holds", false, false)                      \
 	X(EVENT_PLAN_CHANGED, "plan.changed", false, false)                  \
+	X(EVENT_UPLOAD_PUBLISHED, "upload.published", false, false)          \
+	X(EVENT_UPLOAD_PROGRESS, "upload.progress", true, false)             \
 	X(EVENT_FILL_PROGRESS, "fill.progress", true, false)                 \
 	X(EVENT_STATE, "state.changed", false, false)
 

@@ -353,6 +353,12 @@ static int look_again(struct library *l, const char *title, int e, struct fault 
 	return e != 0 ? e : r;
 }
 
+int library_refresh(struct library *l, const char *title, struct fault *f)
+{
+	pthread_mutex_lock(&l->scanning);
+	return look_again(l, title, 0, f);
+}
+
 static int mark_error(int e, const char *path, struct fault *f)
 {
 	return e == 0 ? 0 : fault_set(f, e, "library mark \"%s\": %s", path, err_text(e));

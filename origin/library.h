@@ -79,6 +79,9 @@ int library_restore(struct library *, const char *title, const char *revision, s
 /* `revision` NULL: the newest again. */
 int library_choose(struct library *, const char *title, const char *revision, struct fault *);
 
+/* Looks at one title again, now. */
+int library_refresh(struct library *, const char *title, struct fault *);
+
 /* A file of a package, ready to be sent (one reference).  ERR_NOT_FOUND; -errno
  * and ERR_CORRUPT when it cannot be opened.  Any thread; takes no lock when the
  * file is open already. */

@@ -34,6 +34,7 @@
 #include "origin/registry.h"
 #include "origin/steer.h"
 #include "origin/tokens.h"
+#include "origin/upload.h"
 #include "origin/viewers.h"
 #include "serve/serve.h"
 
@@ -138,6 +139,10 @@ static int open_parts(struct origin *o, struct fault *f)
 	                 registry_holders(o->registry), &o->steering, f);
 	if (e != 0)
 		return e;
+	o->uploads = uploads_new(&(struct upload_settings){.library_folder = o->settings.library,
+	                                                   .library = o->library,
+	                                                   .max_bytes = o->settings.upload_max,
+	                                                   .life = o->settings.upload_life});
 	o->manifests = manifest_cache_new(registry_holders(o->registry), o->steering, o->public_url);
 	o->planner = planner_new(o->registry, o->catalogue, o->public_url, steering_url(o->steering));
 	viewers_route(o);
@@ -156,6 +161,7 @@ static void close_parts(struct origin *o)
 	planner_free(&o->planner);
 	manifest_cache_free(&o->manifests);
 	steering_free(&o->steering);
+	uploads_free(&o->uploads);
 	library_close(&o->library);
 	registry_free(&o->registry);
 	tokens_free(&o->tokens);

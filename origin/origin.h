@@ -23,6 +23,7 @@ struct registry;
 struct serve;
 struct steering;
 struct tokens;
+struct uploads;
 
 struct origin {
 	struct settings settings;
@@ -37,6 +38,7 @@ struct origin {
 	struct tokens *tokens;
 	struct failures *failures; /* the control thread's */
 	struct metadata *metadata;
+	struct uploads *uploads;   /* the control thread's */
 	struct page *page;
 	struct serve *viewers, *control;
 	uint16_t viewers_port, control_port;

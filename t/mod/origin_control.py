@@ -196,7 +196,7 @@ def the_api_and_its_description_name_the_same_things():
     with open(os.path.join(tap.SOURCE, 'doc', 'openapi.yaml')) as f:
         text = f.read()
     text = text[text.index('\npaths:'):text.index('\ncomponents:')]
-    described = {m.group(1): set(re.findall(r'^    (get|post|put|patch|delete):', m.group(2), re.M))
+    described = {m.group(1): set(re.findall(r'^    (get|post|put|patch|delete|options):', m.group(2), re.M))
                  for m in re.finditer(r'^  (/\S+):\n((?:    .*\n)+)', text + '\n', re.M)}
     tap.check(len(described) >= 8, described)
     for path, methods in described.items():

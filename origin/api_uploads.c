@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Uploads through the control API: tus 1.0, so that stock clients work, with JSON
+ * beside its fields for those who have none of it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/blob.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "dash/package.h"
+#include "origin/api.h"
+#include "origin/catalogue.h"
+#include "origin/events.h"
+#include "origin/form.h"
+#include "origin/origin.h"
+#include "origin/reply.h"
+#include "origin/tus.h"
+#include "origin/upload.h"
+#include "serve/serve.h"
+
+#define MAX_FIELDS 10
+#define NAME_BYTES 200
+
+/* The fields of a reply, with room for the numbers in them. */
+struct fields {
+	struct serve_header v[MAX_FIELDS];
+	size_t n;
+	char offset[24], length[24], expires[CLOCK_RFC3339_SIZE + 8], limit[48], max[24];
+};
+
+static void add(struct fields *f, const char *name, const char *value)
+{
+	f->v[f->n++] = (struct serve_header){name, value};
+}
+
+static void begin_fields(const struct api_call *c, struct fields *f)
+{
+	f->n = 0;
+	add(f, "tus-resumable", TUS_VERSION);
+	add(f, "cache-control", "no-store");
+	/* draft-ietf-httpbis-resumable-upload: a body may have so many bytes at a time */
+	snprintf(f->limit, sizeof f->limit, "max-size=%llu, max-append-size=%zu",
+	         (unsigned long long)c->origin->settings.upload_max, API_MAX_BODY);
+	add(f, "upload-limit", f->limit);
+}
+
+static void upload_fields(const struct api_call *c, struct fields *f, const struct upload *u)
+{
+	begin_fields(c, f);
+	snprintf(f->offset, sizeof f->offset, "%llu", (unsigned long long)u->offset);
+	snprintf(f->length, sizeof f->length, "%llu", (unsigned long long)u->length);
+	clock_to_http(u->expires, f->expires);
+	add(f, "upload-offset", f->offset);
+	add(f, "upload-length", f->length);
+	add(f, "upload-expires", f->expires);
+}
+
+static json_t *upload_json(const struct upload *u)
+{
+	char expires[CLOCK_RFC3339_SIZE];
+
+	clock_to_rfc3339(u->expires, expires);
+	return json_pack("{s:s, s:s, s:s?, s:s?, s:s, s:I, s:I, s:b, s:b, s:s}", "id", u->id, "kind", u->is_master ? "master" : "package",
+	                 "title", u->title, "revision", u->revision, "file", u->file, "offset", (json_int_t)u->offset, "length",
+	                 (json_int_t)u->length, "whole", (int)u->whole, "published", (int)u->published, "expires", expires);
+}
+
+static void send(struct api_call *c, int status, const struct fields *f, json_t *body)
+{
+	char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+
+	json_decref(body);
+	serve_reply(c->req, status, text != NULL ? "application/json" : NULL, text != NULL ? blob_copy(text, strlen(text)) : NULL,
+	            f->v, f->n);
+	free(text);
+}
+
+/* Does the client speak our version?  False: it has been answered. */
+static bool is_our_version(struct api_call *c)
+{
+	static const struct serve_header version = {"tus-version", TUS_VERSION};
+	size_t n;
+	const char *field = serve_field(c->req, "tus-resumable", &n);
+
+	if (field == NULL || strcmp(field, TUS_VERSION) == 0)
+		return true;
+	serve_reply(c->req, 412, NULL, NULL, &version, 1);
+	return false;
+}
+
+void api_tus_options(struct api_call *c)
+{
+	struct fields f;
+
+	begin_fields(c, &f);
+	snprintf(f.max, sizeof f.max, "%llu", (unsigned long long)c->origin->settings.upload_max);
+	add(&f, "tus-version", TUS_VERSION);
+	add(&f, "tus-extension", TUS_EXTENSIONS);
+	add(&f, "tus-checksum-algorithm", TUS_CHECKSUMS);
+	add(&f, "tus-max-size", f.max);
+	send(c, 204, &f, NULL);
+}
+
+static void upload_fault(struct api_call *c, const struct fault *f)
+{
+	int status;
+
+	switch (f->code) {
+	case -ENOSPC:
+	case -EDQUOT:
+		status = 507;
+		break;
+	case ERR_HASH:
+		status = 460; /* tus: Checksum Mismatch */
+		break;
+	case ERR_EXISTS:
+	case ERR_NOT_FOUND:
+	case ERR_CORRUPT:
+		status = 409;
+		break;
+	case ERR_LIMIT:
+		status = 413;
+		break;
+	case ERR_SYNTAX:
+		status = 400;
+		break;
+	default:
+		reply_fault(c->req, f);
+		return;
+	}
+	reply_problem(c->req, status, "%s", fault_text(f));
+}
+
+static struct upload *find(struct api_call *c)
+{
+	struct upload *u = uploads_find(c->origin->uploads, c->name);
+
+	if (u == NULL)
+		reply_problem(c->req, 404, "there is no upload \"%.128s\"; it may have expired", c->name);
+	return u;
+}
+
+/* --- writing --- */
+
+/* False: it has been answered. */
+static bool write_body(struct api_call *c, struct upload *u)
+{
+	struct fault f = {0};
+	size_t n;
+	const void *body = serve_body(c->req, &n);
+	int e = tus_check(c->req, n > 0 ? body : "", n);
+	bool was = u->published;
+
+	if (e == ERR_HASH) {
+		reply_problem(c->req, 460, "the bytes are not those of Upload-Checksum: send them again");
+		return false;
+	}
+	if (e != 0) {
+		reply_problem(c->req, 400, "Upload-Checksum: expected one of " TUS_CHECKSUMS ", a space, and the hash in base64");
+		return false;
+	}
+	if (uploads_write(c->origin->uploads, u, n > 0 ? body : "", n, clock_wall(), &f) != 0) {
+		upload_fault(c, &f);
+		return false;
+	}
+	if (u->published && !was)
+		events_say(c->origin->events, EVENT_UPLOAD_PUBLISHED, json_pack("{s:s, s:s, s:s}", "title", u->title, "revision",
+		                                                                u->revision, "who", c->who));
+	else
+		events_say(c->origin->events, EVENT_UPLOAD_PROGRESS, upload_json(u));
+	return true;
+}
+
+void api_write_upload(struct api_call *c)
+{
+	struct upload *u;
+	struct fields f;
+	uint64_t offset;
+	size_t n;
+	const char *type = serve_field(c->req, "content-type", &n);
+
+	if (!is_our_version(c) || (u = find(c)) == NULL)
+		return;
+	if (type == NULL || strcasecmp(type, TUS_TYPE) != 0) {
+		reply_problem(c->req, 415, "expected Content-Type: " TUS_TYPE);
+	} else if (!tus_number(c->req, "upload-offset", &offset)) {
+		reply_problem(c->req, 400, "Upload-Offset: expected a whole number");
+	} else if (offset != u->offset) {
+		reply_problem(c->req, 409, "the upload is at byte %llu: ask with HEAD and go on from there", (unsigned long long)u->offset);
+	} else if (write_body(c, u)) {
+		upload_fields(c, &f, u);
+		send(c, 204, &f, NULL);
+	}
+}
+
+/* --- making --- */
+
+struct names {
+	char *title, *revision, *file, *name;
+};
+
+static void names_fini(struct names *v)
+{
+	free(v->title);
+	free(v->revision);
+	free(v->file);
+	free(v->name);
+}
+
+static int read_names(struct api_call *c, struct names *v, struct form_error *e)
+{
+	static const char *const keys[] = {"title", "revision", "filename", "name"};
+	char **const values[] = {&v->title, &v->revision, &v->file, &v->name};
+	size_t n;
+	const char *field = serve_field(c->req, "upload-metadata", &n);
+
+	for (size_t i = 0; field != NULL && i < sizeof keys / sizeof keys[0]; i++)
+		if (tus_metadata(field, n, keys[i], values[i]) != 0)
+			return form_fail(e, "Upload-Metadata", "%s: expected base64 of text", keys[i]);
+	return 0;
+}
+
+static bool is_name(const char *s)
+{
+	return s != NULL && str_is_name(s, strlen(s));
+}
+
+static bool is_revision(const char *s)
+{
+	return s != NULL && strlen(s) == PACKAGE_REVISION_SIZE - 1 && strspn(s, "0123456789abcdef") == PACKAGE_REVISION_SIZE - 1;
+}
+
+static int check_names(const struct names *v, bool is_master, struct form_error *e)
+{
+	static const char where[] = "Upload-Metadata";
+
+	if (is_master && v->title != NULL && (!is_name(v->title) || strlen(v->title) > 64))
+		return form_fail(e, where, "title: expected up to 64 of a-z A-Z 0-9 . _ -");
+	if (is_master && v->name != NULL && !form_is_text(v->name, strlen(v->name), NAME_BYTES))
+		return form_fail(e, where, "name: expected text of at most %d bytes", NAME_BYTES);
+	if (!is_master && !is_name(v->title))
+		return form_fail(e, where, "title: expected the package's title");
+	if (!is_master && !is_revision(v->revision))
+		return form_fail(e, where, "revision: expected the package's revision, 20 hex digits");
+	if (!is_master && !is_name(v->file))
+		return form_fail(e, where, "filename: expected the name of a file of the package");
+	return 0;
+}
+
+/* A master's file name comes from people: what is no name here becomes "-". */
+static void clean_file_name(struct names *v)
+{
+	const char *slash = v->file != NULL ? strrchr(v->file, '/') : NULL;
+	char *clean = v->file == NULL || v->file[0] == '\0' ? mem_dup("master") : mem_dup(slash != NULL ? slash + 1 : v->file);
+
+	if (strlen(clean) > 100)
+		memmove(clean, clean + strlen(clean) - 100, 101);
+	for (char *p = clean; *p != '\0'; p++)
+		if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *p) == NULL || (p == clean && strchr(".-", *p) != NULL))
+			*p = '_';
+	free(v->file);
+	v->file = clean[0] != '\0' ? clean : mem_dup("master");
+	if (v->file != clean)
+		free(clean);
+}
+
+static void answer_made(struct api_call *c, struct upload *u)
+{
+	char *location = mem_printf("/api/v1/uploads/%s", u->id);
+	struct fields f;
+
+	upload_fields(c, &f, u);
+	add(&f, "location", location);
+	send(c, 201, &f, upload_json(u));
+	free(location);
+}
+
+static void make(struct api_call *c, const struct names *v, bool is_master, uint64_t length)
+{
+	struct upload_wish wish = {is_master, v->title, v->revision, v->file, v->name, length};
+	struct catalogue_entry entry = {.at = clock_wall(), .who = c->who, .what = is_master ? "master upload" : "package upload",
+	                                .subject = v->title != NULL ? v->title : v->file, .detail = v->file};
+	struct fault f = {0};
+	struct upload *u;
+	size_t n, type_n;
+	const char *type = serve_field(c->req, "content-type", &type_n);
+
+	uploads_sweep(c->origin->uploads, clock_wall());
+	if ((is_master || strcmp(v->file, PACKAGE_DIGEST) == 0) && catalogue_add_entry(c->origin->catalogue, &entry, &f) != 0) {
+		reply_fault(c->req, &f);
+		return;
+	}
+	if (uploads_create(c->origin->uploads, &wish, clock_wall(), &u, &f) != 0) {
+		upload_fault(c, &f);
+		return;
+	}
+	(void)serve_body(c->req, &n);
+	if (n > 0 && u->offset == 0 && type != NULL && strcasecmp(type, TUS_TYPE) == 0 && !write_body(c, u))
+		return; /* creation-with-upload */
+	answer_made(c, u);
+}
+
+static void create(struct api_call *c, bool is_master)
+{
+	struct names v = {0};
+	struct form_error e;
+	uint64_t length;
+
+	if (!is_our_version(c))
+		return;
+	if (read_names(c, &v, &e) != 0 || check_names(&v, is_master, &e) != 0) {
+		reply_form_error(c->req, &e);
+	} else if (!tus_number(c->req, "upload-length", &length)) {
+		form_fail(&e, "Upload-Length", "expected a whole number");
+		reply_form_error(c->req, &e);
+	} else if (length > c->origin->settings.upload_max) {
+		reply_problem(c->req, 413, "an upload may have %llu bytes", (unsigned long long)c->origin->settings.upload_max);
+	} else {
+		if (is_master)
+			clean_file_name(&v);
+		make(c, &v, is_master, length);
+	}
+	names_fini(&v);
+}
+
+void api_create_upload(struct api_call *c)
+{
+	create(c, false);
+}
+
+void api_create_master(struct api_call *c)
+{
+	create(c, true);
+}
+
+/* --- reading, ending --- */
+
+static void list_one(void *ctx, const struct upload *u)
+{
+	json_array_append_new(ctx, upload_json(u));
+}
+
+void api_list_uploads(struct api_call *c)
+{
+	json_t *list = json_array();
+
+	uploads_each(c->origin->uploads, list_one, list);
+	reply_json(c->req, 200, json_pack("{s:o, s:I, s:I}", "uploads", list, "bytes", (json_int_t)uploads_bytes(c->origin->uploads),
+	                                  "max_bytes", (json_int_t)c->origin->settings.upload_max));
+}
+
+void api_get_upload(struct api_call *c)
+{
+	struct upload *u = is_our_version(c) ? find(c) : NULL;
+	struct fields f;
+
+	if (u == NULL)
+		return;
+	upload_fields(c, &f, u);
+	send(c, 200, &f, upload_json(u));
+}
+
+void api_end_upload(struct api_call *c)
+{
+	struct upload *u = is_our_version(c) ? find(c) : NULL;
+	struct fault fault = {0};
+	struct fields f;
+
+	if (u == NULL)
+		return;
+	if (uploads_remove(c->origin->uploads, u, &fault) != 0) {
+		upload_fault(c, &fault);
+		return;
+	}
+	begin_fields(c, &f);
+	send(c, 204, &f, NULL);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The fields of resumable uploads (tus 1.0, https://tus.io/protocols/resumable-upload).
+ */
+#ifndef RIBERA_ORIGIN_TUS_H
+#define RIBERA_ORIGIN_TUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct form_error;
+struct serve_request;
+
+#define TUS_VERSION "1.0.0"
+#define TUS_EXTENSIONS "creation,creation-with-upload,expiration,checksum,termination"
+#define TUS_CHECKSUMS "sha1,sha256"
+#define TUS_TYPE "application/offset+octet-stream"
+
+/* Base64 (RFC 4648 4) with its padding: the number of bytes (at most n / 4 * 3), or negative (ERR_SYNTAX). */
+int tus_base64(const char *text, size_t n, void *ret_bytes);
+
+/* The value of a key of Upload-Metadata; to be freed; *ret_value is NULL when it is not there.  ERR_SYNTAX. */
+int tus_metadata(const char *field, size_t n, const char *key, char **ret_value);
+
+/* A field that is a whole number.  False: it is missing or something else. */
+bool tus_number(const struct serve_request *, const char *lower_case_name, uint64_t *ret_number);
+
+/* Upload-Checksum over the body: 0 (also when there is none), ERR_HASH, ERR_UNSUPPORTED, ERR_SYNTAX. */
+int tus_check(const struct serve_request *, const void *bytes, size_t n);
+
+#endif

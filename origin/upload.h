@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Files on their way into the library over HTTP, kept in LIBRARY/.uploads:
+ *
+ *   ID.json                          what it is (written once, and when it is whole)
+ *   ID.part                          its bytes so far; the offset is its size
+ *   package-TITLE-REVISION/FILE      whole files of a package whose others are still coming
+ *   master-ID/FILE                   a whole master
+ *
+ * A package's first file is package.torrent; every piece of the others is checked
+ * against it before it is written, so what is on the disk is true up to its last
+ * whole piece.  When the last file is whole the folder is renamed into the library.
+ * What was acknowledged is on the disk (fdatasync).  Control thread.
+ */
+#ifndef RIBERA_ORIGIN_UPLOAD_H
+#define RIBERA_ORIGIN_UPLOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+
+struct digest;
+struct library;
+struct uploads; /* hidden */
+
+#define UPLOAD_ID_SIZE 33
+
+struct upload {
+	char id[UPLOAD_ID_SIZE];
+	bool is_master;
+	char *title, *file; /* names; a master's title may be NULL */
+	char *revision;     /* of a package */
+	char *name;         /* of a master: its title for people, or NULL */
+	uint64_t length, offset;
+	wall_us expires;
+	bool whole;
+	bool published;     /* a package whose last file is whole */
+	/* private */
+	bool trusted;       /* its bytes were written or looked at by this process */
+	struct digest *digest;
+};
+
+struct upload_settings {
+	const char *library_folder;
+	struct library *library;
+	uint64_t max_bytes; /* of all uploads together */
+	dur_us life;        /* without a new byte */
+	/* A master is whole at the path; it is the callee's to remove.  Durable when it returns 0. */
+	int (*take_master)(void *ctx, const struct upload *, const char *path, struct fault *);
+	void *ctx;
+};
+
+/* Takes up what an earlier process left. */
+struct uploads *uploads_new(const struct upload_settings *);
+void uploads_free(struct uploads **);
+
+/* What is wished for; the strings are copied. */
+struct upload_wish {
+	bool is_master;
+	const char *title, *revision, *file, *name;
+	uint64_t length;
+};
+/* The same file of the same package is the same upload.  ERR_EXISTS: the package is in
+ * the library; ERR_NOT_FOUND: package.torrent is not there yet; ERR_SYNTAX, ERR_CORRUPT: not a
+ * file of it, or of another length; -ENOSPC: no room; -errno. */
+int uploads_create(struct uploads *, const struct upload_wish *, wall_us now, struct upload **ret_upload, struct fault *);
+
+struct upload *uploads_find(struct uploads *, const char *id); /* or NULL */
+typedef void (*upload_each_f)(void *ctx, const struct upload *);
+void uploads_each(struct uploads *, upload_each_f, void *ctx);
+
+/* Bytes at u->offset.  ERR_HASH: a piece is not what it has to be: nothing was taken, and what stood
+ * before of that piece was dropped (u->offset tells).  ERR_LIMIT: more than there is to come. -ENOSPC, -errno. */
+int uploads_write(struct uploads *, struct upload *, const void *bytes, size_t n, wall_us now, struct fault *);
+/* Frees it. */
+int uploads_remove(struct uploads *, struct upload *, struct fault *);
+/* Forgets what was not gone on with. */
+void uploads_sweep(struct uploads *, wall_us now);
+/* Bytes that are promised or there. */
+uint64_t uploads_bytes(const struct uploads *);
+
+#endif

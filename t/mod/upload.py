@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Uploads: tus 1.0 as its clients speak it, packages checked piece by piece and published whole, ribera-ingest --to, kill -9 of
+either side at any moment."""
+import base64, hashlib, json, os, random, subprocess, sys, time
+sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
+import package, tap
+from origins import Origin
+
+INGEST = tap.program('ribera-ingest')
+TUS = {'Tus-Resumable': '1.0.0'}
+OFFSET = {**TUS, 'Content-Type': 'application/offset+octet-stream'}
+b64 = lambda s: base64.b64encode(s if isinstance(s, bytes) else s.encode()).decode()
+PIECE = 1 << 20
+
+
+def made(seed, size=3 * PIECE + 12345, title='film'):
+    """A package outside any library: (revision, folder, name -> bytes)."""
+    rng = random.Random(seed)
+    rev, folder = package.write(tap.folder(), title, {'video.mp4': rng.randbytes(size), 'audio.mp4': rng.randbytes(70000)})
+    files = {}
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name), 'rb') as f:
+            files[name] = f.read()
+    return rev, folder, files
+
+
+def create(o, rev, name, length, title='film', **headers):
+    meta = f'title {b64(title)},revision {b64(rev)},filename {b64(name)}'
+    return o.api('/uploads', 'POST', None, **TUS, **{'Upload-Length': str(length), 'Upload-Metadata': meta, **headers})
+
+
+def patch(o, where, offset, data, **headers):
+    return tap.http(o.control + where, 'PATCH', data, {**o.headers, **OFFSET, 'Upload-Offset': str(offset), **headers})
+
+
+def put(o, rev, name, data, title='film', step=PIECE + 7777):
+    where = create(o, rev, name, len(data), title).headers['Location']
+    at = int(tap.http(o.control + where, 'HEAD', headers=TUS).headers['Upload-Offset'])
+    while at < len(data):
+        r = patch(o, where, at, data[at:at + step])
+        tap.equal(r.status, 204, f'{name} at {at}: {r.body}')
+        at = int(r.headers['Upload-Offset'])
+    return where
+
+
+def in_order(files):
+    return ['package.torrent'] + sorted(n for n in files if n != 'package.torrent')
+
+
+@tap.test
+def a_stock_client_uploads_a_package():
+    o = Origin(options=['--heartbeat', '1h'])
+    rev, folder, files = made(1)
+    r = o.api('/uploads', 'OPTIONS')
+    tap.equal((r.status, r.headers['Tus-Version'], r.headers['Tus-Resumable']), (204, '1.0.0', '1.0.0'))
+    for extension in ['creation', 'checksum', 'expiration', 'termination']:
+        tap.check(extension in r.headers['Tus-Extension'].split(','))
+    tap.check(int(r.headers['Tus-Max-Size']) > 10**9 and 'max-append-size=16777216' in r.headers['Upload-Limit'])
+    tap.equal(create(o, rev, 'video.mp4', 5).status, 409, 'the digest first')
+    for name in in_order(files):
+        tap.equal(o.get('/api/v1/titles').json()['total'], 0, 'nothing is seen before the last byte')
+        where = put(o, rev, name, files[name])
+    tap.equal([t['revision'] for t in o.get('/api/v1/titles').json()['titles']], [rev], 'and with the last byte all is')
+    for name, data in files.items():
+        tap.check(o.get(f'/v/film/{rev}/{name}').body == data, name)
+    tap.call(tap.program('ribera-admin'), 'verify', os.path.join(o.library, 'film', rev), check_exit=0)
+    tap.equal(o.api(where[7:]).json()['published'], True)
+    tap.equal(create(o, rev, 'video.mp4', len(files['video.mp4'])).status, 409, 'it is there')
+    tap.equal([n for n in os.listdir(os.path.join(o.library, '.uploads')) if n.startswith('package-') or n.endswith('.part')], [])
+    o.p.stop()
+
+
+@tap.test
+def the_protocol_is_kept():
+    o = Origin(options=['--heartbeat', '1h', '--upload-max', '50M'])
+    rev, folder, files = made(2)
+    torrent = files['package.torrent']
+    good = dict(title='film', revision=rev, filename='package.torrent')
+    def post(length, **meta):
+        field = ','.join(f'{k} {b64(v)}' for k, v in meta.items())
+        return o.api('/uploads', 'POST', None, **TUS, **{'Upload-Length': str(length), 'Upload-Metadata': field}).status
+    for bad in [{'title': '../x'}, {'title': ''}, {'revision': 'x'}, {'revision': rev + '0'}, {'filename': 'a/b'}, {'filename': '.x'}]:
+        tap.equal(post(5, **{**good, **bad}), 400, bad)
+    tap.equal([post(n, **good) for n in ('-1', 'x', '', 10**12)], [400, 400, 400, 413])
+    tap.equal(post(2**64, **good), 400)
+    r = o.api('/uploads', 'POST', None, **TUS, **{'Upload-Length': '5', 'Upload-Metadata': 'title ***,revision x'})
+    tap.equal((r.status, r.json()['field']), (400, 'Upload-Metadata'))
+    r = o.api('/uploads', 'POST', None, **{'Tus-Resumable': '0.2.2', 'Upload-Length': '5'})
+    tap.equal((r.status, r.headers['Tus-Version']), (412, '1.0.0'))
+    r = create(o, rev, 'package.torrent', len(torrent))
+    where = r.headers['Location']
+    tap.equal((r.status, r.headers['Upload-Offset']), (201, '0'))
+    tap.check(r.headers['Upload-Expires'].endswith('GMT'))
+    tap.equal(create(o, rev, 'package.torrent', len(torrent)).headers['Location'], where, 'the same file is the same upload')
+    head = tap.http(o.control + where, 'HEAD', headers=TUS)
+    tap.equal((head.status, head.headers['Upload-Offset'], head.headers['Upload-Length'], head.headers['Cache-Control']),
+              (200, '0', str(len(torrent)), 'no-store'))
+    tap.equal(patch(o, where, 5, torrent[5:]).status, 409)
+    tap.equal(patch(o, where, 0, torrent, **{'Content-Type': 'text/plain'}).status, 415)
+    tap.equal(patch(o, where, 0, torrent + b'x').status, 413)
+    tap.equal(patch(o, where, 'x', torrent).status, 400)
+    sha1 = lambda d: 'sha1 ' + b64(hashlib.sha1(d).digest())
+    tap.equal(patch(o, where, 0, torrent[:9], **{'Upload-Checksum': sha1(b'other')}).status, 460)
+    tap.equal(patch(o, where, 0, torrent[:9], **{'Upload-Checksum': 'crc32 AAAA'}).status, 400)
+    tap.equal(patch(o, where, 0, torrent[:9], **{'Upload-Checksum': sha1(torrent[:9])}).status, 204)
+    tap.equal(patch(o, where, 9, torrent[9:], **{'Upload-Checksum': 'sha256 ' + b64(hashlib.sha256(torrent[9:]).digest())}).status, 204)
+    # a digest of another package under this name begins anew
+    other = made(3)
+    where = create(o, other[0], 'package.torrent', len(torrent)).headers['Location']
+    tap.equal(patch(o, where, 0, torrent).status, 460)
+    tap.equal(tap.http(o.control + where, 'HEAD', headers=TUS).headers['Upload-Offset'], '0')
+    # a wrong byte is found where it stands, not at the end; what was good stays
+    video = files['video.mp4']
+    tap.equal(create(o, rev, 'video.mp4', len(video) + 1).status, 409, 'of another length')
+    tap.equal(create(o, rev, 'what.mp4', 5).status, 400)
+    where = create(o, rev, 'video.mp4', len(video)).headers['Location']
+    wrong = bytearray(video)
+    wrong[PIECE + 500000] ^= 1
+    tap.equal(patch(o, where, 0, bytes(wrong[:PIECE + 600000])).status, 204, 'the second piece is not whole yet')
+    r = patch(o, where, PIECE + 600000, video[PIECE + 600000:2 * PIECE + 5])
+    tap.equal(r.status, 460)
+    tap.has(r.json()['detail'], f'from byte {PIECE}')
+    tap.equal(tap.http(o.control + where, 'HEAD', headers=TUS).headers['Upload-Offset'], str(PIECE))
+    tap.equal(patch(o, where, PIECE, video[PIECE:]).status, 204)
+    # ended
+    where = create(o, rev, 'audio.mp4', len(files['audio.mp4'])).headers['Location']
+    tap.equal(o.api(where[7:], 'DELETE', **TUS).status, 204)
+    tap.equal([tap.http(o.control + where, m, headers=TUS).status for m in ('HEAD', 'GET', 'DELETE')], [404] * 3)
+    tap.equal(patch(o, where, 0, b'x').status, 404)
+    # bounded disk
+    big = made(4, 46 * PIECE, 'big')
+    put(o, big[0], 'package.torrent', big[2]['package.torrent'], 'big')
+    r = create(o, big[0], 'video.mp4', 46 * PIECE, 'big')
+    tap.equal(r.status, 507)
+    tap.has(r.json()['detail'], 'upload.max')
+    tap.check(b'413' in tap.call('curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', '-X', 'PATCH', '-H', 'Upload-Offset: 0', '-H',
+                                 'Content-Type: application/offset+octet-stream', '--data-binary', '@' + os.path.join(big[1], 'video.mp4'),
+                                 o.control + where).stdout.encode(), 'more than 16 MiB at a time')
+    o.p.stop()
+
+
+def ingest(o, folder, *more):
+    return subprocess.Popen([INGEST, folder, '--to', o.control, '--json', '--quiet', *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@tap.test
+def ingest_uploads_through_kill_9_of_either_side():
+    o = Origin(options=['--heartbeat', '1h'])
+    rev, folder, files = made(5, 60 * PIECE + 99)
+    rng, kills = random.Random(6), 0
+    offset = lambda: sum(u['offset'] for u in o.api('/uploads').json()['uploads'])
+    client = ingest(o, folder)
+    for round_ in range(8):
+        before = offset()
+        if client.poll() is None:
+            try:
+                tap.until(lambda: client.poll() is not None or offset() > before + rng.randrange(2, 6) * PIECE, 30, 'bytes', every=0.002)
+            except OSError:
+                pass
+        if client.poll() is not None:
+            break
+        kills += 1
+        if round_ % 2:
+            o.p.kill()
+            o.start()
+        else:
+            client.kill()
+            client.wait()
+            client = ingest(o, folder)
+    out, err = client.communicate(timeout=60)
+    tap.equal(client.returncode, 0, err)
+    tap.check(kills >= 4, f'{kills} kills')
+    result = json.loads(out)
+    tap.equal((result['title'], result['revision'], result['existed']), ('film', rev, False))
+    tap.check(result['sent'] < result['bytes'], 'it went on, and did not begin anew')
+    for name, data in files.items():
+        tap.check(o.get(f'/v/film/{rev}/{name}').body == data, name)
+    again = json.loads(ingest(o, folder).communicate(timeout=30)[0])
+    tap.equal((again['existed'], again['sent']), (True, 0))
+    o.p.stop()
+
+
+@tap.test
+def tokens_and_refusals_reach_people():
+    o = Origin(options=['--heartbeat', '1h', '--upload-max', '3200000'])
+    rev, folder, files = made(7)
+    admin = o.api('/tokens', 'POST', {'role': 'admin'}).json()['token']
+    o.headers = {'Authorization': f'Bearer {admin}'}
+    publisher = o.api('/tokens', 'POST', {'role': 'publisher'}).json()['token']
+    viewer = o.api('/tokens', 'POST', {'role': 'viewer-stats'}).json()['token']
+    for token, code, text in [(None, 1, '401'), (viewer, 1, '403'), (publisher, 75, 'upload.max')]:
+        more = []
+        if token:
+            path = os.path.join(o.folder, 'token')
+            with open(path, 'w') as f:
+                f.write(token + '\n')
+            more = ['--token-file', path]
+        p = ingest(o, folder, *more)
+        err = p.communicate(timeout=30)[1]
+        tap.equal(p.returncode, code, err)
+        tap.has(err, text)
+    o.p.stop()
+    p = ingest(o, folder, '--patience', '0s')
+    tap.equal((p.communicate(timeout=30)[1] != '', p.returncode), (True, 75), 'no origin')
+    p = subprocess.run([INGEST, o.folder, '--to', 'http://127.0.0.1:1'], capture_output=True, text=True)
+    tap.equal(p.returncode, 1)
+    tap.has(p.stderr, 'is no package')
+
+
+tap.run()
