@@ -15,6 +15,7 @@
 #include "origin/catalogue.h"
 #include "origin/draft.h"
 #include "origin/library.h"
+#include "origin/peers.h"
 #include "origin/registry.h"
 
 #define WHERE "origin/planner"
@@ -28,6 +29,7 @@ struct kept {
 	uint64_t demand_version; /* while its site had none: of what was read */
 	bool blind;
 	uint64_t library_version, registry_version;
+	mono_us made;
 	struct blob *json;
 	char version[VERSION_SIZE], recorded[VERSION_SIZE]; /* recorded: in the history, of that day */
 };
@@ -114,27 +116,6 @@ static void add_title(void *ctx, const struct draft *d, const struct revision *r
 	json_array_append_new(ctx, title_json(r, hold, hold ? files_json(d, first, end) : NULL));
 }
 
-/* --- the peers --- */
-
-struct peers {
-	const char *self;
-	json_t *array;
-};
-
-static bool add_peer(void *ctx, const struct registry_edge *e)
-{
-	struct peers *p = ctx;
-	json_t *holds;
-
-	if (!e->up || strcmp(e->name, p->self) == 0)
-		return true;
-	holds = json_array();
-	for (size_t i = 0; i < e->n_holds; i++)
-		json_array_append_new(holds, json_string(e->holds[i]));
-	json_array_append_new(p->array, json_pack("{s:s, s:s, s:o}", "name", e->name, "url", e->url, "holds", holds));
-	return true;
-}
-
 /* --- history --- */
 
 static void hash_text(const char *text, char ret_version[static VERSION_SIZE])
@@ -194,13 +175,12 @@ static void record(struct planner *p, const struct draft *d, struct kept *k)
 
 static int write_plan(struct planner *p, const struct draft *d, const struct library_view *v, struct kept *k, struct fault *f)
 {
-	struct peers peers = {.self = k->edge, .array = json_array()};
 	json_t *titles = json_array(), *plan;
 	char *text;
 
 	draft_each_title(d, v, add_title, titles);
-	registry_each(p->drafter.registry, NULL, add_peer, &peers);
-	plan = json_pack("{s:s, s:o, s:o}", "origin", p->origin_url, "titles", titles, "peers", peers.array);
+	plan = json_pack("{s:s, s:o, s:o}", "origin", p->origin_url, "titles", titles, "peers",
+	                 peers_json(p->drafter.registry, p->drafter.rules, k->edge));
 	if (p->steering_url != NULL)
 		json_object_set_new(plan, "steering", json_string(p->steering_url));
 	text = json_dumps(plan, JSON_COMPACT);
@@ -254,11 +234,27 @@ static void read_rules(struct planner *p)
 		blob_unref(&p->kept[i].json);
 }
 
+/*
+ * What edges hold changes with every heartbeat while they fill.  In a large network a plan
+ * follows that a little later, or the plans of a thousand edges would be made anew for each of them.
+ */
+#define PATIENCE_PER_EDGE (20 * DUR_MS)
+
+static bool stale_peers(struct planner *p, const struct kept *k, uint64_t version)
+{
+	size_t edges, up;
+
+	if (k->registry_version == version)
+		return false;
+	registry_counts(p->drafter.registry, &edges, &up);
+	return up <= PEERS_MAX || clock_mono() - k->made >= (dur_us)up * PATIENCE_PER_EDGE;
+}
+
 static bool is_stale(struct planner *p, const struct kept *k, const struct library_view *v, uint64_t registry)
 {
 	int64_t east;
 
-	if (k->json == NULL || k->library_version != v->version || k->registry_version != registry)
+	if (k->json == NULL || k->library_version != v->version || stale_peers(p, k, registry))
 		return true;
 	return drafter_day(&p->drafter, k->edge, &east) != k->day ||
 	       (k->blind && k->demand_version != catalogue_demand_version(p->drafter.catalogue));
@@ -276,6 +272,7 @@ int planner_plan(struct planner *p, const struct library_view *v, const char *ed
 		blob_unref(&k->json);
 		e = make(p, v, k, f);
 		k->library_version = v->version;
+		k->made = clock_mono();
 		k->registry_version = version; /* read before: a change since then makes it stale, not wrong */
 	}
 	if (e == 0) {
