@@ -55,6 +55,7 @@ struct lane {
 	bool waits;              /* for segments that are not made yet */
 	bool moved;              /* the timeline was replaced since */
 	dur_us grab_buffer;
+	mono_us asked;           /* when the grab began */
 	mono_us looked;          /* when abandoning was last thought about */
 	char error[256];
 	struct lane_view view;
@@ -358,7 +359,7 @@ static void begin_grab(struct lane *l, unsigned rung, unsigned index, mono_us no
 	l->grab_end = segment_end(l, r, index);
 	l->moved = false;
 	l->grab_buffer = want.buffer;
-	l->looked = now;
+	l->looked = l->asked = now;
 	l->grab = grab_new(l->set.world, &want, now);
 }
 
@@ -421,7 +422,8 @@ static void record(struct lane *l, const struct grab_result *g, bool skipped)
 	const struct timeline_rendition *r = l->rungs[l->grab_rung].r;
 	struct report_segment s = {.lane = l->set.kind, .index = l->grab_index, .retries = g->retries,
 		.bandwidth = r->bandwidth, .bytes = g->bytes, .throughput = g->throughput, .first_byte = g->first_byte,
-		.total = g->total, .buffer = l->grab_buffer, .start = l->grab_start, .skipped = skipped};
+		.total = g->total, .buffer = l->grab_buffer, .start = l->grab_start, .skipped = skipped,
+		.asked = l->asked - l->set.world->report->started};
 
 	s.duration = l->grab_end - s.start;
 	snprintf(s.rendition, sizeof s.rendition, "%s", r->representation->id != NULL ? r->representation->id : "");
@@ -491,6 +493,7 @@ static void abandon(struct lane *l, mono_us now)
 	s.first_byte = p.first_byte;
 	s.total = p.elapsed;
 	add_sample(l, &s);
+	l->set.world->report->abandoned++;
 	grab_free(&l->grab);
 	if (l->moved)
 		return; /* the same segment has another number now: it is chosen anew */

@@ -50,7 +50,7 @@ static const struct config_row rows[] = {
 	ROW("lang", CONFIG_STRING, lang, NULL, 0, 0, "TAG", "language of the sound"),
 	ROW("cmcd", CONFIG_STRING, cmcd, "headers", 0, 0, "headers|query|none", "how to tell servers about requests (CTA-5004)"),
 	ROW("frames-hash", CONFIG_PATH, frames_hash, NULL, 0, 0, "FILE", "write a line for each picture shown: its time in us and the MD5 of its pixels; - is standard output"),
-	ROW("report", CONFIG_PATH, report, NULL, 0, 0, "FILE", "write what happened as JSON"),
+	ROW("report", CONFIG_PATH, report, NULL, 0, 0, "FILE", "write what happened: a page when it ends in .html, else JSON"),
 	ROW("json", CONFIG_BOOL, json, "no", 0, 0, NULL, "the report (or the inspection) as JSON on standard output"),
 	ROW("inspect", CONFIG_BOOL, inspect, "no", 0, 0, NULL, "print the timeline of the MPD and stop"),
 	ROW("now", CONFIG_STRING, now, NULL, 0, 0, "DATE", "with --inspect of a dynamic MPD: what is available at this time (2026-01-31T12:00:00Z) instead of now"),
@@ -377,7 +377,7 @@ static void say_result(const struct session *s)
 	fprintf(stderr, "played %s: %zu stall%s, %llu frames shown, %llu dropped, A/V within %.1f ms, %zu fail-over%s, QoE %.2f\n",
 	        played, r->n_stalls, r->n_stalls == 1 ? "" : "s", (unsigned long long)r->presented,
 	        (unsigned long long)r->dropped, (double)r->max_av_offset / 1000, r->n_failovers,
-	        r->n_failovers == 1 ? "" : "s", report_qoe(r));
+	        r->n_failovers == 1 ? "" : "s", report_summary(r).qoe);
 }
 
 static int play_url(struct run *run, struct fault *f)

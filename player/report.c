@@ -9,10 +9,14 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "player/hub.h"
+
+#define MAX_TEXT ((size_t)256 << 20)
 
 void report_init(struct report *r, const char *url, mono_us now)
 {
@@ -46,7 +50,7 @@ void report_add_stall(struct report *r, dur_us at, dur_us duration)
 	if (r->n_stalls >= REPORT_MAX)
 		return;
 	MEM_GROW(r->stalls, r->cap_stalls, r->n_stalls);
-	r->stalls[r->n_stalls++] = (struct report_stall){at, duration};
+	r->stalls[r->n_stalls++] = (struct report_stall){at, duration, clock_mono() - r->started - duration};
 }
 
 void report_add_failover(struct report *r, const struct report_failover *f)
@@ -71,25 +75,35 @@ void report_add_error(struct report *r, const char *fmt, ...)
 	r->errors[r->n_errors++] = mem_dup(text);
 }
 
-double report_qoe(const struct report *r)
+struct report_summary report_summary(const struct report *r)
 {
-	double sum = 0, last = -1;
-	unsigned n = 0;
+	struct report_summary s = {.stalls = (unsigned)r->n_stalls};
+	double last = -1, gain = 0, media = 0;
 
 	for (size_t i = 0; i < r->n_segments; i++) {
-		double rate = (double)r->segments[i].bandwidth / 1e6;
+		const struct report_segment *g = &r->segments[i];
+		double rate = (double)g->bandwidth / 1e6, jump = last >= 0 ? fabs(rate - last) : 0;
 
-		if (r->segments[i].lane != LANE_VIDEO || r->segments[i].skipped)
+		if (g->lane != LANE_VIDEO || g->skipped)
 			continue;
-		if (last >= 0) {
-			sum += rate - fabs(rate - last);
-			n++;
-		}
+		gain += s.segments > 0 ? rate - jump : 0;
+		s.bitrate_kbps += 1000 * rate;
+		s.switch_kbps += 1000 * jump;
+		s.switches += jump > 0;
+		s.segments++;
+		media += (double)g->duration / 1e6;
 		last = rate;
 	}
 	for (size_t i = 0; i < r->n_stalls; i++)
-		sum -= (double)r->top_bandwidth / 1e6 * (double)r->stalls[i].duration / 1e6;
-	return n > 0 ? sum / n : 0;
+		s.stalled += (double)r->stalls[i].duration / 1e6;
+	if (s.segments > 1)
+		s.qoe = (gain - (double)r->top_bandwidth / 1e6 * s.stalled) / (s.segments - 1);
+	if (s.segments > 0) {
+		s.bitrate_kbps /= s.segments;
+		s.switch_kbps /= s.segments;
+	}
+	s.stall_ratio = s.stalled + media > 0 ? s.stalled / (s.stalled + media) : 0;
+	return s;
 }
 
 static double ms(dur_us d)
@@ -114,12 +128,12 @@ static json_t *segments_json(const struct report *r)
 	for (size_t i = 0; i < r->n_segments; i++) {
 		const struct report_segment *s = &r->segments[i];
 
-		json_array_append_new(list, json_pack("{ss sI ss sI sI ss ss sf sf sI sf sf sf sI sb}",
+		json_array_append_new(list, json_pack("{ss sI ss sI sI ss ss sf sf sI sf sf sf sf sI sb}",
 			"track", track_name(s->lane), "index", (json_int_t)s->index, "rendition", s->rendition,
 			"bandwidth", (json_int_t)s->bandwidth, "bytes", (json_int_t)s->bytes, "base", s->host,
 			"service_location", s->service_location, "first_byte_ms", ms(s->first_byte),
 			"total_ms", ms(s->total), "throughput_kbps", (json_int_t)(s->throughput / 1000),
-			"buffer_s", secs(s->buffer), "start_s", secs(s->start), "duration_s", secs(s->duration),
+			"asked_s", secs(s->asked), "buffer_s", secs(s->buffer), "start_s", secs(s->start), "duration_s", secs(s->duration),
 			"retries", (json_int_t)s->retries, "skipped", s->skipped));
 	}
 	return list;
@@ -130,8 +144,8 @@ static json_t *stalls_json(const struct report *r)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < r->n_stalls; i++)
-		json_array_append_new(list, json_pack("{sf sf}", "at_s", secs(r->stalls[i].at), "duration_ms",
-		                                      ms(r->stalls[i].duration)));
+		json_array_append_new(list, json_pack("{sf sf sf}", "at_s", secs(r->stalls[i].at), "began_s",
+			secs(r->stalls[i].began), "duration_ms", ms(r->stalls[i].duration)));
 	return list;
 }
 
@@ -177,13 +191,19 @@ static json_t *errors_json(const struct report *r)
 	return list;
 }
 
+static json_t *quality_json(const struct report *r, const struct report_summary *s)
+{
+	return json_pack("{sI sf sf sf sI sf so sI sf sI}", "segments", (json_int_t)s->segments, "qoe", s->qoe, "bitrate_kbps",
+		s->bitrate_kbps, "rebuf_ratio", s->stall_ratio, "switches", (json_int_t)s->switches, "switch_kbps", s->switch_kbps,
+		"startup_s", r->startup >= 0 ? json_real((double)r->startup / 1e6) : json_null(), "stalls", (json_int_t)s->stalls,
+		"stall_s", s->stalled, "abandoned", (json_int_t)r->abandoned);
+}
+
 json_t *report_json(const struct report *r)
 {
 	json_t *o = json_object(), *frames = json_object();
-	dur_us stalled = 0;
+	struct report_summary quality = report_summary(r);
 
-	for (size_t i = 0; i < r->n_stalls; i++)
-		stalled += r->stalls[i].duration;
 	json_object_set_new(o, "url", json_string_nocheck(r->url));
 	json_object_set_new(o, "finished", json_boolean(r->finished));
 	json_object_set_new(o, "duration_s", json_real(secs(r->duration)));
@@ -200,8 +220,9 @@ json_t *report_json(const struct report *r)
 	json_object_set_new(o, "decode_errors", json_integer((json_int_t)r->decode_errors));
 	json_object_set_new(o, "max_av_offset_ms", json_real(ms(r->max_av_offset)));
 	json_object_set_new(o, "bytes", json_integer((json_int_t)r->bytes));
-	json_object_set_new(o, "stall_ms", json_real(ms(stalled)));
-	json_object_set_new(o, "qoe", json_real(report_qoe(r)));
+	json_object_set_new(o, "stall_ms", json_real(round(quality.stalled * 1e5) / 100));
+	json_object_set_new(o, "qoe", json_real(quality.qoe));
+	json_object_set_new(o, "quality", quality_json(r, &quality));
 	json_object_set_new(o, "stalls", stalls_json(r));
 	json_object_set_new(o, "switches", switches_json(r));
 	json_object_set_new(o, "failovers", failovers_json(r));
@@ -210,13 +231,30 @@ json_t *report_json(const struct report *r)
 	return o;
 }
 
-int report_write(const struct report *r, const char *path, struct fault *f)
+static void report_text(const struct report *r, bool page, struct buf *out)
 {
-	json_t *o = report_json(r);
-	char *text = json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(10));
-	int code = text != NULL ? file_write_atomic(path, text, strlen(text), 0644) : -ENOMEM;
+	json_t *o = page ? NULL : report_json(r);
+	char *text = page ? NULL : json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(10));
 
+	if (page)
+		report_page(r, out);
+	else
+		buf_puts(out, text != NULL ? text : "");
 	free(text);
 	json_decref(o);
+}
+
+int report_write(const struct report *r, const char *path, struct fault *f)
+{
+	size_t n = strlen(path);
+	struct buf b;
+	int code;
+
+	buf_init(&b, MAX_TEXT);
+	report_text(r, n > 5 && strcasecmp(path + n - 5, ".html") == 0, &b);
+	code = b.size == 0 ? -ENOMEM : buf_error(&b);
+	if (code == 0)
+		code = file_write_atomic(path, b.bytes, b.size, 0644);
+	buf_fini(&b);
 	return code < 0 ? fault_set(f, code, "%s: the report cannot be written: %s", path, err_text(code)) : 0;
 }

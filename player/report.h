@@ -22,10 +22,12 @@ struct report_segment {
 	uint64_t bandwidth, bytes, throughput; /* bit/s, bytes, bit/s */
 	dur_us first_byte, total, buffer;      /* buffer when it was asked for */
 	dur_us start, duration;
+	dur_us asked;                          /* since the start of the program */
 	bool skipped;
 };
 struct report_stall {
-	dur_us at, duration;
+	dur_us at, duration; /* presentation time */
+	dur_us began;        /* since the start of the program */
 };
 struct report_failover {
 	dur_us at; /* since the start of the program */
@@ -48,6 +50,7 @@ struct report {
 	char **errors;
 	size_t n_errors, cap_errors;
 	uint64_t decoded, presented, dropped, audio_decoded, decode_errors, bytes;
+	uint64_t abandoned;      /* downloads begun anew in a lower rendition */
 	dur_us max_av_offset;
 	double speed;            /* 0: max */
 	uint64_t top_bandwidth;  /* of the ladder, for QoE */
@@ -57,14 +60,23 @@ struct report {
 void report_init(struct report *, const char *url, mono_us now);
 void report_fini(struct report *);
 void report_add_segment(struct report *, const struct report_segment *);
-void report_add_stall(struct report *, dur_us at, dur_us duration);
+void report_add_stall(struct report *, dur_us at, dur_us duration); /* that ends now */
 void report_add_failover(struct report *, const struct report_failover *);
 void report_add_error(struct report *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Mean over the video segments after the first of R - mu * stall - |R - R_previous|
- * in Mbit/s, mu the top rate; 0 with fewer than two segments. */
-double report_qoe(const struct report *);
+/* The numbers of --simulate, of what was played.  QoE is the mean over the video segments after the first of
+ * R - mu * stall - |R - R_previous| in Mbit/s, mu the top rate; 0 with fewer than two segments. */
+struct report_summary {
+	double qoe, bitrate_kbps, stall_ratio, switch_kbps;
+	double stalled; /* seconds */
+	unsigned segments, switches, stalls;
+};
+struct report_summary report_summary(const struct report *);
 json_t *report_json(const struct report *); /* a new reference */
+/* As a page when the name ends in .html, as JSON otherwise. */
 int report_write(const struct report *, const char *path, struct fault *);
+
+struct buf;
+void report_page(const struct report *, struct buf *out);
 
 #endif

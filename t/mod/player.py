@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ribera-player against servers that die, stall, lie and crawl: every frame comes, and the report says what happened."""
-import functools, json, os, re, signal, subprocess, sys, time
+import functools, html.parser, json, os, re, signal, subprocess, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import badserver, tap
 
@@ -145,7 +145,7 @@ def an_edge_killed_in_the_middle_of_a_body_costs_no_stall_and_no_frame():
     for n in (30_000, 150_000, 400_000):
         a, b = servers()
         a.die_after(n)
-        r, _ = play(badserver_mpd(b, a, b), '--speed', '3', '--buffer', '4s')
+        r, _ = play(badserver_mpd(b, a, b), '--speed', '3', '--buffer', '6s')
         whole(r)
         tap.equal(r['stalls'], [], f'stalls after {n} bytes')
         tap.check(len(r['failovers']) >= 1, 'no fail-over in the report')
@@ -490,6 +490,26 @@ def the_adaptation_answers_by_lines():
     tap.equal(lines[4].split()[0], '2', 'quality on a fast line')
     tap.check(lines[5] in ('0', '1'), f'does not abandon a segment that would come too late: {lines[5]}')
     tap.equal(subprocess.run([tap.program('ribera-player'), '--abr-serve'], input='X 1\n', stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=20).returncode, 1)
+
+
+@tap.test
+def the_report_is_a_page_too():
+    a, b = servers()
+    a.fault = lambda q: '404' if media(q) and q.first > 100_000 else None
+    page = os.path.join(tap.folder(), 'report.html')
+    tap.call(tap.program('ribera-player'), a.url + mpd([a, b]) + '?a=<b>&"c"', '--output', 'null', '--speed', 'max', '--quiet', '--report', page, check_exit=0)
+    with open(page) as f:
+        text = f.read()
+    html.parser.HTMLParser().feed(text)
+    for words in ('<svg', 'class="line"', 'class="pick"', 'class="hand"', 'QoE', 'first picture', 'HTTP status 404', 'a=&lt;b&gt;&amp;&quot;c&quot;'):
+        tap.has(text, words)
+    tap.check('<script' not in text and '<b>&' not in text)
+    r, _ = play(a.url + mpd([a, b]), '--speed', 'max')
+    q, rates = r['quality'], [s['bandwidth'] / 1e6 for s in segments(r)]
+    jumps = [abs(y - x) for x, y in zip(rates, rates[1:])]
+    tap.near(q['qoe'], (sum(rates[1:]) - sum(jumps) - 1.38 * q['stall_s']) / (len(rates) - 1), 0.001, 'QoE')
+    tap.equal((q['segments'], q['switches'], q['stalls']), (len(rates), sum(j > 0 for j in jumps), len(r['stalls'])))
+    tap.near(q['bitrate_kbps'], 1000 * sum(rates) / len(rates), 0.01, 'bitrate')
 
 
 @tap.test
