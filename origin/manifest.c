@@ -20,6 +20,7 @@
 #include "base/sha256.h"
 #include "dash/mpd.h"
 #include "dash/package.h"
+#include "origin/playlist.h"
 #include "origin/revision.h"
 #include "origin/steer.h"
 #include "serve/serve.h"
@@ -45,7 +46,7 @@ struct manifest_cache {
 struct places {
 	struct mpd_place v[MANIFEST_MAX_EDGES + 1];
 	size_t n;
-	struct buf key; /* "TITLE/REVISION\nNAME URL\n..." */
+	struct buf key; /* "TITLE/REVISION/FILE\nNAME URL\n..." */
 	const char *prefix; /* "/s/TOKEN" of the viewer's URL */
 	size_t prefix_n;
 };
@@ -109,7 +110,7 @@ static void add_edges(struct places *p, const struct steering *steering, const s
 	free(candidates);
 }
 
-/* The question a player of this MPD shall ask, with the places it knows; NULL: none. */
+/* The question a player of it shall ask, with the places it knows; NULL: none. */
 static char *steering_question(const struct places *p, const struct steering *steering, const struct revision *r)
 {
 	const char *url = steering_url(steering);
@@ -127,13 +128,14 @@ static char *steering_question(const struct places *p, const struct steering *st
 	return text;
 }
 
-static void places_init(struct places *p, const struct manifest_cache *c, const struct revision *r, const char *client)
+static void places_init(struct places *p, const struct manifest_cache *c, const struct revision *r, const char *file,
+                        const char *client)
 {
 	const struct holders_set *set;
 
 	p->n = 0;
 	buf_init(&p->key, 1 << 16);
-	buf_puts(&p->key, r->key);
+	buf_printf(&p->key, "%s/%s", r->key, file);
 	rcu_read_begin();
 	set = holders_find(c->holders, r->key);
 	if (set != NULL)
@@ -166,12 +168,12 @@ static void free_object(struct serve_object *object)
 
 static const struct serve_object_ops manifest_ops = {.free = free_object};
 
-static int new_object(const struct buf *b, struct serve_object **ret_object)
+static int new_object(const struct buf *b, const char *file, struct serve_object **ret_object)
 {
 	struct manifest_object *m;
 	char hex[SHA256_HEX_SIZE];
 	struct sha256 hash;
-	int fd = memfd_create(PACKAGE_MANIFEST, MFD_CLOEXEC);
+	int fd = memfd_create(file, MFD_CLOEXEC);
 	int e = fd < 0 ? -errno : file_pwrite_all(fd, b->bytes, b->size, 0);
 
 	if (e != 0) {
@@ -188,7 +190,7 @@ static int new_object(const struct buf *b, struct serve_object **ret_object)
 		.refs = 1,
 		.fd = fd,
 		.size = b->size,
-		.type = package_media_type(PACKAGE_MANIFEST, strlen(PACKAGE_MANIFEST)),
+		.type = package_media_type(file, strlen(file)),
 		.etag = m->etag,
 		.cache_control = PACKAGE_CACHE_MANIFEST,
 		.ops = &manifest_ops,
@@ -197,10 +199,10 @@ static int new_object(const struct buf *b, struct serve_object **ret_object)
 	return 0;
 }
 
-static int make_object(const struct manifest_cache *c, const struct revision *r, const struct places *p,
+static int make_object(const struct manifest_cache *c, const struct revision *r, const char *file, const struct places *p,
                        struct serve_object **ret_object, struct fault *f)
 {
-	char *path = path_join(r->folder, PACKAGE_MANIFEST), *steering = steering_question(p, c->steering, r);
+	char *path = path_join(r->folder, file), *steering = steering_question(p, c->steering, r);
 	struct buf in, out;
 	int e;
 
@@ -209,10 +211,12 @@ static int make_object(const struct manifest_cache *c, const struct revision *r,
 	e = file_read(path, &in);
 	if (e != 0)
 		fault_set(f, e, "%s: %s", path, err_text(e));
-	if (e == 0)
+	if (e == 0 && strcmp(file, PACKAGE_PLAYLIST) == 0)
+		e = playlist_localise(in.bytes, in.size, p->v, p->n, steering, &out, f);
+	else if (e == 0)
 		e = mpd_localise_steered(in.bytes, in.size, p->v, p->n, steering, &out, f);
 	if (e == 0)
-		e = new_object(&out, ret_object);
+		e = new_object(&out, file, ret_object);
 	buf_fini(&in);
 	buf_fini(&out);
 	free(steering);
@@ -263,8 +267,8 @@ static void store(struct manifest_cache *c, struct entry **set, const char *key,
 	}
 }
 
-int manifest_get(struct manifest_cache *c, struct revision *r, const char *client_address, const char *prefix, size_t prefix_n,
-                 struct serve_object **ret_object, struct fault *f)
+int manifest_get(struct manifest_cache *c, struct revision *r, const char *file, const char *client_address, const char *prefix,
+                 size_t prefix_n, struct serve_object **ret_object, struct fault *f)
 {
 	struct serve_object *object;
 	struct entry **set;
@@ -272,9 +276,11 @@ int manifest_get(struct manifest_cache *c, struct revision *r, const char *clien
 	const char *key;
 	int e = 0;
 
-	places_init(&p, c, r, client_address);
+	if (revision_find(r, file, strlen(file)) == NULL)
+		return ERR_NOT_FOUND;
+	places_init(&p, c, r, file, client_address);
 	if (prefix_n > 0) { /* one viewer's own: not worth keeping */
-		e = make_object(c, r, &p, ret_object, f);
+		e = make_object(c, r, file, &p, ret_object, f);
 		places_fini(&p);
 		return e;
 	}
@@ -284,7 +290,7 @@ int manifest_get(struct manifest_cache *c, struct revision *r, const char *clien
 	if (object == NULL) {
 		pthread_mutex_lock(&c->lock);
 		object = look_up(set, key); /* another viewer may have made it meanwhile */
-		if (object == NULL && (e = make_object(c, r, &p, &object, f)) == 0)
+		if (object == NULL && (e = make_object(c, r, file, &p, &object, f)) == 0)
 			store(c, set, key, object);
 		pthread_mutex_unlock(&c->lock);
 	}

@@ -4,7 +4,9 @@
  * where its files are: edges that hold it and are up, in the viewer's own
  * stable order (cdn/steer), the origin last.
  *
- * Made once per (revision, order of places) and kept in a bounded cache; a hit
+ * /v/TITLE/main.m3u8: the HLS playlist likewise, a pathway a place.
+ *
+ * Made once per (file, revision, order of places) and kept in a bounded cache; a hit
  * takes no lock.  Any thread.
  */
 #ifndef RIBERA_ORIGIN_MANIFEST_H
@@ -25,8 +27,9 @@ struct serve_object;
 struct manifest_cache *manifest_cache_new(const struct holders *, const struct steering *, const char *origin_url);
 void manifest_cache_free(struct manifest_cache **);
 
-/* The MPD for this viewer, one reference.  -errno, and what mpd_localise returns. */
-int manifest_get(struct manifest_cache *, struct revision *, const char *client_address, const char *prefix, size_t prefix_n,
-                 struct serve_object **ret_object, struct fault *);
+/* PACKAGE_MANIFEST or PACKAGE_PLAYLIST for this viewer, one reference.  ERR_NOT_FOUND: the package has
+ * none; -errno, and what mpd_localise and playlist_localise return. */
+int manifest_get(struct manifest_cache *, struct revision *, const char *file, const char *client_address, const char *prefix,
+                 size_t prefix_n, struct serve_object **ret_object, struct fault *);
 
 #endif

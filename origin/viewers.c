@@ -36,18 +36,6 @@ static bool is_file(const struct package_path *p, const char *name)
 	return p->file_n == strlen(name) && memcmp(p->file, name, p->file_n) == 0;
 }
 
-static void find_manifest(struct origin *o, struct revision *r, struct serve_request *req, struct serve_found *found)
-{
-	struct fault f = {0};
-	size_t n;
-	const char *prefix = serve_prefix(req, &n);
-
-	if (manifest_get(o->manifests, r, serve_peer(req), prefix, n, &found->object, &f) != 0) {
-		log_error("origin/manifest", "%s", fault_text(&f));
-		found->status = 500;
-	}
-}
-
 static char *playlist_url(const struct revision *r, struct serve_request *req)
 {
 	size_t n;
@@ -56,18 +44,37 @@ static char *playlist_url(const struct revision *r, struct serve_request *req)
 	return mem_printf("%.*s/v/%s/" PACKAGE_PLAYLIST, (int)n, prefix, r->key);
 }
 
+/* A playlist that cannot be taken apart is still good as it is. */
+static void find_localised(struct origin *o, struct revision *r, const char *file, struct serve_request *req,
+                           struct serve_found *found)
+{
+	struct fault f = {0};
+	size_t n;
+	const char *prefix = serve_prefix(req, &n);
+	int e = manifest_get(o->manifests, r, file, serve_peer(req), prefix, n, &found->object, &f);
+
+	if (e == 0)
+		return;
+	found->status = e == ERR_NOT_FOUND ? 404 : 500;
+	if (e == ERR_NOT_FOUND)
+		return;
+	log_error("origin/manifest", "%s title=%s", fault_text(&f), r->title);
+	if (strcmp(file, PACKAGE_PLAYLIST) == 0) {
+		found->status = 302;
+		found->location = playlist_url(r, req);
+	}
+}
+
 static void find_short(struct origin *o, const struct package_path *p, struct serve_request *req,
                        struct serve_found *found)
 {
 	struct revision *r = library_current(o->library, p->title, p->title_n);
 
 	found->status = 404;
-	if (r != NULL && is_file(p, PACKAGE_MANIFEST)) {
-		find_manifest(o, r, req, found);
-	} else if (r != NULL && is_file(p, PACKAGE_PLAYLIST)) {
-		found->status = 302;
-		found->location = playlist_url(r, req);
-	}
+	if (r != NULL && is_file(p, PACKAGE_MANIFEST))
+		find_localised(o, r, PACKAGE_MANIFEST, req, found);
+	else if (r != NULL && is_file(p, PACKAGE_PLAYLIST))
+		find_localised(o, r, PACKAGE_PLAYLIST, req, found);
 	revision_unref(&r);
 }
 

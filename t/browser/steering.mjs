@@ -21,6 +21,13 @@ const SHAKA = ['shaka-player/dist/shaka-player.compiled.js', async url => {
 	await p.load(url);
 	await window.video.play();
 }];
+const HLSJS = ['hls.js/dist/hls.js', url => {
+	const p = new window.Hls({maxBufferLength: 6, maxMaxBufferLength: 6});
+	p.on(window.Hls.Events.ERROR, (_, e) => { if (e.fatal) window.errors.push(e.details); });
+	p.on(window.Hls.Events.MANIFEST_PARSED, () => window.video.play());
+	p.loadSource(url.replace('manifest.mpd', 'main.m3u8'));
+	p.attachMedia(window.video);
+}];
 let system, browser, site;
 
 async function stranger() {
@@ -103,6 +110,8 @@ async function survivesKill(kind) {
 
 test('dash.js leaves an edge that is drained within two TTLs, without a stall', () => followsDrain(DASHJS));
 test('Shaka Player asks where to go, says where it is, and plays on', () => asks(SHAKA));
+test('hls.js leaves an edge that is drained within two TTLs, without a stall', () => followsDrain(HLSJS));
+test('hls.js goes on when its edge is killed', () => survivesKill(HLSJS));
 test('dash.js goes on when its edge is killed', () => survivesKill(DASHJS));
 
 await run();

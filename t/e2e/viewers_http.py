@@ -65,7 +65,7 @@ def manifests_are_short_lived_and_revalidated():
         age = re.search(r'max-age=(\d+)', r.fields['cache-control'])
         tap.check('immutable' not in r.fields['cache-control'] and (age is None or int(age.group(1)) <= 60), r.fields['cache-control'])
         tap.equal(get(port, '/v/film/manifest.mpd', If_None_Match=r.fields['etag']).status, 304)
-        tap.equal(get(port, '/v/film/main.m3u8').status, 302)
+    tap.equal([get(port, '/v/film/main.m3u8').status for port in (O, E)], [200, 302])
 
 
 @tap.test

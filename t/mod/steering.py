@@ -102,6 +102,52 @@ def an_edge_the_manifest_does_not_list_comes_as_a_clone():
     tap.equal(d['PATHWAY-CLONES'], [{'BASE-ID': 'origin', 'ID': 'new', 'URI-REPLACEMENT': {'HOST': 'new.example:8090'}}])
 
 
+MASTER = """#EXTM3U
+#EXT-X-VERSION:7
+#EXT-X-INDEPENDENT-SEGMENTS
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="aac, two",NAME="Señal, URI=x",DEFAULT=YES,URI="a.m3u8"
+#EXT-X-STREAM-INF:BANDWIDTH=800000,CODECS="avc1.64001E,mp4a.40.2",AUDIO="aac, two",CLOSED-CAPTIONS=NONE
+low.m3u8
+#EXT-X-STREAM-INF:BANDWIDTH=1600000,AUDIO="aac, two"\r
+# a remark
+http://elsewhere.example/high.m3u8
+#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1000,URI="i.m3u8"
+"""
+
+
+@tap.test
+def an_hls_playlist_has_a_pathway_for_every_place_and_the_steering_server():
+    o = Origin(options=['--heartbeat', '1h'])
+    revision, _ = package.write(o.library, 'film', files={'main.m3u8': MASTER.encode(), 'video.mp4': b'x' * 99})
+    tap.until(lambda: o.get('/v/film/main.m3u8').status == 200, 10, 'the playlist')
+    for name in 'ab':
+        o.register(name)
+        o.beat(name, f'film/{revision}')
+    r = o.get('/v/film/main.m3u8')
+    tap.equal((r.headers['Content-Type'], r.headers['Cache-Control']), ('application/vnd.apple.mpegurl', 'public, max-age=2, stale-if-error=86400'))
+    lines = r.body.decode().splitlines()
+    order = [n for n, _ in places(mpd(o))]
+    tap.equal(lines[:3], MASTER.splitlines()[:3])
+    server, first = re.fullmatch('#EXT-X-CONTENT-STEERING:SERVER-URI="([^"]+)",PATHWAY-ID="([^"]+)"', next(l for l in lines if 'STEERING' in l)).groups()
+    tap.equal((first, server), (order[0], f'{o.viewers}/steer?title=film&revision={revision}&in={",".join(order)}'))
+    tap.equal(steer(o, server, _HLS_pathway=f'"{order[1]}"', _HLS_throughput='1000')['PATHWAY-PRIORITY'][0], order[1])
+    for name, base in places(mpd(o)):
+        at = lines.index(f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="aac, two-at-{name}",NAME="Señal, URI=x",DEFAULT=YES,URI="{base}a.m3u8"')
+        tap.equal(lines[at + 1:at + 6], [
+            f'#EXT-X-STREAM-INF:BANDWIDTH=800000,CODECS="avc1.64001E,mp4a.40.2",AUDIO="aac, two-at-{name}",CLOSED-CAPTIONS=NONE,PATHWAY-ID="{name}"',
+            f'{base}low.m3u8',
+            f'#EXT-X-STREAM-INF:BANDWIDTH=1600000,AUDIO="aac, two-at-{name}",PATHWAY-ID="{name}"',
+            'http://elsewhere.example/high.m3u8',
+            f'#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1000,URI="{base}i.m3u8",PATHWAY-ID="{name}"'])
+    o.admin('edge', 'drain', order[0])
+    tap.has(o.get('/v/film/main.m3u8').body.decode(), f'PATHWAY-ID="{order[1]}"\n#EXT-X-MEDIA')
+    for text in (b'#EXTM3U\n#EXTINF:4,\nx.mp4\n', b'no playlist', b'#EXTM3U\n#EXT-X-STREAM-INF:PATHWAY-ID="x"\nv.m3u8\n', b''):
+        title = f't{len(text)}'
+        rev, _ = package.write(o.library, title, files={'main.m3u8': text, 'video.mp4': b'y'})
+        tap.until(lambda: o.get(f'/v/{title}/main.m3u8').status == 302, 10, f'{text} as it is')
+        tap.equal(o.get(f'/v/{title}/main.m3u8').headers['Location'], f'/v/{title}/{rev}/main.m3u8')
+
+
 @tap.test
 def draining_sends_everybody_away_and_survives_a_restart():
     o = system('a', 'b')
