@@ -23,6 +23,7 @@
 #define MAX_REPLY ((size_t)1 << 20)
 #define AT_ONCE 32 /* batches of demand in one round */
 #define CLOCK_MAX 3000 /* ms */
+#define MAX_WANTED 120 /* seconds that the origin may ask for between two heartbeats */
 #define BACK_OFF 8 /* a silent origin is asked at least every so many intervals */
 
 struct contact {
@@ -33,6 +34,9 @@ struct contact {
 	bool registered, silent;
 	unsigned failures; /* in a row */
 	char *etag;        /* of the plan in force */
+	char *plan_version; /* of the plan heard last in this life; NULL: none yet */
+	bool plan_is_current;
+	dur_us wanted;     /* the origin's wish for an interval; 0: none */
 	uint32_t random;
 	int has_plan;      /* atomic */
 	pthread_mutex_t lock; /* guards what follows */
@@ -147,11 +151,22 @@ static int refused(struct fault *f, int r, const struct fetch_result *result, co
 }
 
 /* How far this clock is ahead, by what the origin's showed in the middle of the exchange (half the round trip is the error). */
+/* How often the origin wants to hear from us, and whether it has another plan. */
+static void take_wishes(struct contact *c, const json_t *root)
+{
+	double seconds = json_number_value(json_object_get(root, "heartbeat_seconds"));
+	const char *plan = json_string_value(json_object_get(root, "plan"));
+
+	c->wanted = seconds > 0 && seconds <= MAX_WANTED ? (dur_us)(seconds * (double)DUR_S) : 0;
+	c->plan_is_current = plan != NULL && c->plan_version != NULL && strcmp(plan, c->plan_version) == 0;
+}
+
 static void take_clock(struct contact *c, const struct blob *reply, wall_us asked)
 {
 	json_t *root = json_loadb((const char *)reply->bytes, reply->size, 0, NULL);
 	const json_t *now = json_object_get(root, "now");
 
+	take_wishes(c, root);
 	if (json_is_integer(now))
 		counters_set(c->s.counters, COUNT_CLOCK_OFFSET,
 		             (asked / 2 + clock_wall() / 2) / DUR_MS - json_integer_value(now));
@@ -237,6 +252,8 @@ static int take_plan(struct contact *c, const struct blob *reply, struct fault *
 		log_warn(WHERE, "cannot keep the plan: %s path=\"%s\"", err_text(r), c->plan_path);
 	log_info(WHERE, "new plan version=%s titles=%zu peers=%zu", plan->version, plan->n_titles, plan->n_peers);
 	counters_add(c->s.counters, COUNT_PLANS, 1);
+	free(c->plan_version);
+	c->plan_version = mem_dup(plan->version);
 	hand_over(c, plan);
 	return 0;
 }
@@ -320,7 +337,7 @@ static int round_of(struct contact *c, struct fault *f)
 		r = do_register(c, &s, f);
 	if (r == 0)
 		r = do_heartbeat(c, &s, f);
-	if (r == 0)
+	if (r == 0 && !c->plan_is_current)
 		r = do_plan(c, f);
 	if (r == 0)
 		do_demand(c);
@@ -345,10 +362,11 @@ static void account(struct contact *c, int r, const struct fault *f)
 	c->silent = true;
 }
 
-/* Four fifths to six fifths of the interval, so that many edges spread out. */
+/* Four fifths to six fifths of the interval (ours, or the origin's if that is longer), so that many edges spread out. */
 static dur_us pause_of(struct contact *c)
 {
-	dur_us d = c->s.interval * (dur_us)(c->failures < BACK_OFF ? c->failures + (c->failures == 0) : BACK_OFF);
+	dur_us own = c->s.interval > c->wanted ? c->s.interval : c->wanted;
+	dur_us d = own * (dur_us)(c->failures < BACK_OFF ? c->failures + (c->failures == 0) : BACK_OFF);
 
 	c->random = c->random * 1664525u + 1013904223u;
 	return d * 4 / 5 + (dur_us)((uint64_t)d * 2 / 5 * (c->random >> 16) / 65536);
@@ -422,5 +440,6 @@ void contact_free(struct contact **pc)
 	free(c->authorization);
 	free(c->plan_path);
 	free(c->etag);
+	free(c->plan_version);
 	free(c);
 }

@@ -399,6 +399,19 @@ static int read_beat(const struct heartbeat *h, struct registry_beat *b, struct 
 	return r;
 }
 
+/* With the plan's version, an edge that has it need not ask for it. */
+static json_t *heartbeat_reply(struct api_call *c)
+{
+	struct library_view *v = library_view(c->origin->library);
+	const char *plan = planner_current(c->origin->planner, v, c->name);
+	json_t *o = json_pack("{s:f, s:I}", "heartbeat_seconds", interval_seconds(c), "now", (json_int_t)(clock_wall() / DUR_MS));
+
+	if (plan != NULL)
+		json_object_set_new(o, "plan", json_string(plan));
+	library_view_unref(&v);
+	return o;
+}
+
 void api_heartbeat(struct api_call *c)
 {
 	struct heartbeat h = {0};
@@ -426,8 +439,7 @@ void api_heartbeat(struct api_call *c)
 	if (registry_heartbeat(c->origin->registry, c->name, &beat, clock_mono(), &f) != 0)
 		reply_fault(c->req, &f);
 	else
-		reply_json(c->req, 200, json_pack("{s:f, s:I}", "heartbeat_seconds", interval_seconds(c), "now",
-		                                  (json_int_t)(clock_wall() / DUR_MS)));
+		reply_json(c->req, 200, heartbeat_reply(c));
 }
 
 /* --- plans --- */

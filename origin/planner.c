@@ -235,17 +235,16 @@ static void read_rules(struct planner *p)
 }
 
 /*
- * What edges hold changes with every heartbeat while they fill.  In a large network a plan
- * follows that a little later, or the plans of a thousand edges would be made anew for each of them.
+ * What edges hold changes with every heartbeat while they fill, and so does what is known of
+ * demand on the first day.  In a large network a plan follows that a little later, or the
+ * plans of a thousand edges would be made anew for each of them.
  */
 #define PATIENCE_PER_EDGE (20 * DUR_MS)
 
-static bool stale_peers(struct planner *p, const struct kept *k, uint64_t version)
+static bool may_follow(struct planner *p, const struct kept *k)
 {
 	size_t edges, up;
 
-	if (k->registry_version == version)
-		return false;
 	registry_counts(p->drafter.registry, &edges, &up);
 	return up <= PEERS_MAX || clock_mono() - k->made >= (dur_us)up * PATIENCE_PER_EDGE;
 }
@@ -254,10 +253,24 @@ static bool is_stale(struct planner *p, const struct kept *k, const struct libra
 {
 	int64_t east;
 
-	if (k->json == NULL || k->library_version != v->version || stale_peers(p, k, registry))
+	if (k->json == NULL || k->library_version != v->version )
 		return true;
-	return drafter_day(&p->drafter, k->edge, &east) != k->day ||
-	       (k->blind && k->demand_version != catalogue_demand_version(p->drafter.catalogue));
+	if (drafter_day(&p->drafter, k->edge, &east) != k->day)
+		return true;
+	return (k->registry_version != registry || (k->blind && k->demand_version != catalogue_demand_version(p->drafter.catalogue))) &&
+	       may_follow(p, k);
+}
+
+const char *planner_current(struct planner *p, const struct library_view *v, const char *edge)
+{
+	uint64_t version = registry_version(p->drafter.registry);
+
+	for (size_t i = 0; i < p->n_kept; i++)
+		if (strcmp(p->kept[i].edge, edge) == 0) {
+			read_rules(p);
+			return is_stale(p, &p->kept[i], v, version) ? NULL : p->kept[i].version;
+		}
+	return NULL;
 }
 
 int planner_plan(struct planner *p, const struct library_view *v, const char *edge, struct blob **ret_json,

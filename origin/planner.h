@@ -24,6 +24,9 @@ struct planner *planner_new(struct registry *, struct catalogue *, const char *o
                             const char *steering_url);
 void planner_free(struct planner **);
 
+/* The version of the edge's plan if that is as a plan made now would be; NULL: it has to be asked for.  Lives until
+ * the next call. */
+const char *planner_current(struct planner *, const struct library_view *, const char *edge);
 /* The edge's plan as JSON text (one reference) and its version.  Kept until
  * something changes, so that an edge that polls costs next to
  * nothing.  ERR_NOT_FOUND.  One thread. */

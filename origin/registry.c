@@ -114,9 +114,22 @@ const struct holders *registry_holders(const struct registry *r)
 	return r->holders;
 }
 
-dur_us registry_heartbeat_interval(const struct registry *r)
+/* What the settings say, but no more than a hundred heartbeats a second from all together. */
+static dur_us interval(const struct registry *r)
 {
-	return r->heartbeat;
+	dur_us least = (dur_us)r->n_edges * 10 * DUR_MS;
+
+	return r->heartbeat > least ? r->heartbeat : least;
+}
+
+dur_us registry_heartbeat_interval(struct registry *r)
+{
+	dur_us d;
+
+	pthread_mutex_lock(&r->lock);
+	d = interval(r);
+	pthread_mutex_unlock(&r->lock);
+	return d;
 }
 
 /* Where the name stands, or would stand. */
@@ -520,7 +533,7 @@ void registry_tick(struct registry *r, mono_us now)
 
 		if (fade)
 			__atomic_store_n(&e->shown->witnesses, __atomic_load_n(&e->shown->witnesses, __ATOMIC_RELAXED) / 2, __ATOMIC_RELAXED);
-		if (e->up && now - e->last > REGISTRY_MISSED * r->heartbeat) {
+		if (e->up && now - e->last > REGISTRY_MISSED * interval(r)) {
 			hide(r, e);
 			record_up(r, e, false);
 		}

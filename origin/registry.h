@@ -61,7 +61,8 @@ struct registry_edge {
 struct registry *registry_new(struct catalogue *, struct events *, dur_us heartbeat);
 void registry_free(struct registry **);
 const struct holders *registry_holders(const struct registry *);
-dur_us registry_heartbeat_interval(const struct registry *);
+/* How often edges shall be heard from; grows with their number. */
+dur_us registry_heartbeat_interval(struct registry *);
 
 /* Takes in the edges of the catalogue that are not known yet. */
 int registry_load(struct registry *, mono_us now, struct fault *);
