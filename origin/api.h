@@ -66,6 +66,11 @@ void api_list_uploads(struct api_call *);
 void api_get_upload(struct api_call *);
 void api_write_upload(struct api_call *);
 void api_end_upload(struct api_call *);
+/* api_masters.c */
+void api_list_masters(struct api_call *);
+void api_get_master(struct api_call *);
+void api_remove_master(struct api_call *);
+void api_retry_master(struct api_call *);
 /* api_tokens.c */
 void api_list_tokens(struct api_call *);
 void api_make_token(struct api_call *);

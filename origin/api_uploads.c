@@ -235,13 +235,22 @@ static bool is_revision(const char *s)
 	return s != NULL && strlen(s) == PACKAGE_REVISION_SIZE - 1 && strspn(s, "0123456789abcdef") == PACKAGE_REVISION_SIZE - 1;
 }
 
+static bool is_utf8(const char *s)
+{
+	json_t *j = json_string(s);
+	bool is = j != NULL;
+
+	json_decref(j);
+	return is;
+}
+
 static int check_names(const struct names *v, bool is_master, struct form_error *e)
 {
 	static const char where[] = "Upload-Metadata";
 
 	if (is_master && v->title != NULL && (!is_name(v->title) || strlen(v->title) > 64))
 		return form_fail(e, where, "title: expected up to 64 of a-z A-Z 0-9 . _ -");
-	if (is_master && v->name != NULL && !form_is_text(v->name, strlen(v->name), NAME_BYTES))
+	if (is_master && v->name != NULL && (!form_is_text(v->name, strlen(v->name), NAME_BYTES) || !is_utf8(v->name)))
 		return form_fail(e, where, "name: expected text of at most %d bytes", NAME_BYTES);
 	if (!is_master && !is_name(v->title))
 		return form_fail(e, where, "title: expected the package's title");
@@ -264,7 +273,7 @@ static void clean_file_name(struct names *v)
 		if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *p) == NULL || (p == clean && strchr(".-", *p) != NULL))
 			*p = '_';
 	free(v->file);
-	v->file = clean[0] != '\0' ? clean : mem_dup("master");
+	v->file = clean[0] != '\0' && strcmp(clean, "job.json") != 0 ? clean : mem_dup("master");
 	if (v->file != clean)
 		free(clean);
 }

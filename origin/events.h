@@ -40,6 +40,11 @@ struct serve_request;
 	X(EVENT_PLAN_CHANGED, "plan.changed", false, false)                  \
 	X(EVENT_UPLOAD_PUBLISHED, "upload.published", false, false)          \
 	X(EVENT_UPLOAD_PROGRESS, "upload.progress", true, false)             \
+	X(EVENT_INGEST_QUEUED, "ingest.queued", false, false)                \
+	X(EVENT_INGEST_STARTED, "ingest.started", false, false)              \
+	X(EVENT_INGEST_PROGRESS, "ingest.progress", true, false)             \
+	X(EVENT_INGEST_DONE, "ingest.done", false, false)                    \
+	X(EVENT_INGEST_FAILED, "ingest.failed", false, false)                \
 	X(EVENT_FILL_PROGRESS, "fill.progress", true, false)                 \
 	X(EVENT_STATE, "state.changed", false, false)
 

@@ -24,6 +24,7 @@
 #include "origin/failures.h"
 #include "origin/library.h"
 #include "origin/manifest.h"
+#include "origin/masters.h"
 #include "origin/metadata.h"
 #include "origin/news.h"
 #include "origin/origin.h"
@@ -139,10 +140,21 @@ static int open_parts(struct origin *o, struct fault *f)
 	                 registry_holders(o->registry), &o->steering, f);
 	if (e != 0)
 		return e;
+	e = masters_new(&(struct masters_settings){.library = o->settings.library,
+	                                           .program = "ribera-ingest",
+	                                           .options = o->settings.masters_options,
+	                                           .again = o->settings.masters_again,
+	                                           .events = o->events},
+	                &o->masters, f);
+	if (e != 0)
+		return e;
 	o->uploads = uploads_new(&(struct upload_settings){.library_folder = o->settings.library,
 	                                                   .library = o->library,
 	                                                   .max_bytes = o->settings.upload_max,
-	                                                   .life = o->settings.upload_life});
+	                                                   .life = o->settings.upload_life,
+	                                                   .take_master = masters_take,
+	                                                   .other_bytes = masters_bytes,
+	                                                   .ctx = o->masters});
 	o->manifests = manifest_cache_new(registry_holders(o->registry), o->steering, o->public_url);
 	o->planner = planner_new(o->registry, o->catalogue, o->public_url, steering_url(o->steering));
 	viewers_route(o);
@@ -162,6 +174,7 @@ static void close_parts(struct origin *o)
 	manifest_cache_free(&o->manifests);
 	steering_free(&o->steering);
 	uploads_free(&o->uploads);
+	masters_free(&o->masters);
 	library_close(&o->library);
 	registry_free(&o->registry);
 	tokens_free(&o->tokens);

@@ -16,6 +16,7 @@ struct library;
 struct library_view;
 struct failures;
 struct manifest_cache;
+struct masters;
 struct metadata;
 struct page;
 struct planner;
@@ -38,6 +39,7 @@ struct origin {
 	struct tokens *tokens;
 	struct failures *failures; /* the control thread's */
 	struct metadata *metadata;
+	struct masters *masters;
 	struct uploads *uploads;   /* the control thread's */
 	struct page *page;
 	struct serve *viewers, *control;

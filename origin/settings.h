@@ -21,6 +21,8 @@ struct settings {
 	dur_us url_life;
 	const char *token_file, *access_log, *ports_file, *log_level;
 	uint64_t threads, max_connections, max_per_client, min_rate, max_open_files, events_kept, upload_max;
+	const char *masters_options;
+	dur_us masters_again;
 	dur_us heartbeat, rescan, withdraw_grace, upload_life, grace, steering_ttl;
 	const char *networks, *dns_zone;
 	dur_us dns_ttl;

@@ -174,7 +174,7 @@ void uploads_each(struct uploads *u, upload_each_f each, void *ctx)
 
 uint64_t uploads_bytes(const struct uploads *u)
 {
-	uint64_t n = 0;
+	uint64_t n = u->settings.other_bytes(u->settings.ctx);
 
 	for (size_t i = 0; i < u->n; i++)
 		if (!u->v[i]->published && !(u->v[i]->is_master && u->v[i]->whole))
@@ -214,8 +214,9 @@ static int check_room(const struct uploads *u, uint64_t length, struct fault *f)
 	uint64_t room = 0, all, used = uploads_bytes(u), there = 0;
 	int e = folder_free_bytes(u->settings.library_folder, &room, &all);
 
+	there = u->settings.other_bytes(u->settings.ctx);
 	for (size_t i = 0; i < u->n; i++)
-		if (!u->v[i]->published)
+		if (!u->v[i]->published && !(u->v[i]->is_master && u->v[i]->whole))
 			there += u->v[i]->offset; /* has its room already */
 	if (length > u->settings.max_bytes || used > u->settings.max_bytes - length)
 		return fault_set(f, -ENOSPC, "uploads may take %llu bytes together and %llu are promised: set upload.max, or wait",

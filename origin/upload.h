@@ -50,6 +50,7 @@ struct upload_settings {
 	dur_us life;        /* without a new byte */
 	/* A master is whole at the path; it is the callee's to remove.  Durable when it returns 0. */
 	int (*take_master)(void *ctx, const struct upload *, const char *path, struct fault *);
+	uint64_t (*other_bytes)(void *ctx); /* that count against max_bytes */
 	void *ctx;
 };
 

@@ -4,7 +4,8 @@
 either side at any moment."""
 import base64, hashlib, json, os, random, subprocess, sys, time
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
-import package, tap
+import film, package, tap
+from events import Listener
 from origins import Origin
 
 INGEST = tap.program('ribera-ingest')
@@ -206,6 +207,59 @@ def tokens_and_refusals_reach_people():
     p = subprocess.run([INGEST, o.folder, '--to', 'http://127.0.0.1:1'], capture_output=True, text=True)
     tap.equal(p.returncode, 1)
     tap.has(p.stderr, 'is no package')
+
+
+def send_master(o, data, name='The film', **meta):
+    field = ','.join(f'{k} {b64(v)}' for k, v in {'filename': 'C/the film.mp4', 'name': name, **meta}.items())
+    r = o.api('/masters', 'POST', None, **TUS, **{'Upload-Length': str(len(data)), 'Upload-Metadata': field})
+    tap.equal(r.status, 201, r.body)
+    where = r.headers['Location']
+    for at in range(0, len(data), 8 * PIECE):
+        tap.equal(patch(o, where, at, data[at:at + 8 * PIECE]).status, 204)
+    return where.rsplit('/', 1)[1]
+
+
+@tap.test
+def an_uploaded_master_becomes_a_title():
+    o = Origin(options=['--heartbeat', '1h', '--masters-options', '--preset ultrafast --ladder fixed --max-rungs 1', '--masters-again', '300ms'])
+    with open(film.generated(4, '320x180'), 'rb') as f:
+        data = f.read()
+    l = Listener(o.ports['control'], '/api/v1/events?types=ingest.,title.')
+    l.head()
+    id_ = send_master(o, data, 'Ña film', title='film')
+    tap.equal(l.until('ingest.queued')[2]['id'], id_)
+    tap.equal(l.until('ingest.started')[2]['file'], 'the_film.mp4')
+    done = l.until('ingest.done')[2]
+    tap.equal((done['id'], done['title'], done['name']), (id_, 'film', 'Ña film'))
+    tap.until(lambda: o.get('/api/v1/titles').json()['total'] == 1, 10, 'the title')
+    title = o.get('/api/v1/titles/film').json()
+    tap.equal((title['revision'], title['name']), (done['revision'], 'Ña film'))
+    job = o.api(f'/masters/{id_}').json()
+    tap.equal((job['state'], job['revision']), ('done', title['revision']))
+    tap.equal([n for n in os.listdir(os.path.join(o.library, '.uploads', f'master-{id_}'))], ['job.json'], 'the master is not kept')
+    # what is no film fails with a reason, may be tried again, and taken away
+    bad = send_master(o, b'this is no film' * 1000)
+    said = l.until('ingest.failed')[2]
+    tap.equal(said['id'], bad)
+    tap.check('the_film.mp4' in said['detail'], said)
+    tap.equal(o.api(f'/masters/{bad}/retry', 'POST').status, 204)
+    tap.equal(l.until('ingest.failed')[2]['id'], bad)
+    tap.equal(o.api(f'/masters/{id_}/retry', 'POST').status, 409)
+    tap.equal([o.api(f'/masters/{bad}', 'DELETE').status for _ in range(2)], [204, 404])
+    tap.equal([j['id'] for j in o.api('/masters').json()['masters']], [id_])
+    # kill -9 in the middle: the queue is on the disk, and goes on
+    ids = [send_master(o, data, f'Film {i}', title=f'film-{i}') for i in range(2)]
+    tap.until(lambda: o.api(f'/masters/{ids[0]}').json()['state'] == 'running', 20, 'running')
+    o.p.kill()
+    o.start()
+    tap.until(lambda: {j['state'] for j in o.api('/masters').json()['masters']} == {'done'}, 60, 'the queue is done')
+    tap.equal({t['title'] for t in o.get('/api/v1/titles').json()['titles']}, {'film', 'film-0', 'film-1'})
+    # one that runs is ended when it is taken away
+    last = send_master(o, data, title='never')
+    tap.until(lambda: o.api(f'/masters/{last}').json()['state'] == 'running', 20, 'running')
+    tap.equal(o.api(f'/masters/{last}', 'DELETE').status, 204)
+    tap.until(lambda: not os.path.exists(os.path.join(o.library, '.uploads', f'master-{last}')), 20, 'its end')
+    tap.equal(o.p.stop(), 0)
 
 
 tap.run()

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The queue.  Invariant: a job's folder says what is to be done with it; the table
+ * is a copy of the folders, under the lock.
+ */
+#include "origin/masters.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "origin/events.h"
+#include "origin/masters_run.h"
+#include "origin/upload.h"
+
+#define FOLDER ".uploads"
+#define PREFIX "master-"
+#define INFO_MAX ((size_t)64 << 10)
+#define SAID_MAX 500
+
+enum state { QUEUED, RUNNING, DONE, FAILED };
+static const char *const states[] = {"queued", "running", "done", "failed"};
+
+struct job {
+	char id[UPLOAD_ID_SIZE];
+	enum state state;
+	char *file, *title, *name; /* title and name may be NULL */
+	char *said;                /* its last words, or NULL */
+	char *done_title, *done_revision;
+	uint64_t bytes;
+	wall_us queued;
+	mono_us not_before;
+	pid_t child;
+	bool removed;              /* while it runs */
+};
+
+struct masters {
+	struct masters_settings settings;
+	char *folder;
+	pthread_t thread;
+	bool running;
+	pthread_mutex_t lock; /* guards all below */
+	pthread_cond_t news;
+	struct job **jobs;    /* by time */
+	size_t n, cap;
+	bool stopping;
+};
+
+static void job_free(struct job *j)
+{
+	free(j->file);
+	free(j->title);
+	free(j->name);
+	free(j->said);
+	free(j->done_title);
+	free(j->done_revision);
+	free(j);
+}
+
+static char *job_path(const struct masters *m, const struct job *j, const char *file)
+{
+	return mem_printf("%s/" PREFIX "%s/%s", m->folder, j->id, file);
+}
+
+static json_t *job_json(const struct job *j)
+{
+	char queued[CLOCK_RFC3339_SIZE];
+
+	clock_to_rfc3339(j->queued, queued);
+	return json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:I, s:s, s:s?, s:s?}", "id", j->id, "state", states[j->state], "file", j->file,
+	                 "title", j->done_title != NULL ? j->done_title : j->title, "name", j->name, "bytes", (json_int_t)j->bytes,
+	                 "queued", queued, "revision", j->done_revision, "detail", j->said);
+}
+
+static int save(const struct masters *m, const struct job *j, struct fault *f)
+{
+	char *path = job_path(m, j, "job.json"), *text;
+	json_t *o = job_json(j);
+	int e;
+
+	json_object_set_new(o, "at", json_integer(j->queued));
+	text = json_dumps(o, JSON_COMPACT);
+	e = text != NULL ? file_write_atomic(path, text, strlen(text), 0600) : -ENOMEM;
+	if (e != 0)
+		fault_set(f, e, "master \"%s\": %s", path, err_text(e));
+	json_decref(o);
+	free(text);
+	free(path);
+	return e;
+}
+
+static char *text_of(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s != NULL ? mem_dup(s) : NULL;
+}
+
+static int compare_jobs(const void *pa, const void *pb)
+{
+	const struct job *a = *(struct job *const *)pa, *b = *(struct job *const *)pb;
+
+	return a->queued < b->queued ? -1 : a->queued > b->queued ? 1 : strcmp(a->id, b->id);
+}
+
+static struct job *read_job(const json_t *o, const char *id)
+{
+	const char *state = json_string_value(json_object_get(o, "state"));
+	struct job *j = mem_new(sizeof *j);
+
+	*j = (struct job){.file = text_of(o, "file"), .title = text_of(o, "title"), .name = text_of(o, "name"),
+	                  .said = text_of(o, "detail"), .done_revision = text_of(o, "revision"),
+	                  .bytes = (uint64_t)json_integer_value(json_object_get(o, "bytes")),
+	                  .queued = json_integer_value(json_object_get(o, "at"))};
+	snprintf(j->id, sizeof j->id, "%s", id);
+	for (size_t i = 0; state != NULL && i < sizeof states / sizeof states[0]; i++)
+		if (strcmp(states[i], state) == 0)
+			j->state = (enum state)i;
+	if (j->state == RUNNING)
+		j->state = QUEUED; /* whoever ran it is gone */
+	return j;
+}
+
+static int load_one(void *ctx, const char *name)
+{
+	struct masters *m = ctx;
+	char *path;
+	struct buf b;
+	json_t *o = NULL;
+
+	if (!str_starts(name, PREFIX) || strlen(name) != strlen(PREFIX) + UPLOAD_ID_SIZE - 1)
+		return 0;
+	path = mem_printf("%s/%s/job.json", m->folder, name);
+	buf_init(&b, INFO_MAX);
+	if (file_read(path, &b) == 0)
+		o = json_loadb((const char *)b.bytes, b.size, 0, NULL);
+	if (json_is_string(json_object_get(o, "file"))) {
+		MEM_GROW(m->jobs, m->cap, m->n);
+		m->jobs[m->n++] = read_job(o, name + strlen(PREFIX));
+	}
+	json_decref(o);
+	buf_fini(&b);
+	free(path);
+	return 0;
+}
+
+static struct job *find(struct masters *m, const char *id)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (strcmp(m->jobs[i]->id, id) == 0 && !m->jobs[i]->removed)
+			return m->jobs[i];
+	return NULL;
+}
+
+static void drop(struct masters *m, struct job *j)
+{
+	char *folder = job_path(m, j, "");
+
+	folder_remove(folder);
+	free(folder);
+	for (size_t i = 0; i < m->n; i++) {
+		if (m->jobs[i] == j) {
+			memmove(m->jobs + i, m->jobs + i + 1, (--m->n - i) * sizeof(struct job *));
+			break;
+		}
+	}
+	job_free(j);
+}
+
+static void say(const struct masters *m, const struct job *j, enum event_kind kind)
+{
+	events_say(m->settings.events, kind, job_json(j));
+}
+
+/* --- the thread --- */
+
+static struct job *next_job(struct masters *m, mono_us now, mono_us *ret_when)
+{
+	*ret_when = now + DUR_HOUR;
+	for (size_t i = 0; i < m->n; i++) {
+		if (m->jobs[i]->state != QUEUED)
+			continue;
+		if (m->jobs[i]->not_before <= now)
+			return m->jobs[i];
+		if (m->jobs[i]->not_before < *ret_when)
+			*ret_when = m->jobs[i]->not_before;
+	}
+	return NULL;
+}
+
+struct telling {
+	struct masters *m;
+	struct job *j;
+};
+
+static void on_child(void *ctx, pid_t child)
+{
+	struct telling *t = ctx;
+
+	pthread_mutex_lock(&t->m->lock);
+	t->j->child = child;
+	if (child > 0 && (t->m->stopping || t->j->removed))
+		kill(child, SIGTERM);
+	pthread_mutex_unlock(&t->m->lock);
+}
+
+static void on_line(void *ctx, const char *line)
+{
+	struct telling *t = ctx;
+	json_t *o = json_pack("{s:s, s:s?, s:s}", "id", t->j->id, "title", t->j->title, "detail", line);
+
+	events_say(t->m->settings.events, EVENT_INGEST_PROGRESS, o);
+}
+
+static void set_said(struct job *j, const char *text)
+{
+	size_t n = strlen(text);
+
+	free(j->said);
+	j->said = n > 0 ? mem_dup(n > SAID_MAX ? text + n - SAID_MAX : text) : NULL;
+}
+
+/* With the lock.  What the run came to. */
+static void take_outcome(struct masters *m, struct job *j, const struct masters_outcome *o)
+{
+	char *master = job_path(m, j, j->file);
+	struct fault f = {0};
+
+	set_said(j, o->said);
+	j->child = 0;
+	if (j->removed) {
+		drop(m, j);
+		free(master);
+		return;
+	}
+	if (o->code == 0) {
+		j->state = DONE;
+		j->done_title = o->title != NULL ? mem_dup(o->title) : NULL;
+		j->done_revision = o->revision != NULL ? mem_dup(o->revision) : NULL;
+		set_said(j, "");
+	} else if (o->code == MASTERS_AGAIN || m->stopping) {
+		j->state = QUEUED;
+		j->not_before = clock_mono() + m->settings.again;
+	} else {
+		j->state = FAILED;
+	}
+	if (save(m, j, &f) != 0)
+		log_warn("origin/masters", "%s", fault_text(&f));
+	else if (j->state == DONE)
+		unlink(master); /* the note first: a master that is gone cannot be queued */
+	log_info("origin/masters", "%s file=%s%s%s", states[j->state], j->file, j->said != NULL ? ": " : "", j->said != NULL ? j->said : "");
+	say(m, j, j->state == DONE ? EVENT_INGEST_DONE : j->state == FAILED ? EVENT_INGEST_FAILED : EVENT_INGEST_QUEUED);
+	free(master);
+}
+
+static void run_job(struct masters *m, struct job *j)
+{
+	struct telling t = {m, j};
+	char *path = job_path(m, j, j->file);
+	struct masters_command command = {m->settings.program, m->settings.options, path, m->settings.library, j->title, j->name};
+	struct masters_outcome outcome;
+	struct fault f = {0};
+
+	j->state = RUNNING;
+	if (save(m, j, &f) != 0)
+		log_warn("origin/masters", "%s", fault_text(&f));
+	say(m, j, EVENT_INGEST_STARTED);
+	pthread_mutex_unlock(&m->lock);
+	masters_run(&command, on_child, on_line, &t, &outcome);
+	pthread_mutex_lock(&m->lock);
+	take_outcome(m, j, &outcome);
+	masters_outcome_fini(&outcome);
+	free(path);
+}
+
+static void *work(void *arg)
+{
+	struct masters *m = arg;
+
+	pthread_mutex_lock(&m->lock);
+	while (!m->stopping) {
+		mono_us when;
+		struct job *j = next_job(m, clock_mono(), &when);
+		struct timespec until = {.tv_sec = when / DUR_S, .tv_nsec = when % DUR_S * 1000};
+
+		if (j != NULL)
+			run_job(m, j);
+		else
+			pthread_cond_timedwait(&m->news, &m->lock, &until);
+	}
+	pthread_mutex_unlock(&m->lock);
+	return NULL;
+}
+
+int masters_new(const struct masters_settings *s, struct masters **ret_masters, struct fault *f)
+{
+	struct masters *m = mem_new(sizeof *m);
+	pthread_condattr_t attr;
+	int e;
+
+	m->settings = *s;
+	m->folder = path_join(s->library, FOLDER);
+	pthread_mutex_init(&m->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* clock_mono's */
+	pthread_cond_init(&m->news, &attr);
+	pthread_condattr_destroy(&attr);
+	folder_list(m->folder, load_one, m);
+	if (m->n > 0)
+		qsort(m->jobs, m->n, sizeof(struct job *), compare_jobs);
+	e = -pthread_create(&m->thread, NULL, work, m);
+	m->running = e == 0;
+	if (e != 0) {
+		fault_set(f, e, "cannot start a thread: %s", err_text(e));
+		masters_free(&m);
+		return e;
+	}
+	*ret_masters = m;
+	return 0;
+}
+
+void masters_free(struct masters **pm)
+{
+	struct masters *m = *pm;
+
+	if (m == NULL)
+		return;
+	pthread_mutex_lock(&m->lock);
+	m->stopping = true;
+	for (size_t i = 0; i < m->n; i++)
+		if (m->jobs[i]->child > 0)
+			kill(m->jobs[i]->child, SIGTERM);
+	pthread_cond_signal(&m->news);
+	pthread_mutex_unlock(&m->lock);
+	if (m->running)
+		pthread_join(m->thread, NULL);
+	for (size_t i = 0; i < m->n; i++)
+		job_free(m->jobs[i]);
+	free(m->jobs);
+	free(m->folder);
+	pthread_cond_destroy(&m->news);
+	pthread_mutex_destroy(&m->lock);
+	free(m);
+	*pm = NULL;
+}
+
+/* --- for others --- */
+
+int masters_take(void *ctx, const struct upload *u, const char *path, struct fault *f)
+{
+	struct masters *m = ctx;
+	struct job *j = mem_new(sizeof *j);
+	int e;
+
+	*j = (struct job){.file = mem_dup(u->file), .title = u->title != NULL ? mem_dup(u->title) : NULL,
+	                  .name = u->name != NULL ? mem_dup(u->name) : NULL, .bytes = u->length, .queued = clock_wall()};
+	snprintf(j->id, sizeof j->id, "%s", u->id);
+	pthread_mutex_lock(&m->lock);
+	e = find(m, j->id) != NULL ? ERR_EXISTS : save(m, j, f);
+	if (e == 0) {
+		MEM_GROW(m->jobs, m->cap, m->n);
+		m->jobs[m->n++] = j;
+		say(m, j, EVENT_INGEST_QUEUED);
+		pthread_cond_signal(&m->news);
+	} else {
+		job_free(j);
+	}
+	pthread_mutex_unlock(&m->lock);
+	(void)path; /* it stands where the job looks for it */
+	return e == ERR_EXISTS ? 0 : e; /* it was queued before a crash */
+}
+
+uint64_t masters_bytes(void *ctx)
+{
+	struct masters *m = ctx;
+	uint64_t n = 0;
+
+	pthread_mutex_lock(&m->lock);
+	for (size_t i = 0; i < m->n; i++)
+		n += m->jobs[i]->state != DONE ? m->jobs[i]->bytes : 0;
+	pthread_mutex_unlock(&m->lock);
+	return n;
+}
+
+json_t *masters_list(struct masters *m)
+{
+	json_t *list = json_array();
+
+	pthread_mutex_lock(&m->lock);
+	for (size_t i = 0; i < m->n; i++)
+		if (!m->jobs[i]->removed)
+			json_array_append_new(list, job_json(m->jobs[i]));
+	pthread_mutex_unlock(&m->lock);
+	return list;
+}
+
+json_t *masters_get(struct masters *m, const char *id)
+{
+	struct job *j;
+	json_t *o;
+
+	pthread_mutex_lock(&m->lock);
+	j = find(m, id);
+	o = j != NULL ? job_json(j) : NULL;
+	pthread_mutex_unlock(&m->lock);
+	return o;
+}
+
+static int not_found(const char *id, struct fault *f)
+{
+	return fault_set(f, ERR_NOT_FOUND, "there is no master \"%.128s\"", id);
+}
+
+int masters_remove(struct masters *m, const char *id, struct fault *f)
+{
+	struct job *j;
+	int e = 0;
+
+	pthread_mutex_lock(&m->lock);
+	j = find(m, id);
+	if (j == NULL) {
+		e = not_found(id, f);
+	} else if (j->state == RUNNING) {
+		j->removed = true; /* the thread drops it when the child has ended */
+		if (j->child > 0)
+			kill(j->child, SIGTERM);
+	} else {
+		drop(m, j);
+	}
+	pthread_mutex_unlock(&m->lock);
+	return e;
+}
+
+int masters_retry(struct masters *m, const char *id, struct fault *f)
+{
+	struct job *j;
+	int e = 0;
+
+	pthread_mutex_lock(&m->lock);
+	j = find(m, id);
+	if (j == NULL)
+		e = not_found(id, f);
+	else if (j->state != FAILED)
+		e = fault_set(f, ERR_EXISTS, "it is %s", states[j->state]);
+	if (e == 0) {
+		j->state = QUEUED;
+		j->not_before = 0;
+		e = save(m, j, f);
+		say(m, j, EVENT_INGEST_QUEUED);
+		pthread_cond_signal(&m->news);
+	}
+	pthread_mutex_unlock(&m->lock);
+	return e;
+}
