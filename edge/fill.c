@@ -24,6 +24,7 @@
 struct title {
 	struct package *package;
 	size_t file, piece;  /* the cursor */
+	bool urgent; /* by the plan */
 	bool fits, full_said, complete_said;
 	mono_us known_since; /* 0: the next look notes it */
 	unsigned failures;   /* in a row */
@@ -44,7 +45,7 @@ struct fill *fill_new(const struct fill_settings *settings, mono_us now)
 
 	f->s = *settings;
 	f->was_open = -1;
-	bucket_init(&f->bucket, f->s.rate, DIGEST_PIECE, now);
+	bucket_init(&f->bucket, f->s.rates.otherwise, DIGEST_PIECE, now);
 	return f;
 }
 
@@ -81,6 +82,7 @@ void fill_set_plan(struct fill *f, const struct plan *plan)
 			continue;
 		MEM_GROW(f->titles, f->cap, f->n);
 		f->titles[f->n] = known != NULL ? *known : (struct title){.package = p};
+		f->titles[f->n].urgent = t->urgent;
 		f->titles[f->n].fits = false; /* asked again: others may have come before it */
 		f->n++;
 	}
@@ -189,14 +191,14 @@ static struct copy *next_piece(struct fill *f, struct title *t)
 	return NULL;
 }
 
-/* The first title of the plan that has something to fetch now.  *wake: when a pause ends. */
-static struct copy *next(struct fill *f, mono_us now, struct title **ret_title, mono_us *wake)
+/* The first title of the plan (of the urgent ones) that has something to fetch now.  *wake: when a pause ends. */
+static struct copy *next(struct fill *f, bool urgent, mono_us now, struct title **ret_title, mono_us *wake)
 {
 	for (size_t i = 0; i < f->n; i++) {
 		struct title *t = &f->titles[i];
 		struct copy *c;
 
-		if (left(t) == 0)
+		if (left(t) == 0 || (urgent && !t->urgent))
 			continue;
 		if (t->paused_until <= now && has_leaves(t, now, wake) && fits(f, t, now)) {
 			c = next_piece(f, t);
@@ -228,11 +230,11 @@ static void count_left(struct fill *f)
 	counters_set(f->s.counters, COUNT_FILL_LEFT, (int64_t)bytes);
 }
 
-static mono_us start_some(struct fill *f, mono_us now, mono_us wake)
+static mono_us start_some(struct fill *f, bool urgent, mono_us now, mono_us wake)
 {
 	while (flights_filling(f->s.flights) < f->s.parallel) {
 		struct title *t = NULL;
-		struct copy *c = next(f, now, &t, &wake);
+		struct copy *c = next(f, urgent, now, &t, &wake);
 		uint64_t size;
 		size_t piece;
 		dur_us wait;
@@ -253,6 +255,21 @@ static mono_us start_some(struct fill *f, mono_us now, mono_us wake)
 	return wake;
 }
 
+static void set_rate(struct fill *f, mono_us now, wall_us wall)
+{
+	uint64_t rate = rates_at(&f->s.rates, wall);
+
+	if (rate == f->bucket.rate)
+		return;
+	log_info(WHERE, "the fill's rate is %llu bytes per second%s", (unsigned long long)rate, rate == 0 ? " (no cap)" : "");
+	bucket_set_rate(&f->bucket, rate, now);
+}
+
+void fill_set_rates(struct fill *f, const struct rates *rates)
+{
+	f->s.rates = *rates;
+}
+
 mono_us fill_step(struct fill *f, mono_us now, wall_us wall)
 {
 	struct window_state state;
@@ -263,7 +280,8 @@ mono_us fill_step(struct fill *f, mono_us now, wall_us wall)
 	count_left(f);
 	if (disk_reads_only(store_disk(f->s.store)))
 		return wake; /* looked at again as soon as it is well */
-	if (!state.open)
-		return state.changes - wall < LOOK_AGAIN ? now + (state.changes - wall) : wake;
-	return start_some(f, now, wake);
+	set_rate(f, now, wall);
+	if (!state.open && state.changes - wall < LOOK_AGAIN)
+		wake = now + (state.changes - wall);
+	return start_some(f, !state.open, now, wake);
 }

@@ -6,6 +6,7 @@
 #ifndef RIBERA_EDGE_FILL_H
 #define RIBERA_EDGE_FILL_H
 
+#include "cdn/rates.h"
 #include "cdn/window.h"
 #include "edge/plan.h"
 #include "edge/space.h"
@@ -18,12 +19,15 @@ struct fill_settings {
 	struct space *space;
 	struct counters *counters;
 	struct window window;
-	uint64_t rate;      /* bytes per second; 0: no cap */
+	struct rates rates; /* bytes per second by the time of day */
 	unsigned parallel;  /* pieces at once */
 };
 
 struct fill *fill_new(const struct fill_settings *, mono_us now);
 void fill_free(struct fill **);
+
+/* From now on, whatever was saved up before. */
+void fill_set_rates(struct fill *, const struct rates *);
 
 /* The plan or the packages here have changed. */
 void fill_set_plan(struct fill *, const struct plan *);

@@ -132,8 +132,8 @@ static int read_again(struct config *c, struct settings *s, char **given, struct
 
 static void reload(struct program *p, struct node *n)
 {
-	static const char *const live[] = {"log_level", "grace", "max_connections", "max_per_client", "min_rate", NULL};
-	static char level[16];
+	static const char *const live[] = {"log_level", "grace", "max_connections", "max_per_client", "min_rate", "rate", "rates", NULL};
+	static char level[16], rates[1024];
 	struct settings fresh = {0}, *s = p->settings;
 	struct config *c = config_new(settings_rows, settings_n_rows, &fresh);
 	struct fault f = {0};
@@ -149,7 +149,14 @@ static void reload(struct program *p, struct node *n)
 		s->max_connections = fresh.max_connections;
 		s->max_per_client = fresh.max_per_client;
 		s->min_rate = fresh.min_rate;
+		snprintf(rates, sizeof rates, "%s", fresh.rates_text != NULL ? fresh.rates_text : "");
+		s->rates_text = rates;
+		s->rate = fresh.rate;
+		s->rates = fresh.rates;
+		for (size_t i = 0; i < s->rates.n; i++)
+			s->rates.hours[i].zone = s->zone; /* the window's zone waits for a restart, and so does theirs */
 		node_set_limits(n);
+		node_set_rates(n);
 	}
 	settings_fini(&fresh);
 	config_free(&c);

@@ -416,7 +416,7 @@ static void make_parts(struct node *n)
 	                                    on_prepared, n};
 	n->prepare = prepare_new(&prepare);
 	fill = (struct fill_settings){n->store, n->flights, &n->space, n->counters, n->settings->window,
-	                              n->settings->rate, (unsigned)n->settings->parallel};
+	                              n->settings->rates, (unsigned)n->settings->parallel};
 	n->fill = fill_new(&fill, clock_mono());
 	n->viewers = viewers_new(&viewers);
 }
@@ -610,6 +610,29 @@ void node_tell_manager(struct node *n)
 		return;
 	notify_manager("STATUS=%s", status);
 	memcpy(n->said, status, sizeof status);
+}
+
+struct rates_job {
+	struct job job;
+	struct node *node;
+	struct rates rates;
+};
+
+static void run_rates(struct job *job)
+{
+	struct rates_job *j = (struct rates_job *)job;
+
+	fill_set_rates(j->node->fill, &j->rates);
+	j->node->fill_due = 0;
+	free(j);
+}
+
+void node_set_rates(struct node *n)
+{
+	struct rates_job *j = mem_new(sizeof *j);
+
+	*j = (struct rates_job){{.run = run_rates}, n, n->settings->rates};
+	engine_post(n->engine, &j->job);
 }
 
 void node_set_limits(struct node *n)

@@ -136,6 +136,9 @@ static int read_title(const json_t *o, size_t i, struct plan_title *t, struct fa
 	if (!json_is_boolean(json_object_get(o, "hold")))
 		return wrong(f, "hold", i);
 	t->hold = json_is_true(json_object_get(o, "hold"));
+	if (json_object_get(o, "urgent") != NULL && !json_is_boolean(json_object_get(o, "urgent")))
+		return wrong(f, "urgent", i);
+	t->urgent = json_is_true(json_object_get(o, "urgent"));
 	t->title = mem_dup(title);
 	memcpy(t->revision, revision, sizeof t->revision);
 	return read_files(json_object_get(o, "files"), i, t, f);

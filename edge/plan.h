@@ -23,6 +23,7 @@ struct plan_title {
 	uint64_t digest_bytes;
 	uint64_t bytes;
 	bool hold;
+	bool urgent;           /* to be filled outside the window, too */
 	char **files;          /* of them these alone, sorted; NULL: all */
 	size_t n_files;
 };

@@ -43,6 +43,8 @@ const struct config_row settings_rows[] = {
 	{"window.duration", CONFIG_DURATION, AT(window_duration), "24h", 0, 86400000000, "TIME",
          "for how long, 24h for always, 0s for never"},
 	{"rate", CONFIG_RATE, AT(rate), "0", 0, 0, "RATE", "most bytes per second the fill takes, 0 for no cap"},
+	{"rates", CONFIG_STRING, AT(rates_text), NULL, 0, 0, "LIST",
+         "other rates by the hour, in the window's zone: 08:00-18:00 2MB, 18:00-23:00 500kB"},
 	{"parallel", CONFIG_UINT, AT(parallel), "4", 1, 32, "N", "pieces the fill fetches at once"},
 	{"scrub.rate", CONFIG_RATE, AT(scrub_rate), "8MiB", 0, 0, "RATE",
          "bytes per second re-read and checked in the background, 0 for none"},
@@ -147,12 +149,16 @@ static int check_rows(struct settings *s, struct fault *f)
 
 int settings_check(struct settings *s, struct fault *f)
 {
+	struct fault why = {0};
 	int r = check_rows(s, f);
 
 	if (r == 0)
 		r = read_zone(s, f);
 	if (r == 0)
 		r = read_token(s, f);
+	s->rates.otherwise = s->rate;
+	if (r == 0 && rates_parse(&s->rates, s->rates_text, s->zone, &why) != 0)
+		r = fault_set(f, ERR_USAGE, "rates: %s", fault_text(&why));
 	s->window.zone = s->zone;
 	s->window.duration = s->window_duration;
 	return r;

@@ -12,6 +12,7 @@
 #include "base/config.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "cdn/rates.h"
 #include "cdn/window.h"
 
 struct settings {
@@ -24,6 +25,7 @@ struct settings {
 	uint64_t capacity, reserve, pull_share;
 	const char *window_zone, *window_start;
 	dur_us window_duration;
+	const char *rates_text;
 	uint64_t rate, parallel;
 	uint64_t scrub_rate;
 	dur_us scrub_every;
@@ -35,6 +37,7 @@ struct settings {
 	/* made of the above by settings_check */
 	struct zone *zone;
 	struct window window;
+	struct rates rates; /* of rate and rates_text */
 	enum log_level level;
 	char *token; /* NULL: none */
 };

@@ -52,6 +52,7 @@ static const struct command {
 	{{"titles", NULL}, "", "titles of the library", 0, admin_titles},
 	{{"title", "show"}, " TITLE", "one title: revisions, renditions, files", 1, admin_title_show},
 	{{"title", "pin"}, " TITLE", "hold it on every edge, before all others", 1, admin_title_pin},
+	{{"title", "urgent"}, " TITLE", "pin it, and fetch it at once, outside fill windows too", 1, admin_title_urgent},
 	{{"title", "ban"}, " TITLE", "hold it on no edge by plan", 1, admin_title_ban},
 	{{"title", "free"}, " TITLE", "neither: as it ranks", 1, admin_title_free},
 	{{"edges", NULL}, "", "edges, their state and what they hold", 0, admin_edges},

@@ -49,6 +49,7 @@ int admin_write_svg(const char *path, void (*draw)(void *ctx, FILE *), void *ctx
 /* The commands; args[0..n-1] stand behind their words. */
 int admin_titles(const struct admin *, char **args, struct fault *);
 int admin_title_show(const struct admin *, char **args, struct fault *);
+int admin_title_urgent(const struct admin *, char **args, struct fault *);
 int admin_title_pin(const struct admin *, char **args, struct fault *);
 int admin_title_ban(const struct admin *, char **args, struct fault *);
 int admin_title_free(const struct admin *, char **args, struct fault *);

@@ -263,6 +263,11 @@ int admin_title_pin(const struct admin *a, char **args, struct fault *f)
 	return set_policy(a, args[0], "pin", f);
 }
 
+int admin_title_urgent(const struct admin *a, char **args, struct fault *f)
+{
+	return set_policy(a, args[0], "urgent", f);
+}
+
 int admin_title_ban(const struct admin *a, char **args, struct fault *f)
 {
 	return set_policy(a, args[0], "ban", f);

@@ -242,8 +242,8 @@ void api_set_policy(struct api_call *c)
 		return;
 	}
 	none = strcmp(form.policy, "none") == 0;
-	if (!none && strcmp(form.policy, "pin") != 0 && strcmp(form.policy, "ban") != 0) {
-		form_fail(&e, "policy", "expected pin, ban or none");
+	if (!none && strcmp(form.policy, "pin") != 0 && strcmp(form.policy, "ban") != 0 && strcmp(form.policy, "urgent") != 0) {
+		form_fail(&e, "policy", "expected pin, urgent, ban or none");
 		reply_form_error(c->req, &e);
 	} else if (catalogue_set_policy(c->origin->catalogue, c->name, none ? NULL : form.policy, c->who, clock_wall(), &f) != 0) {
 		reply_fault(c->req, &f);

@@ -243,8 +243,9 @@ static int check_tags(const json_t *tags, struct form_error *e)
 
 static int check(const struct wish *w, struct form_error *e)
 {
-	if (strcmp(w->policy, "pin") != 0 && strcmp(w->policy, "ban") != 0 && strcmp(w->policy, "none") != 0)
-		return form_fail(e, "policy", "expected pin, ban or none");
+	if (strcmp(w->policy, "pin") != 0 && strcmp(w->policy, "ban") != 0 && strcmp(w->policy, "none") != 0 &&
+	    strcmp(w->policy, "urgent") != 0)
+		return form_fail(e, "policy", "expected pin, urgent, ban or none");
 	return w->tags != NULL ? check_tags(w->tags, e) : 0;
 }
 

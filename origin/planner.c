@@ -111,9 +111,19 @@ static json_t *title_json(const struct revision *r, bool hold, json_t *files)
 	return o;
 }
 
+struct adding {
+	const struct rules *rules;
+	json_t *titles;
+};
+
 static void add_title(void *ctx, const struct draft *d, const struct revision *r, size_t first, size_t end, bool hold)
 {
-	json_array_append_new(ctx, title_json(r, hold, hold ? files_json(d, first, end) : NULL));
+	const struct adding *a = ctx;
+	json_t *o = title_json(r, hold, hold ? files_json(d, first, end) : NULL);
+
+	if (hold && rules_urgent(a->rules, r->title))
+		json_object_set_new(o, "urgent", json_true());
+	json_array_append_new(a->titles, o);
 }
 
 /* --- history --- */
@@ -176,9 +186,10 @@ static void record(struct planner *p, const struct draft *d, struct kept *k)
 static int write_plan(struct planner *p, const struct draft *d, const struct library_view *v, struct kept *k, struct fault *f)
 {
 	json_t *titles = json_array(), *plan;
+	struct adding adding = {p->drafter.rules, titles};
 	char *text;
 
-	draft_each_title(d, v, add_title, titles);
+	draft_each_title(d, v, add_title, &adding);
 	plan = json_pack("{s:s, s:o, s:o}", "origin", p->origin_url, "titles", titles, "peers",
 	                 peers_json(p->drafter.registry, p->drafter.rules, k->edge));
 	if (p->steering_url != NULL)

@@ -14,7 +14,7 @@
 #include "origin/catalogue.h"
 
 struct rule {
-	char *place, *key, *value; /* of a title: key NULL, value "pin" or "ban" */
+	char *place, *key, *value; /* of a title: key NULL, value "pin", "urgent" or "ban" */
 };
 
 struct rules {
@@ -109,7 +109,12 @@ static bool has_policy(const struct rules *r, const char *title, const char *pol
 
 bool rules_pinned(const struct rules *r, const char *title)
 {
-	return has_policy(r, title, "pin");
+	return has_policy(r, title, "pin") || rules_urgent(r, title);
+}
+
+bool rules_urgent(const struct rules *r, const char *title)
+{
+	return has_policy(r, title, "urgent");
 }
 
 bool rules_banned(const struct rules *r, const char *title)

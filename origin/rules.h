@@ -30,6 +30,7 @@ void rules_free(struct rules **);
 int rules_read(struct rules *, struct catalogue *, bool *ret_changed, struct fault *);
 
 bool rules_pinned(const struct rules *, const char *title);
+bool rules_urgent(const struct rules *, const char *title); /* pinned, and filled outside windows too */
 bool rules_banned(const struct rules *, const char *title);
 
 struct place {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ribera-edge against an origin that can lie, stall, cut and fail: fill, pull-through, window, rate, space."""
-import glob, json, os, re, socket, sys, threading, time
+import glob, json, os, re, signal, socket, sys, threading, time
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import lab, tap
 from lab import Edge, Lab, Package, PIECE
@@ -250,6 +250,38 @@ def the_rate_cap_holds():
     took = time.monotonic() - start
     want = (p.size - PIECE) / 2e6  # the bucket is full at first
     tap.check(want * 0.95 < took < want * 1.15 + 1, f'took {took:.2f} s, want {want:.2f} s')
+
+
+@tap.test
+def an_urgent_title_is_filled_outside_the_window_and_no_other():
+    p, q = Package('urgent', 2 * PIECE), Package('other', PIECE)
+    origin = Lab(q, p)
+    origin.rows[1]['urgent'] = True
+    edge = Edge(origin, *NEVER)
+    edge.wait_filled(p)
+    edge.wait_prepared(q)
+    tap.check(not edge.holds(q))
+    tap.check(edge.metric('ribera_edge_pieces_total{by="fill"}') >= 3)
+
+
+@tap.test
+def the_rate_changes_at_once_with_a_reload():
+    p = Package('film', 40 * PIECE)
+    origin = Lab(p)
+    settings = os.path.join(tap.folder(), 'edge.yaml')
+
+    def write(text):
+        with open(settings, 'w') as f:
+            f.write(text)
+    write('rate: 100kB\nrates: "00:00-12:00 50kB, 12:00-00:00 50kB"\n')
+    edge = Edge(origin, '--config', settings)
+    edge.wait_prepared(p)
+    tap.until(lambda: 'rate is 50000 bytes' in edge.process.text(), 10, 'the rate of the hour')
+    tap.check(not edge.holds(p))
+    write('rate: 0\n')
+    edge.process.p.send_signal(signal.SIGHUP)
+    edge.wait_filled(p, 20)  # at 50 kB/s it would take ten minutes
+    tap.has(edge.process.text(), 'the fill\'s rate is 0 bytes per second (no cap)')
 
 
 @tap.test

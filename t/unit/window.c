@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "cdn/rates.h"
 #include "t/lib/unit.h"
 
 static struct zone *load(const char *name)
@@ -168,4 +169,35 @@ Test(window, starts)
 	CHECK_INT(window_parse_start("02:00x", &start), ERR_SYNTAX);
 	CHECK_INT(window_parse_start("", &start), ERR_SYNTAX);
 	CHECK_INT(window_parse_start(":", &start), ERR_SYNTAX);
+}
+
+Test(rates, hours_have_their_rate_and_the_rest_the_other)
+{
+	struct rates r = {.otherwise = 7};
+	struct zone *utc = zone_utc();
+	struct fault f = {0};
+
+	CHECK_INT(rates_parse(&r, "08:00-18:00 2MB, 22:30-01:00 0,01:00-01:30 64k", utc, &f), 0);
+	CHECK_INT(rates_at(&r, 8 * DUR_HOUR), 2000000);
+	CHECK_INT(rates_at(&r, 18 * DUR_HOUR), 7);
+	CHECK_INT(rates_at(&r, 18 * DUR_HOUR - 1), 2000000);
+	CHECK_INT(rates_at(&r, 23 * DUR_HOUR), 0);
+	CHECK_INT(rates_at(&r, 24 * DUR_HOUR + 30 * DUR_MIN), 0);
+	CHECK_INT(rates_at(&r, DUR_HOUR), 64000);
+	CHECK_INT(rates_parse(&r, NULL, utc, &f), 0);
+	CHECK_INT(rates_at(&r, 8 * DUR_HOUR), 7);
+	zone_free(&utc);
+}
+
+Test(rates, nonsense_is_named)
+{
+	static const char *const wrong[] = {"8-9 1MB", "08:00-18:00", "08:00-18:00 fast", "25:00-01:00 1", "x", "08:00-09:00 1 2", ", 1"};
+
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		struct rates r = {0};
+		struct fault f = {0};
+
+		CHECK(rates_parse(&r, wrong[i], NULL, &f) < 0);
+		CHECK(strstr(fault_text(&f), "found \"") != NULL);
+	}
 }
