@@ -14,11 +14,13 @@
 #include "base/mem.h"
 #include "cdn/bucket.h"
 #include "edge/counts.h"
+#include "edge/swarm.h"
 
 #define WHERE "edge/fill"
 #define LOOK_AGAIN (10 * DUR_S)
 #define PAUSE_MAX (60 * DUR_S)
 #define WAIT_FOR_LEAVES (5 * DUR_S) /* with them a cut piece goes on from its last good block */
+#define WAIT_FOR_OTHERS (DUR_S / 2) /* at most; their news come earlier */
 #define PAUSE_NO_ROOM (30 * DUR_S)
 
 struct title {
@@ -173,10 +175,11 @@ static bool has_leaves(struct title *t, mono_us now, mono_us *wake)
 	return until <= now;
 }
 
-/* Moves the cursor to a piece that is neither here nor on its way. */
-static struct copy *next_piece(struct fill *f, struct title *t)
+/* Moves the cursor to a piece that is neither here nor on its way here, nor left to other edges for now. */
+static struct copy *next_piece(struct fill *f, struct title *t, mono_us now, mono_us *wake)
 {
 	struct digest *d = t->package->digest;
+	bool waits = false;
 
 	for (; t->file < d->n_files; t->file++, t->piece = 0) {
 		struct copy *c = t->package->copies[t->file];
@@ -184,10 +187,15 @@ static struct copy *next_piece(struct fill *f, struct title *t)
 		if (copy_is_whole(c) || !package_keeps(t->package, t->file))
 			continue;
 		for (; t->piece < c->n_pieces; t->piece++)
-			if (!copy_has_piece(c, t->piece) && !flights_has(f->s.flights, c, t->piece))
-				return c;
+			if (!copy_has_piece(c, t->piece) && !flights_has(f->s.flights, c, t->piece)) {
+				if (swarm_advice(f->s.swarm, t->package, t->file, t->piece, now) == SWARM_TAKE)
+					return c;
+				waits = true;
+			}
 	}
 	t->file = t->piece = 0;
+	if (waits && now + WAIT_FOR_OTHERS < *wake)
+		*wake = now + WAIT_FOR_OTHERS;
 	return NULL;
 }
 
@@ -201,7 +209,7 @@ static struct copy *next(struct fill *f, bool urgent, mono_us now, struct title 
 		if (left(t) == 0 || (urgent && !t->urgent))
 			continue;
 		if (t->paused_until <= now && has_leaves(t, now, wake) && fits(f, t, now)) {
-			c = next_piece(f, t);
+			c = next_piece(f, t, now, wake);
 			if (c != NULL) {
 				*ret_title = t;
 				return c;

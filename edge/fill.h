@@ -17,6 +17,7 @@ struct fill_settings {
 	struct store *store;
 	struct flights *flights;
 	struct space *space;
+	struct swarm *swarm;
 	struct counters *counters;
 	struct window window;
 	struct rates rates; /* bytes per second by the time of day */

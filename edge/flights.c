@@ -415,7 +415,7 @@ static void try_next(struct flight *f, int error)
 		end_flight(f, error != 0 ? error : ERR_CANCELLED);
 		return;
 	}
-	f->place = upstream_pick(f->all->s.upstream, p->title, p->revision, &f->tries, now);
+	f->place = upstream_pick_piece(f->all->s.upstream, p, f->copy->index, f->piece, &f->tries, now);
 	if (f->place == NULL)
 		end_flight(f, error != 0 ? error : ERR_NETWORK);
 	else

@@ -24,6 +24,7 @@
 #include "edge/prepare.h"
 #include "edge/scrub.h"
 #include "edge/space.h"
+#include "edge/swarm.h"
 #include "edge/viewers.h"
 
 #define WHERE "edge"
@@ -43,6 +44,7 @@ struct node {
 	struct flights *flights;
 	struct space space;
 	struct fill *fill;
+	struct swarm *swarm;
 	struct prepare *prepare;
 	struct viewers *viewers;
 	struct serve *serve, *control;
@@ -135,6 +137,7 @@ static void on_forget(void *ctx, struct package *p)
 	struct node *n = ctx;
 
 	fill_forget(n->fill, p);
+	swarm_forget(n->swarm, p);
 	n->view_due = true;
 }
 
@@ -150,6 +153,13 @@ static void on_landed(void *ctx, struct copy *c, size_t piece, bool fill, int er
 	struct node *n = ctx;
 
 	fill_landed(n->fill, c, fill, error, clock_mono());
+	n->fill_due = 0;
+}
+
+static void on_parts(void *ctx)
+{
+	struct node *n = ctx;
+
 	n->fill_due = 0;
 }
 
@@ -187,7 +197,7 @@ static void publish(struct node *n)
 static mono_us idle(void *ctx, mono_us now)
 {
 	struct node *n = ctx;
-	mono_us wake = now + DUR_S;
+	mono_us wake = now + DUR_S, swarm_due;
 
 	flights_step(n->flights);
 	tell_whole(n);
@@ -206,9 +216,12 @@ static mono_us idle(void *ctx, mono_us now)
 		if (n->fill_due <= now)
 			n->fill_due = now + REFRESH;
 	}
+	swarm_due = swarm_step(n->swarm, now);
 	publish(n);
 	if (!disk_reads_only(store_disk(n->store)))
 		wake = INT64_MAX;
+	if (swarm_due < wake)
+		wake = swarm_due;
 	if (n->prepare_due < wake)
 		wake = n->prepare_due;
 	return n->fill_due < wake ? n->fill_due : wake;
@@ -407,6 +420,7 @@ static void make_parts(struct node *n)
 		.pull = n->fetch_pull, .fill = n->fetch_fill, .make_room = on_make_room, .landed = on_landed, .ctx = n,
 	};
 	struct prepare_settings prepare;
+	struct swarm_settings swarm = {n->settings->name, n->engine, n->upstream, n->fetch_pull, on_parts, n};
 	struct fill_settings fill;
 	struct viewers_settings viewers = {n->settings->name, n->store, n->counters, health, is_ready, n};
 
@@ -415,7 +429,8 @@ static void make_parts(struct node *n)
 	prepare = (struct prepare_settings){n->engine, n->store, n->flights, n->upstream, n->counters, n->fetch_pull,
 	                                    on_prepared, n};
 	n->prepare = prepare_new(&prepare);
-	fill = (struct fill_settings){n->store, n->flights, &n->space, n->counters, n->settings->window,
+	n->swarm = swarm_new(&swarm);
+	fill = (struct fill_settings){n->store, n->flights, &n->space, n->swarm, n->counters, n->settings->window,
 	                              n->settings->rates, (unsigned)n->settings->parallel};
 	n->fill = fill_new(&fill, clock_mono());
 	n->viewers = viewers_new(&viewers);
@@ -685,6 +700,8 @@ void node_stop(struct node **pn)
 	engine_stop(n->engine);
 	if (n->prepare != NULL)
 		prepare_stop(n->prepare);
+	if (n->swarm != NULL)
+		swarm_stop(n->swarm);
 	fetch_free(&n->fetch_pull);
 	fetch_free(&n->fetch_fill);
 	fetch_free(&n->fetch_control);
@@ -696,6 +713,7 @@ void node_stop(struct node **pn)
 	viewers_free(&n->viewers);
 	prepare_free(&n->prepare);
 	fill_free(&n->fill);
+	swarm_free(&n->swarm);
 	flights_free(&n->flights);
 	store_close(&n->store);
 	upstream_free(&n->upstream);

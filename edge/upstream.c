@@ -21,6 +21,8 @@ struct upstream {
 	size_t n, cap;
 	const struct serve *signer; /* or NULL */
 	uint32_t random; /* xorshift: spreads choices, nothing secret */
+	upstream_parts_f parts;
+	void *parts_ctx;
 	pthread_mutex_t lock; /* guards what follows */
 	char *liars[MAX_LIARS];
 	size_t n_liars;
@@ -117,8 +119,25 @@ static uint32_t next_random(struct upstream *u)
 	return u->random;
 }
 
-struct upstream_place *upstream_pick(struct upstream *u, const char *title, const char *revision,
-                                     const struct upstream_tries *tries, mono_us now)
+/* What is asked for: of a package that is here, one piece; of one that is not, package.torrent. */
+struct asked {
+	const char *title, *revision;
+	const struct package *package; /* or NULL */
+	size_t index, piece;
+};
+
+static bool has(const struct upstream *u, const struct upstream_place *p, const struct asked *a)
+{
+	if (p->source.origin)
+		return true;
+	if (p->peer == NULL)
+		return false;
+	return plan_peer_holds(p->peer, a->title, a->revision) ||
+	       (u->parts != NULL && a->package != NULL && u->parts(u->parts_ctx, p, a->package, a->index, a->piece));
+}
+
+static struct upstream_place *pick(struct upstream *u, const struct asked *asked, const struct upstream_tries *tries,
+                                   mono_us now)
 {
 	struct source *sources = mem_new_array(u->n, sizeof *sources);
 	bool *usable = mem_new_array(u->n, sizeof *usable);
@@ -128,13 +147,44 @@ struct upstream_place *upstream_pick(struct upstream *u, const char *title, cons
 		const struct upstream_place *p = u->places[i];
 
 		sources[i] = p->source;
-		usable[i] = p->url != NULL && tries->n < UPSTREAM_MAX_TRIES && may_try(p, tries) &&
-		            (i == 0 || (p->peer != NULL && plan_peer_holds(p->peer, title, revision)));
+		usable[i] = p->url != NULL && tries->n < UPSTREAM_MAX_TRIES && may_try(p, tries) && has(u, p, asked);
 	}
 	best = sources_pick(sources, u->n, usable, now, next_random(u));
 	free(sources);
 	free(usable);
 	return best < 0 ? NULL : u->places[best];
+}
+
+struct upstream_place *upstream_pick(struct upstream *u, const char *title, const char *revision,
+                                     const struct upstream_tries *tries, mono_us now)
+{
+	const struct asked asked = {.title = title, .revision = revision};
+
+	return pick(u, &asked, tries, now);
+}
+
+struct upstream_place *upstream_pick_piece(struct upstream *u, const struct package *p, size_t index, size_t piece,
+                                           const struct upstream_tries *tries, mono_us now)
+{
+	const struct asked asked = {p->title, p->revision, p, index, piece};
+
+	return pick(u, &asked, tries, now);
+}
+
+void upstream_set_parts(struct upstream *u, upstream_parts_f parts, void *ctx)
+{
+	u->parts = parts;
+	u->parts_ctx = ctx;
+}
+
+size_t upstream_peers(const struct upstream *u, struct upstream_place **ret_places, size_t n)
+{
+	size_t found = 0;
+
+	for (size_t i = 1; i < u->n && found < n; i++)
+		if (u->places[i]->peer != NULL)
+			ret_places[found++] = u->places[i];
+	return found;
 }
 
 static bool is_noted(const struct upstream *u, const char *name)

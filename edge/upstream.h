@@ -7,6 +7,7 @@
 #define RIBERA_EDGE_UPSTREAM_H
 
 #include "cdn/sources.h"
+#include "edge/copy.h"
 #include "edge/plan.h"
 
 struct serve;
@@ -40,6 +41,14 @@ void upstream_liars_told(struct upstream *, size_t n); /* the first n of them; a
  * gets a second chance, unless it lied.  NULL: nowhere. */
 struct upstream_place *upstream_pick(struct upstream *, const char *title, const char *revision,
                                      const struct upstream_tries *, mono_us now);
+/* The same for a piece of one of its files: peers that hold the title in part come in when they have it. */
+struct upstream_place *upstream_pick_piece(struct upstream *, const struct package *, size_t index, size_t piece,
+                                           const struct upstream_tries *, mono_us now);
+/* How to find out whether a peer has a piece of a title it does not hold whole (edge/swarm.h); NULL: nobody has. */
+typedef bool (*upstream_parts_f)(void *ctx, const struct upstream_place *, const struct package *, size_t index, size_t piece);
+void upstream_set_parts(struct upstream *, upstream_parts_f, void *ctx);
+/* The peers of the plan in force, at most n; returns how many. */
+size_t upstream_peers(const struct upstream *, struct upstream_place **ret_places, size_t n);
 
 /* Requests are signed with the keys of this server's URLs, if it has any.  NULL: no more. */
 void upstream_set_signer(struct upstream *, const struct serve *);

@@ -18,6 +18,7 @@
 #include "edge/demand.h"
 #include "edge/manifest.h"
 #include "edge/store.h"
+#include "edge/swarm.h"
 
 #define PLAIN "text/plain; charset=utf-8"
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
@@ -447,6 +448,55 @@ static void find(void *ctx, const char *path, size_t n, struct serve_request *re
 		not_found(v, found);
 }
 
+/* --- other edges ------------------------------------------------------------------------ */
+
+/* "/pieces/TITLE/REVISION" */
+static struct package *find_package(struct viewers *v, const char *path, size_t n)
+{
+	const char *title = path + strlen("/pieces/"), *slash;
+	const struct view_revision *r = NULL;
+	struct package *p = NULL;
+	struct view_title *t;
+	struct view *view;
+
+	if (n <= strlen("/pieces/") || (slash = memchr(title, '/', (size_t)(path + n - title))) == NULL ||
+	    (size_t)(path + n - slash - 1) != PACKAGE_REVISION_SIZE - 1)
+		return NULL;
+	rcu_read_begin();
+	view = RCU_LOAD(&v->view);
+	t = view != NULL ? view_find(view, title, (size_t)(slash - title)) : NULL;
+	if (t != NULL)
+		r = view_find_revision(t, slash + 1);
+	if (r != NULL && r->hold && r->package != NULL)
+		p = package_ref(r->package);
+	rcu_read_end();
+	return p;
+}
+
+/* Which pieces of a title of the plan are here (edge/swarm.h). */
+static void on_pieces(void *ctx, struct serve_request *req)
+{
+	static const struct serve_header no_store[] = {{"cache-control", "no-store"}};
+	struct package *p;
+	struct buf bits;
+	const char *path;
+	size_t n;
+
+	path = serve_path(req, &n);
+	p = find_package(ctx, path, n);
+	if (p == NULL) {
+		serve_reply(req, 404, PLAIN, NULL, no_store, 1);
+		return;
+	}
+	buf_init(&bits, 1 << 20);
+	rcu_read_begin();
+	swarm_describe(p, &bits);
+	rcu_read_end();
+	serve_reply(req, 200, "application/octet-stream", blob_take_buf(&bits), no_store, 1);
+	buf_fini(&bits);
+	package_unref(&p);
+}
+
 /* --- operators ------------------------------------------------------------------------- */
 
 static void reply_text(struct serve_request *req, int status, const char *type, struct buf *text)
@@ -582,6 +632,7 @@ void viewers_add_routes(struct viewers *v, struct serve *s)
 {
 	v->serve = s;
 	serve_route_objects(s, "/v/", find, v);
+	serve_route_read(s, "/pieces/", on_pieces, v);
 	serve_route_read(s, "/healthz", on_health, v);
 	serve_route_read(s, "/metrics", on_metrics, v);
 }

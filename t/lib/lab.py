@@ -136,6 +136,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path.startswith('/v/'):
             return self.package()
+        if self.path.startswith('/pieces/'):
+            return self.reply(404)
         lab = self.server.lab
         name = re.fullmatch(r'/api/v1/edges/([^/]+)/plan', self.path).group(1)
         if lab.control_fails:

@@ -310,6 +310,30 @@ def pieces_come_from_a_peer_before_the_origin():
 
 
 @tap.test
+def edges_that_fill_together_take_each_piece_from_the_origin_about_once():
+    p = Package('film', 24 * PIECE)
+    origin = Lab(p)
+    origin.rows[0]['hold'] = False
+    edges = [Edge(origin, '--parallel', '3', name=f'edge-{i}') for i in range(5)]
+    with origin.lock:
+        origin.peers = [{'name': e.name, 'url': e.url, 'holds': []} for e in edges]
+    for e in edges:
+        e.wait_prepared(p)
+    with origin.lock:
+        origin.sent, origin.rate = 0, 2_000_000
+        origin.rows[0]['hold'] = True
+    for e in edges:
+        e.wait_filled(p)
+    for e in edges:
+        e.check_all(p)
+    factor = origin.sent / p.size
+    print(f'# {factor:.2f} times the title left the origin for {len(edges)} edges')
+    tap.check(factor < 3, f'{factor:.2f}')
+    tap.equal(edges[0].get(f'/pieces/{p.key}').body, bytes([255] * 3 + [7]))  # 27 pieces
+    tap.equal(edges[0].get('/pieces/nothing/0123456789abcdef0123').status, 404)
+
+
+@tap.test
 def a_real_peer_that_lacks_it_asks_nobody():
     p = Package('film')
     origin = Lab(p)
