@@ -220,3 +220,5 @@ int avc_encode(const struct avc_settings *s, uint64_t first, avc_next_f next, vo
 	avcodec_free_context(&a.ctx);
 	return r;
 }
+
+const struct coder avc_coder = {avc_parameters, avc_encode};

@@ -11,12 +11,13 @@
 #include "ingest/chunk.h"
 #include "ingest/plan.h"
 
-struct avc_settings {
+struct avc_settings {         /* av1.h takes the same */
 	const struct plan *plan;
 	const struct plan_rung *rung;
 	const char *preset;      /* x264's */
 	bool measure;            /* PSNR and SSIM of every picture, for 4 % more work */
-	/* of the master, for the bitstream */
+	bool is_deep;            /* frames of 10 bit; AV1 alone */
+	/* for the bitstream */
 	enum AVColorPrimaries primaries;
 	enum AVColorTransferCharacteristic transfer;
 	enum AVColorSpace matrix;
@@ -32,5 +33,12 @@ typedef AVFrame *(*avc_next_f)(void *ctx);
 /* Encodes frames number `first`, `first` + 1 ... (`first` starts a segment).  ERR_MEDIA when the encoder
  * does not do as it was told; the fault says where. */
 int avc_encode(const struct avc_settings *, uint64_t first, avc_next_f next, void *ctx, struct chunk *out, struct fault *);
+
+/* What makes chunks of pictures: the two calls above, or those of av1.h. */
+struct coder {
+	int (*parameters)(const struct avc_settings *, AVCodecParameters **ret_parameters, int *ret_delay, struct fault *);
+	int (*encode)(const struct avc_settings *, uint64_t first, avc_next_f next, void *ctx, struct chunk *out, struct fault *);
+};
+extern const struct coder avc_coder;
 
 #endif

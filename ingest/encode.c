@@ -235,11 +235,18 @@ static struct encode *make(const char *name, const struct plan *plan, const char
 	return e;
 }
 
+/* Access units that a decoder needs before it gives what it should: one of AAC, 80 ms of Opus (Encapsulation of
+ * Opus in ISOBMFF 4.3.6.2). */
+static int16_t roll_of(const AVCodecContext *c)
+{
+	return c->codec_id == AV_CODEC_ID_OPUS ? (int16_t)-(c->sample_rate * 80 / 1000 / c->frame_size) : -1;
+}
+
 static int start(struct encode *e, const char *folder, struct fault *f)
 {
 	AVCodecParameters *par = avcodec_parameters_alloc();
 	struct track_setup s = {.folder = folder, .name = e->name, .parameters = par, .timescale = (uint32_t)e->ctx->sample_rate, .frame_rate = {0, 1},
-	                        .edit_start = e->ctx->initial_padding, .roll_distance = -1};
+	                        .edit_start = e->ctx->initial_padding, .roll_distance = roll_of(e->ctx)};
 	int r;
 
 	MUST(par != NULL && avcodec_parameters_from_context(par, e->ctx) >= 0);
@@ -263,16 +270,21 @@ static int finish_new(struct encode *e, int r, struct encode **ret_encode)
 	return r;
 }
 
+enum AVSampleFormat encode_format(enum encode_codec codec)
+{
+	return codec == ENCODE_OPUS ? AV_SAMPLE_FMT_FLT : AV_SAMPLE_FMT_FLTP;
+}
+
 int encode_new_audio(const struct encode_audio *a, struct encode **ret_encode, struct fault *f)
 {
-	struct encode *e = make(a->name, a->plan, "aac", f);
+	struct encode *e = make(a->name, a->plan, a->codec == ENCODE_OPUS ? "libopus" : "aac", f);
 	AVCodecContext *c;
 	int r;
 
 	if (e == NULL)
 		return ERR_UNSUPPORTED;
 	c = e->ctx;
-	c->sample_fmt = AV_SAMPLE_FMT_FLTP;
+	c->sample_fmt = encode_format(a->codec);
 	c->sample_rate = a->sample_rate;
 	c->bit_rate = (int64_t)a->bitrate;
 	c->time_base = (AVRational){1, a->sample_rate};
@@ -280,7 +292,7 @@ int encode_new_audio(const struct encode_audio *a, struct encode **ret_encode, s
 	e->fifo = av_audio_fifo_alloc(c->sample_fmt, a->channels, 8192);
 	MUST(e->fifo != NULL);
 	r = avcodec_open2(c, c->codec, NULL);
-	r = r < 0 ? fault_set(f, ERR_MEDIA, "%s: the AAC encoder does not take %d Hz, %d channels: %s", e->name, a->sample_rate, a->channels, av_err2str(r))
+	r = r < 0 ? fault_set(f, ERR_MEDIA, "%s: the encoder does not take %d Hz, %d channels: %s", e->name, a->sample_rate, a->channels, av_err2str(r))
 	          : start(e, a->folder, f);
 	return finish_new(e, r, ret_encode);
 }

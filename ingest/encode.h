@@ -11,7 +11,13 @@
 
 struct encode; /* hidden */
 
+enum encode_codec { ENCODE_AAC, ENCODE_OPUS };
+
+/* What the encoder takes. */
+enum AVSampleFormat encode_format(enum encode_codec);
+
 struct encode_audio {
+	enum encode_codec codec;
 	const char *folder;
 	const struct plan *plan;      /* must stay */
 	const char *name;             /* "audio-en-stereo-128k" */
@@ -24,7 +30,7 @@ int encode_new_audio(const struct encode_audio *, struct encode **ret_encode, st
 void encode_free(struct encode **);
 
 /* Hands a frame over (a reference is taken); waits while the queue is full.
- * Float planar, any number of samples, in order.  Fails with the encoder's fault
+ * In encode_format(), any number of samples, in order.  Fails with the encoder's fault
  * once it has one. */
 int encode_push(struct encode *, const AVFrame *, struct fault *);
 

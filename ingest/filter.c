@@ -21,19 +21,19 @@
 
 struct filter {
 	AVFilterGraph *graph;
-	AVFilterContext *source, *sinks[PLAN_MAX_RUNGS];
+	AVFilterContext *source, *sinks[2 * PLAN_MAX_RUNGS];
 	size_t n_sinks;
 	AVFrame *frame;
 	AVRational grid;          /* what pts counts on the way out; 0/1: as the graph says */
 	/* pictures: what the graph was built for */
 	const struct source_info *info;
-	const struct plan *plan;
+	const struct plan *plan, *deep;
 	int width, height, format;
 	enum AVColorRange range;
 	struct tone tone;         /* by the first frame: later ones do not change what is told */
 };
 
-#define TEXT_MAX 8192
+#define TEXT_MAX 16384
 
 static int failed(struct fault *f, const char *what, int code)
 {
@@ -107,12 +107,35 @@ static void put_first_scale(struct buf *b, const struct plan_rung *r, const stru
 		put_scale(b, r);
 }
 
+/* A cascade of its own beside the other: ten bits, and no change of colours but to the matrix that is said. */
+static void put_deep(struct buf *b, const struct filter *fl)
+{
+	const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(fl->format);
+	size_t n = fl->plan->n_rungs;
+
+	buf_puts(b, "split=2[shallow][deep];[deep]");
+	for (size_t i = fl->deep->n_rungs; i-- > 0;) {
+		const struct plan_rung *r = &fl->deep->rungs[i];
+
+		buf_printf(b, "scale=%d:%d:flags=bicubic+accurate_rnd+full_chroma_int:param0=0:param1=1:out_range=tv", r->width, r->height);
+		if (d != NULL && (d->flags & AV_PIX_FMT_FLAG_RGB))
+			buf_printf(b, ":out_color_matrix=%s", matrix_name(fl->tone.in.matrix));
+		buf_puts(b, ",setsar=1,format=yuv420p10");
+		if (i > 0)
+			buf_printf(b, ",split=2[out%zu][deep%zu];[deep%zu]", n + i, i, i);
+		else
+			buf_printf(b, "[out%zu];[shallow]", n);
+	}
+}
+
 static void put_video_graph(struct buf *b, const struct filter *fl, const char *table)
 {
 	const struct plan *p = fl->plan;
 
 	buf_puts(b, "[in]");
 	put_mends(b, fl->info);
+	if (fl->deep != NULL)
+		put_deep(b, fl);
 	for (size_t n = p->n_rungs; n-- > 0;) {
 		if (n + 1 == p->n_rungs)
 			put_first_scale(b, &p->rungs[n], fl, table);
@@ -131,7 +154,7 @@ static int make_sink(struct filter *fl, AVFilterInOut *end, bool video, struct f
 	unsigned long n = 0;
 	int r;
 
-	if (sscanf(end->name, "out%lu", &n) != 1 || n >= PLAN_MAX_RUNGS)
+	if (sscanf(end->name, "out%lu", &n) != 1 || n >= 2 * PLAN_MAX_RUNGS)
 		return fault_set(f, ERR_MEDIA, "the filter graph has an output \"%s\"", end->name);
 	r = avfilter_graph_create_filter(&sink, avfilter_get_by_name(video ? "buffersink" : "abuffersink"), end->name, NULL,
 	                                 NULL, fl->graph);
@@ -212,18 +235,19 @@ static int build_video(struct filter *fl, const AVFrame *first, struct fault *f)
 	return r;
 }
 
-int filter_new_video(const struct source_info *i, const struct plan *p, const AVFrame *first, struct filter **ret_filter, struct fault *f)
+int filter_new_video(const struct source_info *i, const struct plan *p, const struct plan *deep, const AVFrame *first, struct filter **ret_filter, struct fault *f)
 {
 	struct filter *fl = mem_new(sizeof *fl);
 
 	fl->info = i;
 	fl->plan = p;
+	fl->deep = deep;
 	fl->grid = av_inv_q(p->frame_rate);
 	tone_of(i, first, &fl->tone);
 	return finish_new(fl, build_video(fl, first, f), ret_filter);
 }
 
-int filter_new_audio(const AVFrame *first, AVRational time_base, int rate, int channels, struct filter **ret_filter,
+int filter_new_audio(const AVFrame *first, AVRational time_base, int rate, int channels, enum AVSampleFormat format, struct filter **ret_filter,
                      struct fault *f)
 {
 	struct filter *fl = mem_new(sizeof *fl);
@@ -241,8 +265,8 @@ int filter_new_audio(const AVFrame *first, AVRational time_base, int rate, int c
 	         av_get_sample_fmt_name(first->format), layout, time_base.num, time_base.den);
 	/* async fills gaps and cuts overlaps only from 100 ms on: jitter of time stamps is no gap */
 	snprintf(text, sizeof text,
-	         "[in]aresample=%d:async=1:min_hard_comp=0.1:first_pts=0:ochl=%s:osf=fltp,asetpts=N[out0]", rate,
-	         channels == 6 ? "5.1" : channels == 1 ? "mono" : "stereo");
+	         "[in]aresample=%d:async=1:min_hard_comp=0.1:first_pts=0:ochl=%s:osf=%s,asetpts=N[out0]", rate,
+	         channels == 6 ? "5.1" : channels == 1 ? "mono" : "stereo", av_get_sample_fmt_name(format));
 	r = build(fl, args, text, false, f);
 	return finish_new(fl, r, ret_filter);
 }

@@ -17,13 +17,14 @@ struct filter; /* hidden */
 typedef int (*filter_out_f)(void *ctx, size_t output, AVFrame *frame);
 
 /* Output i is rung i of the plan, yuv420p 8 bit.  Frames go in with pts counting frames of the grid; their size and format may
- * change.  Info and plan must stay. */
-int filter_new_video(const struct source_info *, const struct plan *, const AVFrame *first, struct filter **ret_filter,
-                     struct fault *);
+ * change.  Info and plans must stay.  With `deep` (may be NULL) its rungs follow,
+ * yuv420p of 10 bit in the master's own colours. */
+int filter_new_video(const struct source_info *, const struct plan *, const struct plan *deep, const AVFrame *first,
+                     struct filter **ret_filter, struct fault *);
 
-/* One output: float planar at `rate`, `channels` (1, 2 or 6), starting at sample 0: silence is
+/* One output: float (planar or not, as `format` says) at `rate`, `channels` (1, 2 or 6), starting at sample 0: silence is
  * put in for what is missing, what lies before 0 is cut. */
-int filter_new_audio(const AVFrame *first, AVRational time_base, int rate, int channels, struct filter **ret_filter,
+int filter_new_audio(const AVFrame *first, AVRational time_base, int rate, int channels, enum AVSampleFormat format, struct filter **ret_filter,
                      struct fault *);
 void filter_free(struct filter **);
 

@@ -63,7 +63,7 @@ static void put_plan(const struct plan *p, struct buf *b)
 	}
 }
 
-int identity_of(const char *master, const struct plan *plan, const char *preset, char ret_key[static IDENTITY_SIZE], bool *ret_lasting,
+int identity_of(const char *master, const struct plan *plan, const char *preset, const struct plan *av1, const char *av1_preset, char ret_key[static IDENTITY_SIZE], bool *ret_lasting,
                 struct fault *f)
 {
 	char hex[SHA256_HEX_SIZE];
@@ -74,6 +74,10 @@ int identity_of(const char *master, const struct plan *plan, const char *preset,
 	buf_init(&b, 4 * END_BYTES);
 	buf_printf(&b, FORMAT " of " PACKAGE_VERSION " with libavcodec %u, preset %s\n", avcodec_version(), preset);
 	put_plan(plan, &b);
+	if (av1->n_rungs > 0) {
+		buf_printf(&b, "AV1 with preset %s\n", av1_preset);
+		put_plan(av1, &b);
+	}
 	r = put_file(master, &b, ret_lasting);
 	if (r == 0)
 		r = buf_error(&b);

@@ -15,7 +15,7 @@
 
 /* *ret_lasting: the same command would find the same; false for standard input, pipes and the like, whose
  * identity is this process's alone.  A file is known by size, time of change, and its first and last MiB.  -errno. */
-int identity_of(const char *master, const struct plan *, const char *preset, char ret_key[static IDENTITY_SIZE], bool *ret_lasting,
-                struct fault *);
+int identity_of(const char *master, const struct plan *, const char *preset, const struct plan *av1, const char *av1_preset, char ret_key[static IDENTITY_SIZE],
+                bool *ret_lasting, struct fault *);
 
 #endif

@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/progress.h"
+#include "ingest/av1.h"
 #include "ingest/identity.h"
 #include "ingest/package.h"
 #include "ingest/reel.h"
@@ -35,7 +36,7 @@ struct job {
 	struct fault *fault;
 	struct source *source;
 	const struct source_info *info;
-	struct plan plan;
+	struct plan plan, av1;
 	struct ladder ladder;
 	struct publish_work work;
 	bool resumable;          /* the same command can find this master again */
@@ -162,12 +163,14 @@ static int encode_all(struct job *j)
 		.folder = j->work.package,
 		.chunks = j->work.chunks,
 		.preset = j->settings->preset,
+		.av1 = &j->av1,
+		.av1_preset = j->settings->av1_preset,
 	};
 	struct source_result res = {0};
 	int r;
 
 	j->reel = reel_new(&s);
-	j->sounds = sounds_new(j->info, &j->plan, j->work.package);
+	j->sounds = sounds_new(j->info, &j->plan, j->work.package, j->settings->opus);
 	source_hear_texts(j->source, take_text, j);
 	r = source_run(j->source, take_frame, j, &res, j->fault);
 	j->start = res.start;
@@ -220,6 +223,9 @@ static int write_package(struct job *j, double seconds, struct package *p, struc
 	};
 	for (size_t i = 0; i < j->plan.n_rungs; i++)
 		p->video[p->n_video++] = (struct package_video){reel_facts(j->reel, i), &j->plan.rungs[i]};
+	for (size_t i = 0; i < j->av1.n_rungs; i++)
+		p->av1[p->n_av1++] = (struct package_video){reel_av1_facts(j->reel, i), &j->av1.rungs[i]};
+	p->av1_colours = reel_tone(j->reel)->in;
 	sounds_describe(j->sounds, p);
 	if (r == 0)
 		r = texts_end(j->texts, j->start, film_us(j), j->work.package, p, j->fault);
@@ -247,6 +253,15 @@ static bool is_worth_keeping(const struct job *j, int error)
 	return j->resumable && (error == ERR_CANCELLED || error == -ENOSPC || error == -EDQUOT || error == -EIO || error == -ENOMEM);
 }
 
+static void plan_av1(struct job *j)
+{
+	if (!j->settings->av1)
+		return;
+	av1_plan(&j->plan, &j->av1);
+	if (j->av1.n_rungs == 0)
+		warn(j, mem_printf("AV1 is left out: the encoder takes no picture below %dx%d", AV1_LEAST_SIDE, AV1_LEAST_SIDE));
+}
+
 static int begin(struct job *j)
 {
 	const struct job_settings *s = j->settings;
@@ -262,7 +277,9 @@ static int begin(struct job *j)
 	if (r == 0 && j->ladder.note[0] != '\0')
 		warn(j, mem_dup(j->ladder.note));
 	if (r == 0)
-		r = identity_of(s->master, &j->plan, s->preset, key, &j->resumable, j->fault);
+		plan_av1(j);
+	if (r == 0)
+		r = identity_of(s->master, &j->plan, s->preset, &j->av1, s->av1_preset, key, &j->resumable, j->fault);
 	if (r == 0)
 		r = publish_begin(s->library, s->title, key, &j->work, j->fault);
 	if (r == 0 && j->work.found && !s->quiet)
@@ -273,13 +290,15 @@ static int begin(struct job *j)
 static void describe(struct job *j, const struct package *p, struct job_result *res)
 {
 	res->frames = p->frames;
-	res->n_video = p->n_video;
+	res->n_video = p->n_video + p->n_av1;
 	res->n_audio = p->n_audio;
 	res->n_text = p->n_text;
 	res->seconds = (double)p->frames / av_q2d(j->plan.frame_rate);
 	res->kept_seconds = reel_kept(j->reel);
 	for (size_t i = 0; i < p->n_video; i++)
 		res->bytes += p->video[i].facts->size;
+	for (size_t i = 0; i < p->n_av1; i++)
+		res->bytes += p->av1[i].facts->size;
 	for (size_t i = 0; i < p->n_audio; i++)
 		res->bytes += p->audio[i].facts->size;
 	for (size_t i = 0; i < p->n_text; i++)

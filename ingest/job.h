@@ -17,6 +17,8 @@
 struct job_settings {
 	const char *master, *library, *title, *name;
 	const char *preset;
+	bool av1, opus;         /* beside H.264 and AAC */
+	const char *av1_preset;
 	const char *ladder;     /* "title", "fixed", or a file */
 	double segment_seconds;
 	int max_height;

@@ -30,7 +30,8 @@ struct options {
 	const char *library, *title, *name, *preset, *ladder, *verify, *schema, *report, *watch, *to, *token_file;
 	dur_us segment, patience;
 	uint64_t max_height, max_rungs;
-	struct config_list subtitles;
+	struct config_list subtitles, codecs;
+	uint64_t av1_preset;
 	bool accept_truncated, quiet, json, dry_run, decode, quick, help, version;
 };
 
@@ -40,6 +41,8 @@ static const struct config_row rows[] = {
 	ROW("title", CONFIG_STRING, title, NULL, 0, 0, "SLUG", "the title's name in URLs (default: made of the file name)"),
 	ROW("name", CONFIG_STRING, name, NULL, 0, 0, "TEXT", "the title's name for people (default: the file name)"),
 	ROW("preset", CONFIG_STRING, preset, "veryfast", 0, 0, "NAME", "libx264's preset, ultrafast to veryslow"),
+	ROW("codecs", CONFIG_LIST, codecs, NULL, 0, 0, "LIST", "h264,aac are always made; av1 and opus are made beside them when named"),
+	ROW("av1-preset", CONFIG_UINT, av1_preset, "8", 0, 13, "N", "SVT-AV1's preset, 13 is fastest"),
 	ROW("segment", CONFIG_DURATION, segment, "4s", 500 * DUR_MS, 30 * DUR_S, "TIME", "segment length to come near to"),
 	ROW("ladder", CONFIG_STRING, ladder, "title", 0, 0, "title|fixed|FILE",
 	    "renditions made for this title by probe encodes, the well-known fixed ones, or those of a file with lines such as \"1280x720 3000k\""),
@@ -283,8 +286,23 @@ static int ingest(const struct job_settings *s, const struct options *o)
 	return 0;
 }
 
+/* One of the list that is no codec of ours, NULL when all are. */
+static const char *take_codecs(const struct config_list *list, struct job_settings *s)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		if (strcmp(list->items[i], "av1") == 0)
+			s->av1 = true;
+		else if (strcmp(list->items[i], "opus") == 0)
+			s->opus = true;
+		else if (strcmp(list->items[i], "h264") != 0 && strcmp(list->items[i], "aac") != 0)
+			return list->items[i];
+	}
+	return NULL;
+}
+
 static int run(const struct options *o, const char *master)
 {
+	char av1_preset[8];
 	char *stem = stem_of(strcmp(master, "-") == 0 ? "stdin" : master);
 	char *title = o->title != NULL ? mem_dup(o->title) : str_slug(o->name != NULL ? o->name : stem);
 	struct job_settings s = {
@@ -293,6 +311,7 @@ static int run(const struct options *o, const char *master)
 		.title = title,
 		.name = o->name != NULL ? o->name : stem,
 		.preset = o->preset,
+		.av1_preset = av1_preset,
 		.ladder = o->ladder,
 		.segment_seconds = (double)o->segment / 1e6,
 		.max_height = (int)o->max_height,
@@ -305,9 +324,14 @@ static int run(const struct options *o, const char *master)
 		.quiet = o->quiet,
 		.stop = &stop,
 	};
+	const char *unknown = take_codecs(&o->codecs, &s);
 	int code;
 
-	if (!str_is_name(title, strlen(title)) || strlen(title) > 64) {
+	snprintf(av1_preset, sizeof av1_preset, "%u", (unsigned)o->av1_preset);
+	if (unknown != NULL) {
+		fprintf(stderr, "ribera-ingest: --codecs: \"%s\" is none of h264, aac, av1, opus\n", unknown);
+		code = 2;
+	} else if (!str_is_name(title, strlen(title)) || strlen(title) > 64) {
 		fprintf(stderr, "ribera-ingest: --title: \"%s\" cannot stand in a URL; use up to 64 of a-z A-Z 0-9 . _ -\n", title);
 		code = 2;
 	} else {

@@ -5,6 +5,7 @@
 #include "ingest/manifest.h"
 
 #include <libavutil/mathematics.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -66,25 +67,47 @@ static void put_set_basics(struct mpd_set *set, const char *type, const char *mi
 	set->subsegment_starts_with_sap = 1;
 }
 
-static void put_video(struct mpd_period *period, const struct package *p, double buffer)
+static bool is_hdr(const struct colours *c)
+{
+	return c->transfer == AVCOL_TRC_SMPTE2084 || c->transfer == AVCOL_TRC_ARIB_STD_B67;
+}
+
+/* ISO/IEC 23091-2 code points.  Essential: who does not know HDR must leave the set alone (DASH-IF IOP 10.3). */
+static void put_colours(struct mpd_set *set, const struct colours *c)
+{
+	static const char *const schemes[] = {"urn:mpeg:mpegB:cicp:ColourPrimaries", "urn:mpeg:mpegB:cicp:TransferCharacteristics",
+	                                      "urn:mpeg:mpegB:cicp:MatrixCoefficients"};
+	const int values[] = {(int)c->primaries, (int)c->transfer, (int)c->matrix};
+
+	for (size_t i = 0; i < 3; i++) {
+		char value[16];
+
+		snprintf(value, sizeof value, "%d", values[i]);
+		mpd_add_descriptor(&set->common.essential, schemes[i], value);
+	}
+}
+
+static void put_video(struct mpd_period *period, const struct package *p, const struct package_video *v, size_t n, const char *role, unsigned id, double buffer)
 {
 	struct mpd_set *set = mpd_add_set(period);
 	int num, den;
 
-	put_set_basics(set, "video", "video/mp4", 1);
+	put_set_basics(set, "video", "video/mp4", id);
 	av_reduce(&num, &den, p->plan->width, p->plan->height, 1000);
 	set->par = (struct mpd_ratio){(uint32_t)num, (uint32_t)den};
-	set->max_width = (uint32_t)p->video[p->n_video - 1].rung->width;
-	set->max_height = (uint32_t)p->video[p->n_video - 1].rung->height;
-	mpd_add_descriptor(&set->roles, "urn:mpeg:dash:role:2011", "main");
-	for (size_t i = 0; i < p->n_video; i++) {
-		struct mpd_representation *r = put_representation(set, p->video[i].facts, buffer);
+	set->max_width = (uint32_t)v[n - 1].rung->width;
+	set->max_height = (uint32_t)v[n - 1].rung->height;
+	mpd_add_descriptor(&set->roles, "urn:mpeg:dash:role:2011", role);
+	for (size_t i = 0; i < n; i++) {
+		struct mpd_representation *r = put_representation(set, v[i].facts, buffer);
 
-		r->common.width = (uint32_t)p->video[i].rung->width;
-		r->common.height = (uint32_t)p->video[i].rung->height;
+		r->common.width = (uint32_t)v[i].rung->width;
+		r->common.height = (uint32_t)v[i].rung->height;
 		r->common.sar = (struct mpd_ratio){1, 1};
 		r->common.frame_rate = (struct mpd_ratio){(uint32_t)p->plan->frame_rate.num, (uint32_t)p->plan->frame_rate.den};
 	}
+	if (v == p->av1 && is_hdr(&p->av1_colours))
+		put_colours(set, &p->av1_colours);
 }
 
 /* ISO/IEC 23001-8 channel configuration */
@@ -137,6 +160,7 @@ int manifest_write(const struct package *p, struct buf *out)
 	struct mpd *m = mpd_new();
 	struct mpd_period *period;
 	double buffer = manifest_buffer_seconds(p);
+	unsigned id = 1;
 	int r;
 
 	m->profiles = mem_dup("urn:mpeg:dash:profile:isoff-on-demand:2011,urn:mpeg:dash:profile:cmaf:2019");
@@ -149,11 +173,13 @@ int manifest_write(const struct package *p, struct buf *out)
 	period = mpd_add_period(m);
 	period->id = mem_dup("1");
 	period->has_start = true;
-	put_video(period, p, buffer);
+	put_video(period, p, p->video, p->n_video, "main", 1, buffer);
+	if (p->n_av1 > 0)
+		put_video(period, p, p->av1, p->n_av1, "main", ++id, buffer);
 	for (size_t i = 0; i < p->n_audio; i++)
-		put_audio(period, &p->audio[i], (unsigned)i + 2, buffer);
+		put_audio(period, &p->audio[i], ++id, buffer);
 	for (size_t i = 0; i < p->n_text; i++)
-		put_text(period, &p->text[i], (unsigned)(p->n_audio + i) + 2, buffer);
+		put_text(period, &p->text[i], ++id, buffer);
 	r = mpd_write(m, out);
 	mpd_free(&m);
 	return r;

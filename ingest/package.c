@@ -85,6 +85,8 @@ static int write_playlists(const struct package *p, struct fault *f)
 	buf_fini(&text);
 	for (size_t i = 0; r == 0 && i < p->n_video; i++)
 		r = write_track_playlist(p, p->video[i].facts, f);
+	for (size_t i = 0; r == 0 && i < p->n_av1; i++)
+		r = write_track_playlist(p, p->av1[i].facts, f);
 	for (size_t i = 0; r == 0 && i < p->n_audio; i++)
 		r = write_track_playlist(p, p->audio[i].facts, f);
 	for (size_t i = 0; r == 0 && i < p->n_text; i++)

@@ -10,6 +10,7 @@
 #include "ingest/language.h"
 #include "ingest/plan.h"
 #include "ingest/source.h"
+#include "ingest/tone.h"
 #include "ingest/track.h"
 #include "ingest/verify.h"
 
@@ -57,7 +58,10 @@ struct package {
 	uint64_t frames;
 	struct package_video video[PLAN_MAX_RUNGS];
 	size_t n_video;
-	struct package_audio audio[32];
+	struct package_video av1[PLAN_MAX_RUNGS]; /* further ones */
+	size_t n_av1;
+	struct colours av1_colours;
+	struct package_audio audio[4 * SOURCE_MAX_AUDIO];
 	size_t n_audio;
 	struct package_text text[PACKAGE_MAX_TEXTS];
 	size_t n_text;

@@ -70,6 +70,22 @@ static const char *base_name(const struct package_audio *a)
 	return name_of(a->label, a->language, "Sound");
 }
 
+/* A group is all sounds of one codec and channel layout: a variant's CODECS and rate must hold for every member. */
+static bool same_group(const struct package_audio *a, const struct package_audio *b)
+{
+	return a->channels == b->channels && strcmp(a->facts->codecs, b->facts->codecs) == 0;
+}
+
+static bool is_opus(const struct package_audio *a)
+{
+	return strcmp(a->facts->codecs, "opus") == 0;
+}
+
+static void put_group(const struct package_audio *a, struct buf *out)
+{
+	buf_printf(out, "\"%s-%d\"", is_opus(a) ? "opus" : "audio", a->channels);
+}
+
 /* RFC 8216 4.3.4.1.1: NAME is unique in its group. */
 static void put_name(const struct package *p, const struct package_audio *a, struct buf *out)
 {
@@ -77,7 +93,7 @@ static void put_name(const struct package *p, const struct package_audio *a, str
 	unsigned same = 1;
 
 	for (const struct package_audio *b = p->audio; b < a; b++)
-		same += b->channels == a->channels && strcmp(base_name(b), base_name(a)) == 0;
+		same += same_group(a, b) && strcmp(base_name(b), base_name(a)) == 0;
 	buf_init(&name, 1024);
 	buf_puts(&name, base_name(a));
 	if (same > 1)
@@ -87,7 +103,7 @@ static void put_name(const struct package *p, const struct package_audio *a, str
 }
 
 /* The one of a group that plays if nobody chooses: in the main sound's language, else the first. */
-static const struct package_audio *default_of(const struct package *p, int channels)
+static const struct package_audio *default_of(const struct package *p, const struct package_audio *of)
 {
 	const struct package_audio *first = NULL, *main = &p->audio[0];
 
@@ -97,7 +113,7 @@ static const struct package_audio *default_of(const struct package *p, int chann
 	for (size_t i = 0; i < p->n_audio; i++) {
 		const struct package_audio *a = &p->audio[i];
 
-		if (a->channels != channels)
+		if (!same_group(a, of))
 			continue;
 		if (a->is_main || strcmp(a->language, main->language) == 0)
 			return a;
@@ -106,36 +122,49 @@ static const struct package_audio *default_of(const struct package *p, int chann
 	return first;
 }
 
-/* One group a channel layout: a variant's CODECS and rate must hold for every member. */
 static void put_audio(const struct package *p, const struct package_audio *a, struct buf *out)
 {
-	buf_printf(out, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio-%d\",NAME=", a->channels);
+	buf_puts(out, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=");
+	put_group(a, out);
+	buf_puts(out, ",NAME=");
 	put_name(p, a, out);
 	if (strcmp(a->language, "und") != 0)
 		buf_printf(out, ",LANGUAGE=\"%s\"", a->language);
-	buf_printf(out, ",DEFAULT=%s,AUTOSELECT=YES,CHANNELS=\"%d\",URI=\"", a == default_of(p, a->channels) ? "YES" : "NO", a->channels);
+	buf_printf(out, ",DEFAULT=%s,AUTOSELECT=YES,CHANNELS=\"%d\",URI=\"", a == default_of(p, a) ? "YES" : "NO", a->channels);
 	put_playlist_name(out, a->facts);
 	buf_puts(out, "\"\n");
 }
 
-static void put_variant(const struct package *p, const struct package_video *v, int channels, struct buf *out)
+static const char *range_of(const struct package *p, const struct package_video *v)
+{
+	bool is_av1 = v >= p->av1 && v < p->av1 + p->n_av1;
+
+	if (!is_av1)
+		return "SDR";
+	return p->av1_colours.transfer == AVCOL_TRC_SMPTE2084 ? "PQ" : p->av1_colours.transfer == AVCOL_TRC_ARIB_STD_B67 ? "HLG" : "SDR";
+}
+
+/* With the sounds of `group`'s group; NULL: without sound. */
+static void put_variant(const struct package *p, const struct package_video *v, const struct package_audio *group, struct buf *out)
 {
 	uint64_t peak = track_peak(v->facts), average = track_average(v->facts), audio_peak = 0, audio_average = 0;
-	const char *codecs = NULL;
 
 	for (size_t i = 0; i < p->n_audio; i++) {
-		if (p->audio[i].channels != channels)
+		if (group == NULL || !same_group(&p->audio[i], group))
 			continue;
-		codecs = p->audio[i].facts->codecs;
 		audio_peak = track_peak(p->audio[i].facts) > audio_peak ? track_peak(p->audio[i].facts) : audio_peak;
 		audio_average = track_average(p->audio[i].facts) > audio_average ? track_average(p->audio[i].facts) : audio_average;
 	}
 	buf_printf(out, "#EXT-X-STREAM-INF:BANDWIDTH=%llu,AVERAGE-BANDWIDTH=%llu,CODECS=\"%s%s%s\",RESOLUTION=%dx%d,FRAME-RATE=%.3f",
 	           (unsigned long long)(peak + audio_peak), (unsigned long long)(average + audio_average), v->facts->codecs,
-	           codecs != NULL ? "," : "", codecs != NULL ? codecs : "", v->rung->width, v->rung->height,
+	           group != NULL ? "," : "", group != NULL ? group->facts->codecs : "", v->rung->width, v->rung->height,
 	           av_q2d(p->plan->frame_rate));
-	if (channels > 0)
-		buf_printf(out, ",AUDIO=\"audio-%d\"", channels);
+	if (p->n_av1 > 0)
+		buf_printf(out, ",VIDEO-RANGE=%s", range_of(p, v));
+	if (group != NULL) {
+		buf_puts(out, ",AUDIO=");
+		put_group(group, out);
+	}
 	if (p->n_text > 0)
 		buf_puts(out, ",SUBTITLES=\"text\"");
 	buf_puts(out, ",CLOSED-CAPTIONS=NONE"); /* else players offer some that are not there */
@@ -206,38 +235,44 @@ static void put_text(const struct package *p, const struct package_text *t, stru
 
 /* --- variants -------------------------------------------------------------------------------- */
 
-/* Is this the first with its number of channels?  Stereo goes first of all: what every player can play. */
 static bool begins_group(const struct package *p, size_t i)
 {
 	for (size_t j = 0; j < i; j++)
-		if (p->audio[j].channels == p->audio[i].channels)
+		if (same_group(&p->audio[i], &p->audio[j]))
 			return false;
 	return true;
 }
 
-static void put_variants(const struct package *p, int channels, struct buf *out)
+static void put_variants(const struct package *p, const struct package_video *v, size_t n, const struct package_audio *group, struct buf *out)
 {
-	for (size_t i = 0; i < p->n_video; i++)
-		put_variant(p, &p->video[i], channels, out);
+	for (size_t i = 0; i < n; i++)
+		put_variant(p, &v[i], group, out);
+}
+
+/* All groups of one codec; stereo goes first: what every player can play. */
+static void put_pictures(const struct package *p, const struct package_video *v, size_t n, bool opus, struct buf *out)
+{
+	for (int stereo = 1; stereo >= 0; stereo--)
+		for (size_t i = 0; i < p->n_audio; i++)
+			if (begins_group(p, i) && is_opus(&p->audio[i]) == opus && (p->audio[i].channels == 2) == stereo)
+				put_variants(p, v, n, &p->audio[i], out);
+	if (p->n_audio == 0)
+		put_variants(p, v, n, NULL, out);
 }
 
 int playlist_write_main(const struct package *p, struct buf *out)
 {
-	bool stereo = false;
+	bool opus = false;
 
 	buf_puts(out, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
 	for (size_t i = 0; i < p->n_audio; i++) {
 		put_audio(p, &p->audio[i], out);
-		stereo = stereo || p->audio[i].channels == 2;
+		opus = opus || is_opus(&p->audio[i]);
 	}
 	for (size_t i = 0; i < p->n_text; i++)
 		put_text(p, &p->text[i], out);
-	if (stereo)
-		put_variants(p, 2, out);
-	for (size_t i = 0; i < p->n_audio; i++)
-		if (p->audio[i].channels != 2 && begins_group(p, i))
-			put_variants(p, p->audio[i].channels, out);
-	if (p->n_audio == 0)
-		put_variants(p, 0, out);
+	/* who plays AV1 plays Opus: not every pair is worth a variant */
+	put_pictures(p, p->video, p->n_video, false, out);
+	put_pictures(p, p->av1, p->n_av1, opus, out);
 	return buf_error(out);
 }

@@ -83,7 +83,7 @@ static int take(void *ctx, int audio, AVFrame *frame, AVRational time_base)
 	if (audio >= 0 || (double)frame->pts * av_q2d(time_base) < p->from)
 		return 0;
 	if (p->filter == NULL)
-		r = filter_new_video(source_info(p->source), &p->plan, frame, &p->filter, p->fault);
+		r = filter_new_video(source_info(p->source), &p->plan, NULL, frame, &p->filter, p->fault);
 	if (r == 0) {
 		frame->pts = (int64_t)p->n_taken++;
 		r = filter_push(p->filter, frame, filtered, p, p->fault);

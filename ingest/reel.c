@@ -11,9 +11,9 @@
 
 #include "base/mem.h"
 #include "base/must.h"
+#include "ingest/av1.h"
 #include "ingest/filter.h"
 #include "ingest/poster.h"
-#include "ingest/tone.h"
 
 #define MAX_GAP 600.0 /* seconds; a longer one is a broken time stamp, not a long picture */
 #define POSTER_LINES 800
@@ -23,7 +23,9 @@
 struct reel {
 	struct reel_setup setup;
 	struct filter *filter;
-	struct rendition *renditions[PLAN_MAX_RUNGS];
+	struct rendition *renditions[PLAN_MAX_RUNGS], *av1[PLAN_MAX_RUNGS];
+	size_t feeds[PLAN_MAX_RUNGS]; /* the filter's output for each of av1 */
+	struct tone tone;
 	AVFrame *picture;        /* the newest, not yet filtered */
 	int64_t place;           /* on the grid */
 	double time;             /* seconds of it */
@@ -48,8 +50,10 @@ void reel_free(struct reel **pp)
 	*pp = NULL;
 	if (p == NULL)
 		return;
-	for (size_t i = 0; i < PLAN_MAX_RUNGS; i++)
+	for (size_t i = 0; i < PLAN_MAX_RUNGS; i++) {
 		rendition_free(&p->renditions[i]);
+		rendition_free(&p->av1[i]);
+	}
 	filter_free(&p->filter);
 	av_frame_free(&p->picture);
 	av_frame_free(&p->poster);
@@ -58,36 +62,69 @@ void reel_free(struct reel **pp)
 
 /* --- beginning --------------------------------------------------------------------------- */
 
-static int start(struct reel *p, const AVFrame *first)
+/* The output that has the pictures of this rung already; AV1's are as large as one of H.264. */
+static size_t same_size(const struct plan *plan, const struct plan_rung *r)
 {
-	const struct plan *plan = p->setup.plan;
+	size_t i = 0;
+
+	while (i + 1 < plan->n_rungs && (plan->rungs[i].width != r->width || plan->rungs[i].height != r->height))
+		i++;
+	return i;
+}
+
+static int start_renditions(struct reel *p, const struct plan *plan, const struct rendition_setup *like, struct rendition **renditions)
+{
 	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4;
 	unsigned lanes[PLAN_MAX_RUNGS], queues[PLAN_MAX_RUNGS];
-	struct tone tone;
-	int r = filter_new_video(p->setup.info, plan, first, &p->filter, p->fault);
+	int r = 0;
 
-	tone_of(p->setup.info, first, &tone);
 	rendition_share(plan, (unsigned)sysconf(_SC_NPROCESSORS_ONLN), memory, lanes, queues);
 	for (size_t i = 0; r == 0 && i < plan->n_rungs; i++) {
-		struct rendition_setup s = {
-			.folder = p->setup.folder,
-			.chunks = p->setup.chunks,
-			.avc = {
-				.plan = plan,
-				.rung = &plan->rungs[i],
-				.preset = p->setup.preset,
-				.measure = true,
-				.primaries = tone.out.primaries,
-				.transfer = tone.out.transfer,
-				.matrix = tone.out.matrix,
-			},
-			.lanes = lanes[i],
-			.queue = queues[i],
-		};
+		struct rendition_setup s = *like;
 
-		r = rendition_new(&s, &p->renditions[i], p->fault);
+		s.folder = p->setup.folder;
+		s.chunks = p->setup.chunks;
+		s.avc.plan = plan;
+		s.avc.rung = &plan->rungs[i];
+		s.lanes = lanes[i];
+		s.queue = queues[i];
+		r = rendition_new(&s, &renditions[i], p->fault);
 	}
 	return r;
+}
+
+static int start_av1(struct reel *p, bool is_deep)
+{
+	const struct plan *av1 = p->setup.av1;
+	const struct colours *c = is_deep ? &p->tone.in : &p->tone.out;
+	struct rendition_setup s = {
+		.coder = &av1_coder,
+		.avc = {.preset = p->setup.av1_preset, .is_deep = is_deep, .primaries = c->primaries, .transfer = c->transfer, .matrix = c->matrix},
+	};
+
+	for (size_t i = 0; i < av1->n_rungs; i++)
+		p->feeds[i] = is_deep ? p->setup.plan->n_rungs + i : same_size(p->setup.plan, &av1->rungs[i]);
+	return start_renditions(p, av1, &s, p->av1);
+}
+
+static int start(struct reel *p, const AVFrame *first)
+{
+	const struct colours *c = &p->tone.out;
+	bool is_deep;
+	int r;
+
+	tone_of(p->setup.info, first, &p->tone);
+	is_deep = p->setup.av1->n_rungs > 0 && (p->setup.info->depth > 8 || p->tone.is_hdr);
+	r = filter_new_video(p->setup.info, p->setup.plan, is_deep ? p->setup.av1 : NULL, first, &p->filter, p->fault);
+	if (r == 0) {
+		struct rendition_setup s = {
+			.coder = &avc_coder,
+			.avc = {.preset = p->setup.preset, .measure = true, .primaries = c->primaries, .transfer = c->transfer, .matrix = c->matrix},
+		};
+
+		r = start_renditions(p, p->setup.plan, &s, p->renditions);
+	}
+	return r == 0 ? start_av1(p, is_deep) : r;
 }
 
 /* --- filtered ---------------------------------------------------------------------------- */
@@ -115,11 +152,18 @@ static void consider_poster(struct reel *p, size_t output, const AVFrame *frame)
 static int filtered(void *ctx, size_t output, AVFrame *frame)
 {
 	struct reel *p = ctx;
+	int r = 0;
 
-	consider_poster(p, output, frame);
+	if (output < p->setup.plan->n_rungs)
+		consider_poster(p, output, frame);
 	if (output == 0 && (uint64_t)frame->pts + 1 > p->frames)
 		p->frames = (uint64_t)frame->pts + 1;
-	return rendition_push(p->renditions[output], frame, p->fault);
+	if (output < p->setup.plan->n_rungs)
+		r = rendition_push(p->renditions[output], frame, p->fault);
+	for (size_t i = 0; r == 0 && i < p->setup.av1->n_rungs; i++)
+		if (p->feeds[i] == output)
+			r = rendition_push(p->av1[i], frame, p->fault);
+	return r;
 }
 
 /* Shows the newest picture on every place of the grid up to `end`. */
@@ -177,6 +221,8 @@ int reel_end(struct reel *p, struct fault *f)
 		r = filter_push(p->filter, NULL, filtered, p, f);
 	for (size_t i = 0; r == 0 && i < p->setup.plan->n_rungs; i++)
 		r = rendition_finish(p->renditions[i], p->frames, f);
+	for (size_t i = 0; r == 0 && i < p->setup.av1->n_rungs; i++)
+		r = rendition_finish(p->av1[i], p->frames, f);
 	return r;
 }
 
@@ -214,4 +260,14 @@ const AVFrame *reel_poster(const struct reel *p)
 const struct track_facts *reel_facts(const struct reel *p, size_t rung)
 {
 	return rendition_facts(p->renditions[rung]);
+}
+
+const struct track_facts *reel_av1_facts(const struct reel *p, size_t rung)
+{
+	return rendition_facts(p->av1[rung]);
+}
+
+const struct tone *reel_tone(const struct reel *p)
+{
+	return &p->tone;
 }

@@ -10,6 +10,7 @@
 #include "ingest/plan.h"
 #include "ingest/rendition.h"
 #include "ingest/source.h"
+#include "ingest/tone.h"
 
 struct reel; /* hidden */
 
@@ -20,6 +21,8 @@ struct reel_setup {
 	const char *folder;      /* for the track files */
 	const char *chunks;
 	const char *preset;
+	const struct plan *av1;  /* further renditions; n_rungs 0: none */
+	const char *av1_preset;
 };
 
 struct reel *reel_new(const struct reel_setup *);
@@ -35,5 +38,7 @@ uint64_t reel_frames(const struct reel *); /* on the grid */
 double reel_kept(const struct reel *);     /* seconds of film that an earlier run had encoded; the mean over all picture areas */
 const AVFrame *reel_poster(const struct reel *); /* the best of the first minute, or NULL */
 const struct track_facts *reel_facts(const struct reel *, size_t rung); /* after reel_end */
+const struct track_facts *reel_av1_facts(const struct reel *, size_t rung);
+const struct tone *reel_tone(const struct reel *); /* the pictures' colours; after the first one */
 
 #endif

@@ -248,7 +248,7 @@ static void encode_chunk(struct lane *lane)
 	int e;
 
 	chunk_init(&out);
-	e = avc_encode(&r->setup.avc, lane->chunk->index * r->chunk_frames, next_frame, lane, &out, &f);
+	e = r->setup.coder->encode(&r->setup.avc, lane->chunk->index * r->chunk_frames, next_frame, lane, &out, &f);
 	if (e == 0 && !is_over(r))
 		e = keep(r, lane->chunk->index, &out, &f);
 	chunk_fini(&out);
@@ -323,7 +323,7 @@ static int start_track(struct rendition *r, struct fault *f)
 		.timescale = plan->video_timescale,
 		.frame_rate = plan->frame_rate,
 	};
-	int e = avc_parameters(&r->setup.avc, &parameters, &r->delay, f);
+	int e = r->setup.coder->parameters(&r->setup.avc, &parameters, &r->delay, f);
 
 	if (e != 0)
 		return e;

@@ -15,6 +15,7 @@ struct rendition; /* hidden */
 struct rendition_setup {
 	const char *folder;      /* for the track file */
 	const char *chunks;      /* folder for the chunks; those found there are kept */
+	const struct coder *coder;
 	struct avc_settings avc; /* plan and rung must stay */
 	unsigned lanes;          /* chunks encoded at once, at least 1; each has an encoder of its own, which is what takes the memory */
 	unsigned queue;          /* frames that may wait */

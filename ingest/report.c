@@ -76,19 +76,25 @@ static void put_quality(json_t *t, const struct track_facts *k)
 	json_decref(psnr);
 }
 
+static void put_videos(json_t *all, const struct package_video *v, size_t n, double buffer)
+{
+	for (size_t i = 0; i < n; i++) {
+		json_t *t = track_json(v[i].facts, buffer);
+
+		json_object_set_new(t, "width", json_integer(v[i].rung->width));
+		json_object_set_new(t, "height", json_integer(v[i].rung->height));
+		json_object_set_new(t, "target_bitrate", json_integer((json_int_t)v[i].rung->bitrate));
+		put_quality(t, v[i].facts);
+		json_array_append_new(all, t);
+	}
+}
+
 static json_t *video_json(const struct package *p, double buffer)
 {
 	json_t *all = json_array();
 
-	for (size_t i = 0; i < p->n_video; i++) {
-		json_t *t = track_json(p->video[i].facts, buffer);
-
-		json_object_set_new(t, "width", json_integer(p->video[i].rung->width));
-		json_object_set_new(t, "height", json_integer(p->video[i].rung->height));
-		json_object_set_new(t, "target_bitrate", json_integer((json_int_t)p->video[i].rung->bitrate));
-		put_quality(t, p->video[i].facts);
-		json_array_append_new(all, t);
-	}
+	put_videos(all, p->video, p->n_video, buffer);
+	put_videos(all, p->av1, p->n_av1, buffer);
 	return all;
 }
 

@@ -15,7 +15,7 @@
 #include "ingest/encode.h"
 #include "ingest/filter.h"
 
-#define MAX_RENDITIONS 2 /* of one stream */
+#define MAX_RENDITIONS 4 /* of one stream */
 #define HELD_MAX_BYTES ((size_t)256 << 20)
 
 struct held {
@@ -24,8 +24,9 @@ struct held {
 };
 
 struct sound {
-	int rate;
 	size_t n;
+	enum encode_codec codec[MAX_RENDITIONS];
+	int rate[MAX_RENDITIONS];
 	int channels[MAX_RENDITIONS];
 	uint64_t bitrate[MAX_RENDITIONS];
 	char name[MAX_RENDITIONS][64];
@@ -55,21 +56,39 @@ static bool unique_name(const struct sounds *all, const char *name)
 	return true;
 }
 
-static void add_sound(struct sounds *all, struct sound *s, const char *language, int channels, uint64_t bitrate)
+static void add_sound(struct sounds *all, struct sound *s, enum encode_codec codec, const char *language, int channels, uint64_t bitrate)
 {
 	static const char *const kinds[] = {[1] = "mono", [2] = "stereo", [6] = "5.1"};
-	char name[64];
+	char stem[48], name[64];
 
-	snprintf(name, sizeof name, "audio-%s-%s-%lluk", language, kinds[channels], (unsigned long long)bitrate / 1000);
+	snprintf(stem, sizeof stem, "audio-%s-%s-%s%lluk", language, kinds[channels], codec == ENCODE_OPUS ? "opus-" : "", (unsigned long long)bitrate / 1000);
+	snprintf(name, sizeof name, "%s", stem);
 	for (unsigned n = 2; !unique_name(all, name); n++)
-		snprintf(name, sizeof name, "audio-%s-%s-%lluk-%u", language, kinds[channels], (unsigned long long)bitrate / 1000, n);
+		snprintf(name, sizeof name, "%s-%u", stem, n);
+	s->codec[s->n] = codec;
 	s->channels[s->n] = channels;
 	s->bitrate[s->n] = bitrate;
 	memcpy(s->name[s->n], name, sizeof name);
 	s->n++;
 }
 
-static void plan_renditions(struct sounds *all)
+/* Five and more channels are kept as 5.1, with stereo beside it. */
+static void add_codec(struct sounds *all, struct sound *s, enum encode_codec codec, const struct source_audio *in, const char *language)
+{
+	static const uint64_t rates[][3] = {[ENCODE_AAC] = {96000, 128000, 320000}, [ENCODE_OPUS] = {64000, 96000, 256000}};
+	size_t before = s->n;
+
+	if (in->channels == 1)
+		add_sound(all, s, codec, language, 1, rates[codec][0]);
+	else
+		add_sound(all, s, codec, language, 2, rates[codec][1]);
+	if (in->channels >= 5)
+		add_sound(all, s, codec, language, 6, rates[codec][2]);
+	for (size_t i = before; i < s->n; i++) /* Opus knows no other rate */
+		s->rate[i] = codec == ENCODE_AAC && in->sample_rate == 44100 ? 44100 : 48000;
+}
+
+static void plan_renditions(struct sounds *all, bool opus)
 {
 	for (size_t a = 0; a < all->info->n_audio; a++) {
 		const struct source_audio *in = &all->info->audio[a];
@@ -79,13 +98,9 @@ static void plan_renditions(struct sounds *all)
 		language_tag(in->language, tag);
 		language = str_slug(tag);
 		s->last = &s->first;
-		s->rate = in->sample_rate == 44100 ? 44100 : 48000;
-		if (in->channels == 1)
-			add_sound(all, s, language, 1, 96000);
-		else
-			add_sound(all, s, language, 2, 128000);
-		if (in->channels >= 6)
-			add_sound(all, s, language, 6, 320000);
+		add_codec(all, s, ENCODE_AAC, in, language);
+		if (opus)
+			add_codec(all, s, ENCODE_OPUS, in, language);
 		free(language);
 	}
 }
@@ -98,17 +113,18 @@ static int start_sound(struct sounds *all, struct sound *s, const AVFrame *first
 
 	for (size_t i = 0; r == 0 && i < s->n; i++) {
 		struct encode_audio a = {
+			.codec = s->codec[i],
 			.folder = all->folder,
 			.plan = all->plan,
 			.name = s->name[i],
-			.sample_rate = s->rate,
+			.sample_rate = s->rate[i],
 			.channels = s->channels[i],
 			.bitrate = s->bitrate[i],
 		};
 
 		r = encode_new_audio(&a, &s->encode[i], f);
 		if (r == 0 && first != NULL)
-			r = filter_new_audio(first, s->time_base, s->rate, s->channels[i], &s->filter[i], f);
+			r = filter_new_audio(first, s->time_base, s->rate[i], s->channels[i], encode_format(s->codec[i]), &s->filter[i], f);
 	}
 	return r;
 }
@@ -163,7 +179,6 @@ static int release_sound(struct sounds *all, struct sound *s, double until, stru
 
 static int end_sound(struct sounds *all, struct sound *s, double film, struct fault *f)
 {
-	uint64_t samples = (uint64_t)llround(film * s->rate);
 	int r = release_sound(all, s, film, f);
 
 	if (r == 0 && s->encode[0] == NULL) /* a stream without one decodable block */
@@ -171,7 +186,7 @@ static int end_sound(struct sounds *all, struct sound *s, double film, struct fa
 	for (size_t i = 0; r == 0 && i < s->n; i++) {
 		struct sound_sink sink = {f, s->encode[i]};
 
-		encode_set_length(s->encode[i], samples);
+		encode_set_length(s->encode[i], (uint64_t)llround(film * s->rate[i]));
 		if (s->filter[i] != NULL)
 			r = filter_push(s->filter[i], NULL, sound_out, &sink, f);
 		if (r == 0)
@@ -182,14 +197,14 @@ static int end_sound(struct sounds *all, struct sound *s, double film, struct fa
 
 /* --- for the job ------------------------------------------------------------------------- */
 
-struct sounds *sounds_new(const struct source_info *info, const struct plan *plan, const char *folder)
+struct sounds *sounds_new(const struct source_info *info, const struct plan *plan, const char *folder, bool opus)
 {
 	struct sounds *all = mem_new(sizeof *all);
 
 	all->info = info;
 	all->plan = plan;
 	all->folder = folder;
-	plan_renditions(all);
+	plan_renditions(all, opus);
 	return all;
 }
 
@@ -265,7 +280,7 @@ void sounds_describe(const struct sounds *all, struct package *p)
 				.name = s->name[i],
 				.label = all->info->audio[a].label,
 				.channels = s->channels[i],
-				.sample_rate = s->rate,
+				.sample_rate = s->rate[i],
 				.bitrate = s->bitrate[i],
 				.is_main = a == 0 && i == 0,
 			};

@@ -13,8 +13,8 @@
 
 struct sounds; /* hidden */
 
-/* Decides names, channels and rates.  Info, plan and folder must stay. */
-struct sounds *sounds_new(const struct source_info *, const struct plan *, const char *folder);
+/* Decides names, channels and rates; all in AAC, and with `opus` once more in Opus.  Info, plan and folder must stay. */
+struct sounds *sounds_new(const struct source_info *, const struct plan *, const char *folder, bool opus);
 void sounds_free(struct sounds **);
 
 /* A decoded frame of audio stream `audio`; stays the caller's. */

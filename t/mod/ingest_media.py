@@ -290,4 +290,85 @@ def colours_are_told_and_kept():
         near_rgb(mean_rgb(top(package(master))), (0x40, 0x80, 0xc0))
 
 
+# --- AV1 and Opus ---------------------------------------------------------------------------------
+
+def film_with_sound(name='sound.mp4', seconds=6):
+    return make(name, *picture(seconds), '-f', 'lavfi', '-i', f'sine=440:duration={seconds}:sample_rate=44100', '-c:v', 'libx264', '-preset', 'ultrafast',
+                '-c:a', 'aac', '-ac', '2', '-metadata:s:a:0', 'language=eng')
+
+
+def lengths(folder, name):
+    return [float(x) for x in re.findall(r'#EXTINF:([0-9.]+)', read(folder, name))]
+
+
+@tap.test
+def av1_and_opus_stand_beside_h264_and_aac():
+    folder = package(film_with_sound(), '--segment', '2s', '--codecs', 'h264,av1,opus', '--av1-preset', '12', '--decode')
+    found = {s.find(MPD + 'Representation').get('codecs'): s for s in sets(folder, 'video') + sets(folder, 'audio')}
+    kinds = sorted(re.sub(r'^avc1\.[0-9A-F]{6}$', 'avc1', c) for c in found)
+    tap.equal(kinds, ['av01.0.00M.08.0.110.06.01.06.0', 'avc1', 'mp4a.40.2', 'opus'])
+    for codec, s in found.items():
+        name = s.find(f'{MPD}Representation/{MPD}BaseURL').text
+        tap.equal(tap.call('ffmpeg', '-v', 'error', '-nostdin', '-i', folder + name, '-f', 'null', '-').stderr, '', name)
+        if s.get('contentType') == 'video':
+            tap.equal(lengths(folder, name.replace('.mp4', '.m3u8')), [2, 2, 2], name)
+        with open(folder + name, 'rb') as f:
+            head = f.read(1200)
+        for box in {'av01': (b'av1C', b'colr', b'pasp'), 'avc1': (b'avcC', b'colr', b'pasp'), 'opus': (b'Opus', b'dOps', b'sgpd', b'roll')}.get(codec[:4], ()):
+            tap.check(box in head, f'{name} has no {box}')
+    with open(glob.glob(folder + 'audio-*-opus-*.mp4')[0], 'rb') as f:
+        head = f.read(1200)
+    at = head.index(b'sgpd') + 8  # version 1: grouping type, length, count, roll distance
+    tap.equal((head[at:at + 4], int.from_bytes(head[at + 12:at + 14], 'big', signed=True)), (b'roll', -4), '80 ms of pre-roll')
+    for sound in report(folder)['audio']:
+        tap.near(sound['av_offset_start_ms'], 0, 0.1)
+        tap.near(sound['av_offset_end_ms'], 0, 0.1)
+    main = read(folder, 'main.m3u8')
+    tap.has(main, 'CODECS="av01.0.00M.08.0.110.06.01.06.0,opus"')
+    tap.has(main, 'AUDIO="opus-2"')
+    tap.check(re.search(r'CODECS="avc1[^"]*,mp4a.40.2".*AUDIO="audio-2"', main), 'no H.264 with AAC')
+    tap.equal(tap.call('ffmpeg', '-v', 'error', '-nostdin', '-i', folder + 'manifest.mpd', '-map', '0', '-f', 'null', '-').stderr, '')
+    check_schemas(folder)
+
+
+@tap.test
+def hdr_is_kept_in_av1():
+    for transfer, name, number in (('smpte2084', 'PQ', '16'), ('arib-std-b67', 'HLG', '18')):
+        folder = package(hdr_film(f'white-{transfer}.mp4', transfer, (0.58,) * 3), '--codecs', 'av1', '--av1-preset', '12')
+        tap.equal(colours(glob.glob(folder + 'video-av1-*.mp4')[0]), ('bt2020', transfer, 'bt2020nc', 'tv', 'yuv420p10le'))
+        avc, av1 = sets(folder, 'video')
+        tap.equal([(e.get('schemeIdUri').rsplit(':', 1)[1], e.get('value')) for e in av1.iter(MPD + 'EssentialProperty')],
+                  [('ColourPrimaries', '9'), ('TransferCharacteristics', number), ('MatrixCoefficients', '9')])
+        tap.equal(list(avc.iter(MPD + 'EssentialProperty')), [])
+        tap.check(re.fullmatch(rf'av01\.0\.\d\dM\.10\.0\.110\.09\.{number}\.09\.0', av1.find(MPD + 'Representation').get('codecs')), 'codecs')
+        main = read(folder, 'main.m3u8')
+        tap.check(re.search(rf'CODECS="av01[^"]*".*VIDEO-RANGE={name}', main) and re.search(r'CODECS="avc1[^"]*".*VIDEO-RANGE=SDR', main), 'VIDEO-RANGE')
+        check_schemas(folder)
+    luma = subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-i', glob.glob(folder + 'video-av1-*.mp4')[0], '-frames:v', '1', '-pix_fmt', 'gray10le',
+                           '-f', 'rawvideo', '-'], capture_output=True, check=True).stdout
+    tap.near(int.from_bytes(luma[:2], 'little'), 0.58 * 1023, 8, 'the luma of 58 %')
+
+
+@tap.test
+def an_interrupted_av1_ingest_gives_the_same_bits():
+    options = ('--segment', '1s', '--codecs', 'av1,opus', '--av1-preset', '8')
+    master = film_with_sound()
+    whole = os.path.basename(package(master, *options).rstrip('/'))
+    library = os.path.join(WORK, 'killed')
+    command = (tap.program('ribera-ingest'), master, '--library', library, '--title', 't', '--preset', 'ultrafast', '--ladder', 'fixed', '--max-rungs', '1', *options)
+    process = tap.Process(*command)
+    tap.until(lambda: glob.glob(library + '/.work-*/chunks/video-av1-*.000000') or not process.alive(), 60, 'the first chunk')
+    process.kill()
+    tap.call(*command, check_exit=0)
+    tap.equal(os.listdir(library + '/t'), [whole])
+
+
+@tap.test
+def codecs_that_cannot_be_made_are_told():
+    refused(film_with_sound(), 'h264, aac, av1, opus', options=('--codecs', 'h264,vp9'))
+    done, library = ingest(make('tiny.mp4', *picture(1, '48x48'), '-c:v', 'libx264', '-preset', 'ultrafast'), '--codecs', 'av1')
+    tap.equal(done.returncode, 0, done.stderr)
+    tap.has(done.stderr, 'AV1 is left out')
+
+
 tap.run()
