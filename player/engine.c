@@ -92,13 +92,15 @@ static void fail(struct engine *e, const struct fault *f)
 }
 
 /* Follows a seek of the presenter's. */
-static void follow(struct engine *e, unsigned generation, dur_us to)
+static void follow(struct engine *e, unsigned generation, dur_us to, const bool *kept)
 {
 	if (generation == e->generation)
 		return;
 	e->generation = generation;
 	for (int i = 0; i < N_LANES; i++)
-		if (e->lanes[i] != NULL)
+		if (e->lanes[i] != NULL && kept[i])
+			lane_keep(e->lanes[i], generation);
+		else if (e->lanes[i] != NULL)
 			lane_seek(e->lanes[i], to, generation);
 }
 
@@ -151,10 +153,11 @@ static void *run(void *ctx)
 		uint64_t posts = h->posts;
 		unsigned generation = h->generation;
 		dur_us position = h->position;
+		bool kept[N_LANES] = {h->kept[LANE_VIDEO], h->kept[LANE_AUDIO]};
 		mono_us next;
 
 		hub_unlock(h);
-		follow(e, generation, position);
+		follow(e, generation, position, kept);
 		next = step(e, clock_mono());
 		hub_lock(h);
 		while (!h->quit && h->posts == posts && clock_mono() < next)
@@ -182,11 +185,11 @@ static int choose_lanes(const struct engine_setup *s, bool ret_has[static N_LANE
 	for (size_t i = 0; i < s->source->timeline->n_periods; i++) {
 		const struct timeline_period *p = &s->source->timeline->periods[i];
 
-		if (source_choose(p, TIMELINE_VIDEO, s->lang, &why) != NULL)
+		if (source_choose(p, TIMELINE_VIDEO, s->lang, 0, &why) != NULL)
 			ret_has[LANE_VIDEO] = true;
 		else
 			why_video = why;
-		if (source_choose(p, TIMELINE_AUDIO, s->lang, &why) != NULL)
+		if (source_choose(p, TIMELINE_AUDIO, s->lang, 0, &why) != NULL)
 			ret_has[LANE_AUDIO] = true;
 		else
 			why_audio = why;

@@ -32,26 +32,70 @@ void hub_init(struct hub *h, size_t max_segments, const size_t max_frames[static
 	}
 }
 
-static void empty(struct hub *h)
+static void empty_segments(struct hub *h, int lane)
 {
-	for (int i = 0; i < N_LANES; i++) {
-		struct media_segment *s;
-		struct media_frame *f;
+	struct media_segment *s;
 
-		while ((s = fifo_take(&h->segments[i])) != NULL)
-			media_segment_free(&s);
-		while ((f = fifo_take(&h->frames[i])) != NULL)
-			media_frame_free(&f);
-		h->segments[i].closed = h->frames[i].closed = false;
-		h->hole[i].from = h->hole[i].to = 0;
+	while ((s = fifo_take(&h->segments[lane])) != NULL)
+		media_segment_free(&s);
+	h->segments[lane].closed = false;
+}
+
+static void empty_frames(struct hub *h, int lane)
+{
+	struct media_frame *f;
+
+	while ((f = fifo_take(&h->frames[lane])) != NULL)
+		media_frame_free(&f);
+	h->frames[lane].closed = false;
+	h->hole[lane].from = h->hole[lane].to = 0;
+}
+
+/* Are the bytes for `to` here, whole and unbroken?  Then what comes before them goes. */
+static bool keep_from(struct fifo *q, dur_us to)
+{
+	const struct media_segment *s = fifo_peek(q), *last = fifo_peek_last(q);
+
+	if (s == NULL || to < s->start || to >= last->end)
+		return false;
+	for (size_t i = 0; i < q->n; i++) {
+		s = q->v[(q->first + i) % q->cap];
+		if (s->skipped)
+			return false;
 	}
+	for (s = fifo_peek(q); s != NULL && s->end <= to; s = fifo_peek(q)) {
+		struct media_segment *gone = fifo_take(q);
+
+		media_segment_free(&gone);
+	}
+	return q->n > 0;
+}
+
+static bool keep_segments(struct hub *h, int lane, dur_us to)
+{
+	struct fifo *q = &h->segments[lane];
+
+	if (!keep_from(q, to))
+		return false;
+	for (size_t i = 0; i < q->n; i++) {
+		struct media_segment *s = q->v[(q->first + i) % q->cap];
+
+		s->generation = h->generation;
+		s->from = to;
+	}
+	return true;
 }
 
 void hub_seek(struct hub *h, dur_us to)
 {
 	hub_lock(h);
-	empty(h);
 	h->generation++;
+	for (int i = 0; i < N_LANES; i++) {
+		h->kept[i] = h->lane[i] && keep_segments(h, i, to);
+		if (!h->kept[i])
+			empty_segments(h, i);
+		empty_frames(h, i);
+	}
 	h->position = to;
 	h->posts++;
 	hub_ring(h);
@@ -60,8 +104,9 @@ void hub_seek(struct hub *h, dur_us to)
 
 void hub_fini(struct hub *h)
 {
-	empty(h);
 	for (int i = 0; i < N_LANES; i++) {
+		empty_segments(h, i);
+		empty_frames(h, i);
 		free(h->segments[i].v);
 		free(h->frames[i].v);
 	}
@@ -128,5 +173,19 @@ void *fifo_take(struct fifo *f)
 		f->first = (f->first + 1) % f->cap;
 		f->n--;
 	}
+	return item;
+}
+
+void *fifo_peek_last(const struct fifo *f)
+{
+	return f->n > 0 ? f->v[(f->first + f->n - 1) % f->cap] : NULL;
+}
+
+void *fifo_take_last(struct fifo *f)
+{
+	void *item = fifo_peek_last(f);
+
+	if (item != NULL)
+		f->n--;
 	return item;
 }

@@ -35,6 +35,11 @@ struct hub {
 		dur_us from, to; /* the lane has nothing to show here, and that is no stall */
 	} hole[N_LANES];
 	unsigned generation;
+	struct {
+		unsigned rung;  /* 1 is the lowest; 0: as the adaptation decides */
+		unsigned audio; /* so many times the next sound track */
+	} wish;                 /* the viewer's */
+	bool kept[N_LANES];     /* the last seek kept the segments in the queue: the lane goes on behind them */
 	dur_us position;        /* presentation time of what is shown */
 	bool busy[N_LANES];     /* the decoder has a segment in hand */
 	bool starved;           /* the presenter waits for media */
@@ -54,7 +59,8 @@ void hub_ring(struct hub *);                    /* locked or not */
 void hub_wait(struct hub *);                    /* locked */
 void hub_wait_until(struct hub *, mono_us end); /* locked */
 void hub_quit(struct hub *);                    /* everyone ends soon */
-/* A new generation that starts at `to`; what was queued is freed. */
+/* A new generation that starts at `to`.  Segments in a queue stay when `to` lies in
+ * one of them (or in one in the decoder's hands no more); all else is freed. */
 void hub_seek(struct hub *, dur_us to);
 
 /* All of these with the lock held. */
@@ -62,5 +68,7 @@ bool fifo_full(const struct fifo *);
 void fifo_put(struct fifo *, void *item);       /* must not be full */
 void *fifo_peek(const struct fifo *);           /* NULL when empty */
 void *fifo_take(struct fifo *);                 /* NULL when empty */
+void *fifo_peek_last(const struct fifo *);      /* NULL when empty */
+void *fifo_take_last(struct fifo *);            /* NULL when empty */
 
 #endif

@@ -52,6 +52,7 @@ struct lane {
 	struct grab *grab;
 	unsigned grab_rung, grab_index;
 	dur_us grab_start, grab_end; /* of its segment */
+	unsigned wish_rung, next_audio; /* the viewer's, as the hub's */
 	bool waits;              /* for segments that are not made yet */
 	bool moved;              /* the timeline was replaced since */
 	dur_us grab_buffer;
@@ -103,6 +104,11 @@ void lane_seek(struct lane *l, dur_us to, unsigned generation)
 	l->last_index = l->limit = -1;
 	l->ended = false;
 	l->wait_above = 0;
+}
+
+void lane_keep(struct lane *l, unsigned generation)
+{
+	l->generation = generation;
 }
 
 dur_us lane_end(const struct lane *l)
@@ -175,7 +181,7 @@ static void enter_period(struct lane *l, mono_us now)
 {
 	enum timeline_kind kind = l->set.kind == LANE_VIDEO ? TIMELINE_VIDEO : TIMELINE_AUDIO;
 	const char *why;
-	struct timeline_track *track = source_choose(period_of(l), kind, l->set.lang, &why);
+	struct timeline_track *track = source_choose(period_of(l), kind, l->set.lang, l->next_audio, &why);
 	bool any = true;
 
 	l->entered = true;
@@ -311,6 +317,10 @@ static unsigned choose(struct lane *l, unsigned index, mono_us now, uint64_t lin
 		d.rung = choose_sound(l, line);
 	else if (l->abr != NULL)
 		d = abr_next(l->abr, &s);
+	if (l->set.kind == LANE_VIDEO && l->wish_rung > 0) {
+		d.rung = l->wish_rung - 1;
+		d.wait = 0;
+	}
 	/* as a level, not as a time: the playhead may run faster or stand still */
 	l->wait_above = d.wait > 0 && s.buffer - d.wait > 2 * DUR_S ? s.buffer - d.wait : 0;
 	if (l->limit >= 0 && d.rung > (unsigned)l->limit)
@@ -677,8 +687,49 @@ static void next_segment(struct lane *l, mono_us now, uint64_t line)
 	}
 }
 
+/* What is queued and not needed soon is asked for anew. */
+static void rewind_to(struct lane *l, dur_us keep)
+{
+	struct hub *h = l->set.world->hub;
+	struct fifo *q = &h->segments[l->set.kind];
+	struct media_segment *s;
+
+	hub_lock(h);
+	while ((s = fifo_peek_last(q)) != NULL && h->generation == l->generation && s->start > h->position + keep) {
+		l->t = s->start;
+		s = fifo_take_last(q);
+		media_segment_free(&s);
+		q->closed = l->ended = false;
+	}
+	hub_unlock(h);
+	grab_free(&l->grab);
+	l->last_index = -1;
+}
+
+static void follow_wishes(struct lane *l)
+{
+	struct hub *h = l->set.world->hub;
+	unsigned rung, audio;
+
+	hub_lock(h);
+	rung = h->wish.rung;
+	audio = h->wish.audio;
+	hub_unlock(h);
+	if (l->set.kind == LANE_VIDEO && rung != l->wish_rung) {
+		l->wish_rung = rung;
+		rewind_to(l, 2 * DUR_S);
+	}
+	if (l->set.kind == LANE_AUDIO && audio != l->next_audio) {
+		l->next_audio = audio;
+		rewind_to(l, DUR_S);
+		leave_period(l);
+		l->period = source_period_at(l->set.source->timeline, l->t);
+	}
+}
+
 int lane_step(struct lane *l, mono_us now, uint64_t line, dur_us other_end, mono_us *ret_next, struct fault *f)
 {
+	follow_wishes(l);
 	if (l->ended)
 		return 0;
 	if (!l->entered)

@@ -39,6 +39,7 @@ int lane_step(struct lane *, mono_us now, uint64_t line, dur_us other_end, mono_
 void lane_refresh(struct lane *, struct timeline *next);
 
 void lane_seek(struct lane *, dur_us to, unsigned generation); /* the hub's */
+void lane_keep(struct lane *, unsigned generation); /* a seek to what it has given already */
 dur_us lane_end(const struct lane *);         /* where its media in hand ends */
 bool lane_ended(const struct lane *);         /* everything was asked for and came */
 uint64_t lane_forecast(const struct lane *);  /* bit/s; 0: unknown */

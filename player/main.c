@@ -27,12 +27,13 @@
 #include "player/live.h"
 #include "player/present.h"
 #include "player/report.h"
+#include "player/resume.h"
 #include "player/simulate.h"
 #include "player/sink.h"
 #include "player/source.h"
 
 struct options {
-	const char *output, *speed, *report, *abr, *cmcd, *lang, *log_level, *now, *simulate, *sizes, *model, *frames_hash;
+	const char *output, *speed, *report, *abr, *cmcd, *lang, *log_level, *now, *simulate, *sizes, *model, *frames_hash, *ipc_server, *resume;
 	dur_us start, duration, buffer;
 	uint64_t max_height;
 	bool json, inspect, abr_serve, quiet, help, version;
@@ -58,6 +59,8 @@ static const struct config_row rows[] = {
 	ROW("simulate", CONFIG_PATH, simulate, NULL, 0, 0, "TRACE", "play nothing: run the adaptation on a recorded line (CSV: seconds, kbit/s, ms of latency) and print one line of JSON; further traces may follow"),
 	ROW("sizes", CONFIG_PATH, sizes, NULL, 0, 0, "LADDER", "with --simulate: the bitrates and segment sizes, as JSON"),
 	ROW("model", CONFIG_STRING, model, "std", 0, 0, "std|pensieve", "with --simulate: 25 s of buffer and latency as recorded, or 60 s and 80 ms"),
+	ROW("ipc-server", CONFIG_PATH, ipc_server, NULL, 0, 0, "PATH", "a Unix socket (mode 0600) that takes commands as lines of JSON: {\"command\": [\"seek\", 10]}"),
+	ROW("resume", CONFIG_STRING, resume, "auto", 0, 0, "auto|yes|no", "begin where the title was left; auto: in a window"),
 	ROW("quiet", CONFIG_BOOL, quiet, "no", 0, 0, NULL, "no status line"),
 	ROW("log-level", CONFIG_STRING, log_level, "warn", 0, 0, "LEVEL", "error, warn, info, verbose or debug"),
 	ROW("help", CONFIG_BOOL, help, "no", 0, 0, NULL, "print this and stop"),
@@ -89,8 +92,9 @@ static void usage(FILE *out)
 	      "Plays a DASH title: adapts to the line, goes on from another server when one dies.\n\n",
 	      out);
 	config_print_help(rows, N_ROWS, out);
-	fputs("\nIn a window: space pauses, arrows seek 5 s and 60 s, f is full screen, q quits.\n"
-	      "Exit codes: 0 played to the end (or ended by q or a signal), 1 failed, 2 wrong usage.\n",
+	fputs("\nKeys, in the window and in the terminal:\n", out);
+	keys_print(out);
+	fputs("\nExit codes: 0 played to the end (or ended by q or a signal), 1 failed, 2 wrong usage.\n",
 	      out);
 }
 
@@ -131,6 +135,13 @@ static int read_cmcd(struct run *r, struct fault *f)
 			return 0;
 		}
 	return fault_set(f, ERR_USAGE, "--cmcd \"%s\": headers, query or none", r->o.cmcd);
+}
+
+static int read_resume(struct run *r, struct fault *f)
+{
+	if (strcmp(r->o.resume, "auto") != 0 && strcmp(r->o.resume, "yes") != 0 && strcmp(r->o.resume, "no") != 0)
+		return fault_set(f, ERR_USAGE, "--resume \"%s\": auto, yes or no", r->o.resume);
+	return 0;
 }
 
 static int read_now(struct run *r, struct fault *f)
@@ -198,6 +209,8 @@ static int read_options(struct run *r, int argc, char **argv, struct fault *f)
 		code = read_cmcd(r, f);
 	if (code == 0)
 		code = read_now(r, f);
+	if (code == 0)
+		code = read_resume(r, f);
 	if (code == 0 && !r->o.inspect)
 		code = read_output(r, f);
 	return code;
@@ -215,6 +228,7 @@ struct session {
 	struct decode *decoders[N_LANES];
 	struct sink *sink;
 	struct live *live;
+	struct ipc *ipc;
 	dur_us start;
 	struct frames_hash *hashes;
 };
@@ -255,6 +269,11 @@ static int start_threads(struct session *s, struct fault *f)
 	return r;
 }
 
+static bool wants_resume(const struct run *r)
+{
+	return strcmp(r->o.resume, "yes") == 0 || (strcmp(r->o.resume, "auto") == 0 && r->window);
+}
+
 /* A live title begins near its edge, or --start after the oldest that is there. */
 static int find_start(struct session *s, struct fault *f)
 {
@@ -262,8 +281,13 @@ static int find_start(struct session *s, struct fault *f)
 	int r;
 
 	s->start = s->run->o.start;
-	if (!s->source.timeline->dynamic)
+	if (!s->source.timeline->dynamic) {
+		dur_us left = s->start == 0 && wants_resume(s->run) ? resume_find(s->run->url) : 0;
+
+		if (left > 0 && (s->source.timeline->duration < 0 || left < s->source.timeline->duration - 10 * DUR_S))
+			s->start = left;
 		return 0;
+	}
 	r = live_new(s->fetch, &s->hub, &s->source, &s->live, f);
 	if (r < 0)
 		return r;
@@ -288,6 +312,7 @@ static int play(struct session *s, struct fault *f)
 	const struct options *o = &s->run->o;
 	struct present_setup p = {.hub = &s->hub, .sink = NULL, .report = &s->report, .speed = s->run->speed,
 		.duration = s->source.timeline->duration, .quiet = o->quiet, .stop = &stop};
+	dur_us end = 0;
 	int r = check_source(s, f);
 
 	if (r == 0)
@@ -308,7 +333,14 @@ static int play(struct session *s, struct fault *f)
 	p.engine = s->engine;
 	p.sink = s->sink;
 	p.hashes = s->hashes;
-	s->report.finished = present_run(&p);
+	p.ipc_path = o->ipc_server;
+	p.ipc = o->ipc_server != NULL ? &s->ipc : NULL;
+	p.title = s->source.mpd->title;
+	s->report.finished = present_run(&p, &end, f);
+	if (f->code != 0)
+		return f->code;
+	if (wants_resume(s->run) && !s->source.timeline->dynamic)
+		resume_store(s->run->url, s->report.finished ? 0 : end);
 	r = engine_failure(s->engine, f);
 	if (r == 0 && s->sink->finish != NULL)
 		r = s->sink->finish(s->sink, f);

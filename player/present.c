@@ -4,7 +4,7 @@
  * to what is heard.  It stands still while media is missing, and each such time
  * is a stall.
  */
-#include "player/present.h"
+#include "player/present_in.h"
 
 #include <libavutil/frame.h>
 #include <stdio.h>
@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "player/frames_hash.h"
+#include "player/ipc.h"
 #include "player/media.h"
 #include "player/report.h"
 #include "player/sound.h"
@@ -24,32 +25,16 @@
 #define LOOK (100 * DUR_MS)        /* signals and events are looked at so often */
 #define LOOK_WINDOW (10 * DUR_MS)
 #define GAP DUR_S                 /* more than this is a discontinuity */
-#define STATUS (500 * DUR_MS)
 #define PLAIN_STATUS (60 * DUR_S)
-
-struct present {
-	struct present_setup set;
-	struct hub *hub;
-	struct report *report;
-	struct sound sound;
-	bool playing, paused, shown, quit;
-	dur_us base_pts;
-	mono_us base;            /* when the clock showed base_pts */
-	dur_us video_end;        /* end of the last picture taken */
-	mono_us stall_began;     /* 0: none */
-	mono_us status_next;
-	dur_us posted;           /* the position the engine was last woken for */
-	bool terminal;
-};
 
 /* --- the clock ----------------------------------------------------------------------------- */
 
-static dur_us clock_now(const struct present *p, mono_us now)
+dur_us present_clock(const struct present *p, mono_us now)
 {
 	return p->playing ? p->base_pts + (dur_us)((double)(now - p->base) * p->set.speed) : p->base_pts;
 }
 
-static void clock_stop(struct present *p, dur_us at)
+void present_clock_stop(struct present *p, dur_us at)
 {
 	p->playing = false;
 	p->base_pts = at;
@@ -68,7 +53,7 @@ static void clock_start(struct present *p, mono_us now)
 /* The ear is master: small errors are walked off, large ones jumped over. */
 static void clock_steer(struct present *p, mono_us now)
 {
-	dur_us t = clock_now(p, now), error;
+	dur_us t = present_clock(p, now), error;
 
 	if (!p->sound.device || !p->playing || sound_end(&p->sound) <= t)
 		return;
@@ -157,6 +142,12 @@ static void show(struct present *p, struct media_frame *f, dur_us t)
 	if (p->set.hashes != NULL)
 		frames_hash_put(p->set.hashes, f);
 	p->report->presented++;
+	p->width = f->av->width;
+	p->height = f->av->height;
+	if (p->sought != 0) {
+		p->last_seek = clock_mono() - p->sought;
+		p->sought = 0;
+	}
 	p->video_end = f->pts + f->duration;
 	if (p->hub->lane[LANE_AUDIO] && p->sound.opened)
 		note_offset(p, (dur_us)((double)(f->pts - sound_heard(&p->sound, t)) / speed) - p->sound.drift);
@@ -209,7 +200,7 @@ static void show_due(struct present *p, dur_us t)
 
 static void begin_stall(struct present *p, dur_us t, mono_us now)
 {
-	clock_stop(p, t);
+	present_clock_stop(p, t);
 	p->stall_began = now;
 	log_verbose("player/present", "stalled at_ms=%lld", (long long)(t / DUR_MS));
 }
@@ -246,9 +237,27 @@ static void try_start(struct present *p, mono_us now)
 	clock_start(p, now);
 }
 
+/* One picture, while all stands still. */
+static void step(struct present *p)
+{
+	struct media_frame *f = take(p, LANE_VIDEO);
+
+	p->stepping = false;
+	p->base_pts = f->pts;
+	if (!p->shown) {
+		sound_reset(&p->sound, f->pts);
+		p->shown = true;
+	}
+	p->stepped = true;
+	hub_unlock(p->hub);
+	show(p, f, f->pts);
+	media_frame_free(&f);
+	hub_lock(p->hub);
+}
+
 static void look_for_stall(struct present *p, mono_us now)
 {
-	dur_us t = clock_now(p, now), sound = sound_end(&p->sound);
+	dur_us t = present_clock(p, now), sound = sound_end(&p->sound);
 
 	if (starving(p, LANE_VIDEO, t, p->video_end))
 		begin_stall(p, t, now);
@@ -259,7 +268,7 @@ static void look_for_stall(struct present *p, mono_us now)
 /* Nothing for a while in any lane, and more behind it: a discontinuity is jumped over, not waited out. */
 static void jump_gap(struct present *p, mono_us now)
 {
-	dur_us t = clock_now(p, now), first = INT64_MAX;
+	dur_us t = present_clock(p, now), first = INT64_MAX;
 
 	for (int i = 0; i < N_LANES; i++) {
 		const struct media_frame *f = peek(p, i);
@@ -272,19 +281,19 @@ static void jump_gap(struct present *p, mono_us now)
 	if (first == INT64_MAX || first < t + GAP || t < p->video_end || t < sound_end(&p->sound))
 		return;
 	log_verbose("player/present", "jumps at_ms=%lld to_ms=%lld", (long long)(t / DUR_MS), (long long)(first / DUR_MS));
-	clock_stop(p, first);
+	present_clock_stop(p, first);
 	sound_reset(&p->sound, first);
 	clock_start(p, now);
 }
 
 static mono_us at(const struct present *p, dur_us pts, mono_us now)
 {
-	return now + (dur_us)((double)(pts - clock_now(p, now)) / p->set.speed);
+	return now + (dur_us)((double)(pts - present_clock(p, now)) / p->set.speed);
 }
 
 static mono_us next_look(const struct present *p, mono_us now)
 {
-	mono_us next = now + (p->set.sink->sound_left != NULL ? LOOK_WINDOW : LOOK), t;
+	mono_us next = now + (p->set.sink->sound_left != NULL && !p->paused ? LOOK_WINDOW : LOOK), t;
 	const struct media_frame *v = peek(p, LANE_VIDEO);
 
 	if (!p->playing)
@@ -329,86 +338,33 @@ static void show_any(struct present *p)
 	hub_lock(p->hub);
 }
 
-/* --- hands and words ----------------------------------------------------------------------------- */
-
-static void seek(struct present *p, dur_us by)
-{
-	dur_us to = clock_now(p, clock_mono()) + by;
-
-	if (p->set.duration > 0 && to > p->set.duration - DUR_S)
-		to = p->set.duration - DUR_S;
-	if (to < 0)
-		to = 0;
-	clock_stop(p, to);
-	p->stall_began = 0;
-	p->shown = false;
-	p->posted = to;
-	hub_seek(p->hub, to);
-	sound_reset(&p->sound, to);
-}
-
-static void obey(struct present *p, enum sink_event event, mono_us now)
-{
-	if (event == SINK_QUIT) {
-		p->quit = true;
-	} else if (event == SINK_PAUSE) {
-		p->paused = !p->paused;
-		if (p->paused) {
-			end_stall(p, now);
-			clock_stop(p, clock_now(p, now));
-		}
-	} else if (event != SINK_NOTHING) {
-		seek(p, event == SINK_BACK ? -5 * DUR_S : event == SINK_FORWARD ? 5 * DUR_S
-		                           : event == SINK_FAR_BACK ? -60 * DUR_S : 60 * DUR_S);
-	}
-}
-
-static void status(struct present *p, mono_us now)
-{
-	char position[STR_BYTES_SIZE], whole[STR_BYTES_SIZE];
-	struct engine_view v;
-	const struct lane_view *l = &v.lanes[p->hub->lane[LANE_VIDEO] ? LANE_VIDEO : LANE_AUDIO];
-
-	if (p->set.quiet || now < p->status_next)
-		return;
-	engine_view(p->set.engine, &v);
-	str_format_duration(p->set.speed > 0 ? clock_now(p, now) : p->base_pts, position);
-	str_format_duration(p->set.duration > 0 ? p->set.duration : 0, whole);
-	fprintf(stderr, "%s%s / %s  buffer %.1f s  %s %.2f Mbit/s  line %.2f Mbit/s  from %s%s", p->terminal ? "\r\033[K" : "",
-	        position, whole, (double)v.buffer / 1e6, l->rendition, (double)l->bandwidth / 1e6,
-	        (double)l->throughput / 1e6, l->key,
-	        p->stall_began != 0 ? "  (waiting for media)" : p->paused ? "  (paused)" : "");
-	if (!p->terminal)
-		fputc('\n', stderr);
-	fflush(stderr);
-	p->status_next = now + (p->terminal ? STATUS : PLAIN_STATUS);
-}
-
 /* --- the loop ------------------------------------------------------------------------------------ */
 
 static void round_by_clock(struct present *p)
 {
 	mono_us now = clock_mono();
 
+	if (p->paused && p->stepping && peek(p, LANE_VIDEO) != NULL)
+		step(p);
 	if (!p->playing)
 		try_start(p, now);
 	else
 		clock_steer(p, now);
 	if (p->playing) {
-		show_due(p, clock_now(p, now));
+		show_due(p, present_clock(p, now));
 		now = clock_mono();
 		look_for_stall(p, now);
 		if (p->playing)
 			jump_gap(p, now);
 	}
-	post_position(p, clock_now(p, now));
-	if (!ended(p) || !p->playing || clock_now(p, now) < p->video_end || clock_now(p, now) < sound_end(&p->sound))
+	post_position(p, present_clock(p, now));
+	if (!ended(p) || !p->playing || present_clock(p, now) < p->video_end || present_clock(p, now) < sound_end(&p->sound))
 		hub_wait_until(p->hub, next_look(p, now));
 }
 
 static bool over(struct present *p)
 {
-	dur_us t = clock_now(p, clock_mono());
+	dur_us t = present_clock(p, clock_mono());
 
 	if (!ended(p))
 		return false;
@@ -418,9 +374,10 @@ static bool over(struct present *p)
 static void finish(struct present *p)
 {
 	dur_us end = p->video_end > sound_end(&p->sound) ? p->video_end : sound_end(&p->sound);
-	dur_us t = p->set.speed > 0 ? clock_now(p, clock_mono()) : end;
+	dur_us t = p->set.speed > 0 ? present_clock(p, clock_mono()) : end;
 
 	end_stall(p, clock_mono());
+	p->base_pts = t;
 	p->report->played = (t < end ? t : end) - p->set.start;
 	if (p->report->played < 0 || !p->shown)
 		p->report->played = 0;
@@ -429,17 +386,22 @@ static void finish(struct present *p)
 		fputs("\r\033[K", stderr);
 }
 
-bool present_run(const struct present_setup *set)
+bool present_run(const struct present_setup *set, dur_us *ret_end, struct fault *f)
 {
 	struct present p = {.set = *set, .hub = set->hub, .report = set->report, .base_pts = set->start, .posted = set->start,
 		.terminal = isatty(STDERR_FILENO) == 1, .video_end = set->start};
 	bool finished = false;
 
+	if (set->ipc_path != NULL && ipc_new(set->ipc_path, hands_property, &p, set->ipc, f) < 0)
+		return false;
+	keys_begin();
 	sound_init(&p.sound, set->sink);
+	if (set->speed > 0)
+		sound_set_speed(&p.sound, set->speed);
 	sound_reset(&p.sound, set->start);
 	p.status_next = p.terminal ? 0 : clock_mono() + PLAIN_STATUS;
 	while (!finished && !p.quit && *set->stop == 0) {
-		obey(&p, set->sink->poll(set->sink), clock_mono());
+		hands_obey(&p, hands_poll(&p), clock_mono());
 		hub_lock(p.hub);
 		if (set->speed > 0)
 			round_by_clock(&p);
@@ -447,8 +409,12 @@ bool present_run(const struct present_setup *set)
 			show_any(&p);
 		finished = over(&p);
 		hub_unlock(p.hub);
-		status(&p, clock_mono());
+		hands_status(&p, clock_mono());
 	}
 	finish(&p);
+	keys_end();
+	if (set->ipc != NULL)
+		ipc_free(set->ipc);
+	*ret_end = p.base_pts;
 	return finished;
 }

@@ -12,6 +12,9 @@
 #include "player/engine.h"
 #include "player/sink.h"
 
+struct ipc;
+struct frames_hash;
+
 struct present_setup {
 	struct hub *hub;
 	struct engine *engine;
@@ -19,12 +22,16 @@ struct present_setup {
 	struct report *report;       /* stalls, frames, offsets and times are ours */
 	double speed;                /* 0: as fast as frames come, without a clock */
 	dur_us start, duration;      /* of the title; for people */
+	const char *title;           /* or NULL */
 	bool quiet;                  /* no status line */
+	const char *ipc_path;        /* or NULL: no socket for scripts */
+	struct ipc **ipc;            /* where it stands while it runs; NULL with ipc_path */
 	struct frames_hash *hashes;  /* or NULL */
 	const volatile sig_atomic_t *stop;
 };
 
-/* true when the end was reached, false when it was ended before. */
-bool present_run(const struct present_setup *);
+/* true when the end was reached, false when it was ended before.  *ret_end is where
+ * in the title it ended.  The fault is that of the socket: then nothing is played. */
+bool present_run(const struct present_setup *, dur_us *ret_end, struct fault *);
 
 #endif

@@ -13,10 +13,9 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "player/keys.h"
 
 struct AVFrame;
-
-enum sink_event { SINK_NOTHING, SINK_QUIT, SINK_PAUSE, SINK_BACK, SINK_FORWARD, SINK_FAR_BACK, SINK_FAR_FORWARD };
 
 struct sink {
 	void (*show)(struct sink *, const struct AVFrame *);
@@ -27,7 +26,7 @@ struct sink {
 	dur_us (*sound_left)(struct sink *); /* given and not yet heard; NULL: it records, and is no clock */
 	void (*sound_run)(struct sink *, bool on);
 	void (*sound_clear)(struct sink *);
-	enum sink_event (*poll)(struct sink *);
+	struct command (*poll)(struct sink *); /* what was asked for in the window */
 	int (*finish)(struct sink *, struct fault *); /* NULL, or at the end of playing: what went wrong */
 	void (*free)(struct sink *);
 };

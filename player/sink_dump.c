@@ -251,9 +251,9 @@ static void sound_put(struct sink *s, const float *samples, size_t n, dur_us at)
 		encode_sound(d, CHUNK);
 }
 
-static enum sink_event poll_events(struct sink *s)
+static struct command poll_events(struct sink *s)
 {
-	return SINK_NOTHING;
+	return (struct command){CMD_NOTHING, 0};
 }
 
 static int finish(struct sink *s, struct fault *f)

@@ -11,9 +11,9 @@ static void show(struct sink *s, const struct AVFrame *frame)
 {
 }
 
-static enum sink_event poll_events(struct sink *s)
+static struct command poll_events(struct sink *s)
 {
-	return SINK_NOTHING;
+	return (struct command){CMD_NOTHING, 0};
 }
 
 static void sink_free(struct sink *s)

@@ -186,48 +186,59 @@ static void toggle_full(struct window *w)
 	SDL_SetWindowFullscreen(w->window, full ? 0 : SDL_WINDOW_FULLSCREEN_DESKTOP);
 }
 
-static enum sink_event on_key(struct window *w, SDL_Keycode key)
+static struct command on_key(struct window *w, const SDL_KeyboardEvent *e)
 {
-	switch (key) {
-	case SDLK_q:
-	case SDLK_ESCAPE:
-		return SINK_QUIT;
-	case SDLK_SPACE:
-		return SINK_PAUSE;
-	case SDLK_LEFT:
-		return SINK_BACK;
-	case SDLK_RIGHT:
-		return SINK_FORWARD;
-	case SDLK_DOWN:
-		return SINK_FAR_BACK;
-	case SDLK_UP:
-		return SINK_FAR_FORWARD;
-	case SDLK_f:
+	static const struct {
+		SDL_Keycode code;
+		int key;
+	} others[] = {{SDLK_LEFT, KEY_LEFT}, {SDLK_RIGHT, KEY_RIGHT}, {SDLK_UP, KEY_UP}, {SDLK_DOWN, KEY_DOWN}, {SDLK_ESCAPE, KEY_ESCAPE}};
+	struct command c = {CMD_NOTHING, 0};
+
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+		if (others[i].code == e->keysym.sym)
+			c = keys_command(others[i].key);
+	if (c.verb == CMD_NOTHING && e->keysym.sym < 128)
+		c = keys_command(e->keysym.sym);
+	if (e->repeat != 0 && c.verb != CMD_SEEK_BY && c.verb != CMD_STEP && c.verb != CMD_SPEED_BY)
+		c.verb = CMD_NOTHING;
+	if (c.verb == CMD_FULL_SCREEN)
 		toggle_full(w);
-		return SINK_NOTHING;
-	default:
-		return SINK_NOTHING;
-	}
+	return c;
 }
 
-static enum sink_event poll_events(struct sink *s)
+/* A click in the lowest tenth is one on the seek bar; a double click is full screen. */
+static struct command on_click(struct window *w, const SDL_MouseButtonEvent *e)
+{
+	int width, height;
+
+	SDL_GetWindowSize(w->window, &width, &height);
+	if (e->button == SDL_BUTTON_LEFT && e->y > height * 9 / 10 && width > 0)
+		return (struct command){CMD_SEEK_PART, (double)e->x / width};
+	if (e->button == SDL_BUTTON_LEFT && e->clicks == 2)
+		toggle_full(w);
+	return (struct command){CMD_NOTHING, 0};
+}
+
+static struct command poll_events(struct sink *s)
 {
 	struct window *w = of(s);
 	SDL_Event e;
 
 	while (SDL_PollEvent(&e)) {
-		enum sink_event event = SINK_NOTHING;
+		struct command c = {CMD_NOTHING, 0};
 
 		if (e.type == SDL_QUIT)
-			event = SINK_QUIT;
+			c.verb = CMD_QUIT;
 		else if (e.type == SDL_KEYDOWN)
-			event = on_key(w, e.key.keysym.sym);
+			c = on_key(w, &e.key);
+		else if (e.type == SDL_MOUSEBUTTONDOWN)
+			c = on_click(w, &e.button);
 		else if (e.type == SDL_WINDOWEVENT && w->texture != NULL)
 			draw(w);
-		if (event != SINK_NOTHING)
-			return event;
+		if (c.verb != CMD_NOTHING)
+			return c;
 	}
-	return SINK_NOTHING;
+	return (struct command){CMD_NOTHING, 0};
 }
 
 static void window_free(struct sink *s)

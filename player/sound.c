@@ -13,19 +13,43 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "player/tempo.h"
 
 #define TOLERANCE (5 * DUR_MS)
 #define MAX_SILENCE (5 * DUR_S)
 
 void sound_init(struct sound *s, struct sink *sink)
 {
-	*s = (struct sound){.sink = sink, .silent = true, .rate = 48000};
+	*s = (struct sound){.sink = sink, .silent = true, .rate = 48000, .speed = 1};
 }
 
 void sound_fini(struct sound *s)
 {
 	swr_free(&s->swr);
+	tempo_free(&s->tempo);
 	free(s->buffer);
+}
+
+static void fit_tempo(struct sound *s)
+{
+	tempo_free(&s->tempo);
+	if (s->device && s->speed != 1)
+		s->tempo = tempo_new(s->rate, s->channels, s->speed);
+}
+
+void sound_set_speed(struct sound *s, double speed)
+{
+	s->speed = speed;
+	fit_tempo(s);
+}
+
+/* To the sink, stretched when it has to be. */
+static void put(struct sound *s, const float *samples, size_t n)
+{
+	if (s->tempo != NULL)
+		n = tempo_put(s->tempo, samples, n, &samples);
+	if (n > 0)
+		s->sink->sound_put(s->sink, samples, n, sound_end(s));
 }
 
 void sound_reset(struct sound *s, dur_us at)
@@ -33,8 +57,10 @@ void sound_reset(struct sound *s, dur_us at)
 	s->anchor = at;
 	s->samples = 0;
 	s->drift = 0;
-	if (s->device)
+	if (s->device) {
 		s->sink->sound_clear(s->sink);
+		fit_tempo(s);
+	}
 }
 
 dur_us sound_end(const struct sound *s)
@@ -48,7 +74,9 @@ dur_us sound_heard(const struct sound *s, dur_us clock)
 
 	if (!s->device)
 		return clock;
-	left = s->sink->sound_left(s->sink);
+	left = (dur_us)((double)s->sink->sound_left(s->sink) * s->speed);
+	if (s->tempo != NULL)
+		left += tempo_held(s->tempo) * DUR_S / s->rate;
 	return sound_end(s) - left;
 }
 
@@ -79,6 +107,7 @@ static void open_device(struct sound *s, const AVFrame *f)
 		s->device = s->sink->sound_left != NULL;
 		if (s->device)
 			s->sink->sound_run(s->sink, true);
+		fit_tempo(s);
 	} else {
 		log_warn("player/sound", "no sound device; playing without sound rate=%d channels=%d", s->rate, channels);
 	}
@@ -116,7 +145,7 @@ static void lay_silence(struct sound *s, dur_us d)
 		float *b = room(s, n);
 
 		memset(b, 0, n * (size_t)s->channels * sizeof *b);
-		s->sink->sound_put(s->sink, b, n, sound_end(s));
+		put(s, b, n);
 	}
 	s->samples += n;
 }
@@ -131,7 +160,7 @@ static void lay_samples(struct sound *s, const AVFrame *f, size_t cut)
 
 		n = swr_convert(s->swr, &out, max, (const uint8_t **)f->extended_data, f->nb_samples);
 		if (n > (int64_t)cut)
-			s->sink->sound_put(s->sink, s->buffer + cut * (size_t)s->channels, (size_t)n - cut, sound_end(s));
+			put(s, s->buffer + cut * (size_t)s->channels, (size_t)n - cut);
 	}
 	if (n > (int64_t)cut)
 		s->samples += (uint64_t)n - cut;

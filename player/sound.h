@@ -11,6 +11,7 @@
 #include "player/sink.h"
 
 struct SwrContext;
+struct tempo;
 
 struct sound {
 	struct sink *sink;
@@ -21,6 +22,8 @@ struct sound {
 	int in_rate, in_format, in_channels;
 	dur_us anchor;           /* time of sample 0 */
 	uint64_t samples;        /* laid since */
+	double speed;
+	struct tempo *tempo;     /* NULL at speed 1 */
 	dur_us drift;            /* of the last frame against its place in the row */
 	float *buffer;
 	size_t cap;
@@ -30,6 +33,8 @@ void sound_init(struct sound *, struct sink *);
 void sound_fini(struct sound *);
 /* The next sample is heard at presentation time `at`. */
 void sound_reset(struct sound *, dur_us at);
+/* From now on faster or slower, at the same pitch. */
+void sound_set_speed(struct sound *, double speed);
 /* Where the row ends, in presentation time. */
 dur_us sound_end(const struct sound *);
 /* What is heard now, in presentation time, by the device; `clock` when there is none. */

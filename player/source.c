@@ -290,10 +290,19 @@ static const char *unfit(const struct timeline_track *t)
 	return t->n_renditions > 0 && t->renditions[0].fault != NULL ? "the MPD describes it wrongly" : "no decoder here for its codecs";
 }
 
-struct timeline_track *source_choose(const struct timeline_period *p, enum timeline_kind kind, const char *lang,
+static struct timeline_track *pick(const struct timeline_period *p, enum timeline_kind kind, size_t from, size_t step)
+{
+	for (size_t i = from; i < p->n_tracks; i++)
+		if (p->tracks[i].kind == kind && unfit(&p->tracks[i]) == NULL && step-- == 0)
+			return &p->tracks[i];
+	return NULL;
+}
+
+struct timeline_track *source_choose(const struct timeline_period *p, enum timeline_kind kind, const char *lang, unsigned next,
                                      const char **ret_why)
 {
 	struct timeline_track *best = NULL;
+	size_t n = 0, at = 0;
 
 	*ret_why = "the MPD has none";
 	for (size_t i = 0; i < p->n_tracks; i++) {
@@ -302,12 +311,17 @@ struct timeline_track *source_choose(const struct timeline_period *p, enum timel
 
 		if (t->kind != kind)
 			continue;
-		if (why != NULL)
+		if (why != NULL) {
 			*ret_why = why;
-		else if (best == NULL || score(t->set, lang) > score(best->set, lang))
+			continue;
+		}
+		if (best == NULL || score(t->set, lang) > score(best->set, lang)) {
 			best = t;
+			at = n;
+		}
+		n++;
 	}
-	return best;
+	return n > 0 ? pick(p, kind, 0, (at + next) % n) : NULL;
 }
 
 unsigned source_period_at(const struct timeline *t, dur_us at)

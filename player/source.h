@@ -41,9 +41,10 @@ char *source_path(const char *file_url);
 bool source_can_decode(const char *codecs);
 
 /* The track to play of a kind: decodable, not a trick mode, main before
- * commentary, of the wanted language (or NULL) first.  NULL when there is none;
+ * commentary, of the wanted language (or NULL) first, and then `next` further in
+ * the order of the MPD, round and round.  NULL when there is none;
  * then *ret_why says why, in words. */
-struct timeline_track *source_choose(const struct timeline_period *, enum timeline_kind, const char *lang,
+struct timeline_track *source_choose(const struct timeline_period *, enum timeline_kind, const char *lang, unsigned next,
                                      const char **ret_why);
 
 /* The period that holds presentation time t; the last one for times past the end. */

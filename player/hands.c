@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Commands, the status line, and what scripts can read.
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "player/ipc.h"
+#include "player/present_in.h"
+#include "player/report.h"
+
+#define STATUS (500 * DUR_MS)
+#define PLAIN_STATUS (60 * DUR_S)
+#define LAST DUR_S          /* a seek leaves so much to see */
+#define LIVE_MARGIN (2 * DUR_S)
+
+/* Where one may go: the title, or what of a live one is there. */
+static void range(const struct present *p, dur_us *ret_from, dur_us *ret_to)
+{
+	struct engine_view v;
+
+	engine_view(p->set.engine, &v);
+	*ret_from = v.to > 0 ? v.from : 0;
+	*ret_to = v.to > 0 ? v.to - LIVE_MARGIN : p->set.duration > 0 ? p->set.duration - LAST : INT64_MAX;
+}
+
+static void seek(struct present *p, dur_us to)
+{
+	dur_us from, end;
+
+	range(p, &from, &end);
+	to = to > end ? end : to;
+	to = to < from ? from : to;
+	present_clock_stop(p, to);
+	p->stall_began = 0;
+	p->shown = p->stepped = false;
+	p->stepping = p->paused; /* the picture there, also while it is paused */
+	p->posted = to;
+	p->sought = clock_mono();
+	hub_seek(p->hub, to);
+	sound_reset(&p->sound, to);
+}
+
+static void seek_part(struct present *p, double part)
+{
+	dur_us from, end;
+
+	range(p, &from, &end);
+	if (end != INT64_MAX)
+		seek(p, from + (dur_us)((double)(end - from) * (part < 0 ? 0 : part > 1 ? 1 : part)));
+}
+
+static void set_speed(struct present *p, double speed, mono_us now)
+{
+	dur_us t = present_clock(p, now);
+
+	if (p->set.speed <= 0)
+		return;
+	speed = speed < 0.25 ? 0.25 : speed > 4 ? 4 : speed;
+	if (speed > 0.97 && speed < 1.03)
+		speed = 1;
+	p->base_pts = t;
+	p->base = now;
+	p->set.speed = speed;
+	sound_set_speed(&p->sound, speed);
+}
+
+static void set_pause(struct present *p, bool pause, mono_us now)
+{
+	if (p->paused == pause)
+		return;
+	p->paused = pause;
+	p->stepping = false;
+	if (!pause) {
+		if (p->stepped)
+			sound_reset(&p->sound, p->base_pts);
+		p->stepped = false;
+		return;
+	}
+	if (p->stall_began != 0)
+		report_add_stall(p->report, p->base_pts, now - p->stall_began);
+	p->stall_began = 0;
+	present_clock_stop(p, present_clock(p, now));
+}
+
+static void wish(struct present *p, const struct command *c)
+{
+	hub_lock(p->hub);
+	if (c->verb == CMD_RUNG)
+		p->hub->wish.rung = c->value >= 0 && c->value < 64 ? (unsigned)c->value : 0;
+	else
+		p->hub->wish.audio++;
+	p->hub->posts++;
+	hub_ring(p->hub);
+	hub_unlock(p->hub);
+}
+
+void hands_obey(struct present *p, struct command c, mono_us now)
+{
+	switch (c.verb) {
+	case CMD_QUIT:
+		p->quit = true;
+		break;
+	case CMD_PAUSE:
+		set_pause(p, !p->paused, now);
+		break;
+	case CMD_SET_PAUSE:
+		set_pause(p, c.value != 0, now);
+		break;
+	case CMD_SEEK_BY:
+		seek(p, present_clock(p, now) + (dur_us)(c.value * 1e6));
+		break;
+	case CMD_SEEK_TO:
+		seek(p, (dur_us)(c.value * 1e6));
+		break;
+	case CMD_SEEK_PART:
+		seek_part(p, c.value);
+		break;
+	case CMD_SPEED_BY:
+		set_speed(p, p->set.speed * c.value, now);
+		break;
+	case CMD_SET_SPEED:
+		set_speed(p, c.value, now);
+		break;
+	case CMD_RUNG:
+	case CMD_NEXT_AUDIO:
+		wish(p, &c);
+		break;
+	case CMD_STATISTICS:
+		p->statistics = !p->statistics;
+		break;
+	case CMD_STEP:
+		set_pause(p, true, now);
+		p->stepping = true;
+		break;
+	case CMD_NEXT_TEXT:
+	case CMD_FULL_SCREEN:
+	case CMD_NOTHING:
+		break;
+	}
+	if (c.verb != CMD_NOTHING && p->terminal)
+		p->status_next = 0;
+}
+
+struct command hands_poll(struct present *p)
+{
+	struct command c = p->set.sink->poll(p->set.sink);
+
+	if (c.verb == CMD_NOTHING)
+		c = keys_poll();
+	if (c.verb == CMD_NOTHING && p->set.ipc != NULL && *p->set.ipc != NULL)
+		c = ipc_poll(*p->set.ipc);
+	return c;
+}
+
+/* --- what people see --------------------------------------------------------------------------- */
+
+static void times(const struct present *p, const struct engine_view *v, mono_us now, char *out, size_t n)
+{
+	char at[STR_BYTES_SIZE], whole[STR_BYTES_SIZE];
+	dur_us t = p->set.speed > 0 ? present_clock(p, now) : p->base_pts;
+
+	str_format_duration(t, at);
+	str_format_duration(p->set.duration > 0 ? p->set.duration : 0, whole);
+	if (v->to > 0)
+		snprintf(out, n, "live, %.1f s behind what is there", (double)(v->to - t) / 1e6);
+	else
+		snprintf(out, n, "%s / %s", at, whole);
+}
+
+static const char *state(const struct present *p)
+{
+	return p->stall_began != 0 ? "  (waiting for media)" : p->paused ? "  (paused)" : "";
+}
+
+void hands_status(struct present *p, mono_us now)
+{
+	char at[64], speed[24] = "", statistics[96] = "";
+	struct engine_view v;
+	const struct lane_view *l = &v.lanes[p->hub->lane[LANE_VIDEO] ? LANE_VIDEO : LANE_AUDIO];
+
+	if (p->set.quiet || now < p->status_next)
+		return;
+	engine_view(p->set.engine, &v);
+	times(p, &v, now, at, sizeof at);
+	if (p->set.speed > 0 && p->set.speed != 1)
+		snprintf(speed, sizeof speed, "  %.2fx", p->set.speed);
+	if (p->statistics)
+		snprintf(statistics, sizeof statistics, "  shown %llu dropped %llu A/V %.1f ms", (unsigned long long)p->report->presented,
+		         (unsigned long long)p->report->dropped, (double)p->report->max_av_offset / 1000);
+	fprintf(stderr, "%s%s%s  buffer %.1f s  %s %.2f Mbit/s  line %.2f Mbit/s  from %s%s%s", p->terminal ? "\r\033[K" : "", at,
+	        speed, (double)v.buffer / 1e6, l->rendition, (double)l->bandwidth / 1e6, (double)l->throughput / 1e6, l->key,
+	        statistics, state(p));
+	if (!p->terminal)
+		fputc('\n', stderr);
+	fflush(stderr);
+	p->status_next = now + (p->terminal ? STATUS : PLAIN_STATUS);
+}
+
+/* --- what scripts read ---------------------------------------------------------------------------- */
+
+static json_t *seconds(dur_us d)
+{
+	return json_real((double)d / 1e6);
+}
+
+static json_t *percent(const struct present *p, dur_us t)
+{
+	return p->set.duration > 0 ? json_real(100.0 * (double)t / (double)p->set.duration) : json_null();
+}
+
+static json_t *track_of(const char *name, const struct lane_view *l)
+{
+	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "kind", name, "rendition", l->rendition, "server", l->key, "bitrate",
+	                 (json_int_t)l->bandwidth, "throughput", (json_int_t)l->throughput, "height", (json_int_t)l->height);
+}
+
+json_t *hands_property(void *ctx, const char *name)
+{
+	const struct present *p = ctx;
+	dur_us t = p->set.speed > 0 ? present_clock(p, clock_mono()) : p->base_pts;
+	struct engine_view v;
+
+	engine_view(p->set.engine, &v);
+#define PROPERTY(key, value)                                                                       \
+	if (strcmp(name, key) == 0)                                                                \
+		return value
+	PROPERTY("time-pos", seconds(t));
+	PROPERTY("playback-time", seconds(t));
+	PROPERTY("duration", p->set.duration > 0 ? seconds(p->set.duration) : json_null());
+	PROPERTY("percent-pos", percent(p, t));
+	PROPERTY("pause", json_boolean(p->paused));
+	PROPERTY("speed", json_real(p->set.speed));
+	PROPERTY("path", json_string(p->report->url));
+	PROPERTY("media-title", json_string(p->set.title != NULL ? p->set.title : p->report->url));
+	PROPERTY("width", json_integer(p->width));
+	PROPERTY("height", json_integer(p->height));
+	PROPERTY("seekable", json_true());
+	PROPERTY("live", json_boolean(v.to > 0));
+	PROPERTY("core-idle", json_boolean(!p->playing));
+	PROPERTY("paused-for-cache", json_boolean(p->stall_began != 0));
+	PROPERTY("demuxer-cache-duration", seconds(v.buffer));
+	PROPERTY("video-bitrate", json_integer((json_int_t)v.lanes[LANE_VIDEO].bandwidth));
+	PROPERTY("audio-bitrate", json_integer((json_int_t)v.lanes[LANE_AUDIO].bandwidth));
+	PROPERTY("frame-drop-count", json_integer((json_int_t)p->report->dropped));
+	PROPERTY("frame-count", json_integer((json_int_t)p->report->presented));
+	PROPERTY("avsync", seconds(p->report->max_av_offset));
+	PROPERTY("last-seek", seconds(p->last_seek));
+	PROPERTY("rung", json_integer((json_int_t)p->hub->wish.rung));
+	PROPERTY("video", track_of("video", &v.lanes[LANE_VIDEO]));
+	PROPERTY("audio", track_of("audio", &v.lanes[LANE_AUDIO]));
+#undef PROPERTY
+	return NULL;
+}

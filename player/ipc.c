@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Clients that do not read are dropped: the player waits for nobody.
+ */
+#include "player/ipc.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+#define MAX_CLIENTS 16
+#define MAX_LINE 65536
+#define MAX_WATCHES 32
+
+struct watch {
+	json_int_t id;
+	char *name;
+	json_t *last;
+};
+struct client {
+	int fd;                  /* -1: free */
+	char *line;
+	size_t n;
+	struct watch watches[MAX_WATCHES];
+	size_t n_watches;
+};
+struct ipc {
+	int fd;
+	char *path;
+	ipc_get_f *get;
+	void *ctx;
+	struct client clients[MAX_CLIENTS];
+};
+
+static void drop_watch(struct client *c, size_t i)
+{
+	free(c->watches[i].name);
+	json_decref(c->watches[i].last);
+	c->watches[i] = c->watches[--c->n_watches];
+}
+
+static void hang_up(struct client *c)
+{
+	if (c->fd < 0)
+		return;
+	close(c->fd);
+	free(c->line);
+	while (c->n_watches > 0)
+		drop_watch(c, 0);
+	*c = (struct client){.fd = -1};
+}
+
+/* Takes the reference. */
+static void tell(struct client *c, json_t *o)
+{
+	char *text = json_dumps(o, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(10));
+	size_t n = text != NULL ? strlen(text) : 0;
+
+	json_decref(o);
+	if (text == NULL)
+		return;
+	text[n] = '\n'; /* in place of the NUL */
+	if (send(c->fd, text, n + 1, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)(n + 1))
+		hang_up(c);
+	free(text);
+}
+
+/* --- listening ------------------------------------------------------------------------------- */
+
+/* Is somebody there, or only what is left of somebody? */
+static int make_way(const char *path, const struct sockaddr_un *a, struct fault *f)
+{
+	struct stat st;
+	int fd, r;
+
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT ? 0 : fault_set(f, -errno, "--ipc-server %s: %s", path, err_text(-errno));
+	if (!S_ISSOCK(st.st_mode))
+		return fault_set(f, -EEXIST, "--ipc-server %s: is there already and is no socket", path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	r = connect(fd, (const struct sockaddr *)a, sizeof *a);
+	close(fd);
+	if (r == 0)
+		return fault_set(f, ERR_LOCKED, "--ipc-server %s: another program listens there", path);
+	return unlink(path) == 0 ? 0 : fault_set(f, -errno, "--ipc-server %s: %s", path, err_text(-errno));
+}
+
+static int listen_at(const char *path, int *ret_fd, struct fault *f)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	mode_t mask;
+	int fd, r;
+
+	if (strlen(path) >= sizeof a.sun_path)
+		return fault_set(f, -ENAMETOOLONG, "--ipc-server %s: the path is longer than %zu", path, sizeof a.sun_path - 1);
+	memcpy(a.sun_path, path, strlen(path) + 1);
+	r = make_way(path, &a, f);
+	if (r < 0)
+		return r;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	mask = umask(0177);
+	r = bind(fd, (const struct sockaddr *)&a, sizeof a) == 0 && listen(fd, MAX_CLIENTS) == 0 ? 0 : -errno;
+	umask(mask);
+	if (r < 0) {
+		close(fd);
+		return fault_set(f, r, "--ipc-server %s: %s", path, err_text(r));
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+int ipc_new(const char *path, ipc_get_f *get, void *ctx, struct ipc **ret, struct fault *f)
+{
+	struct ipc *ipc;
+	int fd = -1, r = listen_at(path, &fd, f);
+
+	if (r < 0)
+		return r;
+	ipc = mem_new(sizeof *ipc);
+	ipc->fd = fd;
+	ipc->path = mem_dup(path);
+	ipc->get = get;
+	ipc->ctx = ctx;
+	for (size_t i = 0; i < MAX_CLIENTS; i++)
+		ipc->clients[i].fd = -1;
+	*ret = ipc;
+	return 0;
+}
+
+void ipc_free(struct ipc **p)
+{
+	struct ipc *ipc = *p;
+
+	if (ipc == NULL)
+		return;
+	for (size_t i = 0; i < MAX_CLIENTS; i++) {
+		if (ipc->clients[i].fd >= 0)
+			tell(&ipc->clients[i], json_pack("{s:s}", "event", "end-file"));
+		if (ipc->clients[i].fd >= 0)
+			tell(&ipc->clients[i], json_pack("{s:s}", "event", "shutdown"));
+		hang_up(&ipc->clients[i]);
+	}
+	close(ipc->fd);
+	unlink(ipc->path);
+	free(ipc->path);
+	free(ipc);
+	*p = NULL;
+}
+
+static void take_clients(struct ipc *ipc)
+{
+	int fd;
+
+	while ((fd = accept4(ipc->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+		struct client *c = NULL;
+
+		for (size_t i = 0; i < MAX_CLIENTS && c == NULL; i++)
+			if (ipc->clients[i].fd < 0)
+				c = &ipc->clients[i];
+		if (c == NULL) {
+			close(fd);
+			continue;
+		}
+		*c = (struct client){.fd = fd, .line = mem_new(MAX_LINE)};
+	}
+}
+
+/* --- commands -------------------------------------------------------------------------------- */
+
+static const char *text(const json_t *list, size_t i)
+{
+	const char *s = json_string_value(json_array_get(list, i));
+
+	return s != NULL ? s : "";
+}
+
+static const char *seek(const json_t *list, struct command *ret)
+{
+	const json_t *v = json_array_get(list, 1);
+	const char *how = json_array_size(list) > 2 ? text(list, 2) : "relative";
+
+	if (!json_is_number(v))
+		return "invalid parameter";
+	ret->value = json_number_value(v);
+	if (strncmp(how, "absolute-percent", 16) == 0) {
+		ret->value /= 100;
+		ret->verb = CMD_SEEK_PART;
+	} else if (strncmp(how, "absolute", 8) == 0) {
+		ret->verb = CMD_SEEK_TO;
+	} else if (strncmp(how, "relative", 8) == 0) {
+		ret->verb = CMD_SEEK_BY;
+	} else {
+		return "invalid parameter";
+	}
+	return "success";
+}
+
+static const char *set_property(const json_t *list, struct command *ret)
+{
+	static const struct {
+		const char *name;
+		enum command_verb verb;
+	} rows[] = {{"pause", CMD_SET_PAUSE}, {"speed", CMD_SET_SPEED}, {"time-pos", CMD_SEEK_TO}, {"rung", CMD_RUNG}};
+	const json_t *v = json_array_get(list, 2);
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		if (strcmp(text(list, 1), rows[i].name) != 0)
+			continue;
+		if (!json_is_number(v) && !json_is_boolean(v))
+			return "unsupported format for accessing property";
+		*ret = (struct command){rows[i].verb, json_is_boolean(v) ? json_is_true(v) : json_number_value(v)};
+		return "success";
+	}
+	return "property not found";
+}
+
+static const char *cycle(const json_t *list, struct command *ret)
+{
+	const char *what = text(list, 1);
+
+	ret->verb = strcmp(what, "pause") == 0   ? CMD_PAUSE
+	            : strcmp(what, "audio") == 0 ? CMD_NEXT_AUDIO
+	            : strcmp(what, "sub") == 0   ? CMD_NEXT_TEXT
+	                                         : CMD_NOTHING;
+	return ret->verb != CMD_NOTHING ? "success" : "property not found";
+}
+
+static const char *observe(struct client *c, const json_t *list)
+{
+	if (!json_is_integer(json_array_get(list, 1)) || text(list, 2)[0] == '\0' || c->n_watches == MAX_WATCHES)
+		return "invalid parameter";
+	c->watches[c->n_watches++] = (struct watch){.id = json_integer_value(json_array_get(list, 1)), .name = mem_dup(text(list, 2))};
+	return "success";
+}
+
+static const char *unobserve(struct client *c, const json_t *list)
+{
+	for (size_t i = c->n_watches; i-- > 0;)
+		if (c->watches[i].id == json_integer_value(json_array_get(list, 1)))
+			drop_watch(c, i);
+	return "success";
+}
+
+/* The verdict; *ret_data a new reference or untouched. */
+static const char *execute(struct ipc *ipc, struct client *c, const json_t *list, struct command *ret, json_t **ret_data)
+{
+	const char *verb = text(list, 0);
+
+	if (strcmp(verb, "get_property") == 0) {
+		json_t *v = ipc->get(ipc->ctx, text(list, 1));
+
+		if (v != NULL)
+			*ret_data = v;
+		return v != NULL ? "success" : "property not found";
+	}
+	if (strcmp(verb, "client_name") == 0)
+		*ret_data = json_string("ribera");
+	else if (strcmp(verb, "seek") == 0)
+		return seek(list, ret);
+	else if (strcmp(verb, "set_property") == 0)
+		return set_property(list, ret);
+	else if (strcmp(verb, "cycle") == 0)
+		return cycle(list, ret);
+	else if (strcmp(verb, "observe_property") == 0)
+		return observe(c, list);
+	else if (strcmp(verb, "unobserve_property") == 0)
+		return unobserve(c, list);
+	else if (strcmp(verb, "frame-step") == 0)
+		ret->verb = CMD_STEP;
+	else if (strcmp(verb, "quit") == 0)
+		ret->verb = CMD_QUIT;
+	else
+		return "invalid parameter";
+	return "success";
+}
+
+static struct command obey(struct ipc *ipc, struct client *c, const char *line, size_t n)
+{
+	json_t *o = json_loadb(line, n, 0, NULL), *list = json_object_get(o, "command"), *data = NULL;
+	json_t *id = json_object_get(o, "request_id");
+	struct command ret = {CMD_NOTHING, 0};
+	const char *verdict = json_is_array(list) ? execute(ipc, c, list, &ret, &data) : "invalid parameter";
+
+	tell(c, json_pack("{s:o, s:O, s:s}", "data", data != NULL ? data : json_null(), "request_id",
+	                  id != NULL ? id : json_integer(0), "error", verdict));
+	json_decref(o);
+	return ret;
+}
+
+/* One line of what has come, or nothing. */
+static struct command take_line(struct ipc *ipc, struct client *c)
+{
+	struct command ret = {CMD_NOTHING, 0};
+	char *end;
+	size_t used;
+
+	if (memchr(c->line, '\n', c->n) == NULL) {
+		ssize_t got = recv(c->fd, c->line + c->n, MAX_LINE - c->n, MSG_DONTWAIT);
+
+		if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR) || (got <= 0 && c->n == MAX_LINE)) {
+			hang_up(c);
+			return ret;
+		}
+		c->n += got > 0 ? (size_t)got : 0;
+	}
+	end = memchr(c->line, '\n', c->n);
+	if (end == NULL)
+		return ret;
+	used = (size_t)(end + 1 - c->line);
+	if (used > 1)
+		ret = obey(ipc, c, c->line, used - 1);
+	if (c->fd >= 0) {
+		c->n -= used;
+		memmove(c->line, c->line + used, c->n);
+	}
+	return ret;
+}
+
+static void tell_changes(struct ipc *ipc, struct client *c)
+{
+	for (size_t i = 0; c->fd >= 0 && i < c->n_watches; i++) {
+		struct watch *w = &c->watches[i];
+		json_t *now = ipc->get(ipc->ctx, w->name);
+
+		if (now == NULL)
+			now = json_null();
+		if (w->last == NULL || !json_equal(now, w->last)) {
+			json_decref(w->last);
+			w->last = json_incref(now);
+			tell(c, json_pack("{s:s, s:I, s:s, s:o}", "event", "property-change", "id", w->id, "name", w->name, "data", now));
+		} else {
+			json_decref(now);
+		}
+	}
+}
+
+struct command ipc_poll(struct ipc *ipc)
+{
+	struct command command = {CMD_NOTHING, 0};
+
+	take_clients(ipc);
+	for (size_t i = 0; i < MAX_CLIENTS && command.verb == CMD_NOTHING; i++) {
+		if (ipc->clients[i].fd >= 0)
+			command = take_line(ipc, &ipc->clients[i]);
+		if (ipc->clients[i].fd >= 0)
+			tell_changes(ipc, &ipc->clients[i]);
+	}
+	return command;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * A Unix socket for scripts, as mpv's users know it: a JSON object a line.
+ *
+ *   {"command": ["seek", 10, "relative"], "request_id": 1}
+ *   {"data": null, "request_id": 1, "error": "success"}
+ *
+ * Commands: seek SECONDS [relative|absolute|absolute-percent], set_property NAME
+ * VALUE, get_property NAME, observe_property ID NAME, unobserve_property ID,
+ * cycle pause|audio|sub, frame-step, quit, client_name.
+ * Events: {"event": "property-change", "id": 1, "name": "pause", "data": true},
+ * "end-file", "shutdown".  One thread: the presenter's.
+ */
+#ifndef RIBERA_PLAYER_IPC_H
+#define RIBERA_PLAYER_IPC_H
+
+#include <jansson.h>
+
+#include "base/err.h"
+#include "player/keys.h"
+
+struct ipc; /* hidden */
+
+/* A property's value now: a new reference, or NULL when there is no such one. */
+typedef json_t *ipc_get_f(void *ctx, const char *name);
+
+/* Listens at `path`, mode 0600; a dead socket there is replaced, anything else is not.
+ * ERR_LOCKED when another program listens there, -errno. */
+int ipc_new(const char *path, ipc_get_f *get, void *ctx, struct ipc **ret_ipc, struct fault *);
+/* Tells clients, closes, removes the socket. */
+void ipc_free(struct ipc **);
+/* Takes what has come, answers, tells about observed properties that changed; the next
+ * command that is to be obeyed, or CMD_NOTHING.  Never blocks. */
+struct command ipc_poll(struct ipc *);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What the presenter's two files share: the loop by the clock (present.c), and
+ * what a viewer asks for and is told (hands.c).
+ */
+#ifndef RIBERA_PLAYER_PRESENT_IN_H
+#define RIBERA_PLAYER_PRESENT_IN_H
+
+#include "player/keys.h"
+#include "player/present.h"
+#include "player/sound.h"
+
+struct present {
+	struct present_setup set; /* set.speed is the speed now */
+	struct hub *hub;
+	struct report *report;
+	struct sound sound;
+	bool playing, paused, shown, quit;
+	bool stepping;           /* one picture is wanted while it is paused */
+	bool stepped;            /* pictures went on without the sound */
+	bool statistics;
+	dur_us base_pts;
+	mono_us base;            /* when the clock showed base_pts */
+	dur_us video_end;        /* end of the last picture taken */
+	mono_us stall_began;     /* 0: none */
+	mono_us status_next;
+	mono_us sought;          /* when a seek began that has shown nothing yet; 0: none */
+	dur_us last_seek;        /* how long the last one took */
+	dur_us posted;           /* the position the engine was last woken for */
+	int width, height;       /* of the last picture */
+	bool terminal;
+};
+
+dur_us present_clock(const struct present *, mono_us now);
+void present_clock_stop(struct present *, dur_us at);
+
+/* Without the hub's lock. */
+void hands_obey(struct present *, struct command, mono_us now);
+/* The next thing a viewer asks for, wherever. */
+struct command hands_poll(struct present *);
+void hands_status(struct present *, mono_us now);
+/* ipc_get_f */
+struct json_t *hands_property(void *present, const char *name);
+
+#endif

@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hands on ribera-player: the socket for scripts, the terminal's keys, resuming."""
+import json, os, pty, shutil, socket, stat, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+import badserver, livesim, tap
+
+_folder = None
+
+
+def film():
+    """An on-demand title of 8 s, two renditions and two sound tracks, as segments with a template."""
+    global _folder
+    if _folder is None:
+        if shutil.which('ffmpeg') is None:
+            raise tap.Skip('ffmpeg is not here')
+        _folder = tap.folder()
+        livesim.film(_folder)
+        sound = '<AdaptationSet id="{}" lang="{}" contentType="audio" mimeType="audio/mp4" codecs="mp4a.40.2"><SegmentTemplate timescale="48000" duration="48000" media="chunk-stream2-$Number%05d$.m4s" initialization="init-stream2.m4s"/><Representation id="{}" bandwidth="48000"/></AdaptationSet>'
+        with open(os.path.join(_folder, 'vod.mpd'), 'w') as f:
+            f.write('<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" minBufferTime="PT1S" profiles="x" mediaPresentationDuration="PT8S"><Period>'
+                    '<AdaptationSet id="0" contentType="video" mimeType="video/mp4" codecs="avc1.64000C"><SegmentTemplate timescale="1" duration="1" '
+                    'media="chunk-stream$RepresentationID$-$Number%05d$.m4s" initialization="init-stream$RepresentationID$.m4s"/>'
+                    '<Representation id="0" bandwidth="100000"/><Representation id="1" bandwidth="300000"/></AdaptationSet>'
+                    + sound.format(1, 'en', 'en') + sound.format(2, 'de', 'de') + '</Period></MPD>')
+    return badserver.Server(_folder)
+
+
+class Script:
+    """A client of the socket."""
+
+    def __init__(self, path, process):
+        tap.until(lambda: os.path.exists(path) or not process.alive(), 20, 'the socket')
+        tap.check(process.alive(), process.text())
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(path)
+        self.file = self.socket.makefile('r')
+        self.events = []
+
+    def say(self, *command):
+        self.socket.sendall(json.dumps({'command': command, 'request_id': 7}).encode() + b'\n')
+        while True:
+            line = json.loads(self.file.readline())
+            if 'event' not in line:
+                tap.equal(line['request_id'], 7)
+                return line
+            self.events.append(line)
+
+    def get(self, name):
+        return self.say('get_property', name)['data']
+
+
+def start(server, *options, url='/vod.mpd'):
+    path = os.path.join(tap.folder(), 'socket')
+    report = os.path.join(tap.folder(), 'report')
+    p = tap.Process(tap.program('ribera-player'), server.url + url, '--output', 'null', '--quiet', '--ipc-server', path, '--report', report, *options,
+                    log=os.path.join(tap.folder(), 'log'))
+    return p, Script(path, p), path, report
+
+
+@tap.test
+def scripts_play_pause_seek_and_read():
+    a = film()
+    p, s, path, report = start(a)
+    tap.equal(stat.S_IMODE(os.stat(path).st_mode), 0o600, 'mode of the socket')
+    tap.until(lambda: s.get('time-pos') > 0.3, 20, 'playing')
+    tap.equal(s.say('set_property', 'pause', True)['error'], 'success')
+    tap.check(s.get('pause'))
+    tap.equal(len({s.get('time-pos') for _ in range(8)}), 1, 'times while paused')
+    tap.equal(s.say('observe_property', 3, 'time-pos')['error'], 'success')
+    tap.until(lambda: s.get('demuxer-cache-duration') > 5, 20, 'a full buffer')
+    for want in (3.4, 5.2):  # to what is in the buffer: the picture changes at once, also while paused
+        frames = s.get('frame-count')
+        s.say('seek', want, 'absolute')
+        tap.until(lambda: s.get('frame-count') > frames, 20, 'a picture after the seek')
+        tap.near(s.get('time-pos'), want, 0.041, 'time after a seek')
+    s.say('frame-step')
+    tap.until(lambda: abs(s.get('time-pos') - 5.24) < 0.021, 20, 'one picture on')
+    tap.check([e for e in s.events if e['event'] == 'property-change' and e['id'] == 3 and e['name'] == 'time-pos'], f'events {s.events}')
+    s.say('seek', 25, 'absolute-percent')
+    tap.until(lambda: 1.7 < s.get('time-pos') < 1.9, 20, 'a quarter')
+    s.say('set_property', 'rung', 1)
+    s.say('cycle', 'audio')
+    s.say('set_property', 'pause', False)
+    tap.until(lambda: s.get('audio')['rendition'] == 'de' and s.get('video')['rendition'] == '0', 20, 'the other sound and the lowest rung')
+    s.say('set_property', 'speed', 2)
+    tap.equal(s.get('speed'), 2)
+    tap.equal(s.say('get_property', 'nonsense')['error'], 'property not found')
+    tap.equal(s.say('dance')['error'], 'invalid parameter')
+    s.socket.sendall(b'{"command": 5}\n[]\nnot json\n')
+    answers = []
+    while len(answers) < 3:
+        line = json.loads(s.file.readline())
+        answers += [line['error']] if 'error' in line else []
+    tap.equal(answers, ['invalid parameter'] * 3)
+    s.say('quit')
+    tap.until(lambda: not p.alive(), 20, 'the end')
+    tap.equal(p.p.returncode, 0, p.text())
+    tap.check(not os.path.exists(path), 'the socket is left')
+    with open(report) as f:
+        r = json.load(f)
+    tap.equal((r['decode_errors'], r['errors']), (0, []))
+
+
+@tap.test
+def a_socket_in_use_is_not_taken():
+    a = film()
+    p, s, path, _ = start(a)
+    done = tap.call(tap.program('ribera-player'), a.url + '/vod.mpd', '--output', 'null', '--quiet', '--ipc-server', path)
+    tap.equal(done.returncode, 1)
+    tap.has(done.stderr, 'another program listens there')
+    s.say('quit')
+    tap.until(lambda: not p.alive(), 20, 'the end')
+    with open(path, 'w') as f:
+        f.write('mine')
+    done = tap.call(tap.program('ribera-player'), a.url + '/vod.mpd', '--output', 'null', '--quiet', '--ipc-server', path)
+    tap.equal(done.returncode, 1)
+    with open(path) as f:
+        tap.equal(f.read(), 'mine')
+
+
+@tap.test
+def the_terminal_has_the_same_keys():
+    a = film()
+    path = os.path.join(tap.folder(), 'socket')
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execv(tap.program('ribera-player'), ['ribera-player', a.url + '/vod.mpd', '--output', 'null', '--ipc-server', path])
+    try:
+        tap.until(lambda: os.path.exists(path), 20, 'the socket')
+
+        class Alive:
+            alive, text = staticmethod(lambda: True), staticmethod(str)
+        s = Script(path, Alive)
+        os.write(fd, b' ')
+        tap.until(lambda: s.get('pause'), 20, 'pause by the space bar')
+        os.write(fd, b'\x1b[C')
+        tap.until(lambda: 4.9 < s.get('time-pos') < 8, 20, '5 s on by the right arrow')
+        os.write(fd, b'\x1b[D]')
+        tap.until(lambda: s.get('time-pos') < 4 and abs(s.get('speed') - 1.1) < 0.01, 20, 'left and ]')
+        tap.check(len(os.read(fd, 65536)) > 20, 'no status line')
+        os.write(fd, b'q')
+        _, status = os.waitpid(pid, 0)
+        tap.equal(status, 0)
+    finally:
+        os.close(fd)
+
+
+@tap.test
+def a_title_goes_on_where_it_was_left():
+    a = film()
+    env = {'XDG_STATE_HOME': tap.folder()}
+    # the film is short: what lies in its last 10 s is begun anew, so the file is looked at, and one is written
+    p = tap.call(tap.program('ribera-player'), a.url + '/vod.mpd', '--output', 'null', '--quiet', '--speed', 'max', '--duration', '3s', '--resume', 'yes', env=env, check_exit=0)
+    path = os.path.join(env['XDG_STATE_HOME'], 'ribera', 'positions.json')
+    tap.check(not os.path.exists(path) or json.load(open(path)) == {}, 'played to the end: nothing to remember')
+    os.environ.update(env)
+    q, s, _, _ = start(a, '--resume', 'yes')
+    tap.until(lambda: s.get('time-pos') > 0.5, 20, 'playing')
+    tap.equal(q.stop(), 0)
+    with open(path) as f:
+        at = json.load(f)[a.url + '/vod.mpd']['at']
+    tap.check(0 < at < 5, f'left at {at}')
+    tap.equal(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+
+
+tap.run()
