@@ -61,10 +61,13 @@ static void look(struct engine *e)
 	dur_us least = INT64_MAX;
 
 	hub_lock(h);
+	e->view.trouble[0] = '\0';
 	for (int i = 0; i < N_LANES; i++) {
 		if (e->lanes[i] == NULL)
 			continue;
 		lane_view(e->lanes[i], &e->view.lanes[i]);
+		if (e->view.lanes[i].trouble[0] != '\0')
+			snprintf(e->view.trouble, sizeof e->view.trouble, "%s", e->view.lanes[i].trouble);
 		if (lane_end(e->lanes[i]) - h->position < least)
 			least = lane_end(e->lanes[i]) - h->position;
 	}

@@ -33,6 +33,7 @@ void engine_free(struct engine **);
 struct engine_view {
 	struct lane_view lanes[N_LANES];
 	dur_us buffer;           /* of the lane that has least */
+	char trouble[256];       /* of the newest transfer that failed and is tried again; "" when all is well */
 	dur_us from, to;         /* live: what is there; to 0: not live */
 };
 void engine_view(struct engine *, struct engine_view *ret_view); /* any thread */

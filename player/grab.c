@@ -501,6 +501,11 @@ enum grab_state grab_step(struct grab *g, mono_us now, mono_us *ret_next)
 	return g->state;
 }
 
+const char *grab_trouble(const struct grab *g)
+{
+	return g->error;
+}
+
 void grab_result(struct grab *g, struct grab_result *ret)
 {
 	*ret = (struct grab_result){.retries = g->attempts > 0 ? g->attempts - 1 : 0, .bytes = g->have.size,

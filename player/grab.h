@@ -72,6 +72,8 @@ void grab_result(struct grab *, struct grab_result *ret_result); /* once, when d
 /* Bytes here so far, of how many (0: unknown), and the time since the request; for abandoning. */
 void grab_progress(const struct grab *, mono_us now, uint64_t *ret_got, uint64_t *ret_size, dur_us *ret_elapsed,
                    dur_us *ret_first_byte);
+/* Why the last attempt failed; "" before any did. */
+const char *grab_trouble(const struct grab *);
 /* Cancels what runs; the transfer frees itself when fetch lets go of it. */
 void grab_free(struct grab **);
 

@@ -9,8 +9,10 @@
 
 #include "base/str.h"
 #include "player/ipc.h"
+#include "player/live.h"
 #include "player/present_in.h"
 #include "player/report.h"
+#include "player/subtitles.h"
 
 #define STATUS (500 * DUR_MS)
 #define PLAIN_STATUS (60 * DUR_S)
@@ -98,6 +100,30 @@ static void wish(struct present *p, const struct command *c)
 	hub_unlock(p->hub);
 }
 
+/* A word about what was just done. */
+static void notice(struct present *p, const struct command *c, mono_us now)
+{
+	char name[32] = "", *out = p->notice;
+	size_t n = sizeof p->notice;
+
+	out[0] = '\0';
+	if (c->verb == CMD_SPEED_BY || c->verb == CMD_SET_SPEED)
+		snprintf(out, n, "speed %.2f", p->set.speed);
+	else if (c->verb == CMD_RUNG && c->value > 0)
+		snprintf(out, n, "rendition %.0f only", c->value);
+	else if (c->verb == CMD_RUNG)
+		snprintf(out, n, "rendition: by the line");
+	else if (c->verb == CMD_NEXT_AUDIO)
+		snprintf(out, n, "next sound track");
+	if (c->verb == CMD_NEXT_TEXT) {
+		if (p->set.subtitles != NULL)
+			subtitles_name(p->set.subtitles, name, sizeof name);
+		snprintf(out, n, "subtitles: %s", name[0] != '\0' ? name : "none");
+	}
+	p->notice_end = now + 2 * DUR_S;
+	p->drawn_next = 0;
+}
+
 void hands_obey(struct present *p, struct command c, mono_us now)
 {
 	switch (c.verb) {
@@ -137,12 +163,17 @@ void hands_obey(struct present *p, struct command c, mono_us now)
 		p->stepping = true;
 		break;
 	case CMD_NEXT_TEXT:
+		if (p->set.subtitles != NULL)
+			subtitles_next(p->set.subtitles);
+		break;
 	case CMD_FULL_SCREEN:
 	case CMD_NOTHING:
 		break;
 	}
 	if (c.verb != CMD_NOTHING && p->terminal)
 		p->status_next = 0;
+	if (c.verb != CMD_NOTHING)
+		notice(p, &c, now);
 }
 
 struct command hands_poll(struct present *p)
@@ -200,6 +231,87 @@ void hands_status(struct present *p, mono_us now)
 	p->status_next = now + (p->terminal ? STATUS : PLAIN_STATUS);
 }
 
+/* What is wrong, and what is done about it. */
+static void put_message(struct present *p, const struct engine_view *v, mono_us now)
+{
+	char trouble[256] = "", *out = p->facts.message;
+	size_t n = sizeof p->facts.message;
+
+	if (p->set.live != NULL)
+		live_trouble(p->set.live, trouble, sizeof trouble);
+	out[0] = '\0';
+	if (p->stall_began != 0 && now - p->stall_began > DUR_S / 2 && v->trouble[0] != '\0')
+		snprintf(out, n, "waiting for media\n%s\nasking again, and elsewhere", v->trouble);
+	else if (p->stall_began != 0 && now - p->stall_began > DUR_S / 2)
+		snprintf(out, n, "waiting for media: the line is slow");
+	else if (trouble[0] != '\0')
+		snprintf(out, n, "%s\nplaying on with what is known; asking again", trouble);
+	else if (p->notice[0] != '\0' && now < p->notice_end)
+		snprintf(out, n, "%s", p->notice);
+	else if (p->paused)
+		snprintf(out, n, "paused");
+}
+
+static void put_statistics(struct present *p, const struct engine_view *v)
+{
+	const struct lane_view *l = &v->lanes[LANE_VIDEO], *a = &v->lanes[LANE_AUDIO];
+
+	p->facts.statistics[0] = '\0';
+	if (!p->statistics)
+		return;
+	snprintf(p->facts.statistics, sizeof p->facts.statistics,
+	         "picture  %s  %dx%d  %.2f Mbit/s\nsound    %s  %.0f kbit/s\nbuffer   %.1f s\nline     %.2f Mbit/s\nfrom     %s\n"
+	         "shown    %llu  dropped %llu  decoder errors %llu\nA/V      within %.1f ms\nstalls   %zu  fail-overs %zu\nspeed    %.2f",
+	         l->rendition, p->width, p->height, (double)l->bandwidth / 1e6, a->rendition, (double)a->bandwidth / 1e3,
+	         (double)v->buffer / 1e6, (double)l->throughput / 1e6, l->key, (unsigned long long)p->report->presented,
+	         (unsigned long long)p->report->dropped, (unsigned long long)p->report->decode_errors,
+	         (double)p->report->max_av_offset / 1000, p->report->n_stalls, p->report->n_failovers, p->set.speed);
+}
+
+static void sample(struct present *p, const struct engine_view *v, mono_us now)
+{
+	if (now < p->sampled_next)
+		return;
+	p->sampled_next = now + DUR_S / 2;
+	memmove(p->facts.buffer, p->facts.buffer + 1, sizeof p->facts.buffer - sizeof p->facts.buffer[0]);
+	memmove(p->facts.line, p->facts.line + 1, sizeof p->facts.line - sizeof p->facts.line[0]);
+	p->facts.buffer[OVERLAY_POINTS - 1] = (float)v->buffer / 1e6f;
+	p->facts.line[OVERLAY_POINTS - 1] = (float)v->lanes[LANE_VIDEO].throughput / 1e6f;
+}
+
+static void put_bar(struct present *p, const struct engine_view *v, mono_us now)
+{
+	dur_us from = v->to > 0 ? v->from : 0, to = v->to > 0 ? v->to : p->set.duration, t = present_clock(p, now);
+	bool wanted = p->set.sink->wants_bar != NULL && p->set.sink->wants_bar(p->set.sink);
+
+	p->facts.bar = -1;
+	if (!wanted || to <= from)
+		return;
+	p->facts.bar = (double)(t - from) / (double)(to - from);
+	p->facts.bar = p->facts.bar < 0 ? 0 : p->facts.bar > 1 ? 1 : p->facts.bar;
+	p->facts.loaded = p->facts.bar + (double)v->buffer / (double)(to - from);
+	p->facts.loaded = p->facts.loaded > 1 ? 1 : p->facts.loaded;
+	times(p, v, now, p->facts.bar_text, sizeof p->facts.bar_text);
+}
+
+void hands_draw(struct present *p, mono_us now)
+{
+	struct engine_view v;
+
+	if (p->set.sink->overlay == NULL || now < p->drawn_next)
+		return;
+	p->drawn_next = now + 40 * DUR_MS;
+	engine_view(p->set.engine, &v);
+	p->facts.subtitles[0] = '\0';
+	if (p->set.subtitles != NULL)
+		subtitles_at(p->set.subtitles, present_clock(p, now), p->facts.subtitles, sizeof p->facts.subtitles);
+	sample(p, &v, now);
+	put_statistics(p, &v);
+	put_message(p, &v, now);
+	put_bar(p, &v, now);
+	p->set.sink->overlay(p->set.sink, &p->facts);
+}
+
 /* --- what scripts read ---------------------------------------------------------------------------- */
 
 static json_t *seconds(dur_us d)
@@ -216,6 +328,17 @@ static json_t *track_of(const char *name, const struct lane_view *l)
 {
 	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "kind", name, "rendition", l->rendition, "server", l->key, "bitrate",
 	                 (json_int_t)l->bandwidth, "throughput", (json_int_t)l->throughput, "height", (json_int_t)l->height);
+}
+
+static json_t *text_of(const struct present *p, dur_us t, bool shown)
+{
+	char text[4096] = "";
+
+	if (p->set.subtitles != NULL && shown)
+		subtitles_at(p->set.subtitles, t, text, sizeof text);
+	else if (p->set.subtitles != NULL)
+		subtitles_name(p->set.subtitles, text, sizeof text);
+	return json_string(text);
 }
 
 json_t *hands_property(void *ctx, const char *name)
@@ -249,6 +372,8 @@ json_t *hands_property(void *ctx, const char *name)
 	PROPERTY("frame-count", json_integer((json_int_t)p->report->presented));
 	PROPERTY("avsync", seconds(p->report->max_av_offset));
 	PROPERTY("last-seek", seconds(p->last_seek));
+	PROPERTY("sub", text_of(p, t, false));
+	PROPERTY("sub-text", text_of(p, t, true));
 	PROPERTY("rung", json_integer((json_int_t)p->hub->wish.rung));
 	PROPERTY("video", track_of("video", &v.lanes[LANE_VIDEO]));
 	PROPERTY("audio", track_of("audio", &v.lanes[LANE_AUDIO]));

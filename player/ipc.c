@@ -232,6 +232,22 @@ static const char *cycle(const json_t *list, struct command *ret)
 	return ret->verb != CMD_NOTHING ? "success" : "property not found";
 }
 
+static const char *keypress(const json_t *list, struct command *ret)
+{
+	static const struct {
+		const char *name;
+		int key;
+	} names[] = {{"LEFT", KEY_LEFT}, {"RIGHT", KEY_RIGHT}, {"UP", KEY_UP}, {"DOWN", KEY_DOWN}, {"ESC", KEY_ESCAPE}, {"SPACE", ' '}};
+	const char *s = text(list, 1);
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (strcmp(names[i].name, s) == 0)
+			*ret = keys_command(names[i].key);
+	if (strlen(s) == 1)
+		*ret = keys_command(s[0]);
+	return ret->verb != CMD_NOTHING ? "success" : "invalid parameter";
+}
+
 static const char *observe(struct client *c, const json_t *list)
 {
 	if (!json_is_integer(json_array_get(list, 1)) || text(list, 2)[0] == '\0' || c->n_watches == MAX_WATCHES)
@@ -268,6 +284,8 @@ static const char *execute(struct ipc *ipc, struct client *c, const json_t *list
 		return set_property(list, ret);
 	else if (strcmp(verb, "cycle") == 0)
 		return cycle(list, ret);
+	else if (strcmp(verb, "keypress") == 0)
+		return keypress(list, ret);
 	else if (strcmp(verb, "observe_property") == 0)
 		return observe(c, list);
 	else if (strcmp(verb, "unobserve_property") == 0)

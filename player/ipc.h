@@ -7,7 +7,7 @@
  *
  * Commands: seek SECONDS [relative|absolute|absolute-percent], set_property NAME
  * VALUE, get_property NAME, observe_property ID NAME, unobserve_property ID,
- * cycle pause|audio|sub, frame-step, quit, client_name.
+ * cycle pause|audio|sub, keypress KEY, frame-step, quit, client_name.
  * Events: {"event": "property-change", "id": 1, "name": "pause", "data": true},
  * "end-file", "shutdown".  One thread: the presenter's.
  */

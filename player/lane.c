@@ -129,6 +129,9 @@ uint64_t lane_forecast(const struct lane *l)
 void lane_view(const struct lane *l, struct lane_view *ret)
 {
 	*ret = l->view;
+	ret->trouble[0] = '\0';
+	if (l->grab != NULL)
+		snprintf(ret->trouble, sizeof ret->trouble, "%s", grab_trouble(l->grab));
 }
 
 static const struct timeline_period *period_of(const struct lane *l)

@@ -48,6 +48,7 @@ struct lane_view { /* for people */
 	char rendition[64], key[128];
 	uint64_t bandwidth, throughput;
 	unsigned height;
+	char trouble[256];       /* of the transfer that runs; "" when all is well */
 };
 void lane_view(const struct lane *, struct lane_view *ret_view);
 

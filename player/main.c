@@ -31,9 +31,10 @@
 #include "player/simulate.h"
 #include "player/sink.h"
 #include "player/source.h"
+#include "player/subtitles.h"
 
 struct options {
-	const char *output, *speed, *report, *abr, *cmcd, *lang, *log_level, *now, *simulate, *sizes, *model, *frames_hash, *ipc_server, *resume;
+	const char *output, *speed, *report, *abr, *cmcd, *lang, *log_level, *now, *simulate, *sizes, *model, *frames_hash, *ipc_server, *resume, *sub;
 	dur_us start, duration, buffer;
 	uint64_t max_height;
 	bool json, inspect, abr_serve, quiet, help, version;
@@ -49,6 +50,7 @@ static const struct config_row rows[] = {
 	ROW("max-height", CONFIG_UINT, max_height, "0", 0, 16384, "LINES", "no rendition higher than this; 0 is no limit"),
 	ROW("buffer", CONFIG_DURATION, buffer, NULL, DUR_S, 10 * DUR_MIN, "TIME", "media to hold ahead of the playhead (default 30s; in a simulation as its model has it)"),
 	ROW("lang", CONFIG_STRING, lang, NULL, 0, 0, "TAG", "language of the sound"),
+	ROW("sub", CONFIG_STRING, sub, NULL, 0, 0, "TAG", "begin with subtitles of this language (s switches)"),
 	ROW("cmcd", CONFIG_STRING, cmcd, "headers", 0, 0, "headers|query|none", "how to tell servers about requests (CTA-5004)"),
 	ROW("frames-hash", CONFIG_PATH, frames_hash, NULL, 0, 0, "FILE", "write a line for each picture shown: its time in us and the MD5 of its pixels; - is standard output"),
 	ROW("report", CONFIG_PATH, report, NULL, 0, 0, "FILE", "write what happened: a page when it ends in .html, else JSON"),
@@ -229,6 +231,7 @@ struct session {
 	struct sink *sink;
 	struct live *live;
 	struct ipc *ipc;
+	struct subtitles *subtitles;
 	dur_us start;
 	struct frames_hash *hashes;
 };
@@ -333,6 +336,10 @@ static int play(struct session *s, struct fault *f)
 	p.engine = s->engine;
 	p.sink = s->sink;
 	p.hashes = s->hashes;
+	if (s->live == NULL)
+		s->subtitles = subtitles_new(s->fetch, &s->hub, &s->source, o->sub);
+	p.subtitles = s->subtitles;
+	p.live = s->live;
 	p.ipc_path = o->ipc_server;
 	p.ipc = o->ipc_server != NULL ? &s->ipc : NULL;
 	p.title = s->source.mpd->title;
@@ -356,6 +363,7 @@ static void end_session(struct session *s)
 	if (s->engine != NULL)
 		engine_stop(s->engine);
 	live_free(&s->live);
+	subtitles_free(&s->subtitles);
 	for (int i = 0; i < N_LANES; i++) {
 		if (s->decoders[i] != NULL) {
 			struct decode_stats d = decode_stats(s->decoders[i]);

@@ -410,6 +410,7 @@ bool present_run(const struct present_setup *set, dur_us *ret_end, struct fault 
 		finished = over(&p);
 		hub_unlock(p.hub);
 		hands_status(&p, clock_mono());
+		hands_draw(&p, clock_mono());
 	}
 	finish(&p);
 	keys_end();

@@ -13,6 +13,8 @@
 #include "player/sink.h"
 
 struct ipc;
+struct live;
+struct subtitles;
 struct frames_hash;
 
 struct present_setup {
@@ -24,6 +26,8 @@ struct present_setup {
 	dur_us start, duration;      /* of the title; for people */
 	const char *title;           /* or NULL */
 	bool quiet;                  /* no status line */
+	struct subtitles *subtitles; /* or NULL */
+	struct live *live;           /* or NULL */
 	const char *ipc_path;        /* or NULL: no socket for scripts */
 	struct ipc **ipc;            /* where it stands while it runs; NULL with ipc_path */
 	struct frames_hash *hashes;  /* or NULL */

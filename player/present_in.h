@@ -7,6 +7,7 @@
 #define RIBERA_PLAYER_PRESENT_IN_H
 
 #include "player/keys.h"
+#include "player/overlay.h"
 #include "player/present.h"
 #include "player/sound.h"
 
@@ -27,6 +28,10 @@ struct present {
 	mono_us sought;          /* when a seek began that has shown nothing yet; 0: none */
 	dur_us last_seek;        /* how long the last one took */
 	dur_us posted;           /* the position the engine was last woken for */
+	struct overlay_facts facts;
+	mono_us drawn_next, sampled_next;
+	char notice[128];        /* a moment's message */
+	mono_us notice_end;
 	int width, height;       /* of the last picture */
 	bool terminal;
 };
@@ -39,6 +44,8 @@ void hands_obey(struct present *, struct command, mono_us now);
 /* The next thing a viewer asks for, wherever. */
 struct command hands_poll(struct present *);
 void hands_status(struct present *, mono_us now);
+/* What stands over the picture; the hub's lock not held. */
+void hands_draw(struct present *, mono_us now);
 /* ipc_get_f */
 struct json_t *hands_property(void *present, const char *name);
 

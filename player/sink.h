@@ -16,6 +16,7 @@
 #include "player/keys.h"
 
 struct AVFrame;
+struct overlay_facts;
 
 struct sink {
 	void (*show)(struct sink *, const struct AVFrame *);
@@ -27,6 +28,10 @@ struct sink {
 	void (*sound_run)(struct sink *, bool on);
 	void (*sound_clear)(struct sink *);
 	struct command (*poll)(struct sink *); /* what was asked for in the window */
+	/* NULL, or: what stands over the picture from now on.  Where nothing is to be shown
+	 * behind it (text alone), the last picture is drawn again. */
+	void (*overlay)(struct sink *, const struct overlay_facts *);
+	bool (*wants_bar)(struct sink *); /* NULL, or: the mouse has moved a moment ago */
 	int (*finish)(struct sink *, struct fault *); /* NULL, or at the end of playing: what went wrong */
 	void (*free)(struct sink *);
 };

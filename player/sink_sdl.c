@@ -25,6 +25,9 @@ int sink_sdl_new(const char *title, struct sink **ret_sink, struct fault *f)
 #include <string.h>
 
 #include "base/mem.h"
+#include "player/overlay.h"
+
+#define BAR (2 * DUR_S)          /* the bar stays so long after the mouse has moved */
 
 struct window {
 	struct sink sink;
@@ -36,6 +39,11 @@ struct window {
 	SDL_AudioDeviceID sound;
 	int rate, channels;
 	dur_us latency;
+	struct overlay *overlay;
+	SDL_Texture *over;       /* of over_width x over_height; NULL: nothing stands over the picture */
+	int over_width, over_height;
+	bool over_shown;
+	mono_us moved;           /* when the mouse did */
 	struct SwsContext *sws;
 	AVFrame *converted;
 };
@@ -125,7 +133,10 @@ static void draw(struct window *w)
 	to.y = (wh - to.h) / 2;
 	SDL_SetRenderDrawColor(w->renderer, 0, 0, 0, 255);
 	SDL_RenderClear(w->renderer);
-	SDL_RenderCopy(w->renderer, w->texture, NULL, &to);
+	if (w->texture != NULL)
+		SDL_RenderCopy(w->renderer, w->texture, NULL, &to);
+	if (w->over_shown)
+		SDL_RenderCopy(w->renderer, w->over, NULL, NULL);
 	SDL_RenderPresent(w->renderer);
 }
 
@@ -139,6 +150,36 @@ static void show(struct sink *s, const AVFrame *frame)
 	SDL_UpdateYUVTexture(w->texture, NULL, f->data[0], f->linesize[0], f->data[1], f->linesize[1], f->data[2],
 	                     f->linesize[2]);
 	draw(w);
+}
+
+/* HiDPI: in the renderer's pixels, not in the window's. */
+static void overlay(struct sink *s, const struct overlay_facts *facts)
+{
+	struct window *w = of(s);
+	const uint32_t *pixels;
+	int width, height;
+
+	SDL_GetRendererOutputSize(w->renderer, &width, &height);
+	if (w->overlay == NULL || width <= 0 || height <= 0 || !overlay_draw(w->overlay, width, height, facts, &pixels))
+		return;
+	if (w->over == NULL || w->over_width != width || w->over_height != height) {
+		if (w->over != NULL)
+			SDL_DestroyTexture(w->over);
+		w->over = SDL_CreateTexture(w->renderer, SDL_PIXELFORMAT_ARGB8888, SDL_TEXTUREACCESS_STREAMING, width, height);
+		SDL_SetTextureBlendMode(w->over, SDL_BLENDMODE_BLEND);
+		w->over_width = width;
+		w->over_height = height;
+	}
+	if (pixels != NULL && w->over != NULL)
+		SDL_UpdateTexture(w->over, NULL, pixels, width * 4);
+	w->over_shown = pixels != NULL && w->over != NULL;
+	if (w->texture != NULL)
+		draw(w);
+}
+
+static bool wants_bar(struct sink *s)
+{
+	return of(s)->moved != 0 && clock_mono() - of(s)->moved < BAR;
 }
 
 static int sound_open(struct sink *s, int rate, int channels)
@@ -233,6 +274,8 @@ static struct command poll_events(struct sink *s)
 			c = on_key(w, &e.key);
 		else if (e.type == SDL_MOUSEBUTTONDOWN)
 			c = on_click(w, &e.button);
+		else if (e.type == SDL_MOUSEMOTION)
+			w->moved = clock_mono();
 		else if (e.type == SDL_WINDOWEVENT && w->texture != NULL)
 			draw(w);
 		if (c.verb != CMD_NOTHING)
@@ -247,8 +290,11 @@ static void window_free(struct sink *s)
 
 	if (w->sound != 0)
 		SDL_CloseAudioDevice(w->sound);
+	if (w->over != NULL)
+		SDL_DestroyTexture(w->over);
 	if (w->texture != NULL)
 		SDL_DestroyTexture(w->texture);
+	overlay_free(&w->overlay);
 	if (w->renderer != NULL)
 		SDL_DestroyRenderer(w->renderer);
 	if (w->window != NULL)
@@ -277,7 +323,8 @@ int sink_sdl_new(const char *title, struct sink **ret_sink, struct fault *f)
 	struct window *w = mem_new(sizeof *w);
 
 	w->sink = (struct sink){.show = show, .sound_open = sound_open, .sound_put = sound_put, .sound_left = sound_left,
-		.sound_run = sound_run, .sound_clear = sound_clear, .poll = poll_events, .free = window_free};
+		.sound_run = sound_run, .sound_clear = sound_clear, .poll = poll_events, .overlay = overlay, .wants_bar = wants_bar, .free = window_free};
+	w->overlay = overlay_new();
 	SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
 	if (SDL_Init(SDL_INIT_VIDEO) == 0 && real_display()) {
 		SDL_InitSubSystem(SDL_INIT_AUDIO); /* without it the picture plays alone */

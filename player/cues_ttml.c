@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * TTML2 (and EBU-TT-D, IMSC 1 Text): the text of each p with its line breaks, times
+ * inherited from body and div, colour and italics by attribute or by style.
+ */
+#include <libxml/tree.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "dash/mpd_xml.h"
+#include "player/cues.h"
+
+#define MAX_STYLES 64
+#define MAX_DEPTH 32
+#define FOREVER (24 * DUR_HOUR)
+
+struct rates {
+	double frame, tick; /* per second */
+};
+
+struct look {
+	uint32_t colour;    /* 0xRRGGBB */
+	bool has_colour, italic;
+};
+
+struct document {
+	struct rates rates;
+	struct {
+		char id[64];
+		struct look look;
+	} styles[MAX_STYLES];
+	size_t n_styles;
+	dur_us offset;
+	struct cues *cues;
+};
+
+/* Any namespace: TTML has had several, and prefixes differ. */
+static char *attribute(const xmlNode *node, const char *name)
+{
+	for (const xmlAttr *a = node->properties; a != NULL; a = a->next)
+		if (strcmp((const char *)a->name, name) == 0) {
+			xmlChar *v = xmlNodeGetContent((const xmlNode *)a);
+			char *copy = mem_dup((const char *)v);
+
+			xmlFree(v);
+			return copy;
+		}
+	return NULL;
+}
+
+static bool is(const xmlNode *node, const char *name)
+{
+	return node->type == XML_ELEMENT_NODE && strcmp((const char *)node->name, name) == 0;
+}
+
+static double number(const char *s, double none)
+{
+	double v;
+
+	return s != NULL && str_parse_double(s, strlen(s), &v) == 0 && v > 0 && v < 1e9 ? v : none;
+}
+
+/* TTML2 12.3.1, time expressions: 00:01:02.5, 00:01:02:12 (frames), 5.5s, 100ms, 2m, 1h, 30f, 900t */
+static bool read_time(const char *s, const struct rates *r, dur_us *ret)
+{
+	static const struct {
+		const char *unit;
+		double seconds;
+	} units[] = {{"h", 3600}, {"m", 60}, {"s", 1}, {"ms", 0.001}};
+	size_t n = strspn(s, "0123456789.");
+	double v[4] = {0};
+	int parts = 0;
+
+	if (strchr(s, ':') != NULL) {
+		for (const char *p = s; parts < 4; p++) {
+			n = strspn(p, "0123456789.");
+			if (n == 0 || str_parse_double(p, n, &v[parts++]) != 0)
+				return false;
+			p += n;
+			if (*p == '\0')
+				break;
+		}
+		v[0] = v[0] * 3600 + v[1] * 60 + v[2] + (parts == 4 ? v[3] / r->frame : 0);
+	} else {
+		double per = strcmp(s + n, "f") == 0 ? 1 / r->frame : strcmp(s + n, "t") == 0 ? 1 / r->tick : 0;
+
+		for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+			if (strcmp(s + n, units[i].unit) == 0)
+				per = units[i].seconds;
+		if (n == 0 || per == 0 || str_parse_double(s, n, &v[0]) != 0)
+			return false;
+		v[0] *= per;
+	}
+	if (!(v[0] >= 0 && v[0] < 1e8))
+		return false;
+	*ret = llround(v[0] * 1e6);
+	return true;
+}
+
+static bool time_of(const xmlNode *node, const char *name, const struct rates *r, dur_us *ret)
+{
+	char *s = attribute(node, name);
+	bool ok = s != NULL && read_time(s, r, ret);
+
+	free(s);
+	return ok;
+}
+
+/* --- looks -------------------------------------------------------------------------------------- */
+
+static bool read_colour(const char *s, uint32_t *ret)
+{
+	static const struct {
+		const char *name;
+		uint32_t v;
+	} names[] = {{"black", 0}, {"silver", 0xc0c0c0}, {"gray", 0x808080}, {"white", 0xffffff}, {"maroon", 0x800000},
+		{"red", 0xff0000}, {"purple", 0x800080}, {"fuchsia", 0xff00ff}, {"magenta", 0xff00ff}, {"green", 0x8000},
+		{"lime", 0xff00}, {"olive", 0x808000}, {"yellow", 0xffff00}, {"navy", 0x80}, {"blue", 0xff},
+		{"teal", 0x8080}, {"aqua", 0xffff}, {"cyan", 0xffff}};
+	char hex[7] = "";
+
+	if (s[0] == '#' && (strlen(s) == 7 || strlen(s) == 9) && strspn(s + 1, "0123456789abcdefABCDEF") == strlen(s) - 1) {
+		memcpy(hex, s + 1, 6);
+		*ret = (uint32_t)strtoul(hex, NULL, 16);
+		return true;
+	}
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (strcmp(s, names[i].name) == 0) {
+			*ret = names[i].v;
+			return true;
+		}
+	return false;
+}
+
+static void add_own(const xmlNode *node, struct look *look)
+{
+	char *colour = attribute(node, "color"), *style = attribute(node, "fontStyle");
+
+	if (colour != NULL && read_colour(colour, &look->colour))
+		look->has_colour = true;
+	if (style != NULL)
+		look->italic = strcmp(style, "italic") == 0 || strcmp(style, "oblique") == 0;
+	free(colour);
+	free(style);
+}
+
+/* What its styles say, in their order, then what it says itself. */
+static struct look look_of(const struct document *d, const xmlNode *node, struct look look)
+{
+	char *styles = attribute(node, "style");
+
+	for (const char *s = styles; s != NULL && *s != '\0';) {
+		size_t n = strcspn(s, " \t\n");
+
+		for (size_t i = 0; i < d->n_styles; i++)
+			if (strlen(d->styles[i].id) == n && memcmp(d->styles[i].id, s, n) == 0) {
+				if (d->styles[i].look.has_colour) {
+					look.has_colour = true;
+					look.colour = d->styles[i].look.colour;
+				}
+				look.italic = look.italic || d->styles[i].look.italic;
+			}
+		s += n;
+		s += strspn(s, " \t\n");
+	}
+	free(styles);
+	add_own(node, &look);
+	return look;
+}
+
+static void find_styles(struct document *d, const xmlNode *node, unsigned depth)
+{
+	for (const xmlNode *c = node->children; c != NULL && depth < MAX_DEPTH; c = c->next) {
+		if (is(c, "style") && d->n_styles < MAX_STYLES) {
+			char *id = attribute(c, "id");
+
+			if (id != NULL && strlen(id) < sizeof d->styles[0].id) {
+				memcpy(d->styles[d->n_styles].id, id, strlen(id) + 1);
+				d->styles[d->n_styles].look = (struct look){0};
+				add_own(c, &d->styles[d->n_styles++].look);
+			}
+			free(id);
+		}
+		if (c->type == XML_ELEMENT_NODE)
+			find_styles(d, c, depth + 1);
+	}
+}
+
+/* --- text ----------------------------------------------------------------------------------------- */
+
+/* XML's default white space: runs are one space. */
+static void put_text(struct buf *out, const char *s)
+{
+	while (*s != '\0') {
+		size_t space = strspn(s, " \t\r\n"), n;
+
+		if (space > 0 && out->size > 0 && out->bytes[out->size - 1] != ' ' && !str_ends(buf_text(out), "\\N"))
+			buf_putc(out, ' ');
+		s += space;
+		n = strcspn(s, " \t\r\n");
+		cues_put_text(out, s, n);
+		s += n;
+	}
+}
+
+static void put_look(struct buf *out, const struct look *look)
+{
+	if (look->has_colour)
+		buf_printf(out, "{\\c&H%02X%02X%02X&}", look->colour & 0xff, look->colour >> 8 & 0xff, look->colour >> 16);
+	if (look->italic)
+		buf_puts(out, "{\\i1}");
+}
+
+static void put_content(const struct document *d, const xmlNode *node, const struct look *look, struct buf *out, unsigned depth)
+{
+	for (const xmlNode *c = node->children; c != NULL && depth < MAX_DEPTH; c = c->next) {
+		if (c->type == XML_TEXT_NODE || c->type == XML_CDATA_SECTION_NODE) {
+			put_text(out, (const char *)c->content);
+		} else if (is(c, "br")) {
+			buf_puts(out, "\\N");
+		} else if (is(c, "span")) {
+			struct look inner = look_of(d, c, *look);
+			bool changes = inner.colour != look->colour || inner.has_colour != look->has_colour || inner.italic != look->italic;
+
+			if (changes)
+				put_look(out, &inner);
+			put_content(d, c, &inner, out, depth + 1);
+			if (changes) {
+				buf_puts(out, "{\\r}");
+				put_look(out, look);
+			}
+		}
+	}
+}
+
+static void take_p(struct document *d, const xmlNode *p, dur_us start, dur_us end, const struct look *look)
+{
+	struct buf text;
+
+	buf_init(&text, CUE_MAX_TEXT);
+	put_look(&text, look);
+	put_content(d, p, look, &text, 0);
+	while (text.size > 0 && text.bytes[text.size - 1] == ' ')
+		text.bytes[--text.size] = '\0';
+	if (buf_error(&text) == 0 && text.size > 0)
+		cues_add(d->cues, start + d->offset, end + d->offset, buf_take(&text));
+	buf_fini(&text);
+}
+
+/* Times count from the parent's begin (TTML2 11.2, parallel containers). */
+static void walk(struct document *d, const xmlNode *node, dur_us from, dur_us to, struct look look, unsigned depth)
+{
+	dur_us begin = 0, t, start, end = to;
+
+	if (depth >= MAX_DEPTH)
+		return;
+	time_of(node, "begin", &d->rates, &begin);
+	start = from + begin;
+	if (time_of(node, "end", &d->rates, &t) && from + t < end)
+		end = from + t;
+	if (time_of(node, "dur", &d->rates, &t) && start + t < end)
+		end = start + t;
+	look = look_of(d, node, look);
+	if (is(node, "p")) {
+		take_p(d, node, start, end, &look);
+		return;
+	}
+	for (const xmlNode *c = node->children; c != NULL; c = c->next)
+		if (is(c, "body") || is(c, "div") || is(c, "p"))
+			walk(d, c, start, end, look, depth + 1);
+}
+
+static struct rates rates_of(const xmlNode *root)
+{
+	char *frame = attribute(root, "frameRate"), *tick = attribute(root, "tickRate"), *by = attribute(root, "frameRateMultiplier");
+	struct rates r = {.frame = number(frame, 30), .tick = number(tick, 1)};
+
+	if (by != NULL && strchr(by, ' ') != NULL) {
+		double num = 1, den = 1;
+		char *space = strchr(by, ' ');
+
+		*space = '\0';
+		num = number(by, 1);
+		den = number(space + 1, 1);
+		r.frame *= num / den;
+	}
+	if (tick == NULL && frame != NULL)
+		r.tick = r.frame; /* TTML2 7.2.13, without subFrameRate */
+	free(frame);
+	free(tick);
+	free(by);
+	return r;
+}
+
+int cues_from_ttml(const char *text, size_t n, dur_us offset, struct cues *c, struct fault *f)
+{
+	struct document d = {.offset = offset, .cues = c};
+	xmlDocPtr doc = NULL;
+	xmlNodePtr root;
+	int r = mpd_xml_tree(text, n, "TTML", &doc, f);
+
+	if (r != 0)
+		return r;
+	root = xmlDocGetRootElement(doc);
+	if (root == NULL || !is(root, "tt")) {
+		r = fault_set(f, ERR_SYNTAX, "the root element is not <tt>");
+	} else {
+		d.rates = rates_of(root);
+		find_styles(&d, root, 0);
+		walk(&d, root, 0, FOREVER, (struct look){0}, 0);
+	}
+	xmlFreeDoc(doc);
+	return r;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Everything is a line of an ASS script, graphs and the bar too (drawings), so one
+ * renderer makes it all.  Nothing is drawn anew while script and size are the same.
+ */
+#include <config.h>
+
+#include "player/overlay.h"
+
+#ifndef HAVE_ASS
+
+struct overlay *overlay_new(void)
+{
+	return NULL;
+}
+
+void overlay_free(struct overlay **o)
+{
+}
+
+bool overlay_draw(struct overlay *o, int width, int height, const struct overlay_facts *facts, const uint32_t **ret_pixels)
+{
+	*ret_pixels = NULL;
+	return false;
+}
+
+#else
+
+#include <ass/ass.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "player/cues.h"
+
+#define MAX_SCRIPT 65536
+
+struct overlay {
+	ASS_Library *library;
+	ASS_Renderer *renderer;
+	int width, height;
+	struct buf script, before;
+	uint32_t *pixels;
+	size_t cap;
+	bool drawn;              /* there is something in the pixels */
+};
+
+static void be_quiet(int level, const char *format, va_list arguments, void *ctx)
+{
+}
+
+struct overlay *overlay_new(void)
+{
+	struct overlay *o = mem_new(sizeof *o);
+
+	buf_init(&o->script, MAX_SCRIPT);
+	buf_init(&o->before, MAX_SCRIPT);
+	o->library = ass_library_init();
+	if (o->library != NULL) {
+		ass_set_message_cb(o->library, be_quiet, NULL);
+		o->renderer = ass_renderer_init(o->library);
+	}
+	if (o->renderer == NULL) {
+		overlay_free(&o);
+		return NULL;
+	}
+	ass_set_fonts(o->renderer, NULL, "sans-serif", ASS_FONTPROVIDER_AUTODETECT, NULL, 1);
+	return o;
+}
+
+void overlay_free(struct overlay **po)
+{
+	struct overlay *o = *po;
+
+	if (o == NULL)
+		return;
+	if (o->renderer != NULL)
+		ass_renderer_done(o->renderer);
+	if (o->library != NULL)
+		ass_library_done(o->library);
+	buf_fini(&o->script);
+	buf_fini(&o->before);
+	free(o->pixels);
+	free(o);
+	*po = NULL;
+}
+
+/* --- the script ------------------------------------------------------------------------------------ */
+
+static void put_head(struct buf *s, int width, int height)
+{
+	int big = height / 16, small = height / 32 > 11 ? height / 32 : 11;
+
+	buf_printf(s, "[Script Info]\nScriptType: v4.00+\nPlayResX: %d\nPlayResY: %d\nWrapStyle: 0\nScaledBorderAndShadow: yes\n\n[V4+ Styles]\n"
+	              "Format: Name, Fontname, Fontsize, PrimaryColour, OutlineColour, BackColour, Bold, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV\n",
+	           width, height);
+	buf_printf(s, "Style: Sub,sans-serif,%d,&H00FFFFFF,&H00000000,&H80000000,0,1,%d,0,2,%d,%d,%d\n", big, big / 16 + 1, width / 20,
+	           width / 20, height / 14);
+	buf_printf(s, "Style: Small,monospace,%d,&H00FFFFFF,&H60000000,&H60000000,0,3,%d,0,7,%d,10,%d\n", small, small / 4, small, small);
+	buf_printf(s, "Style: Message,sans-serif,%d,&H0080FFFF,&H40000000,&H40000000,0,3,%d,0,8,%d,%d,%d\n", small * 5 / 4, small / 3, width / 10,
+	           width / 10, height / 12);
+	buf_puts(s, "Style: Draw,sans-serif,10,&H00FFFFFF,&H00000000,&H00000000,0,1,0,0,7,0,0,0\n\n[Events]\n"
+	            "Format: Layer, Start, End, Style, Text\n");
+}
+
+static void put_line(struct buf *s, int layer, const char *style)
+{
+	buf_printf(s, "Dialogue: %d,0:00:00.00,1:00:00.00,%s,", layer, style);
+}
+
+static void put_plain(struct buf *s, int layer, const char *style, const char *text)
+{
+	if (*text == '\0')
+		return;
+	put_line(s, layer, style);
+	cues_put_text(s, text, strlen(text));
+	buf_putc(s, '\n');
+}
+
+static void put_box(struct buf *s, int layer, const char *colour, const char *alpha, int x, int y, int w, int h)
+{
+	put_line(s, layer, "Draw");
+	buf_printf(s, "{\\pos(0,0)\\c&H%s&\\1a&H%s&\\p1}m %d %d l %d %d %d %d %d %d\n", colour, alpha, x, y, x + w, y, x + w, y + h, x, y + h);
+}
+
+/* A row of bars, as high as the highest. */
+static void put_graph(struct buf *s, const float *v, const char *colour, int x, int y, int w, int h)
+{
+	float most = 0.001f;
+
+	put_box(s, 1, "000000", "60", x, y, w, h);
+	for (int i = 0; i < OVERLAY_POINTS; i++)
+		most = v[i] > most ? v[i] : most;
+	put_line(s, 2, "Draw");
+	buf_printf(s, "{\\pos(0,0)\\c&H%s&\\p1}m %d %d l", colour, x, y + h);
+	for (int i = 0; i < OVERLAY_POINTS; i++)
+		buf_printf(s, " %d %d", x + i * w / (OVERLAY_POINTS - 1), y + h - (int)(v[i] / most * (float)(h - 2)));
+	buf_printf(s, " %d %d\n", x + w, y + h);
+}
+
+static void put_bar(struct buf *s, const struct overlay_facts *f, int width, int height)
+{
+	int x = width / 40, w = width - 2 * x, h = height / 90 > 4 ? height / 90 : 4, y = height - height / 24;
+
+	put_box(s, 3, "000000", "70", 0, height - height / 10, width, height / 10);
+	put_box(s, 4, "808080", "40", x, y, w, h);
+	put_box(s, 5, "C0C0C0", "40", x, y, (int)(w * f->loaded), h);
+	put_box(s, 6, "40A0FF", "00", x, y, (int)(w * f->bar), h);
+	put_line(s, 6, "Draw");
+	buf_printf(s, "{\\an1\\pos(%d,%d)\\fs%d}", x, y - h, height / 32 > 11 ? height / 32 : 11);
+	cues_put_text(s, f->bar_text, strlen(f->bar_text));
+	buf_putc(s, '\n');
+}
+
+static void write_script(struct buf *s, const struct overlay_facts *f, int width, int height)
+{
+	buf_clear(s);
+	if (f->subtitles[0] == '\0' && f->statistics[0] == '\0' && f->message[0] == '\0' && f->bar < 0)
+		return;
+	put_head(s, width, height);
+	if (f->subtitles[0] != '\0') {
+		put_line(s, 0, "Sub");
+		buf_puts(s, f->subtitles);
+		buf_putc(s, '\n');
+	}
+	put_plain(s, 7, "Small", f->statistics);
+	put_plain(s, 8, "Message", f->message);
+	if (f->statistics[0] != '\0') {
+		int w = width / 4, h = height / 12;
+
+		put_graph(s, f->buffer, "60D060", width - w - 10, 10, w, h);
+		put_graph(s, f->line, "40A0FF", width - w - 10, 20 + h, w, h);
+	}
+	if (f->bar >= 0)
+		put_bar(s, f, width, height);
+}
+
+/* --- pixels ------------------------------------------------------------------------------------------- */
+
+static uint32_t blend(uint32_t under, uint32_t r, uint32_t g, uint32_t b, uint32_t a)
+{
+	uint32_t ua = under >> 24, rest = ua * (255 - a) / 255, out = a + rest;
+
+	if (out == 0)
+		return 0;
+#define MIX(v, shift) (((v) * a + ((under >> (shift)) & 255) * rest) / out)
+	return out << 24 | MIX(r, 16) << 16 | MIX(g, 8) << 8 | MIX(b, 0);
+#undef MIX
+}
+
+static void put_image(struct overlay *o, const ASS_Image *image)
+{
+	uint32_t r = image->color >> 24, g = image->color >> 16 & 255, b = image->color >> 8 & 255, opaque = 255 - (image->color & 255);
+
+	for (int y = 0; y < image->h; y++) {
+		const uint8_t *from = image->bitmap + y * image->stride;
+		uint32_t *to = o->pixels + (size_t)(image->dst_y + y) * (size_t)o->width + image->dst_x;
+
+		for (int x = 0; x < image->w; x++)
+			if (from[x] != 0)
+				to[x] = blend(to[x], r, g, b, from[x] * opaque / 255);
+	}
+}
+
+static void render(struct overlay *o)
+{
+	ASS_Track *track = ass_read_memory(o->library, (char *)o->script.bytes, o->script.size, NULL);
+	int changed;
+
+	if (track == NULL)
+		return;
+	for (const ASS_Image *image = ass_render_frame(o->renderer, track, 1000, &changed); image != NULL; image = image->next) {
+		put_image(o, image);
+		o->drawn = true;
+	}
+	ass_free_track(track);
+}
+
+static bool same(const struct buf *a, const struct buf *b)
+{
+	return a->size == b->size && (a->size == 0 || memcmp(a->bytes, b->bytes, a->size) == 0);
+}
+
+bool overlay_draw(struct overlay *o, int width, int height, const struct overlay_facts *f, const uint32_t **ret_pixels)
+{
+	size_t n = (size_t)width * (size_t)height;
+	bool other = width != o->width || height != o->height;
+
+	write_script(&o->script, f, width, height);
+	if (!other && same(&o->script, &o->before)) {
+		*ret_pixels = o->drawn ? o->pixels : NULL;
+		return false;
+	}
+	if (n > o->cap) {
+		o->pixels = mem_resize(o->pixels, n, sizeof *o->pixels);
+		o->cap = n;
+	}
+	o->width = width;
+	o->height = height;
+	memset(o->pixels, 0, n * sizeof *o->pixels);
+	ass_set_frame_size(o->renderer, width, height);
+	o->drawn = false;
+	if (o->script.size > 0)
+		render(o);
+	buf_clear(&o->before);
+	buf_append(&o->before, o->script.bytes, o->script.size);
+	*ret_pixels = o->drawn ? o->pixels : NULL;
+	return true;
+}
+
+#endif

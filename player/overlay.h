@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What is drawn over the picture: subtitles, statistics with small graphs, what is
+ * wrong, the seek bar.  Drawn by libass into pixels; pure but for the fonts.
+ */
+#ifndef RIBERA_PLAYER_OVERLAY_H
+#define RIBERA_PLAYER_OVERLAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct overlay; /* hidden */
+
+enum { OVERLAY_POINTS = 120 };
+
+struct overlay_facts {
+	char subtitles[4096];    /* for libass; "" draws none of it, and so below */
+	char statistics[1024];   /* plain, lines */
+	char message[400];       /* plain */
+	float buffer[OVERLAY_POINTS], line[OVERLAY_POINTS]; /* the newest last; with statistics */
+	double bar, loaded;      /* of the title, 0 to 1: where it is, what is in the buffer; bar < 0: none */
+	char bar_text[64];
+};
+
+/* NULL when this build has no libass, or there is no memory. */
+struct overlay *overlay_new(void);
+void overlay_free(struct overlay **);
+
+/* Draws for a window of that size.  *ret_pixels: ARGB, not premultiplied, width x height,
+ * valid until the next call; NULL when there is nothing to draw.  true when it is
+ * other than the time before. */
+bool overlay_draw(struct overlay *, int width, int height, const struct overlay_facts *, const uint32_t **ret_pixels);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Subtitles of a title that is not live: a thread gets the cues of the chosen track
+ * around the playhead; what is shown at a time can be asked by the presenter.
+ */
+#ifndef RIBERA_PLAYER_SUBTITLES_H
+#define RIBERA_PLAYER_SUBTITLES_H
+
+#include <stddef.h>
+
+#include "base/clock.h"
+#include "player/source.h"
+
+struct hub;
+struct subtitles; /* hidden */
+
+/* Starts the thread.  The source must not change.  `lang`: the track to begin with, or
+ * NULL for none until one is asked for. */
+struct subtitles *subtitles_new(struct fetch *, struct hub *, const struct source *, const char *lang);
+/* After hub_quit; joins the thread. */
+void subtitles_free(struct subtitles **);
+/* The next track, behind the last one none. */
+void subtitles_next(struct subtitles *);
+/* "en", "2" or "" when there is none. */
+void subtitles_name(struct subtitles *, char *out, size_t n);
+/* What is shown at t, for libass. */
+void subtitles_at(struct subtitles *, dur_us t, char *out, size_t n);
+
+#endif

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The window of ribera-player under Xvfb: the picture is there, in shape, with subtitles, statistics and words for trouble over it."""
+import json, os, shutil, signal, socket, subprocess, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+import badserver, livesim, tap
+
+WIDTH, HEIGHT = 800, 600
+VTT = 'WEBVTT\n\n00:00.000 --> 00:30.000\nHello <i>subtitles</i>\n'
+TTML = ('<tt xmlns="http://www.w3.org/ns/ttml" xmlns:tts="http://www.w3.org/ns/ttml#styling"><body><div><p begin="0s" end="30s" tts:color="red">'
+        'RED RED RED</p></div></body></tt>')
+_display = None
+
+
+def display():
+    """An X server of our own."""
+    global _display
+    if _display is None:
+        for program in ('Xvfb', 'ffmpeg'):
+            if shutil.which(program) is None:
+                raise tap.Skip(f'{program} is not here')
+        r, w = os.pipe()
+        p = subprocess.Popen(['Xvfb', '-displayfd', str(w), '-screen', '0', f'{WIDTH}x{HEIGHT}x24', '-nolisten', 'tcp'], pass_fds=[w],
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        os.close(w)
+        import atexit
+        atexit.register(p.terminate)
+        number = os.read(r, 20).decode().strip()
+        tap.check(number != '', 'Xvfb does not start')
+        _display = ':' + number
+    return _display
+
+
+def film():
+    folder = tap.folder()
+    livesim.film(folder)
+    for name, text in (('t.vtt', VTT), ('t.ttml', TTML)):
+        with open(os.path.join(folder, name), 'w') as f:
+            f.write(text)
+    with open(os.path.join(folder, 'vod.mpd'), 'w') as f:
+        f.write('<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" minBufferTime="PT1S" profiles="x" mediaPresentationDuration="PT8S"><Period>'
+                '<AdaptationSet contentType="video" mimeType="video/mp4" codecs="avc1.64000C"><SegmentTemplate timescale="1" duration="1" '
+                'media="chunk-stream0-$Number%05d$.m4s" initialization="init-stream0.m4s"/><Representation id="0" bandwidth="100000"/></AdaptationSet>'
+                '<AdaptationSet contentType="text" mimeType="text/vtt" lang="en"><Representation id="t1" bandwidth="100"><BaseURL>t.vtt</BaseURL></Representation></AdaptationSet>'
+                '<AdaptationSet contentType="text" mimeType="application/ttml+xml" lang="de"><Representation id="t2" bandwidth="100"><BaseURL>t.ttml</BaseURL></Representation></AdaptationSet>'
+                '</Period></MPD>')
+    return badserver.Server(folder)
+
+
+class Window:
+    def __init__(self, server, *options):
+        path = os.path.join(tap.folder(), 'socket')
+        env = {'DISPLAY': display(), 'SDL_VIDEODRIVER': 'x11', 'SDL_AUDIODRIVER': 'dummy', 'XDG_STATE_HOME': tap.folder()}
+        self.p = tap.Process(tap.program('ribera-player'), server.url + '/vod.mpd', '--output', 'sdl', '--ipc-server', path, *options, env=env,
+                             log=os.path.join(tap.folder(), 'log'))
+        tap.until(lambda: os.path.exists(path) or not self.p.alive(), 30, 'the socket')
+        tap.check(self.p.alive(), self.p.text())
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(path)
+        self.file = self.socket.makefile('r')
+        tap.until(lambda: self.get('frame-count') > 3, 30, 'pictures')
+
+    def say(self, *command):
+        self.socket.sendall(json.dumps({'command': command}).encode() + b'\n')
+        while True:
+            line = json.loads(self.file.readline())
+            if 'event' not in line:
+                tap.equal(line['error'], 'success', f'{command}')
+                return line['data']
+
+    def get(self, name):
+        return self.say('get_property', name)
+
+    def shot(self):
+        """Rows of (r, g, b) of the screen."""
+        raw = subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-f', 'x11grab', '-draw_mouse', '0', '-video_size', f'{WIDTH}x{HEIGHT}', '-i', display(),
+                              '-frames:v', '1', '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-'], stdout=subprocess.PIPE, check=True).stdout
+        keep = os.environ.get('RIBERA_SHOTS')
+        if keep:
+            n = len(os.listdir(keep))
+            subprocess.run(['ffmpeg', '-v', 'error', '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-s', f'{WIDTH}x{HEIGHT}', '-i', '-', os.path.join(keep, f'{n}.png')],
+                           input=raw, check=True)
+        return [[tuple(raw[(y * WIDTH + x) * 3:(y * WIDTH + x) * 3 + 3]) for x in range(WIDTH)] for y in range(HEIGHT)]
+
+
+def box(shot):
+    """Where something other than black is: left, top, right, bottom."""
+    rows = [y for y in range(HEIGHT) if any(sum(p) > 60 for p in shot[y])]
+    columns = [x for x in range(WIDTH) if any(sum(shot[y][x]) > 60 for y in rows[::4])]
+    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+
+
+def changed(a, b, x0, y0, x1, y1):
+    return sum(a[y][x] != b[y][x] for y in range(y0, y1) for x in range(x0, x1))
+
+
+@tap.test
+def the_picture_is_there_in_shape_and_text_stands_over_it():
+    w = Window(film())
+    w.say('set_property', 'pause', True)
+    w.say('seek', 2, 'absolute')
+    tap.until(lambda: abs(w.get('time-pos') - 2) < 0.05, 20, 'the seek')
+    plain = w.shot()
+    left, top, right, bottom = box(plain)
+    tap.near((right - left) / (bottom - top), 16 / 9, 0.06, 'shape of the picture')
+    width, height = right - left, bottom - top
+    lower = (left + width // 5, top + height * 7 // 10, right - width // 5, bottom - 2)
+    w.say('keypress', 's')
+    tap.until(lambda: w.get('sub') == 'en' and 'subtitles' in w.get('sub-text'), 20, 'WebVTT')
+    tap.until(lambda: changed(plain, w.shot(), *lower) > 200, 20, 'subtitles in the picture', every=0.2)
+    w.say('keypress', 's')
+    tap.until(lambda: w.get('sub') == 'de' and 'RED' in w.get('sub-text'), 20, 'TTML')
+    tap.until(lambda: (lambda s: sum(s[y][x][0] > 200 and s[y][x][1] < 70 and s[y][x][2] < 70 and plain[y][x] != s[y][x]
+                                           for y in range(lower[1], lower[3]) for x in range(lower[0], lower[2])))(w.shot()) > 100, 20, 'red subtitles', every=0.2)
+    w.say('keypress', 's')
+    tap.until(lambda: w.get('sub') == '', 20, 'no subtitles')
+    w.say('keypress', 'i')
+    tap.until(lambda: changed(plain, w.shot(), left, top, left + width // 2, top + height // 2) > 2000, 20, 'statistics', every=0.2)
+    w.say('keypress', 'i')
+    w.say('quit')
+    tap.until(lambda: not w.p.alive(), 20, 'the end')
+    tap.equal(w.p.p.returncode, 0, w.p.text())
+
+
+@tap.test
+def the_window_says_what_is_wrong_and_goes_on():
+    a = film()
+    lost = []
+    a.fault = lambda q: '503' if 'chunk-stream0-00003' in q.path and len(lost) < 400 and not lost.append(q) else None
+    w = Window(a)
+    tap.until(lambda: w.get('paused-for-cache'), 20, 'the stall')
+    before = w.shot()
+    left, top, right, bottom = box(before)
+    tap.until(lambda: changed(before, w.shot(), left, top, right, top + (bottom - top) // 2) > 500, 20, 'words in the window', every=0.2)
+    lost.extend([None] * 400)
+    tap.until(lambda: not w.p.alive() or w.get('time-pos') > 3.2, 40, 'going on')
+    if w.p.alive():
+        w.say('quit')
+
+
+tap.run()
