@@ -46,7 +46,7 @@ static const struct config_row rows[] = {
 
 static const struct command {
 	const char *words[2], *args, *help;
-	int n_args;
+	int n_args; /* negative: or one less */
 	int (*run)(const struct admin *, char **args, struct fault *);
 } commands[] = {
 	{{"titles", NULL}, "", "titles of the library", 0, admin_titles},
@@ -55,6 +55,18 @@ static const struct command {
 	{{"title", "urgent"}, " TITLE", "pin it, and fetch it at once, outside fill windows too", 1, admin_title_urgent},
 	{{"title", "ban"}, " TITLE", "hold it on no edge by plan", 1, admin_title_ban},
 	{{"title", "free"}, " TITLE", "neither: as it ranks", 1, admin_title_free},
+	{{"title", "set"}, " TITLE KEY VALUE", "what people say of it: name, description, year, tags (a,b), policy (pin, ban, none); value none: not set", 3, admin_title_set},
+	{{"title", "withdraw"}, " TITLE[/REVISION]", "off every list now, its bytes after withdraw.grace", 1, admin_title_withdraw},
+	{{"title", "restore"}, " TITLE[/REVISION]", "take that back", 1, admin_title_restore},
+	{{"title", "rollback"}, " TITLE [REVISION]", "make an older revision the current one: that one, or the one before", -2, admin_title_rollback},
+	{{"title", "newest"}, " TITLE", "the newest revision is the current one again", 1, admin_title_newest},
+	{{"withdrawn", NULL}, "", "what was withdrawn and is still kept", 0, admin_withdrawn},
+	{{"masters", NULL}, "", "uploaded masters and what became of them", 0, admin_masters},
+	{{"log", NULL}, "", "who changed what, the last hundred", 0, admin_log},
+	{{"events", NULL}, "", "what happens, as it happens, until it is stopped", 0, admin_events},
+	{{"fills", NULL}, "", "what is on its way to edges", 0, admin_fills},
+	{{"top", NULL}, "", "edges and fills, drawn anew every 2 s on a terminal, once elsewhere", 0, admin_top},
+	{{"backup", NULL}, " FILE", "a copy of the catalogue, while the origin runs", 1, admin_backup},
 	{{"edges", NULL}, "", "edges, their state and what they hold", 0, admin_edges},
 	{{"edge", "show"}, " EDGE", "one edge", 1, admin_edge_show},
 	{{"edge", "remove"}, " EDGE", "forget an edge", 1, admin_edge_remove},
@@ -108,6 +120,7 @@ static const struct command *find(int argc, char **argv)
 static int run(const struct options *o, int argc, char **argv, struct fault *f)
 {
 	const struct command *c = find(argc, argv);
+	int n_args;
 	struct admin admin = {
 		.control = o->control,
 		.token_file = o->token_file,
@@ -131,7 +144,8 @@ static int run(const struct options *o, int argc, char **argv, struct fault *f)
 	if (c == NULL)
 		return fault_set(f, ERR_USAGE, "unknown command \"%s%s%s\"; --help lists them", argv[1], argc > 2 ? " " : "",
 		                 argc > 2 ? argv[2] : "");
-	if (argc - 1 - n_words(c) != c->n_args)
+	n_args = argc - 1 - n_words(c);
+	if (n_args != abs(c->n_args) && (c->n_args >= 0 || n_args != -c->n_args - 1))
 		return fault_set(f, ERR_USAGE, "expected: ribera-admin %s%s%s%s", c->words[0], c->words[1] != NULL ? " " : "",
 		                 c->words[1] != NULL ? c->words[1] : "", c->args);
 	return c->run(&admin, argv + 1 + n_words(c), f);

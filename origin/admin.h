@@ -37,6 +37,12 @@ int admin_call(const struct admin *, const char *method, const char *path, json_
 /* All pages of a list: the array named `list`, joined. */
 int admin_list(const struct admin *, const char *path, const char *list, json_t **ret_array, struct fault *);
 
+struct blob;
+/* An answer that is no JSON; one reference. */
+int admin_get_blob(const struct admin *, const char *path, struct blob **ret_blob, struct fault *);
+/* An answer without an end: its bytes as they come, until it ends or `take` returns another than 0. */
+int admin_stream(const struct admin *, const char *path, int (*take)(void *ctx, const void *bytes, size_t n), void *ctx, struct fault *);
+
 /* admin_table.c: rows of text under a head; numbers to the right ('>' before the head's text). */
 struct admin_table;
 struct admin_table *admin_table_new(const char *const *heads, size_t n_columns);
@@ -53,6 +59,18 @@ int admin_title_urgent(const struct admin *, char **args, struct fault *);
 int admin_title_pin(const struct admin *, char **args, struct fault *);
 int admin_title_ban(const struct admin *, char **args, struct fault *);
 int admin_title_free(const struct admin *, char **args, struct fault *);
+int admin_title_set(const struct admin *, char **args, struct fault *);
+int admin_title_withdraw(const struct admin *, char **args, struct fault *);
+int admin_title_restore(const struct admin *, char **args, struct fault *);
+int admin_title_rollback(const struct admin *, char **args, struct fault *);
+int admin_title_newest(const struct admin *, char **args, struct fault *);
+int admin_withdrawn(const struct admin *, char **args, struct fault *);
+int admin_log(const struct admin *, char **args, struct fault *);
+int admin_masters(const struct admin *, char **args, struct fault *);
+int admin_backup(const struct admin *, char **args, struct fault *);
+int admin_events(const struct admin *, char **args, struct fault *);
+int admin_fills(const struct admin *, char **args, struct fault *);
+int admin_top(const struct admin *, char **args, struct fault *);
 int admin_edges(const struct admin *, char **args, struct fault *);
 int admin_edge_show(const struct admin *, char **args, struct fault *);
 int admin_edge_remove(const struct admin *, char **args, struct fault *);

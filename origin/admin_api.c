@@ -2,6 +2,7 @@
  *
  * ribera-admin's requests to the control API.
  */
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,6 +111,126 @@ int admin_call(const struct admin *a, const char *method, const char *path, json
 	free(text);
 	free(token);
 	free(url);
+	return e;
+}
+
+/* --- answers that are no JSON --- */
+
+struct asking {
+	struct fetch *fetch;
+	char *url, *token;
+	const char *fields[1];
+	struct fetch_request req;
+};
+
+static void asking_fini(struct asking *k)
+{
+	fetch_free(&k->fetch);
+	free(k->url);
+	free(k->token);
+}
+
+static int begin_asking(const struct admin *a, const char *path, struct asking *k, struct fault *f)
+{
+	struct fetch_settings settings = {.user_agent = "ribera-admin"};
+	size_t n = strlen(a->control);
+	int e;
+
+	*k = (struct asking){0};
+	e = read_token(a, &k->token, f);
+	while (n > 0 && a->control[n - 1] == '/')
+		n--;
+	k->url = mem_printf("%.*s%s", (int)n, a->control, path);
+	k->fields[0] = k->token;
+	k->req = (struct fetch_request){.url = k->url, .fields = k->fields, .n_fields = k->token != NULL};
+	if (e == 0 && (e = fetch_new(&settings, &k->fetch)) != 0)
+		fault_set(f, e, "cannot start: %s", err_text(e));
+	if (e != 0)
+		asking_fini(k);
+	return e;
+}
+
+int admin_get_blob(const struct admin *a, const char *path, struct blob **ret_blob, struct fault *f)
+{
+	struct fetch_result result = {0};
+	struct blob *blob = NULL;
+	struct asking k;
+	int e = begin_asking(a, path, &k, f);
+
+	if (e != 0)
+		return e;
+	k.req.max_bytes = (uint64_t)4 << 30;
+	k.req.stall_timeout = 10 * TIMEOUT;
+	e = fetch_get(k.fetch, &k.req, &blob, &result, NULL, f);
+	if (e == ERR_HTTP && result.status >= 400)
+		e = read_answer(blob, result.status, NULL, f);
+	else if (e != 0)
+		fault_prefix(f, "cannot ask the origin at %s", a->control);
+	if (e == 0)
+		*ret_blob = blob_ref(blob);
+	blob_unref(&blob);
+	asking_fini(&k);
+	return e;
+}
+
+/* In the fetch thread, which nobody else needs. */
+struct streaming {
+	int (*take)(void *ctx, const void *bytes, size_t n);
+	void *ctx;
+	struct buf refused; /* the body of an error */
+	struct fetch_result result;
+	sem_t done;
+	int status;
+};
+
+static int on_head(void *ctx, const struct fetch_response *r)
+{
+	((struct streaming *)ctx)->status = r->status;
+	return 0;
+}
+
+static int on_bytes(void *ctx, const void *bytes, size_t n)
+{
+	struct streaming *s = ctx;
+
+	return s->status < 400 ? s->take(s->ctx, bytes, n) : buf_append(&s->refused, bytes, n);
+}
+
+static void on_done(void *ctx, const struct fetch_result *result, const struct fetch_response *response)
+{
+	struct streaming *s = ctx;
+
+	s->result = *result;
+	sem_post(&s->done);
+}
+
+int admin_stream(const struct admin *a, const char *path, int (*take)(void *ctx, const void *bytes, size_t n), void *ctx,
+                 struct fault *f)
+{
+	struct streaming s = {.take = take, .ctx = ctx};
+	struct blob *refused;
+	struct asking k;
+	int e = begin_asking(a, path, &k, f);
+
+	if (e != 0)
+		return e;
+	k.req.stall_timeout = 2 * TIMEOUT; /* it says something every 15 s */
+	buf_init(&s.refused, 65536);
+	sem_init(&s.done, 0, 0);
+	fetch_start(k.fetch, &k.req, on_head, on_bytes, on_done, &s);
+	while (sem_wait(&s.done) != 0)
+		;
+	e = s.result.error;
+	if (e == 0 && s.status >= 400) {
+		refused = blob_take_buf(&s.refused);
+		e = read_answer(refused, s.status, NULL, f);
+		blob_unref(&refused);
+	} else if (e != 0) {
+		fault_set(f, e, "cannot listen to the origin at %s: %s", a->control, s.result.text);
+	}
+	sem_destroy(&s.done);
+	buf_fini(&s.refused);
+	asking_fini(&k);
 	return e;
 }
 

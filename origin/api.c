@@ -55,6 +55,7 @@ static const struct route {
 	{"DELETE", "/api/v1/titles/*/revisions/*", ROLE_ADMIN | ROLE_PUBLISHER, api_withdraw_revision},
 	{"GET", "/api/v1/withdrawn", ROLE_ADMIN | ROLE_PUBLISHER, api_list_withdrawn},
 	{"GET", "/api/v1/audit", ROLE_ADMIN, api_read_log},
+	{"GET", "/api/v1/backup", ROLE_ADMIN, api_backup},
 	{"PUT", "/api/v1/titles/*/policy", ROLE_ADMIN, api_set_policy},
 	{"GET", "/api/v1/edges", ROLE_ADMIN | ROLE_PUBLISHER | ROLE_VIEWER_STATS, api_list_edges},
 	{"POST", "/api/v1/edges", ROLE_ADMIN | ROLE_EDGE, api_register_edge},

@@ -166,6 +166,8 @@ void catalogue_begin_once(struct catalogue *, const struct catalogue_once *);
 /* How it was answered; notes it if no change did.  Forgets those noted before `forget`. */
 int catalogue_end_once(struct catalogue *, int status, const char *location, const char *body, wall_us forget, struct fault *);
 
+/* PATH and the ending; to be freed. */
+char *catalogue_beside(const struct catalogue *, const char *ending);
 /* A copy of the database as it is now, while it is in use (SQLite's backup).  PATH must not exist. */
 int catalogue_backup(struct catalogue *, const char *path, struct fault *);
 

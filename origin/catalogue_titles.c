@@ -199,6 +199,11 @@ static int copy_database(const char *from, const char *to, struct fault *f)
 	return e;
 }
 
+char *catalogue_beside(const struct catalogue *c, const char *ending)
+{
+	return mem_printf("%s%s", c->path, ending);
+}
+
 int catalogue_backup(struct catalogue *c, const char *path, struct fault *f)
 {
 	char *part = mem_printf("%s.part", path);

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * ribera-admin's commands that change titles, and what tells of it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/blob.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "origin/admin.h"
+
+#define N_OF(a) (sizeof(a) / sizeof(a)[0])
+
+static int change(const struct admin *a, const char *method, json_t *body, struct fault *f, const char *fmt, const char *one,
+                  const char *two)
+{
+	char *end = mem_printf("%s%s", two != NULL ? "/" : "", two != NULL ? two : "");
+	char *path = mem_printf("/api/v1/titles/%s%s%s", one, fmt, end);
+	int e = admin_call(a, method, path, body, NULL, f);
+
+	free(path);
+	free(end);
+	return e;
+}
+
+int admin_title_withdraw(const struct admin *a, char **args, struct fault *f)
+{
+	char *slash = strchr(args[0], '/');
+
+	if (slash == NULL)
+		return change(a, "DELETE", NULL, f, "", args[0], NULL);
+	*slash = '\0';
+	return change(a, "DELETE", NULL, f, "/revisions", args[0], slash + 1);
+}
+
+int admin_title_restore(const struct admin *a, char **args, struct fault *f)
+{
+	char *slash = strchr(args[0], '/');
+	json_t *body = json_object();
+
+	if (slash != NULL) {
+		*slash = '\0';
+		json_object_set_new(body, "revision", json_string(slash + 1));
+	}
+	return change(a, "POST", body, f, "/restore", args[0], NULL);
+}
+
+/* The revision published before the current one; to be freed. */
+static int find_before(const struct admin *a, const char *title, char **ret_revision, struct fault *f)
+{
+	char *path = mem_printf("/api/v1/titles/%s", title);
+	const char *current = NULL, *best = NULL, *best_at = "", *now_at = "";
+	json_t *o, *r;
+	size_t i;
+	int e = admin_call(a, "GET", path, NULL, &o, f);
+
+	free(path);
+	if (e != 0)
+		return e;
+	current = json_string_value(json_object_get(o, "revision"));
+	json_array_foreach(json_object_get(o, "revisions"), i, r)
+		if (json_is_true(json_object_get(r, "current")))
+			now_at = json_string_value(json_object_get(r, "published"));
+	json_array_foreach(json_object_get(o, "revisions"), i, r) {
+		const char *at = json_string_value(json_object_get(r, "published"));
+
+		if (at != NULL && strcmp(at, now_at) < 0 && strcmp(at, best_at) > 0) {
+			best_at = at;
+			best = json_string_value(json_object_get(r, "revision"));
+		}
+	}
+	if (best == NULL)
+		e = fault_set(f, ERR_NOT_FOUND, "%s has no revision older than %s", title, current != NULL ? current : "the current one");
+	else
+		*ret_revision = mem_dup(best);
+	json_decref(o);
+	return e;
+}
+
+int admin_title_rollback(const struct admin *a, char **args, struct fault *f)
+{
+	char *revision = args[1] != NULL ? mem_dup(args[1]) : NULL;
+	int e = revision == NULL ? find_before(a, args[0], &revision, f) : 0;
+
+	if (e == 0)
+		e = change(a, "PUT", json_pack("{s:s}", "revision", revision), f, "/current", args[0], NULL);
+	if (e == 0 && !a->json)
+		printf("%s is at %s\n", args[0], revision);
+	free(revision);
+	return e;
+}
+
+int admin_title_newest(const struct admin *a, char **args, struct fault *f)
+{
+	return change(a, "DELETE", NULL, f, "/current", args[0], NULL);
+}
+
+static json_t *tags_of(const char *list)
+{
+	json_t *tags = json_array();
+
+	for (const char *p = list; *p != '\0';) {
+		size_t n = strcspn(p, ",");
+
+		if (n > 0)
+			json_array_append_new(tags, json_stringn(p, n));
+		p += n + (p[n] == ',');
+	}
+	return tags;
+}
+
+int admin_title_set(const struct admin *a, char **args, struct fault *f)
+{
+	const char *key = args[1], *value = args[2];
+	uint64_t year;
+	json_t *v;
+
+	if (strcmp(key, "name") != 0 && strcmp(key, "description") != 0 && strcmp(key, "year") != 0 && strcmp(key, "tags") != 0 &&
+	    strcmp(key, "policy") != 0)
+		return fault_set(f, ERR_USAGE, "found \"%s\", expected name, description, year, tags or policy", key);
+	if (strcmp(key, "tags") == 0)
+		v = strcmp(value, "none") == 0 ? json_array() : tags_of(value);
+	else if (strcmp(value, "none") == 0 && strcmp(key, "policy") != 0)
+		v = json_null();
+	else if (strcmp(key, "year") != 0)
+		v = json_string(value);
+	else if (str_parse_u64(value, strlen(value), &year) == 0 && year < 10000)
+		v = json_integer((json_int_t)year);
+	else
+		return fault_set(f, ERR_USAGE, "year: found \"%s\", expected a number, or none", value);
+	if (v == NULL)
+		return fault_set(f, ERR_USAGE, "%s: the value is no UTF-8", key);
+	return change(a, "PATCH", json_pack("{s:o}", key, v), f, "/metadata", args[0], NULL);
+}
+
+static const char *text(const json_t *o, const char *name)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	return s != NULL ? s : "-";
+}
+
+static int show_list(const struct admin *a, const char *path, const char *list, const char *const *heads, const char *const *keys,
+                     size_t n, struct fault *f)
+{
+	struct admin_table *t;
+	json_t *o, *row;
+	size_t i;
+	int e = admin_call(a, "GET", path, NULL, &o, f);
+
+	if (e != 0)
+		return e;
+	if (a->json) {
+		json_dumpf(json_object_get(o, list), stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		t = admin_table_new(heads, n);
+		json_array_foreach(json_object_get(o, list), i, row)
+			for (size_t k = 0; k < n; k++) {
+				const json_t *v = json_object_get(row, keys[k]);
+
+				if (json_is_integer(v))
+					admin_table_cell(t, "%lld", (long long)json_integer_value(v));
+				else
+					admin_table_cell(t, "%s", text(row, keys[k]));
+			}
+		admin_table_print(&t, stdout);
+	}
+	json_decref(o);
+	return 0;
+}
+
+int admin_withdrawn(const struct admin *a, char **args, struct fault *f)
+{
+	static const char *const heads[] = {"TITLE", "REVISION", "WITHDRAWN", "REMOVED AFTER"};
+	static const char *const keys[] = {"title", "revision", "withdrawn", "removed_after"};
+
+	return show_list(a, "/api/v1/withdrawn", "withdrawn", heads, keys, N_OF(heads), f);
+}
+
+int admin_log(const struct admin *a, char **args, struct fault *f)
+{
+	static const char *const heads[] = {"AT", "WHO", "WHAT", "SUBJECT", "DETAIL"};
+	static const char *const keys[] = {"at", "who", "what", "subject", "detail"};
+
+	return show_list(a, "/api/v1/audit", "entries", heads, keys, N_OF(heads), f);
+}
+
+int admin_masters(const struct admin *a, char **args, struct fault *f)
+{
+	static const char *const heads[] = {"ID", "STATE", "FILE", "TITLE", "QUEUED", "DETAIL"};
+	static const char *const keys[] = {"id", "state", "file", "title", "queued", "detail"};
+
+	return show_list(a, "/api/v1/masters", "masters", heads, keys, N_OF(heads), f);
+}
+
+/* --- the copy of the catalogue --- */
+
+int admin_backup(const struct admin *a, char **args, struct fault *f)
+{
+	struct blob *copy;
+	int e;
+
+	if (file_exists(args[0]))
+		return fault_set(f, ERR_EXISTS, "\"%s\" is there already", args[0]);
+	e = admin_get_blob(a, "/api/v1/backup", &copy, f);
+	if (e != 0)
+		return e;
+	if (copy->size < 16 || memcmp(copy->bytes, "SQLite format 3", 16) != 0)
+		e = fault_set(f, ERR_HTTP, "what came is no database");
+	else if ((e = file_write_atomic(args[0], copy->bytes, copy->size, 0600)) != 0) /* tokens' hashes are in it */
+		fault_set(f, e, "\"%s\": %s", args[0], err_text(e));
+	else if (!a->json)
+		printf("%s: %zu bytes\n", args[0], copy->size);
+	blob_unref(&copy);
+	return e;
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * ribera-admin's commands that look at what goes on: events as they come, fills,
+ * and a view of all that is drawn anew.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "origin/admin.h"
+
+#define N_OF(a) (sizeof(a) / sizeof(a)[0])
+#define EVERY (2 * DUR_S)
+#define LINE_MAX_BYTES ((size_t)256 << 10)
+
+static const char *text(const json_t *o, const char *name)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	return s != NULL ? s : "-";
+}
+
+/* --- events --- */
+
+struct lines {
+	const struct admin *admin;
+	char *line;
+	size_t n, cap;
+	char *last_id; /* or NULL */
+};
+
+/* Names come from others: no control may reach the terminal. */
+static void put_clean(const char *s)
+{
+	for (; *s != '\0'; s++)
+		putchar((unsigned char)*s < 0x20 || *s == 0x7f ? ' ' : *s);
+}
+
+static void print_event(const struct lines *l, const char *data)
+{
+	json_t *o = json_loads(data, 0, NULL);
+	char *rest;
+
+	if (l->admin->json || !json_is_object(o)) {
+		puts(data);
+	} else {
+		printf("%s %-17s", text(o, "time"), text(o, "event"));
+		json_object_del(o, "time");
+		json_object_del(o, "event");
+		rest = json_dumps(o, JSON_COMPACT);
+		putchar(' ');
+		put_clean(rest != NULL ? rest : "");
+		putchar('\n');
+		free(rest);
+	}
+	fflush(stdout);
+	json_decref(o);
+}
+
+static void take_line(struct lines *l)
+{
+	l->line[l->n] = '\0';
+	if (str_starts(l->line, "data: ")) {
+		print_event(l, l->line + 6);
+	} else if (str_starts(l->line, "id: ")) {
+		free(l->last_id);
+		l->last_id = mem_dup(l->line + 4);
+	}
+	l->n = 0;
+}
+
+static int take_bytes(void *ctx, const void *bytes, size_t n)
+{
+	struct lines *l = ctx;
+
+	for (size_t i = 0; i < n; i++) {
+		char c = ((const char *)bytes)[i];
+
+		if (l->n + 2 > LINE_MAX_BYTES)
+			return ERR_LIMIT;
+		MEM_GROW(l->line, l->cap, l->n + 1);
+		if (c == '\n')
+			take_line(l);
+		else if (c != '\r')
+			l->line[l->n++] = c;
+	}
+	return ferror(stdout) ? -EPIPE : 0;
+}
+
+int admin_events(const struct admin *a, char **args, struct fault *f)
+{
+	struct lines l = {.admin = a};
+	int e = 0, tries = 0;
+
+	while (tries < 5) {
+		char *path = mem_printf("/api/v1/events%s%s", l.last_id != NULL ? "?last-event-id=" : "", l.last_id != NULL ? l.last_id : "");
+		char *before = l.last_id != NULL ? mem_dup(l.last_id) : NULL;
+
+		e = admin_stream(a, path, take_bytes, &l, f);
+		tries = before == NULL || l.last_id == NULL || strcmp(before, l.last_id) != 0 ? 0 : tries + 1;
+		free(before);
+		free(path);
+		if (e == -EPIPE || e == ERR_HTTP || l.last_id == NULL)
+			break; /* nobody reads, or the origin does not let us */
+		l.n = 0;
+		nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+	}
+	free(l.line);
+	free(l.last_id);
+	return e == -EPIPE ? 0 : e;
+}
+
+/* --- fills --- */
+
+static json_t *fills_of(const json_t *edges)
+{
+	json_t *fills = json_array(), *edge, *held;
+	size_t i, k;
+
+	json_array_foreach((json_t *)edges, i, edge) {
+		json_array_foreach(json_object_get(edge, "held"), k, held) {
+			json_t *o;
+
+			if (json_is_true(json_object_get(held, "complete")))
+				continue;
+			o = json_copy(held);
+			json_object_del(o, "complete");
+			json_object_set(o, "edge", json_object_get(edge, "name"));
+			json_array_append_new(fills, o);
+		}
+	}
+	return fills;
+}
+
+static void bytes_cell(struct admin_table *t, const json_t *v)
+{
+	char shown[STR_BYTES_SIZE];
+
+	str_format_bytes((uint64_t)json_integer_value(v), shown);
+	admin_table_cell(t, "%s", json_is_integer(v) ? shown : "-");
+}
+
+static void print_fills(const json_t *fills)
+{
+	static const char *const heads[] = {"EDGE", "TITLE", "REVISION", ">THERE"};
+	struct admin_table *t = admin_table_new(heads, N_OF(heads));
+	json_t *o;
+	size_t i;
+
+	json_array_foreach((json_t *)fills, i, o) {
+		admin_table_cell(t, "%s", text(o, "edge"));
+		admin_table_cell(t, "%s", text(o, "title"));
+		admin_table_cell(t, "%s", text(o, "revision"));
+		bytes_cell(t, json_object_get(o, "bytes"));
+	}
+	admin_table_print(&t, stdout);
+}
+
+int admin_fills(const struct admin *a, char **args, struct fault *f)
+{
+	json_t *edges, *fills;
+	int e = admin_list(a, "/api/v1/edges", "edges", &edges, f);
+
+	if (e != 0)
+		return e;
+	fills = fills_of(edges);
+	if (a->json) {
+		json_dumpf(fills, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		print_fills(fills);
+	}
+	json_decref(fills);
+	json_decref(edges);
+	return 0;
+}
+
+/* --- top --- */
+
+static void print_edges(const json_t *edges, size_t room)
+{
+	static const char *const heads[] = {"EDGE", "STATE", ">LOAD", ">FREE", ">HELD", ">FILLING", ">SEEN"};
+	struct admin_table *t = admin_table_new(heads, N_OF(heads));
+	json_t *o, *held;
+	size_t i, k;
+
+	json_array_foreach((json_t *)edges, i, o) {
+		size_t complete = 0, filling = 0;
+
+		if (i == room)
+			break;
+		json_array_foreach(json_object_get(o, "held"), k, held) {
+			complete += json_is_true(json_object_get(held, "complete"));
+			filling += !json_is_true(json_object_get(held, "complete"));
+		}
+		admin_table_cell(t, "%s", text(o, "name"));
+		admin_table_cell(t, "%s%s", text(o, "state"), json_is_true(json_object_get(o, "draining")) ? ", draining" : "");
+		admin_table_cell(t, "%.0f %%", 100 * json_number_value(json_object_get(o, "load")));
+		bytes_cell(t, json_object_get(o, "free_bytes"));
+		admin_table_cell(t, "%zu", complete);
+		admin_table_cell(t, "%zu", filling);
+		admin_table_cell(t, "%.0f s", json_number_value(json_object_get(o, "seen_seconds_ago")));
+	}
+	admin_table_print(&t, stdout);
+}
+
+static int draw(const struct admin *a, bool live, struct fault *f)
+{
+	json_t *edges, *titles, *fills;
+	struct winsize size = {.ws_row = 0};
+	size_t room = SIZE_MAX;
+	int e = admin_list(a, "/api/v1/edges", "edges", &edges, f);
+
+	if (e == 0 && (e = admin_call(a, "GET", "/api/v1/titles?limit=1", NULL, &titles, f)) != 0)
+		json_decref(edges);
+	if (e != 0)
+		return e;
+	if (live && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 10)
+		room = (size_t)size.ws_row - 8;
+	fills = fills_of(edges);
+	if (live)
+		fputs("\033[H\033[2J", stdout); /* home, and clear */
+	printf("%s: %lld titles, %zu edges, %zu fills\n\n", a->control, (long long)json_integer_value(json_object_get(titles, "total")),
+	       json_array_size(edges), json_array_size(fills));
+	print_edges(edges, room);
+	if (json_array_size(fills) > 0 && json_array_size(edges) < room) {
+		putchar('\n');
+		print_fills(fills);
+	}
+	fflush(stdout);
+	json_decref(fills);
+	json_decref(titles);
+	json_decref(edges);
+	return 0;
+}
+
+int admin_top(const struct admin *a, char **args, struct fault *f)
+{
+	bool live = isatty(STDOUT_FILENO) && !a->json;
+	int e;
+
+	if (a->json)
+		return admin_edges(a, args, f);
+	do {
+		e = draw(a, live, f);
+		if (live && e != 0 && e != ERR_HTTP) {
+			printf("\033[H\033[2J%s\n", fault_text(f)); /* it may come back */
+			fflush(stdout);
+			e = 0;
+		}
+		if (live)
+			nanosleep(&(struct timespec){.tv_sec = EVERY / DUR_S}, NULL);
+	} while (live && e == 0 && !ferror(stdout));
+	return e;
+}

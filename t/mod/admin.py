@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ribera-admin: every command that speaks with a running origin, for people and for machines; exit codes; completion."""
+import json, os, pty, select, sqlite3, subprocess, sys, time
+sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
+import package, tap
+from origins import ADMIN, Origin
+
+o = Origin(options=['--heartbeat', '1h'])
+REVS = []
+for i in range(2):
+    rev, folder = package.write(o.library, 'film', {'video.mp4': bytes([i]) * 5000}, name='A film')
+    os.utime(folder, (1_700_000_000 + i * 1000,) * 2)
+    REVS.append(rev)
+o.p.stop()
+o.start()
+o.register('edge-a')
+o.beat('edge-a', f'film/{REVS[1]}', filling=[{'title': 'next', 'revision': '0' * 20, 'bytes': 77}])
+run = lambda *argv, code=0: o.admin(*argv, code=code).stdout
+as_json = lambda *argv: json.loads(run('--json', *argv))
+
+
+@tap.test
+def titles_are_described_withdrawn_and_rolled_back():
+    for key, value in [('name', 'Der Film'), ('year', '1927'), ('tags', 'silent,city'), ('description', 'Von einer Stadt.'), ('policy', 'pin')]:
+        run('title', 'set', 'film', key, value)
+    t = as_json('title', 'show', 'film')
+    tap.equal((t['name'], t['year'], t['tags'], t['description']), ('Der Film', 1927, ['silent', 'city'], 'Von einer Stadt.'))
+    for key in ('name', 'year', 'tags', 'policy'):
+        run('title', 'set', 'film', key, 'none')
+    tap.equal((as_json('title', 'show', 'film')['name'], as_json('title', 'show', 'film')['tags']), ('A film', []))
+    tap.equal(as_json('title', 'show', 'film')['revision'], REVS[1])
+    tap.has(run('title', 'rollback', 'film'), REVS[0])
+    tap.equal(as_json('title', 'show', 'film')['revision'], REVS[0])
+    tap.has(o.admin('title', 'rollback', 'film', code=1).stderr, 'no revision older')
+    run('title', 'rollback', 'film', REVS[1])
+    tap.equal(as_json('title', 'show', 'film')['revision'], REVS[1])
+    run('title', 'rollback', 'film', REVS[0])
+    run('title', 'newest', 'film')
+    tap.equal(as_json('title', 'show', 'film')['revision'], REVS[1])
+    run('title', 'withdraw', f'film/{REVS[1]}')
+    tap.equal([w['revision'] for w in as_json('withdrawn')], [REVS[1]])
+    run('title', 'withdraw', 'film')
+    tap.equal(as_json('titles'), [])
+    run('title', 'restore', f'film/{REVS[0]}')
+    run('title', 'restore', 'film')
+    tap.equal([t['revision'] for t in as_json('titles')], [REVS[1]])
+    tap.has(run('log'), 'title withdrawn')
+
+
+@tap.test
+def people_and_machines_see_the_same():
+    for words, part in [(['titles'], 'film'), (['edges'], 'edge-a'), (['edge', 'show', 'edge-a'], 'film'), (['fills'], 'next'), (['tokens'], 'ID'),
+                        (['plan', 'edge-a'], 'film'), (['withdrawn'], 'TITLE'), (['masters'], 'STATE'), (['log'], 'edge registered'), (['top'], 'edge-a')]:
+        tap.has(run(*words), part, ' '.join(words))
+        tap.check(as_json(*words) is not None)
+    tap.equal(as_json('fills'), [{'title': 'next', 'revision': '0' * 20, 'bytes': 77, 'edge': 'edge-a'}])
+    tap.check('\033' not in run('top'), 'plain where there is no terminal')
+
+
+@tap.test
+def wrong_use_and_failure_have_their_codes():
+    for words in [[], ['nothing'], ['title'], ['title', 'show'], ['title', 'show', 'a', 'b'], ['title', 'rollback'], ['title', 'rollback', 'a', 'b', 'c'],
+                  ['title', 'set', 'film', 'colour', 'red'], ['title', 'set', 'film', 'year', 'old'], ['backup']]:
+        tap.equal(tap.call(ADMIN, '--control', o.control, *words).returncode, 2, words)
+    for words, part in [(['title', 'withdraw', 'none'], '404'), (['title', 'set', 'film', 'policy', 'burn'], 'policy'), (['title', 'set', 'film', 'year', '5'], 'year'),
+                        (['edge', 'drain', 'none'], '404')]:
+        tap.has(o.admin(*words, code=1).stderr, part)
+    r = tap.call(ADMIN, '--control', 'http://127.0.0.1:1', 'events')
+    tap.equal(r.returncode, 1)
+    tap.has(r.stderr, 'cannot listen')
+    tap.has(tap.call(ADMIN, '--control', 'http://127.0.0.1:1', 'top').stderr, 'cannot ask')
+
+
+@tap.test
+def a_backup_of_a_running_origin_is_whole():
+    path = os.path.join(o.folder, 'copy.sqlite')
+    tap.has(run('backup', path), 'copy.sqlite')
+    db = sqlite3.connect(path)
+    tap.equal(db.execute('pragma integrity_check').fetchone()[0], 'ok')
+    tap.equal([r[0] for r in db.execute('select name from edge')], ['edge-a'])
+    db.close()
+    tap.equal(os.stat(path).st_mode & 0o777, 0o600)
+    tap.has(o.admin('backup', path, code=1).stderr, 'already')
+    other = Origin(start=False)
+    os.makedirs(os.path.dirname(other.database))
+    os.rename(path, other.database)
+    other.start('--heartbeat', '1h')
+    tap.equal([e['name'] for e in other.api('/edges').json()['edges']], ['edge-a'], 'an origin starts from it')
+    tap.equal([n for n in os.listdir(os.path.dirname(o.database)) if 'copy' in n], [])
+    other.p.stop()
+
+
+@tap.test
+def events_come_as_they_happen():
+    p = tap.Process(ADMIN, '--control', o.control, '--json', 'events', log=os.path.join(o.folder, 'events'))
+    tap.until(lambda: 'hello' in p.text(), 10, 'hello')
+    o.register('edge-b')
+    tap.until(lambda: 'edge.registered' in p.text(), 10, 'the event')
+    tap.equal([json.loads(line)['edge'] for line in p.text().splitlines() if 'edge.registered' in line], ['edge-b'])
+    o.p.kill()
+    o.start()
+    tap.until(lambda: 'reset' in p.text(), 15, 'it comes back by itself')
+    o.api('/edges/edge-b', 'DELETE')
+    tap.until(lambda: 'edge.removed' in p.text(), 10, 'and goes on')
+    p.kill()
+
+
+@tap.test
+def top_draws_on_a_terminal():
+    master, slave = pty.openpty()
+    p = subprocess.Popen([ADMIN, '--control', o.control, 'top'], stdout=slave, stderr=slave)
+    seen, end = b'', time.monotonic() + 15
+    while seen.count(b'\033[2J') < 2 and time.monotonic() < end:
+        if select.select([master], [], [], 1)[0]:
+            seen += os.read(master, 65536)
+    p.kill()
+    p.wait()
+    tap.check(seen.count(b'\033[2J') >= 2 and b'edge-a' in seen, seen)
+
+
+@tap.test
+def completion_knows_every_command():
+    script = f'''. {tap.SOURCE}/etc/completion/ribera-admin
+complete_words() {{ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _ribera {ADMIN} "${{@: -1}}" "${{@: -2:1}}"; echo "${{COMPREPLY[*]}}"; }}
+complete_words ribera-admin ""; complete_words ribera-admin title ""'''
+    first, second = subprocess.run(['bash', '-c', script], capture_output=True, text=True).stdout.splitlines()
+    for word in 'titles title edges edge plan fills tokens backup verify top events'.split():
+        tap.check(word in first.split(), f'{word}: {first}')
+    tap.equal(set(second.split()) >= {'show', 'set', 'pin', 'withdraw', 'rollback'}, True, second)
+
+
+tap.run()
