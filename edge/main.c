@@ -132,7 +132,7 @@ static int read_again(struct config *c, struct settings *s, char **given, struct
 
 static void reload(struct program *p, struct node *n)
 {
-	static const char *const live[] = {"log_level", "grace", "max_connections", "max_per_client", "min_rate", "rate", "rates", NULL};
+	static const char *const live[] = {"log_level", "grace", "max_connections", "max_per_client", "min_rate", "max_lag", "rate", "rates", NULL};
 	static char level[16], rates[1024];
 	struct settings fresh = {0}, *s = p->settings;
 	struct config *c = config_new(settings_rows, settings_n_rows, &fresh);
@@ -149,6 +149,7 @@ static void reload(struct program *p, struct node *n)
 		s->max_connections = fresh.max_connections;
 		s->max_per_client = fresh.max_per_client;
 		s->min_rate = fresh.min_rate;
+		s->max_lag = fresh.max_lag;
 		snprintf(rates, sizeof rates, "%s", fresh.rates_text != NULL ? fresh.rates_text : "");
 		s->rates_text = rates;
 		s->rate = fresh.rate;

@@ -445,6 +445,7 @@ static int make_server(struct node *n, const char *listen, unsigned threads, boo
 		.max_connections = n->settings->max_connections,
 		.max_per_client = n->settings->max_per_client,
 		.min_rate = n->settings->min_rate,
+		.max_lag = n->settings->max_lag,
 		.max_body = VIEWERS_MAX_BODY,
 		.access_log = tls || threads > 0 ? n->settings->access_log : NULL,
 		.tls_cert = tls ? n->settings->tls_cert : NULL,
@@ -656,6 +657,7 @@ void node_set_limits(struct node *n)
 		.max_connections = n->settings->max_connections,
 		.max_per_client = n->settings->max_per_client,
 		.min_rate = n->settings->min_rate,
+		.max_lag = n->settings->max_lag,
 	};
 
 	serve_set_limits(n->serve, &limits);

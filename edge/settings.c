@@ -57,6 +57,8 @@ const struct config_row settings_rows[] = {
 	{"max_per_client", CONFIG_UINT, AT(max_per_client), "0", 0, 0, "N",
          "connections of one IPv4 address or IPv6 /64 at most; 0 is a tenth of max_connections and 100"},
 	{"min_rate", CONFIG_RATE, AT(min_rate), "500", 1, 0, "RATE", "a viewer who takes less over a minute is cut"},
+	{"max_lag", CONFIG_DURATION, AT(max_lag), "250ms", 0, DUR_MIN, "TIME",
+         "new viewers are sent away while a thread is later than this for a second; 0s is never"},
 	{"grace", CONFIG_DURATION, AT(grace), "5s", 0, 3600000000, "TIME", "what running replies get to finish at the end"},
 	{"access_log", CONFIG_PATH, AT(access_log), NULL, 0, 0, "FILE", "log of requests, - for standard output"},
 	{"log_level", CONFIG_STRING, AT(log_level), "info", 0, 0, "LEVEL", "error, warn, info, verbose or debug"},

@@ -31,7 +31,7 @@ struct settings {
 	dur_us scrub_every;
 	dur_us heartbeat, demand;
 	uint64_t threads, max_connections, max_per_client, min_rate;
-	dur_us grace;
+	dur_us grace, max_lag;
 	const char *access_log, *log_level, *ports_file, *allow_origin;
 
 	/* made of the above by settings_check */

@@ -56,6 +56,7 @@ static int open_listeners(struct origin *o, struct fault *f)
 		.max_connections = s->max_connections,
 		.max_per_client = s->max_per_client,
 		.min_rate = s->min_rate,
+		.max_lag = s->max_lag,
 		.max_body = VIEWERS_MAX_BODY,
 		.access_log = s->access_log,
 		.tls_cert = s->tls_cert,
@@ -350,7 +351,7 @@ static int read_again(struct config *c, struct settings *s, char **given, struct
 
 static void reload(struct origin *o, char **argv)
 {
-	static const char *const live[] = {"log_level", "grace", "max_connections", "max_per_client", "min_rate", NULL};
+	static const char *const live[] = {"log_level", "grace", "max_connections", "max_per_client", "min_rate", "max_lag", NULL};
 	static char level[16];
 	struct settings fresh = {0}, *s = &o->settings;
 	struct config *c = config_new(settings_rows, settings_n_rows, &fresh);
@@ -367,8 +368,10 @@ static void reload(struct origin *o, char **argv)
 		s->max_connections = fresh.max_connections;
 		s->max_per_client = fresh.max_per_client;
 		s->min_rate = fresh.min_rate;
+		s->max_lag = fresh.max_lag;
 		limits = (struct serve_settings){
-			.max_connections = s->max_connections, .max_per_client = s->max_per_client, .min_rate = s->min_rate};
+			.max_connections = s->max_connections, .max_per_client = s->max_per_client, .min_rate = s->min_rate,
+			.max_lag = s->max_lag};
 		serve_set_limits(o->viewers, &limits);
 	}
 	config_free(&c);

@@ -37,6 +37,8 @@ const struct config_row settings_rows[] = {
 	ROW("max_per_client", CONFIG_UINT, max_per_client, "0", 0, 0, "N",
 	    "connections of one IPv4 address or IPv6 /64 at most; 0 is a tenth of max_connections and 100"),
 	ROW("min_rate", CONFIG_RATE, min_rate, "500", 1, 0, "RATE", "a viewer who takes less over a minute is cut"),
+	ROW("max_lag", CONFIG_DURATION, max_lag, "250ms", 0, DUR_MIN, "TIME",
+	    "new viewers are sent away while a thread is later than this for a second; 0s is never"),
 	ROW("max_open_files", CONFIG_UINT, max_open_files, "4096", 16, 1000000, "N", "library files kept open at most"),
 	ROW("heartbeat", CONFIG_DURATION, heartbeat, "2s", 100 * DUR_MS, DUR_HOUR, "TIME",
 	    "how often edges report; three missed reports make one down"),

@@ -42,7 +42,9 @@ struct tls;
 
 enum {
 	C_CONNECTIONS,
-	C_CONNECTIONS_SHED,
+	C_SHED_CONNECTIONS,
+	C_SHED_LAG,
+	C_SHED_FILES,
 	C_CONNECTIONS_REFUSED,
 	C_CONNECTIONS_FLOOD,
 	C_ACCEPT_FAILED,
@@ -63,6 +65,7 @@ enum {
 	C_LOG_DROPPED,
 	C_DISK_WAITS,
 	C_OPEN,
+	C_LAG,
 	C_FIRST_BYTE,
 	C_TOTAL,
 	N_COUNTERS,
@@ -102,6 +105,9 @@ struct serve {
 	atomic_bool stopping;
 	_Atomic mono_us stop_at; /* when what is still running is cut */
 	_Atomic int64_t open;
+	/* The kernel gives out the lowest number that is free: a connection with one from max_fd on
+	 * is refused, for files have to be opened too; one from last_fd on is closed at once. */
+	int max_fd, last_fd;
 };
 
 /* The way into a lane from other threads; outlives the lane while waiters point to it. */
@@ -145,6 +151,14 @@ struct lane {
 	struct date dates[N_DATES];
 	uint64_t next_id;
 	bool closing; /* the doors are closed */
+	struct {
+		h2o_multithread_receiver_t receiver;
+		h2o_multithread_message_t message;
+		mono_us sent, ticked; /* 0: not */
+		mono_us late_since;   /* 0: it is not */
+		dur_us tick;          /* the last one's lateness */
+		bool full;            /* more work than it can do */
+	} lag;
 };
 
 /* A listening socket within a lane. */
@@ -288,6 +302,11 @@ void disk_free(struct disk **); /* ends its threads; after the lanes */
 uint64_t disk_warm(struct lane *, struct serve_object *, uint64_t offset, uint64_t length);
 /* Reads them, or the first of them, and wakes the waiter, one reference of which is taken over. */
 void disk_fetch(struct disk *, struct serve_object *, uint64_t offset, uint64_t length, struct serve_waiter *);
+
+/* lag.c */
+void lag_begin(struct lane *);
+void lag_end(struct lane *);
+void lag_tick(struct lane *, dur_us interval); /* at every tick */
 
 /* lane.c */
 void conn_given_up(struct conn *); /* a reply whose viewer did not wait for its end */

@@ -119,19 +119,24 @@ static bool far_over(uint64_t n, uint64_t max)
 	return n > max + max / 4 + 16;
 }
 
-/* False: it has been closed. */
+/* A full machine turns new viewers away, before those it has are hurt: by the number of
+ * connections, by descriptors (files have to be opened too), by loops that are late.
+ * False: it has been closed. */
 static bool check_limits(struct conn *c, uint64_t open)
 {
 	struct serve *s = c->lane->serve;
 	uint64_t max = __atomic_load_n(&s->settings.max_connections, __ATOMIC_RELAXED);
 	uint64_t most = __atomic_load_n(&s->settings.max_per_client, __ATOMIC_RELAXED);
 	unsigned mine = c->counted ? limit_enter(s->limit, &c->client) : 0;
+	int fd = h2o_socket_get_fd(c->sock);
+	unsigned counter;
 
-	if (open <= max && mine <= most)
+	if (open <= max && mine <= most && fd < s->max_fd && !c->lane->lag.full)
 		return true;
-	c->refuse = open > max ? 503 : 429;
-	counters_add(s->counters, open > max ? C_CONNECTIONS_SHED : C_CONNECTIONS_REFUSED, 1);
-	if (!far_over(open, max) && !far_over(mine, most))
+	counter = open > max ? C_SHED_CONNECTIONS : mine > most ? C_CONNECTIONS_REFUSED : fd >= s->max_fd ? C_SHED_FILES : C_SHED_LAG;
+	c->refuse = counter == C_CONNECTIONS_REFUSED ? 429 : 503;
+	counters_add(s->counters, counter, 1);
+	if (!far_over(open, max) && !far_over(mine, most) && fd < s->last_fd)
 		return true;
 	h2o_socket_close(c->sock);
 	return false;
@@ -300,6 +305,7 @@ static void on_tick(h2o_timeout_entry_t *e)
 		access_flush(l);
 		look_after_conns(l);
 	}
+	lag_tick(l, TICK_MS * DUR_MS);
 	watch_look(l);
 	take_context(l);
 	for (size_t i = 0; !l->closing && i < l->serve->n_listeners; i++)
@@ -344,6 +350,7 @@ static void lane_init(struct lane *l)
 	l->mailbox->refs = 1;
 	l->mailbox->lane = l;
 	h2o_multithread_register_receiver(l->ctx.queue, &l->mailbox->receiver, body_on_messages);
+	lag_begin(l);
 	take_context(l);
 	open_doors(l);
 }
@@ -377,6 +384,7 @@ static void lane_fini(struct lane *l)
 	free(l->access.bytes);
 	close_mailbox(l);
 	h2o_timeout_unlink(&l->tick_entry);
+	lag_end(l);
 	h2o_timeout_unlink(&l->ctx.http2._graceful_shutdown_timeout);
 	free(l->doors);
 	SSL_CTX_free(l->tls);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -27,12 +28,16 @@
 
 #define MAX_THREADS 64
 #define MAX_INHERITED 128
+#define MAX_KEPT_FDS 4096
 #define BACKLOG 65535 /* the kernel clips it to net.core.somaxconn */
+
+#define SHED "Connections that a full machine answered with 503 or closed."
 
 static const struct counter_row rows[N_COUNTERS] = {
 	[C_CONNECTIONS] = {"ribera_http_connections_total", NULL, COUNTER_TOTAL, "Connections accepted."},
-	[C_CONNECTIONS_SHED] = {"ribera_http_connections_shed_total", NULL, COUNTER_TOTAL,
-	                        "Connections over the limit, answered with 503 or closed."},
+	[C_SHED_CONNECTIONS] = {"ribera_http_connections_shed_total", "reason=\"connections\"", COUNTER_TOTAL, SHED},
+	[C_SHED_LAG] = {"ribera_http_connections_shed_total", "reason=\"lag\"", COUNTER_TOTAL, SHED},
+	[C_SHED_FILES] = {"ribera_http_connections_shed_total", "reason=\"descriptors\"", COUNTER_TOTAL, SHED},
 	[C_CONNECTIONS_REFUSED] = {"ribera_http_connections_refused_total", NULL, COUNTER_TOTAL,
 	                           "Connections of clients that had too many, answered with 429 or closed."},
 	[C_CONNECTIONS_FLOOD] = {"ribera_http_connections_cut_total", "reason=\"flood\"", COUNTER_TOTAL,
@@ -60,6 +65,7 @@ static const struct counter_row rows[N_COUNTERS] = {
 	[C_LOG_DROPPED] = {"ribera_http_log_dropped_total", NULL, COUNTER_TOTAL, "Access log lines that could not be written."},
 	[C_DISK_WAITS] = {"ribera_http_disk_waits_total", NULL, COUNTER_TOTAL, "Reads that a reply had to wait for, done beside the loops."},
 	[C_OPEN] = {"ribera_http_open_connections", NULL, COUNTER_GAUGE, "Connections open now."},
+	[C_LAG] = {"ribera_http_loop_lag_seconds", NULL, COUNTER_SECONDS, "How late loops are, ten times a second each."},
 	[C_FIRST_BYTE] = {"ribera_http_first_byte_seconds", NULL, COUNTER_SECONDS, "From request to the reply's first byte."},
 	[C_TOTAL] = {"ribera_http_reply_seconds", NULL, COUNTER_SECONDS, "From request to the reply's end."},
 };
@@ -81,6 +87,7 @@ static void take_limits(struct serve_settings *out, const struct serve_settings 
 	out->max_connections = in->max_connections > 0 ? in->max_connections : 100000;
 	out->max_per_client = in->max_per_client > 0 ? in->max_per_client : out->max_connections / 10 + 100;
 	out->min_rate = in->min_rate > 0 ? in->min_rate : 500;
+	out->max_lag = in->max_lag;
 }
 
 static void take_settings(struct serve *s, const struct serve_settings *in)
@@ -381,26 +388,36 @@ void serve_set_limits(struct serve *s, const struct serve_settings *from)
 	__atomic_store_n(&s->settings.max_connections, fresh.max_connections, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->settings.max_per_client, fresh.max_per_client, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->settings.min_rate, fresh.min_rate, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->settings.max_lag, fresh.max_lag, __ATOMIC_RELAXED);
 }
 
 /* --- running ----------------------------------------------------------------------- */
 
-/* Every viewer takes a descriptor: allow what the administrator allows. */
-static void raise_descriptor_limit(void)
+/* Every viewer takes a descriptor: allow what the administrator allows, and keep some for files. */
+static void raise_descriptor_limit(struct serve *s)
 {
 	struct rlimit limit;
+	rlim_t max, kept;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+	s->max_fd = s->last_fd = INT_MAX;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	if (limit.rlim_cur < limit.rlim_max) {
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &limit);
+		(void)getrlimit(RLIMIT_NOFILE, &limit);
 	}
+	max = limit.rlim_cur < INT_MAX ? limit.rlim_cur : INT_MAX;
+	kept = max / 8 < MAX_KEPT_FDS ? max / 8 : MAX_KEPT_FDS;
+	s->max_fd = (int)(max - kept);
+	s->last_fd = (int)(max - kept + kept / 4);
 }
 
 int serve_start(struct serve *s, struct fault *fault)
 {
 	MUST(!s->started);
 	signal(SIGPIPE, SIG_IGN); /* a viewer who leaves is an error code, not a signal */
-	raise_descriptor_limit();
+	raise_descriptor_limit(s);
 	return lanes_start(s, fault);
 }
 

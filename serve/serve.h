@@ -35,6 +35,7 @@ struct serve_settings {
 	uint64_t max_connections;  /* 0: 100,000 */
 	uint64_t max_per_client;   /* connections of one IPv4 address or IPv6 /64; 0: a tenth of all and 100 */
 	uint64_t min_rate;         /* bytes per second that a viewer has to take, looked at over stall_timeout; 0: 500 */
+	dur_us max_lag;            /* new connections get 503 while a loop is later than this; 0: never */
 	uint64_t max_body;         /* of requests to handlers; 0: 1 MiB */
 	dur_us idle_timeout;       /* of keep-alive connections and of slow requests; 0: 30 s */
 	dur_us stall_timeout;      /* a reply that makes no progress for so long is cut; 0: 60 s */
@@ -185,7 +186,7 @@ int64_t serve_open_connections(const struct serve *);
  * called every second or so, by one thread at a time.  1: something is new; 0: nothing is;
  * negative: what was there stays in force, and the same files are not tried again. */
 int serve_refresh(struct serve *, bool always, struct fault *);
-/* Takes max_connections, max_per_client and min_rate; any thread. */
+/* Takes max_connections, max_per_client, min_rate and max_lag; any thread. */
 void serve_set_limits(struct serve *, const struct serve_settings *);
 /* Reopens the access log (after rotation).  Any thread. */
 void serve_reopen_log(struct serve *);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """HTTP by hand: a server under test, requests as raw bytes, HTTP/2 as raw frames."""
-import os, signal, socket, struct, subprocess, time
+import os, resource, signal, socket, struct, subprocess, time
 
 import tap
 
@@ -8,10 +8,12 @@ import tap
 class Server:
     """serve-test over a folder; .port, .tls, .log."""
 
-    def __init__(self, root, *args):
+    def __init__(self, root, *args, files=None):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
         self.log = os.path.join(tap.folder(), 'access.log')
         self.p = subprocess.Popen([tap.program('t/lib/serve-test'), '--root', root, '--log', self.log, *args],
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=limit if files else None)
         self.port = self.tls = None
         for _ in range(2 if '--tls-listen' in args else 1):
             line = self.p.stdout.readline().split()

@@ -5,7 +5,7 @@
  *   /grow/NAME         the file as an object that grows by 16 KiB every few milliseconds
  *   /stuck/NAME        ... that never gets past its first 16 KiB
  *   /fail/502, /fail/504   an object whose bytes never come; /fail/cut: after 32 KiB
- *   /h/echo, /h/big    handlers; /metrics
+ *   /h/echo, /h/big    handlers; /h/busy: 20 ms of work on the loop; /metrics
  * Prints "port N" (and "tls N") and runs until SIGTERM or SIGINT.
  */
 #include <errno.h>
@@ -34,7 +34,7 @@
 struct settings {
 	const char *root, *listen, *tls_listen, *cert, *key, *log, *cors, *url_keys;
 	uint64_t threads, max_connections, max_per_client, min_rate;
-	dur_us idle, stall, stop, ticket_life;
+	dur_us idle, stall, stop, ticket_life, max_lag;
 	bool dev_cert;
 };
 
@@ -53,6 +53,7 @@ static const struct config_row rows[] = {
 	{"max-connections", CONFIG_UINT, offsetof(struct settings, max_connections), "0", 0, 0, "N", "at once"},
 	{"max-per-client", CONFIG_UINT, offsetof(struct settings, max_per_client), "0", 0, 0, "N", "of one client"},
 	{"min-rate", CONFIG_RATE, offsetof(struct settings, min_rate), "0", 0, 0, "RATE", "of viewers"},
+	{"max-lag", CONFIG_DURATION, offsetof(struct settings, max_lag), "0s", 0, 0, "T", "of loops before new connections are sent away"},
 	{"idle", CONFIG_DURATION, offsetof(struct settings, idle), "30s", 0, 0, "T", "idle timeout"},
 	{"stall", CONFIG_DURATION, offsetof(struct settings, stall), "60s", 0, 0, "T", "stall timeout"},
 	{"stop", CONFIG_DURATION, offsetof(struct settings, stop), "2s", 0, 0, "T", "how long replies may finish"},
@@ -249,6 +250,15 @@ static void big(void *ctx, struct serve_request *r)
 	serve_reply(r, 200, "text/plain", blob_take_buf(&out), NULL, 0);
 }
 
+static void busy(void *ctx, struct serve_request *r)
+{
+	mono_us end = clock_mono() + 20 * DUR_MS;
+
+	while (clock_mono() < end)
+		;
+	serve_reply(r, 200, "text/plain", NULL, NULL, 0);
+}
+
 static void metrics(void *ctx, struct serve_request *r)
 {
 	struct buf out;
@@ -273,7 +283,7 @@ static int start(const struct settings *s, struct fault *f)
 {
 	const struct serve_settings settings = {
 		.name = "serve-test", .threads = (unsigned)s->threads, .max_connections = s->max_connections,
-		.max_per_client = s->max_per_client, .min_rate = s->min_rate, .idle_timeout = s->idle, .stall_timeout = s->stall, .access_log = s->log, .url_keys = s->url_keys,
+		.max_per_client = s->max_per_client, .min_rate = s->min_rate, .max_lag = s->max_lag, .idle_timeout = s->idle, .stall_timeout = s->stall, .access_log = s->log, .url_keys = s->url_keys,
 		.tls_cert = s->cert, .tls_key = s->key, .tls_dev = s->dev_cert, .tls_ticket_life = s->ticket_life, .allow_origin = s->cors[0] != '\0' ? s->cors : NULL,
 	};
 	uint16_t port;
@@ -288,6 +298,7 @@ static int start(const struct settings *s, struct fault *f)
 	serve_route_objects(server, "/moved", find_moved, NULL);
 	serve_route(server, "/h/echo", echo, NULL);
 	serve_route(server, "/h/big", big, NULL);
+	serve_route_read(server, "/h/busy", busy, NULL);
 	serve_route_read(server, "/metrics", metrics, NULL);
 	r = serve_listen(server, s->listen, false, &port, f);
 	if (r < 0)
