@@ -12,8 +12,9 @@
 #include "base/mem.h"
 #include "player/abr_rule.h"
 
-#define FIRST_MBPS 0.6 /* what an unknown line is trusted with */
-#define KNOWN_SHARE 0.6 /* and a known one: it may have a bad day */
+#define FIRST_MBPS 2.5   /* what an unknown line is trusted with */
+#define KNOWN_SHARE 0.6  /* and a known one: it may have a bad day */
+#define FIRST_WAIT 0.5   /* seconds for the first body: the viewer waits */
 
 struct abr {
 	struct abr_film film;
@@ -104,13 +105,25 @@ void abr_add_sample(struct abr *a, const struct abr_sample *s)
 		a->rule->add_sample(a->state, &a->film, s);
 }
 
+/* The best that is here soon. */
+static unsigned first_pick(const struct abr *a, unsigned segment)
+{
+	double mbit = FIRST_WAIT * (a->film.start_mbps > 0 ? KNOWN_SHARE * a->film.start_mbps : FIRST_MBPS);
+	unsigned r = 0;
+
+	while (r + 1 < a->film.n_rungs && abr_film_mbit(&a->film, segment, r + 1) <= mbit)
+		r++;
+	return r;
+}
+
 struct abr_decision abr_next(struct abr *a, const struct abr_state *s)
 {
-	double trust = a->film.start_mbps > 0 ? KNOWN_SHARE * a->film.start_mbps : FIRST_MBPS;
-	struct abr_decision d = {abr_film_rung_at(&a->film, trust), 0};
+	struct abr_decision d = {0, 0};
 
 	if (s->last_rung >= 0 && (unsigned)s->last_rung < a->film.n_rungs && a->rule->forecast(a->state) > 0)
 		d = a->rule->next(a->state, &a->film, s);
+	else
+		d.rung = first_pick(a, s->segment);
 	return d;
 }
 

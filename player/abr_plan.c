@@ -78,14 +78,6 @@ static void allow_switches(const struct abr_film *f, const struct grid *g, doubl
 	}
 }
 
-static void set_end(const struct abr_film *f, const struct grid *g, const struct plan_question *q, float v[][PLAN_LEVELS])
-{
-	for (unsigned b = 0; b < g->n; b++)
-		v[0][b] = (float)(q->rest * fmin(b * g->step, q->rest_limit));
-	for (unsigned r = 1; r < f->n_rungs; r++)
-		memcpy(v[r], v[0], g->n * sizeof v[0][0]);
-}
-
 static double first_time(const struct abr_film *f, const struct plan_question *q, unsigned r, double mbps)
 {
 	if (q->running && r == q->last)
@@ -98,7 +90,7 @@ static void add_future(struct plan *p, const struct abr_film *f, const struct gr
 {
 	unsigned now = 0;
 
-	set_end(f, g, q, p->value[now]);
+	memset(p->value[now], 0, f->n_rungs * sizeof p->value[now][0]); /* what is left at the end is worth nothing */
 	for (unsigned d = q->depth - 1; d > 0; d--, now ^= 1) {
 		for (unsigned r = 0; r < f->n_rungs; r++)
 			take(g, q->latency + abr_film_mbit(f, q->segment + d, r) / mbps[d], f->segment, f->mbps[r], q->stall,

@@ -30,7 +30,6 @@ struct plan_question {
 	double change;             /* cost of a Mbit/s of switching */
 	bool running;              /* the segment is under way with the rung `last` and so many Mbit are left */
 	double left;
-	double rest, rest_limit;   /* worth of a second of media left at the end, up to so many */
 };
 
 /* Expected worth of each rung now, in Mbit/s summed over the segments; returns the best rung. */

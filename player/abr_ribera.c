@@ -16,33 +16,41 @@
 
 /* One configuration for every line; doc/BENCHMARKS.md says what it reaches and how it was found. */
 struct tuning {
-	double fast, slow;                  /* how much of the past the two means keep per download */
-	double fast_share, harmonic_share;  /* how the forecast mixes them, and harmonic with geometric mean */
+	double keep0, keep1, keep2, keep3;  /* of the past per download, in each expert's mean */
+	double harmonic_share;              /* of the means; the rest is geometric */
+	double trial, forget;               /* how fast an expert that erred loses its say, and how much of its errors is kept */
 	double latency;                     /* kept of the first-byte time */
-	double memory;                      /* kept of the errors */
+	double memory, max_error, max_mean; /* kept of the forecast's errors; an error counts at most so much, and in their mean */
 	double prior_spread, prior_weight;  /* standard deviation before any error is known, and for how many it counts */
+	double prior_keep, prior_least;     /* of that weight per download, and what stays of it for ever */
 	double shift, width;                /* of the futures, in standard deviations */
 	double caution, caution_decay;      /* below the forecast for the first picks */
-	double bias;                        /* share of the mean error that is believed */
 	double depth, futures;
-	double change, rest, rest_limit;    /* as in abr_plan.h; rest in top rates */
+	double change;                      /* as in abr_plan.h */
 	double trust, gain;                 /* seconds for which the forecast counts against a running download; top rates a restart must bring */
+	double full_time, full_size;        /* seconds and Mbit from which a download counts as a whole one */
 };
-static const struct tuning T = {.fast = 0.415, .slow = 0.54, .fast_share = 0.735, .harmonic_share = 0.62,
-	.latency = 0.5, .memory = 0.95, .prior_spread = 0.45, .prior_weight = 4.9, .shift = -0.425, .width = 1.133,
-	.caution = 0.173, .caution_decay = 0.669, .bias = 1, .depth = 8, .futures = 5, .change = 1.028, .rest = 0.0104,
-	.rest_limit = 20.6, .trust = 12, .gain = 0.17};
+static const struct tuning T = {.keep0 = 0.0171, .keep1 = 0.363, .keep2 = 0.389, .keep3 = 0.88, .harmonic_share = 0.239,
+	.trial = 0.962, .forget = 0.758, .latency = 0.498, .memory = 0.98, .max_error = 1.02, .max_mean = 0.446,
+	.prior_spread = 0.27, .prior_weight = 2.77, .prior_keep = 0.85, .prior_least = 0.225, .shift = -0.653, .width = 1.04,
+	.caution = 0.302, .caution_decay = 0.586, .depth = 8, .futures = 7, .change = 1.11, .trust = 15, .gain = 0.159, .full_time = 0.05, .full_size = 0.25};
 
-enum { N_SPANS = 4, HISTORY = 16 };
+enum { N_EXPERTS = 4, N_SPANS = 4, HISTORY = 16 };
 static const unsigned spans[N_SPANS] = {1, 2, 4, 8};
-#define MAX_ERROR 3.0           /* a line that died and came back: e^3 is enough to know of it */
 #define MIN_MBIT 0.016          /* a smaller transfer says nothing about the rate */
 #define MIN_BODY 1e-4
+#define KNOWN_WEIGHT 0.5        /* of a download, for what earlier sessions had */
 #define ABANDON_AFTER 0.5       /* seconds of body before a running download is judged */
 #define NOVICE 3                /* downloads */
 
 struct means {
 	double weight, log, inverse;
+};
+
+/* A forecaster: a mean with a memory of its own, and how wrong it was of late. */
+struct expert {
+	struct means means;
+	double said, loss;
 };
 
 struct errors {
@@ -51,10 +59,11 @@ struct errors {
 
 struct state {
 	struct plan plan;
-	struct means fast, slow;
+	struct expert experts[N_EXPERTS];
 	struct errors errors[N_SPANS];
 	double inverse[HISTORY], forecasts[HISTORY]; /* per download, newest at (n - 1) % HISTORY */
 	double mbps, latency;          /* the forecast */
+	double known;                  /* Mbit/s of earlier sessions, 0: none */
 	double z[PLAN_FUTURES];
 	unsigned n, n_latencies;
 	int forced, judged;            /* rung the segment is asked anew with; segment that was: -1 */
@@ -77,19 +86,25 @@ static void init(void *state, const struct abr_film *f)
 {
 	struct state *s = state;
 
-	(void)f;
 	s->forced = s->judged = -1;
+	s->known = f->start_mbps;
 	for (int i = 0; i < (int)T.futures; i++)
 		s->z[i] = quantile((i + 0.5) / T.futures);
 }
 
 /* --- what is learnt -------------------------------------------------------------------------- */
 
-static void means_add(struct means *m, double keep, double rate)
+static double bounded(double v, double most)
 {
-	m->weight = m->weight * keep + 1;
-	m->log = m->log * keep + log(rate);
-	m->inverse = m->inverse * keep + 1 / rate;
+	return fmax(-most, fmin(most, v));
+}
+
+static void means_add(struct means *m, double keep, double weight, double rate)
+{
+	keep = pow(keep, weight);
+	m->weight = m->weight * keep + weight;
+	m->log = m->log * keep + weight * log(rate);
+	m->inverse = m->inverse * keep + weight / rate;
 }
 
 static double means_log(const struct means *m)
@@ -97,16 +112,48 @@ static double means_log(const struct means *m)
 	return (1 - T.harmonic_share) * m->log / m->weight - T.harmonic_share * log(m->inverse / m->weight);
 }
 
-static void errors_add(struct errors *e, double error)
+/* Every expert is held against what came, and then told of it; what all say counts by how wrong each was of late, so
+ * that a jump to a new rate is followed at once on a line that stays, and waited for on one that swings. */
+static void ask_experts(struct state *s, double weight, double rate)
 {
-	error = fmax(-MAX_ERROR, fmin(MAX_ERROR, error));
-	e->weight = e->weight * T.memory + 1;
-	e->sum = e->sum * T.memory + error;
-	e->squares = e->squares * T.memory + error * error;
+	const double keep[N_EXPERTS] = {T.keep0, T.keep1, T.keep2, T.keep3};
+	double least = INFINITY, sum = 0, all = 0;
+
+	for (int i = 0; i < N_EXPERTS; i++) {
+		struct expert *e = &s->experts[i];
+
+		if (e->means.weight == 0 && s->known > 0) {
+			means_add(&e->means, 1, KNOWN_WEIGHT, s->known);
+		} else if (e->means.weight > 0) {
+			double error = bounded(log(rate) - e->said, T.max_error);
+
+			e->loss = e->loss * pow(T.forget, weight) + weight * error * error;
+		}
+		least = fmin(least, e->loss);
+		means_add(&e->means, keep[i], weight, rate);
+		e->said = means_log(&e->means);
+	}
+	for (int i = 0; i < N_EXPERTS; i++) {
+		double say = exp(-T.trial * (s->experts[i].loss - least));
+
+		sum += say * s->experts[i].said;
+		all += say;
+	}
+	s->mbps = exp(sum / all);
+}
+
+static void errors_add(struct errors *e, double weight, double error)
+{
+	double keep = pow(T.memory, weight);
+
+	e->weight = e->weight * keep + weight;
+	e->sum = e->sum * keep + weight * bounded(error, T.max_mean);
+	error = bounded(error, T.max_error);
+	e->squares = e->squares * keep + weight * error * error;
 }
 
 /* The forecasts of some downloads ago against all that came since. */
-static void learn_errors(struct state *s)
+static void learn_errors(struct state *s, double weight)
 {
 	double sum = 0;
 	unsigned k = 0;
@@ -114,7 +161,7 @@ static void learn_errors(struct state *s)
 	for (int i = 0; i < N_SPANS && spans[i] < s->n; i++) {
 		for (; k < spans[i]; k++)
 			sum += s->inverse[(s->n - 1 - k) % HISTORY];
-		errors_add(&s->errors[i], log(k / sum / s->forecasts[(s->n - 1 - k) % HISTORY]));
+		errors_add(&s->errors[i], weight, log(k / sum / s->forecasts[(s->n - 1 - k) % HISTORY]));
 	}
 }
 
@@ -122,17 +169,16 @@ static void add_sample(void *state, const struct abr_film *f, const struct abr_s
 {
 	struct state *s = state;
 	double first = abr_seconds(x->first_byte), mbit = 8e-6 * (double)x->bytes;
-	double rate = mbit / fmax(abr_seconds(x->total) - first, MIN_BODY);
+	double body = fmax(abr_seconds(x->total) - first, MIN_BODY), rate = mbit / body;
+	double weight = fmin(1, body / T.full_time) * fmin(1, mbit / T.full_size);
 
 	(void)f;
 	s->latency = s->n_latencies++ == 0 ? first : T.latency * s->latency + (1 - T.latency) * first;
 	if (mbit < MIN_MBIT)
 		return;
 	s->inverse[s->n++ % HISTORY] = 1 / rate;
-	learn_errors(s);
-	means_add(&s->fast, T.fast, rate);
-	means_add(&s->slow, T.slow, rate);
-	s->mbps = exp(T.fast_share * means_log(&s->fast) + (1 - T.fast_share) * means_log(&s->slow));
+	learn_errors(s, weight);
+	ask_experts(s, weight, rate);
 	s->forecasts[(s->n - 1) % HISTORY] = s->mbps;
 }
 
@@ -147,10 +193,10 @@ static double forecast(const void *state)
 static void expect(const struct state *s, unsigned span, double *ret_mean, double *ret_spread)
 {
 	const struct errors *e = &s->errors[span];
-	double weight = e->weight + T.prior_weight, mean = T.bias * e->sum / weight;
-	double prior = T.prior_weight * T.prior_spread * T.prior_spread;
+	double prior = fmax(T.prior_least, T.prior_weight * pow(T.prior_keep, s->n)), weight = e->weight + prior;
+	double mean = e->sum / weight;
 
-	*ret_spread = sqrt(fmax((e->squares + prior) / weight - mean * mean, 1e-4));
+	*ret_spread = sqrt(fmax((e->squares + prior * T.prior_spread * T.prior_spread) / weight - mean * mean, 1e-4));
 	*ret_mean = mean + T.shift * *ret_spread;
 	if (s->n <= NOVICE)
 		*ret_mean -= T.caution * pow(T.caution_decay, s->n - 1.0) * T.prior_spread;
@@ -182,8 +228,6 @@ static void set_question(const struct state *s, const struct abr_film *f, double
 	q->latency = s->latency;
 	q->stall = f->mbps[f->n_rungs - 1];
 	q->change = T.change;
-	q->rest = T.rest * q->stall;
-	q->rest_limit = T.rest_limit;
 	q->n_futures = (unsigned)T.futures;
 	for (unsigned i = 0; i < N_SPANS; i++)
 		expect(s, i, &mean[i], &spread[i]);

@@ -19,6 +19,7 @@
 #include "player/report.h"
 
 #define IDLE (500 * DUR_MS)
+#define LINE_BYTES 500000 /* fewer say little about a line */
 #define MAX_RESOURCE ((uint64_t)256 << 20)
 
 struct engine {
@@ -174,7 +175,7 @@ static struct lane *make_lane(struct engine *e, int kind)
 {
 	const struct engine_setup *s = &e->set;
 	struct lane_setup l = {.kind = kind, .source = s->source, .world = &e->world, .algorithm = s->algorithm,
-		.lang = s->lang, .max_height = s->max_height, .buffer = s->buffer, .start = s->start, .end = s->end,
+		.lang = s->lang, .max_height = s->max_height, .buffer = s->buffer, .line = s->line, .start = s->start, .end = s->end,
 		.session_id = e->session_id, .content_id = e->content_id};
 
 	return lane_new(&l);
@@ -251,6 +252,16 @@ void engine_view(struct engine *e, struct engine_view *ret)
 	hub_lock(e->set.hub);
 	*ret = e->view;
 	hub_unlock(e->set.hub);
+}
+
+uint64_t engine_line(struct engine *e)
+{
+	struct meter m, none = {0};
+
+	hub_lock(e->set.hub);
+	m = e->world.meter;
+	hub_unlock(e->set.hub);
+	return m.bytes >= LINE_BYTES ? meter_rate(&none, &m) : 0;
 }
 
 int engine_failure(struct engine *e, struct fault *f)

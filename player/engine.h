@@ -19,6 +19,7 @@ struct engine_setup {
 	const char *algorithm, *lang;
 	uint64_t max_height;
 	dur_us buffer, start, end;
+	uint64_t line;           /* bit/s that this network gave before; 0: unknown */
 	enum cmcd_mode cmcd;
 };
 
@@ -37,6 +38,9 @@ struct engine_view {
 	dur_us from, to;         /* live: what is there; to 0: not live */
 };
 void engine_view(struct engine *, struct engine_view *ret_view); /* any thread */
+
+/* Mean bit/s while bytes came; 0 when too few came to say. */
+uint64_t engine_line(struct engine *);
 
 /* Has everything ended because nothing could be had any more?  0, or the code with its fault. */
 int engine_failure(struct engine *, struct fault *);

@@ -14,15 +14,14 @@
 #include "base/blob.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "player/abr.h"
 #include "player/cmcd.h"
 #include "player/hub.h"
+#include "player/judge.h"
 #include "player/media.h"
 #include "player/report.h"
 #include "player/rung.h"
 
 #define MAX_RUNGS 64
-#define SAMPLES 16                    /* kept for an engine that is made anew */
 #define FIRST_WAIT (1200 * DUR_MS)    /* for slow indexes, once one rendition is ready */
 #define AHEAD (6 * DUR_S)             /* of the other lane, once that has twice as much in hand */
 #define BUFFER_BYTES ((uint64_t)192 << 20)
@@ -37,11 +36,9 @@ struct lane {
 	bool entered, prepared, ended;
 	mono_us first_ready;
 	struct rung rungs[MAX_RUNGS];
-	unsigned n_rungs, n_abr_ready;
+	unsigned n_rungs;
 	uint32_t bitrates[MAX_RUNGS];
-	struct abr *abr;
-	struct abr_sample samples[SAMPLES];
-	unsigned n_samples;
+	struct judge judge;
 	int last_rung;           /* of the segment before; -1: none */
 	int last_index;          /* in that rendition; -1: find by time */
 	dur_us t;                /* presentation time of the next segment */
@@ -67,6 +64,7 @@ struct lane *lane_new(const struct lane_setup *set)
 	struct lane *l = mem_new(sizeof *l);
 
 	l->set = *set;
+	l->judge = (struct judge){.algorithm = set->algorithm, .buffer = set->buffer, .start_bps = set->line};
 	lane_seek(l, set->start, 0);
 	return l;
 }
@@ -77,7 +75,7 @@ static void leave_period(struct lane *l)
 	for (unsigned i = 0; i < l->n_rungs; i++)
 		rung_end(&l->rungs[i]);
 	l->n_rungs = 0;
-	abr_free(&l->abr);
+	judge_leave(&l->judge);
 	l->entered = l->prepared = false;
 	l->first_ready = 0;
 	l->last_rung = l->last_index = l->limit = -1;
@@ -123,7 +121,7 @@ bool lane_ended(const struct lane *l)
 
 uint64_t lane_forecast(const struct lane *l)
 {
-	return l->abr != NULL ? abr_forecast(l->abr) : 0;
+	return judge_forecast(&l->judge);
 }
 
 void lane_view(const struct lane *l, struct lane_view *ret)
@@ -215,40 +213,19 @@ static unsigned n_ready(const struct lane *l)
 	return n;
 }
 
-/* An engine that knows the true sizes of every rendition whose index is here. */
-static void make_abr(struct lane *l)
+/* How long a segment is in the renditions at hand, on the mean. */
+static dur_us mean_segment(const struct lane *l)
 {
-	const struct timeline_rendition *first = NULL;
-	uint64_t before = lane_forecast(l);
-	uint32_t *sizes;
-	struct abr_setup s = {.algorithm = l->set.algorithm, .n_rungs = l->n_rungs, .bitrates = l->bitrates,
-		.buffer_cap = l->set.buffer};
-	dur_us total;
-
-	for (unsigned i = 0; i < l->n_rungs && first == NULL; i++)
-		if (l->rungs[i].state == RUNG_READY)
-			first = l->rungs[i].r;
-	s.n_segments = (unsigned)first->n_segments;
-	total = s.n_segments > 0 ? segment_end(l, first, s.n_segments - 1) - segment_start(l, first, 0) : 0;
-	s.segment = s.n_segments > 0 && total / s.n_segments > 0 ? total / s.n_segments : 2 * DUR_S;
-	if (l->set.source->timeline->dynamic)
-		s.n_segments = 0; /* without an end, and of unknown sizes */
-	s.start_bps = before;
-	sizes = s.n_segments > 0 ? mem_try((size_t)s.n_segments * l->n_rungs, sizeof *sizes) : NULL;
-	for (unsigned i = 0; sizes != NULL && i < l->n_rungs; i++) {
+	for (unsigned i = 0; i < l->n_rungs; i++) {
 		const struct timeline_rendition *r = l->rungs[i].r;
 
-		for (unsigned k = 0; k < s.n_segments && k < r->n_segments; k++)
-			if (r->segments[k].has_range)
-				sizes[(size_t)k * l->n_rungs + i] = (uint32_t)(r->segments[k].range.last - r->segments[k].range.first + 1);
+		if (l->rungs[i].state == RUNG_READY && r->n_segments > 0) {
+			dur_us all = segment_end(l, r, (unsigned)r->n_segments - 1) - segment_start(l, r, 0);
+
+			return all > (dur_us)r->n_segments ? all / (dur_us)r->n_segments : 2 * DUR_S;
+		}
 	}
-	s.sizes = sizes;
-	abr_free(&l->abr);
-	l->abr = abr_new(&s);
-	for (unsigned i = l->n_samples > SAMPLES ? l->n_samples - SAMPLES : 0; l->abr != NULL && i < l->n_samples; i++)
-		abr_add_sample(l->abr, &l->samples[i % SAMPLES]);
-	l->n_abr_ready = n_ready(l);
-	free(sizes);
+	return 2 * DUR_S;
 }
 
 /* true when a segment can be chosen */
@@ -271,8 +248,8 @@ static bool prepare(struct lane *l, mono_us now, mono_us *ret_next)
 	if (ready == 0)
 		return false;
 	l->prepared = true;
-	if (l->abr == NULL || (loading == 0 && l->n_abr_ready != ready))
-		make_abr(l);
+	if (l->judge.abr == NULL || (loading == 0 && l->judge.n_ready != ready))
+		judge_enter(&l->judge, l->rungs, l->n_rungs, ready, l->bitrates, mean_segment(l), l->set.source->timeline->dynamic);
 	return true;
 }
 
@@ -297,29 +274,15 @@ static unsigned nearest_ready(const struct lane *l, unsigned rung)
 	return rung;
 }
 
-/* Sound: the best that costs at most 15 % of the line; it comes down at 25 %, so it does not swing. */
-static unsigned choose_sound(const struct lane *l, uint64_t line)
-{
-	uint64_t pay = line > 0 ? line / 100 * 15 : 400000;
-	unsigned best = 0;
-
-	if (l->last_rung >= 0 && (line == 0 || l->bitrates[l->last_rung] <= line / 4))
-		best = (unsigned)l->last_rung;
-	for (unsigned i = best; i < l->n_rungs; i++)
-		if (l->bitrates[i] <= pay)
-			best = i;
-	return best;
-}
-
 static unsigned choose(struct lane *l, unsigned index, mono_us now, uint64_t line)
 {
 	struct abr_state s = {.segment = index, .last_rung = l->last_rung, .buffer = buffered(l), .now = now};
 	struct abr_decision d = {0, 0};
 
 	if (l->set.kind == LANE_AUDIO)
-		d.rung = choose_sound(l, line);
-	else if (l->abr != NULL)
-		d = abr_next(l->abr, &s);
+		d.rung = judge_sound(l->bitrates, l->n_rungs, l->last_rung, line);
+	else if (l->judge.abr != NULL)
+		d = abr_next(l->judge.abr, &s);
 	if (l->set.kind == LANE_VIDEO && l->wish_rung > 0) {
 		d.rung = l->wish_rung - 1;
 		d.wait = 0;
@@ -374,13 +337,6 @@ static void begin_grab(struct lane *l, unsigned rung, unsigned index, mono_us no
 	l->grab_buffer = want.buffer;
 	l->looked = l->asked = now;
 	l->grab = grab_new(l->set.world, &want, now);
-}
-
-static void add_sample(struct lane *l, const struct abr_sample *s)
-{
-	l->samples[l->n_samples++ % SAMPLES] = *s;
-	if (l->abr != NULL)
-		abr_add_sample(l->abr, s);
 }
 
 /* Frames are cut at the Period's ends (ISO/IEC 23009-1 5.3.2); the last one runs out by itself. */
@@ -456,7 +412,7 @@ static void grabbed(struct lane *l, struct grab_result *g)
 	struct abr_sample s = {.segment = l->grab_index, .rung = l->grab_rung, .bytes = g->line_bytes,
 		.first_byte = g->first_byte, .total = g->first_byte + g->line_busy};
 
-	add_sample(l, &s);
+	judge_add(&l->judge, &s);
 	record(l, g, false);
 	l->skipped = 0;
 	push(l, new_segment(l, g->body));
@@ -491,13 +447,13 @@ static void abandon(struct lane *l, mono_us now)
 	struct abr_sample s = {.segment = l->grab_index, .rung = l->grab_rung, .aborted = true};
 	int rung;
 
-	if (l->set.kind != LANE_VIDEO || l->abr == NULL || now - l->looked < TICK)
+	if (l->set.kind != LANE_VIDEO || l->judge.abr == NULL || now - l->looked < TICK)
 		return;
 	l->looked = now;
 	grab_progress(l->grab, now, &p.got, &p.size, &p.elapsed, &p.first_byte);
 	if (p.size == 0 || p.got >= p.size)
 		return;
-	rung = abr_abandon(l->abr, &p);
+	rung = abr_abandon(l->judge.abr, &p);
 	if (rung < 0 || (unsigned)rung >= l->grab_rung || l->rungs[rung].state != RUNG_READY)
 		return;
 	log_verbose("player/lane", "segment is asked anew in a lower rendition index=%u got=%llu of=%llu", l->grab_index,
@@ -505,7 +461,7 @@ static void abandon(struct lane *l, mono_us now)
 	s.bytes = p.got;
 	s.first_byte = p.first_byte;
 	s.total = p.elapsed;
-	add_sample(l, &s);
+	judge_add(&l->judge, &s);
 	l->set.world->report->abandoned++;
 	grab_free(&l->grab);
 	if (l->moved)

@@ -23,6 +23,7 @@ struct lane_setup {
 	const char *lang;            /* or NULL */
 	uint64_t max_height;         /* 0: any */
 	dur_us buffer;               /* target */
+	uint64_t line;               /* bit/s that the network gave before; 0: unknown */
 	dur_us start, end;           /* presentation times to play */
 	const char *session_id, *content_id;
 };

@@ -24,6 +24,7 @@
 #include "player/engine.h"
 #include "player/frames_hash.h"
 #include "player/inspect.h"
+#include "player/known.h"
 #include "player/live.h"
 #include "player/present.h"
 #include "player/report.h"
@@ -37,7 +38,7 @@ struct options {
 	const char *output, *speed, *report, *abr, *cmcd, *lang, *log_level, *now, *simulate, *sizes, *model, *frames_hash, *ipc_server, *resume, *sub;
 	dur_us start, duration, buffer;
 	uint64_t max_height;
-	bool json, inspect, abr_serve, quiet, help, version;
+	bool no_state, json, inspect, abr_serve, quiet, help, version;
 };
 
 #define ROW(key, type, field, def, min, max, arg, help) {key, type, offsetof(struct options, field), def, min, max, arg, help}
@@ -54,6 +55,7 @@ static const struct config_row rows[] = {
 	ROW("cmcd", CONFIG_STRING, cmcd, "headers", 0, 0, "headers|query|none", "how to tell servers about requests (CTA-5004)"),
 	ROW("frames-hash", CONFIG_PATH, frames_hash, NULL, 0, 0, "FILE", "write a line for each picture shown: its time in us and the MD5 of its pixels; - is standard output"),
 	ROW("report", CONFIG_PATH, report, NULL, 0, 0, "FILE", "write what happened: a page when it ends in .html, else JSON"),
+	ROW("no-state", CONFIG_BOOL, no_state, "no", 0, 0, NULL, "neither use nor keep what this network's line can (in $XDG_STATE_HOME/ribera)"),
 	ROW("json", CONFIG_BOOL, json, "no", 0, 0, NULL, "the report (or the inspection) as JSON on standard output"),
 	ROW("inspect", CONFIG_BOOL, inspect, "no", 0, 0, NULL, "print the timeline of the MPD and stop"),
 	ROW("now", CONFIG_STRING, now, NULL, 0, 0, "DATE", "with --inspect of a dynamic MPD: what is available at this time (2026-01-31T12:00:00Z) instead of now"),
@@ -234,6 +236,8 @@ struct session {
 	struct subtitles *subtitles;
 	dur_us start;
 	struct frames_hash *hashes;
+	char *state;                 /* file of what networks can; NULL: not used */
+	char network[KNOWN_ID_SIZE];
 };
 
 static int open_fetch(struct fetch **ret, struct fault *f)
@@ -259,6 +263,7 @@ static int start_threads(struct session *s, struct fault *f)
 	const struct options *o = &s->run->o;
 	struct engine_setup e = {.hub = &s->hub, .fetch = s->fetch, .source = &s->source, .live = s->live, .report = &s->report,
 		.algorithm = o->abr, .lang = o->lang, .max_height = o->max_height, .buffer = o->buffer > 0 ? o->buffer : BUFFER,
+		.line = s->state != NULL ? known_rate(s->state, s->network, clock_wall()) : 0,
 		.start = s->start, .end = o->duration > 0 ? s->start + o->duration : INT64_MAX, .cmcd = s->run->cmcd};
 	int r = engine_new(&e, &s->engine, f);
 
@@ -362,6 +367,8 @@ static void end_session(struct session *s)
 	hub_quit(&s->hub);
 	if (s->engine != NULL)
 		engine_stop(s->engine);
+	if (s->engine != NULL && s->state != NULL)
+		known_store(s->state, s->network, engine_line(s->engine), clock_wall());
 	live_free(&s->live);
 	subtitles_free(&s->subtitles);
 	for (int i = 0; i < N_LANES; i++) {
@@ -428,6 +435,8 @@ static int play_url(struct run *run, struct fault *f)
 	int r;
 
 	report_init(&s.report, run->url, clock_mono());
+	s.state = run->o.no_state ? NULL : known_path();
+	known_network("", run->url, s.network);
 	hub_init(&s.hub, 4096, frames);
 	r = open_fetch(&s.fetch, f);
 	if (r == 0)
@@ -445,6 +454,7 @@ static int play_url(struct run *run, struct fault *f)
 	if (r == 0 && !run->o.quiet)
 		say_result(&s);
 	report_fini(&s.report);
+	free(s.state);
 	return r;
 }
 

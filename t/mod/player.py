@@ -5,6 +5,8 @@ import functools, html.parser, json, os, re, signal, subprocess, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import badserver, tap
 
+os.environ['XDG_STATE_HOME'] = tap.folder()  # nothing of this machine's own
+
 SECONDS, FPS, SEGMENT = 12, 25, 2
 LADDER = [('low', 160, 90, 100), ('mid', 320, 180, 400), ('high', 480, 270, 1200)]
 _package = None
@@ -482,7 +484,7 @@ def the_inspection_follows_links_and_says_what_is_left_out():
 @tap.test
 def the_adaptation_answers_by_lines():
     script = 'V 3 10 2000 20000\nB 100 400 1200\n' + ''.join(f'S {i} 25000 100000 300000\n' for i in range(10)) + 'G\n'
-    script += ''.join(f'R {i} 0 25000 20 30 -1\nD {i + 1} 0 8000 {i * 1000}\n' for i in range(4)) + 'P 4 2 300000 20000 9000 50 1000\n'
+    script += ''.join(f'R {i} 0 25000 20 30 -1\nD {i + 1} 0 8000 {i * 1000}\n' for i in range(4)) + 'P 4 2 300000 20000 30000 50 500\n'
     done = subprocess.run([tap.program('ribera-player'), '--abr-serve'], input=script, stdout=subprocess.PIPE, text=True, timeout=20)
     lines = done.stdout.split('\n')
     tap.equal(done.returncode, 0)
@@ -510,6 +512,33 @@ def the_report_is_a_page_too():
     tap.near(q['qoe'], (sum(rates[1:]) - sum(jumps) - 1.38 * q['stall_s']) / (len(rates) - 1), 0.001, 'QoE')
     tap.equal((q['segments'], q['switches'], q['stalls']), (len(rates), sum(j > 0 for j in jumps), len(r['stalls'])))
     tap.near(q['bitrate_kbps'], 1000 * sum(rates) / len(rates), 0.01, 'bitrate')
+
+
+@tap.test
+def a_session_tells_the_next_what_the_line_can():
+    a, = servers(1)
+    a.rate = 300_000
+    state = tap.folder()
+    env = {**os.environ, 'XDG_STATE_HOME': state}
+
+    def first(*options):
+        report = os.path.join(tap.folder(), 'report.json')
+        subprocess.run(argv(a.url + mpd([a]), report, '--speed', 'max', '--duration', '2s', *options), check=True, env=env, timeout=60)
+        with open(report) as f:
+            return segments(json.load(f))[0]['rendition']
+    tap.equal(first('--no-state'), 'mid', 'first rendition on an unknown line')
+    tap.equal(os.listdir(state), [], 'kept in spite of --no-state')
+    subprocess.run(argv(a.url + mpd([a]), '/dev/null', '--speed', 'max', '--duration', '8s'), check=True, env=env, timeout=60)
+    with open(os.path.join(state, 'ribera', 'networks.json')) as f:
+        known = json.load(f)['networks']
+    tap.check(len(known) == 1 and 1_500_000 < known[0]['bps'] < 3_000_000, known)
+    known[0]['bps'] = 200_000
+    with open(os.path.join(state, 'ribera', 'networks.json'), 'w') as f:
+        json.dump({'networks': known}, f)
+    tap.equal(first(), 'low', 'first rendition on a line known to be slow')
+    with open(os.path.join(state, 'ribera', 'networks.json'), 'w') as f:
+        f.write('torn')
+    tap.equal(first(), 'mid', 'first rendition with a torn file')
 
 
 @tap.test
