@@ -30,7 +30,8 @@
 
 void api_list_titles(struct api_call *c)
 {
-	titles_answer_list(c->req, c->origin->library, registry_holders(c->origin->registry), c->origin->metadata);
+	titles_answer_list(c->req, c->origin->library, registry_holders(c->origin->registry), c->origin->metadata,
+	                   c->origin->popular);
 }
 
 void api_get_title(struct api_call *c)

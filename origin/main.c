@@ -31,6 +31,7 @@
 #include "origin/page.h"
 #include "origin/pdns.h"
 #include "origin/planner.h"
+#include "origin/popular.h"
 #include "origin/ready.h"
 #include "origin/registry.h"
 #include "origin/steer.h"
@@ -102,6 +103,7 @@ static int open_catalogue(struct origin *o, struct fault *f)
 	if (e != 0)
 		return e;
 	o->metadata = metadata_new(o->catalogue);
+	o->popular = popular_new();
 	o->failures = failures_new();
 	o->registry = registry_new(o->catalogue, o->events, s->heartbeat);
 	load_catalogue(o);
@@ -180,6 +182,7 @@ static void close_parts(struct origin *o)
 	registry_free(&o->registry);
 	tokens_free(&o->tokens);
 	metadata_free(&o->metadata);
+	popular_free(&o->popular);
 	failures_free(&o->failures);
 	catalogue_free(&o->catalogue);
 	page_free(&o->page);
@@ -236,6 +239,7 @@ static void tick(struct origin *o, mono_us now, struct memory *m)
 	}
 	tell_problems(o, m);
 	events_tick(o->events, now);
+	popular_tick(o->popular, o->catalogue, clock_wall(), now);
 	view = library_view(o->library);
 	if (view != m->recorded && catalogue_put_library(o->catalogue, m->recorded, view, clock_wall(), &f) == 0) {
 		library_view_unref(&m->recorded);

@@ -20,6 +20,7 @@ struct masters;
 struct metadata;
 struct page;
 struct planner;
+struct popular;
 struct registry;
 struct serve;
 struct steering;
@@ -40,6 +41,7 @@ struct origin {
 	struct failures *failures; /* the control thread's */
 	struct metadata *metadata;
 	struct masters *masters;
+	struct popular *popular;
 	struct uploads *uploads;   /* the control thread's */
 	struct page *page;
 	struct serve *viewers, *control;

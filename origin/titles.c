@@ -18,6 +18,7 @@
 #include "origin/holders.h"
 #include "origin/library.h"
 #include "origin/metadata.h"
+#include "origin/popular.h"
 #include "origin/reply.h"
 #include "serve/serve.h"
 
@@ -106,15 +107,53 @@ static size_t first_behind(const struct library_view *v, const char *after)
 	return low;
 }
 
-void titles_answer_list(struct serve_request *req, struct library *l, const struct holders *h, struct metadata *m)
+static void answer_popular(struct serve_request *req, struct library *l, const struct holders *h, struct metadata *m, struct popular *p,
+                           size_t limit)
 {
+	struct library_view *v = library_view(l);
+	struct popular_list list;
+	json_t *titles = json_array();
+
+	popular_read(p, &list);
+	for (size_t i = 0; i < list.n && json_array_size(titles) < limit; i++) {
+		const struct library_title *t = library_view_find(v, list.titles[i], strlen(list.titles[i]));
+
+		if (t != NULL)
+			json_array_append_new(titles, title_json(req, t, h, m));
+	}
+	popular_list_fini(&list);
+	reply_json(req, 200, json_pack("{s:o, s:I, s:n}", "titles", titles, "total", (json_int_t)json_array_size(titles), "next"));
+	library_view_unref(&v);
+}
+
+/* "name", which is what there is without it, or "popular". */
+static bool read_order(struct serve_request *req, bool *ret_popular)
+{
+	const char *order = serve_param(req, "order");
+	struct form_error e;
+
+	*ret_popular = order != NULL && strcmp(order, "popular") == 0;
+	if (order == NULL || *ret_popular || strcmp(order, "name") == 0)
+		return true;
+	form_fail(&e, "order", "expected name or popular");
+	reply_form_error(req, &e);
+	return false;
+}
+
+void titles_answer_list(struct serve_request *req, struct library *l, const struct holders *h, struct metadata *m, struct popular *p)
+{
+	bool popular;
 	struct library_view *v;
 	const char *after;
 	json_t *titles, *body;
 	size_t limit, i;
 
-	if (!titles_read_page(req, &limit, &after))
+	if (!titles_read_page(req, &limit, &after) || !read_order(req, &popular))
 		return;
+	if (popular) {
+		answer_popular(req, l, h, m, p, limit);
+		return;
+	}
 	v = library_view(l);
 	titles = json_array();
 	for (i = first_behind(v, after); i < v->n_titles && json_array_size(titles) < limit; i++)

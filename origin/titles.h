@@ -12,10 +12,11 @@
 struct holders;
 struct library;
 struct metadata;
+struct popular;
 struct serve_request;
 
-/* GET /api/v1/titles?limit=&after= */
-void titles_answer_list(struct serve_request *, struct library *, const struct holders *, struct metadata *);
+/* GET /api/v1/titles?limit=&after= by name, or ?order=popular&limit= */
+void titles_answer_list(struct serve_request *, struct library *, const struct holders *, struct metadata *, struct popular *);
 /* GET /api/v1/titles/{title} */
 void titles_answer_one(struct serve_request *, struct library *, const struct holders *, struct metadata *, const char *title);
 

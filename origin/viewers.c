@@ -102,7 +102,7 @@ static void answer_titles(void *ctx, struct serve_request *req)
 	const char *path = serve_path(req, NULL), *title = path + strlen(TITLES);
 
 	if (*title == '\0')
-		titles_answer_list(req, o->library, registry_holders(o->registry), o->metadata);
+		titles_answer_list(req, o->library, registry_holders(o->registry), o->metadata, o->popular);
 	else if (*title == '/' && str_is_name(title + 1, strlen(title + 1)))
 		titles_answer_one(req, o->library, registry_holders(o->registry), o->metadata, title + 1);
 	else

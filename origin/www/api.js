@@ -49,6 +49,18 @@ export async function listTitles(on_page) {
 	} while (after !== null);
 }
 
+/** What most people watch at the moment; nothing where that cannot be had: the page does without. */
+export async function listPopular(limit) {
+	try {
+		const page = await get(`/api/v1/titles?order=popular&limit=${limit}`);
+		return Array.isArray(page.titles) ? page.titles : [];
+	} catch (error) {
+		if (error instanceof ApiError)
+			return [];
+		throw error;
+	}
+}
+
 /** One title with its files; an ApiError with status 404 where there is none. */
 export async function getTitle(id) {
 	return get('/api/v1/titles/' + encodeURIComponent(id));

@@ -2,7 +2,7 @@
 //
 // The page's frame: which view the address asks for, language, colours, search box.
 //
-//   #/                     the wall          #/?q=TEXT          the wall, searched
+//   #/                     the wall          #/?q=TEXT          the wall, searched   #/?tag=TAG
 //   #/title/TITLE          one film          #/title/TITLE?t=73   from a time on, in seconds
 //   #/list                 the list that is made here             #/list?name=NAME&of=TITLE,TITLE   one that was sent
 //   #/title/TITLE?list=TITLE,TITLE&at=0       a film as part of a list
@@ -29,7 +29,7 @@ function route() {
 	} catch { /* a broken escape is no title */ }
 	const at = Number.parseFloat(values.get('t'));
 	const list = listOf(values), place = Number(values.get('at'));
-	return {title, t: Number.isFinite(at) && at > 0 ? at : null, q: values.get('q') ?? '', is_list: path === '/list', list,
+	return {title, t: Number.isFinite(at) && at > 0 ? at : null, q: values.get('q') ?? '', tag: values.get('tag'), is_list: path === '/list', list,
 		queue: title !== null && list?.of[place] === title ? {...list, at: place} : null};
 }
 
@@ -43,7 +43,7 @@ function viewOf(r) {
 function open(r) {
 	if (r.is_list)
 		return showList(main, r.list);
-	return r.title === null ? showWall(main, r.q) : showTitle(main, r.title, r.t, r.queue);
+	return r.title === null ? showWall(main, {q: r.q, tag: r.tag}) : showTitle(main, r.title, r.t, r.queue);
 }
 
 function show() {
@@ -53,7 +53,7 @@ function show() {
 		search.value = r.q;
 	if (view && shown === wanted) {
 		if (wanted === 'wall')
-			view.search(r.q);
+			view.search({q: r.q, tag: r.tag});
 		else if (r.t !== null)
 			view.seek(r.t);
 		return;
@@ -87,7 +87,7 @@ search.addEventListener('input', () => {
 	const hash = search.value ? `#/?q=${encodeURIComponent(search.value)}` : '#/';
 	if (shown === 'wall') {
 		history.replaceState(null, '', hash);
-		view.search(search.value);
+		view.search({q: search.value, tag: null});
 	} else {
 		location.hash = hash;
 	}

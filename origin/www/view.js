@@ -39,9 +39,10 @@ class TitleView {
 		this.back = el('a', {class: 'back', href: '#/'});
 		this.name = el('h1', {}, this.id);
 		this.facts = el('p', {class: 'facts'});
+		this.story = el('div', {class: 'story'});
 		this.details = el('div');
 		this.rest = el('nav', {class: 'queue', id: 'queue', hidden: !this.queue});
-		this.root.replaceChildren(this.stage, el('article', {class: 'about'}, this.back, this.name, this.facts, this.rest, this.details));
+		this.root.replaceChildren(this.stage, el('article', {class: 'about'}, this.back, this.name, this.facts, this.story, this.rest, this.details));
 		this.film.addEventListener('fail', e => this.onFail(e.detail));
 		this.film.addEventListener('state', () => this.onState());
 		const signal = this.abort.signal;
@@ -211,7 +212,9 @@ class TitleView {
 		const x = this.title;
 		document.title = `${x.name} – Ribera`;
 		this.name.textContent = x.name;
-		this.facts.textContent = [x.duration ? clock(x.duration) : null, bytes(x.bytes), t('published', {date: date(x.published)})].filter(Boolean).join(' · ');
+		this.facts.textContent = [x.year, x.duration ? clock(x.duration) : null, bytes(x.bytes), t('published', {date: date(x.published)})].filter(Boolean).join(' · ');
+		this.story.replaceChildren(...(x.description ? x.description.split(/\n{2,}/).map(p => el('p', {}, p)) : []),
+			...(x.tags?.length ? [el('p', {class: 'tags'}, ...x.tags.map(tag => el('a', {class: 'tag', href: `#/?tag=${encodeURIComponent(tag)}`}, tag)))] : []));
 		if (!Array.isArray(x.files) || !x.files.length)
 			return;
 		const base = x.manifest.replace(/manifest\.mpd$/, `${x.revision}/`); // with its signature, if it has one

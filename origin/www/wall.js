@@ -2,7 +2,7 @@
 //
 // The wall of posters and its search.
 import {announce, dress, el} from './dom.js';
-import {ApiError, listTitles} from './api.js';
+import {ApiError, listPopular, listTitles} from './api.js';
 import {mine} from './playlist.js';
 import {bytes, clock, t} from './strings.js';
 
@@ -55,7 +55,7 @@ function card(title) {
 	const list = listButton(title);
 	title.redraw = list.draw;
 	return el('li', {}, list.button, el('a', {class: 'card', href: `#/title/${encodeURIComponent(title.title)}`},
-		poster(title), el('span', {class: 'name'}, title.name), el('span', {class: 'facts'}, bytes(title.bytes))));
+		poster(title), el('span', {class: 'name'}, title.name), el('span', {class: 'facts'}, title.year ? String(title.year) : bytes(title.bytes))));
 }
 
 function emptyLibrary() {
@@ -64,22 +64,58 @@ function emptyLibrary() {
 		el('pre', {tabindex: '0'}, el('code', {}, command)));
 }
 
-/** Shows the wall in `root`; returns {search(text), close()}. */
-export function showWall(root, query) {
+/** The tags of all films, those of most films first: [[tag, number of films]] */
+function tagsOf(titles) {
+	const counts = new Map();
+	for (const x of titles)
+		for (const tag of x.tags ?? [])
+			counts.set(tag, (counts.get(tag) ?? 0) + 1);
+	return [...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
+}
+
+const TAGS_SHOWN = 24, POPULAR_SHOWN = 6, POPULAR_LEAST = 7;
+
+/** What a search looks at. */
+const words = x => fold([x.name, x.title, x.description ?? '', x.year ?? '', ...(x.tags ?? [])].join(' '));
+
+/** Shows the wall in `root`; `filter` is {q, tag}; returns {search(filter), close()}. */
+export function showWall(root, filter) {
 	let titles = [], closed = false, more = true;
 	const heading = el('h1', {class: 'sr'}, t('films'));
 	const count = el('p', {class: 'count', id: 'count'}, t('loading'));
 	const grid = el('ul', {class: 'wall', id: 'wall'});
+	const tags = el('nav', {class: 'tags', id: 'tags', hidden: true, 'aria-label': t('tags')});
+	const now = el('section', {class: 'popular', id: 'popular', hidden: true});
 	const rest = el('div');
-	root.replaceChildren(heading, count, grid, rest);
+	let popular = [];
+	root.replaceChildren(heading, tags, now, count, grid, rest);
 	root.setAttribute('aria-busy', 'true');
 
+	function drawTags() {
+		const all = tagsOf(titles).slice(0, TAGS_SHOWN);
+		tags.hidden = !all.length;
+		tags.replaceChildren(...all.map(([tag, n]) => {
+			const on = tag === filter.tag;
+			return el('a', {class: 'tag', href: on ? '#/' : `#/?tag=${encodeURIComponent(tag)}`, 'aria-current': on ? 'true' : null}, tag, el('span', {class: 'n', 'aria-hidden': 'true'}, String(n)));
+		}));
+	}
+
+	/** Only where there is more than the eye takes in at once, and nobody looks for something else. */
+	function drawPopular() {
+		now.hidden = !popular.length || titles.length < POPULAR_LEAST || filter.q !== '' || filter.tag !== null;
+		if (!now.hidden && !now.firstChild)
+			now.replaceChildren(el('h2', {}, t('popular_now')), el('ul', {class: 'wall'}, ...popular.map(card)));
+	}
+
 	function draw() {
-		const words = fold(query).split(/\s+/).filter(Boolean);
+		const query = filter.q;
+		const parts = fold(query).split(/\s+/).filter(Boolean);
+		drawTags();
+		drawPopular();
 		let found = 0;
 		for (const x of titles) {
 			x.card ??= grid.appendChild(card(x));
-			x.card.hidden = !words.every(w => x.folded.includes(w));
+			x.card.hidden = !parts.every(w => x.folded.includes(w)) || (filter.tag !== null && !x.tags?.includes(filter.tag));
 			found += !x.card.hidden;
 		}
 		count.textContent = more && !found ? t('loading') : t('found', {n: found});
@@ -88,7 +124,7 @@ export function showWall(root, query) {
 		if (!more && !titles.length)
 			rest.append(emptyLibrary());
 		else if (!more && !found)
-			rest.append(el('section', {class: 'notice', id: 'nothing'}, el('p', {}, t('nothing_found', {q: query})),
+			rest.append(el('section', {class: 'notice', id: 'nothing'}, el('p', {}, t('nothing_found', {q: query || filter.tag})),
 				el('p', {}, el('a', {class: 'button', href: '#/'}, t('clear_search')))));
 		return found;
 	}
@@ -108,7 +144,7 @@ export function showWall(root, query) {
 			await listTitles((all, is_more) => {
 				if (closed)
 					return;
-				titles = all.map(x => Object.assign(x, {folded: x.folded ?? fold(`${x.name} ${x.title}`)}));
+				titles = all.map(x => Object.assign(x, {folded: x.folded ?? words(x)}));
 				more = is_more;
 				draw();
 			});
@@ -122,14 +158,19 @@ export function showWall(root, query) {
 			root.removeAttribute('aria-busy');
 	}
 
-	const redraw = () => titles.forEach(x => x.redraw?.());
+	listPopular(POPULAR_SHOWN).then(list => {
+		popular = list;
+		if (!closed && !more)
+			drawPopular();
+	});
+	const redraw = () => [...titles, ...popular].forEach(x => x.redraw?.());
 	mine.addEventListener('change', redraw);
 	load();
 	return {
-		search(text) {
-			query = text;
+		search(wanted) {
+			filter = wanted;
 			const n = draw();
-			announce(n ? t('found', {n}) : t('nothing_found', {q: query}));
+			announce(n ? t('found', {n}) : t('nothing_found', {q: filter.q || filter.tag}));
 		},
 		close() {
 			closed = true;

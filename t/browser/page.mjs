@@ -306,6 +306,35 @@ test('a playlist is made on the wall, ordered, sent as an address, and plays one
 	await other.close();
 });
 
+test('tags, years and descriptions are shown, searched and lead to films alike; what is popular stands first', async () => {
+	const page = await home();
+	await loaded(page);
+	const title = (n, tags) => ({title: `t${n}`, name: `Film ${n}`, duration: 60, revision: '0'.repeat(20), poster: null, manifest: `/v/t${n}/manifest.mpd`, bytes: 1000, published: '2026-01-01T00:00:00Z',
+		year: 1990 + n, description: n === 3 ? 'Über die Donau' : null, tags});
+	const list = Array.from({length: 9}, (_, i) => title(i, i % 3 === 0 ? ['drama', 'río & mar'] : i === 1 ? ['drama'] : []));
+	await page.route('**/api/v1/titles?*', r => r.fulfill({json: /order=popular/.test(r.request().url()) ? {total: 2, next: null, titles: [list[4], list[2]]} : {total: 9, next: null, titles: list}}));
+	await page.reload();
+	await loaded(page);
+	await page.waitForSelector('#popular:not([hidden])');
+	equal(await page.locator('#popular .name').allTextContents(), ['Film 4', 'Film 2'], 'popular now');
+	equal(await page.locator('#tags .tag').allTextContents(), ['drama4', 'río & mar3'], 'tags');
+	await page.click('#tags .tag:nth-child(2)');
+	equal(await names(page), ['Film 0', 'Film 3', 'Film 6'], 'films of a tag');
+	check(!await page.isVisible('#popular'), 'the popular ones stand before those of a tag');
+	equal(new URL(page.url()).hash, '#/?tag=r%C3%ADo%20%26%20mar', 'address');
+	await page.click('#tags .tag[aria-current]');
+	equal((await names(page)).length, 9, 'all again');
+	await page.fill('#search', 'donau');
+	equal(await names(page), ['Film 3'], 'by description');
+	await page.fill('#search', '1995');
+	equal(await names(page), ['Film 5'], 'by year');
+	if (process.env.RIBERA_PICTURES) {
+		await page.fill('#search', '');
+		await page.screenshot({path: `${process.env.RIBERA_PICTURES}/wall.png`});
+	}
+	await page.close();
+});
+
 test('long lists come page by page', async () => {
 	const page = await home();
 	await loaded(page);

@@ -317,4 +317,18 @@ def a_day_has_one_plan_that_is_kept_and_days_can_be_compared():
     tap.equal(o.api('/edges/nobody/plans').status, 404)
 
 
+@tap.test
+def what_most_viewers_asked_for_is_popular():
+    o = Origin()
+    o.register('edge-a')
+    revisions = {t: package.write(o.library, t)[0] for t in ('loved', 'long', 'liked', 'unseen')}
+    tap.until(lambda: o.api('/titles').json()['total'] == 4, 20, 'the library')
+    o_rows = [row(title=t, revision=revisions.get(t, REV), sessions=n, bytes=b) for t, n, b in (('long', 2, 10**12), ('loved', 9, 1), ('liked', 5, 1), ('gone', 99, 1))]
+    tap.equal(batch(o, 1, *o_rows).status, 200)
+    popular = lambda query='': [t['title'] for t in o.get('/api/v1/titles?order=popular' + query).json()['titles']]
+    tap.until(lambda: popular() == ['loved', 'liked', 'long'], 40, 'the popular ones, of those that are there')
+    tap.equal(popular('&limit=1'), ['loved'])
+    tap.equal(o.get('/api/v1/titles?order=loud').status, 400)
+
+
 tap.run()
