@@ -17,6 +17,7 @@
 #include "player/live.h"
 #include "player/pathway.h"
 #include "player/report.h"
+#include "player/steering.h"
 
 #define IDLE (500 * DUR_MS)
 #define LINE_BYTES 500000 /* fewer say little about a line */
@@ -27,6 +28,7 @@ struct engine {
 	pthread_t thread;
 	struct grab_world world;
 	struct pathway pathway;
+	struct steering *steering; /* NULL: none */
 	struct lane *lanes[N_LANES];
 	unsigned generation;
 	char session_id[37], content_id[65];
@@ -128,6 +130,14 @@ static dur_us end_of_other(const struct engine *e, int lane)
 	return other == NULL || lane_ended(other) ? INT64_MAX : lane_end(other);
 }
 
+static void steer(struct engine *e, mono_us now, mono_us *next)
+{
+	for (int i = N_LANES - 1; i >= 0; i--) /* the picture's place is the present one */
+		if (e->lanes[i] != NULL)
+			steering_used(e->steering, e->view.lanes[i].key, e->view.lanes[i].throughput);
+	steering_step(e->steering, now, next);
+}
+
 static mono_us step(struct engine *e, mono_us now)
 {
 	mono_us next = now + IDLE;
@@ -144,6 +154,7 @@ static mono_us step(struct engine *e, mono_us now)
 	if (r < 0)
 		fail(e, &f);
 	look(e);
+	steer(e, now, &next);
 	return next;
 }
 
@@ -216,6 +227,8 @@ int engine_new(const struct engine_setup *s, struct engine **ret_engine, struct 
 	e->set = *s;
 	e->world = (struct grab_world){.fetch = s->fetch, .hub = s->hub, .pathway = &e->pathway, .report = s->report,
 		.cmcd = s->cmcd, .max_bytes = MAX_RESOURCE};
+	e->steering = steering_new(&(struct steering_setup){s->source->mpd, s->source->url, s->fetch, s->hub, &e->pathway, s->report},
+	                           clock_mono());
 	make_session_id(e->session_id);
 	snprintf(e->content_id, sizeof e->content_id, "%.64s", s->source->mpd->id != NULL ? s->source->mpd->id : s->source->url);
 	s->hub->position = s->start;
@@ -227,6 +240,7 @@ int engine_new(const struct engine_setup *s, struct engine **ret_engine, struct 
 	if (r < 0) {
 		for (int i = 0; i < N_LANES; i++)
 			lane_free(&e->lanes[i]);
+		steering_free(&e->steering);
 		free(e);
 		return fault_set(f, r, "no thread: %s", err_text(r));
 	}
@@ -237,6 +251,7 @@ int engine_new(const struct engine_setup *s, struct engine **ret_engine, struct 
 void engine_stop(struct engine *e)
 {
 	pthread_join(e->thread, NULL);
+	steering_free(&e->steering);
 	for (int i = 0; i < N_LANES; i++)
 		lane_free(&e->lanes[i]);
 }

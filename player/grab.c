@@ -210,6 +210,37 @@ static char *host_of(const char *url)
 	return mem_dup_n(url, n);
 }
 
+/* Takes the url over. */
+static void add_base(struct grab *g, char *url, const char *service_location)
+{
+	struct timeline_base *b = &g->places.bases[g->n_bases];
+
+	if (g->n_bases == PATHWAY_MAX) {
+		free(url);
+		return;
+	}
+	b->url = url;
+	b->service_location = mem_dup(service_location);
+	g->hosts[g->n_bases] = host_of(b->url);
+	g->keys[g->n_bases] = b->service_location != NULL ? b->service_location : g->hosts[g->n_bases];
+	g->places.n_bases = ++g->n_bases;
+}
+
+/* A place the steering server knows and the MPD does not. */
+static void add_clone(struct grab *g, const struct timeline_rendition *r, const struct pathway_clone *c)
+{
+	char *url = NULL;
+
+	for (size_t i = 0; i < g->n_bases; i++)
+		if (strcmp(g->keys[i], c->id) == 0)
+			return;
+	for (size_t i = 0; i < r->n_bases && url == NULL; i++)
+		if (r->bases[i].service_location != NULL && strcmp(r->bases[i].service_location, c->base) == 0)
+			url = pathway_clone_url(c, r->bases[i].url);
+	if (url != NULL)
+		add_base(g, url, c->id);
+}
+
 struct grab *grab_new(struct grab_world *world, const struct grab_want *want, mono_us now)
 {
 	struct grab *g = mem_new(sizeof *g);
@@ -218,19 +249,13 @@ struct grab *grab_new(struct grab_world *world, const struct grab_want *want, mo
 	g->world = world;
 	g->want = *want;
 	g->reference = mem_dup(want->reference);
-	g->n_bases = r->n_bases < PATHWAY_MAX ? r->n_bases : PATHWAY_MAX;
-	g->places.n_bases = g->n_bases;
-	g->places.bases = mem_new_array(g->n_bases + 1, sizeof *g->places.bases);
-	g->keys = mem_new_array(g->n_bases + 1, sizeof *g->keys);
-	g->hosts = mem_new_array(g->n_bases + 1, sizeof *g->hosts);
-	for (size_t i = 0; i < g->n_bases; i++) {
-		struct timeline_base *b = &g->places.bases[i];
-
-		b->url = mem_dup(r->bases[i].url);
-		b->service_location = mem_dup(r->bases[i].service_location);
-		g->hosts[i] = host_of(b->url);
-		g->keys[i] = b->service_location != NULL ? b->service_location : g->hosts[i];
-	}
+	g->places.bases = mem_new_array(PATHWAY_MAX, sizeof *g->places.bases);
+	g->keys = mem_new_array(PATHWAY_MAX, sizeof *g->keys);
+	g->hosts = mem_new_array(PATHWAY_MAX, sizeof *g->hosts);
+	for (size_t i = 0; i < r->n_bases; i++)
+		add_base(g, mem_dup(r->bases[i].url), r->bases[i].service_location);
+	for (unsigned i = 0; i < world->pathway->n_clones; i++)
+		add_clone(g, r, &world->pathway->clones[i]);
 	if (want->cmcd != NULL)
 		g->cmcd = *want->cmcd;
 	if (want->has_range)

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 #define FIRST_PENALTY (10 * DUR_S)
 #define MAX_PENALTY (5 * DUR_MIN)
 
@@ -50,21 +52,67 @@ bool pathway_penalised(const struct pathway *p, const char *key, mono_us now)
 	return penalty_end(p, key) > now;
 }
 
+void pathway_steer(struct pathway *p, const char *const *ids, unsigned n)
+{
+	p->n_order = n < PATHWAY_MAX ? n : PATHWAY_MAX;
+	for (unsigned i = 0; i < p->n_order; i++)
+		snprintf(p->order[i], sizeof p->order[i], "%s", ids[i]);
+}
+
+void pathway_clone(struct pathway *p, const char *base, const char *id, const char *host, const char *query)
+{
+	unsigned at = 0;
+
+	while (at < p->n_clones && strcmp(p->clones[at].id, id) != 0)
+		at++;
+	if (at == sizeof p->clones / sizeof p->clones[0] || strlen(id) >= sizeof p->clones[0].id || strlen(host) >= sizeof p->clones[0].host)
+		return;
+	p->n_clones += at == p->n_clones;
+	snprintf(p->clones[at].base, sizeof p->clones[at].base, "%s", base);
+	snprintf(p->clones[at].id, sizeof p->clones[at].id, "%s", id);
+	snprintf(p->clones[at].host, sizeof p->clones[at].host, "%s", host);
+	snprintf(p->clones[at].query, sizeof p->clones[at].query, "%s", query);
+}
+
+char *pathway_clone_url(const struct pathway_clone *c, const char *base_url)
+{
+	const char *colon = strstr(base_url, "://"), *path = colon != NULL ? strchr(colon + 3, '/') : NULL;
+	bool whole = strstr(c->host, "://") != NULL;
+
+	if (colon == NULL)
+		return NULL;
+	path = path != NULL ? path : "/";
+	return mem_printf("%.*s%s%s%s%s", whole ? 0 : (int)(colon + 3 - base_url), base_url, c->host, path,
+	                  c->query[0] == '\0' ? "" : strchr(path, '?') != NULL ? "&" : "?", c->query);
+}
+
+static unsigned rank(const struct pathway *p, const char *key)
+{
+	unsigned i = 0;
+
+	while (i < p->n_order && strcmp(p->order[i], key) != 0)
+		i++;
+	return i;
+}
+
 int pathway_pick(const struct pathway *p, const char *const *keys, size_t n_keys, uint32_t tried, mono_us now)
 {
 	int best = -1;
 	mono_us best_end = 0;
+	unsigned best_rank = 0;
 
 	for (size_t i = 0; i < n_keys && i < PATHWAY_MAX; i++) {
 		mono_us end = penalty_end(p, keys[i]);
+		unsigned r = rank(p, keys[i]);
 
 		if ((tried & (UINT32_C(1) << i)) != 0)
 			continue;
-		if (end <= now)
-			return (int)i;
-		if (best < 0 || end < best_end) {
+		if (end < now)
+			end = now; /* free is free: then the orders decide */
+		if (best < 0 || end < best_end || (end == best_end && r < best_rank)) {
 			best = (int)i;
 			best_end = end;
+			best_rank = r;
 		}
 	}
 	return best;

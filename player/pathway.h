@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Which of several bases next.  The order of the MPD decides; a base that
+ * Which of several bases next.  The steering server's order decides, then the MPD's; a base that
  * failed sits in a penalty box, longer each time, and comes back by itself.
  * Bases are known by a key (service location, or the server's name), so what
  * one track learns serves the other.  Pure; the caller serialises.
@@ -23,9 +23,23 @@ struct pathway {
 		unsigned failures; /* since the last success */
 	} entries[PATHWAY_MAX];
 	unsigned n;
+	char order[PATHWAY_MAX][128]; /* the steering server's; what is not in it comes behind */
+	unsigned n_order;
+	struct pathway_clone {
+		char base[128], id[128], host[256], query[256];
+	} clones[PATHWAY_MAX / 2];    /* places the MPD does not list */
+	unsigned n_clones;
 };
 
-/* The base to ask next among `keys` (in order of preference): the first that
+/* The order from now on; names that no base has are passed over. */
+void pathway_steer(struct pathway *, const char *const *ids, unsigned n);
+/* The place `id` is as `base`, but for the server ("host", "host:port", or with "https://" in front)
+ * and a query (or ""); a known `id` is changed. */
+void pathway_clone(struct pathway *, const char *base, const char *id, const char *host, const char *query);
+/* The URL of a clone, made of its base's; caller frees. */
+char *pathway_clone_url(const struct pathway_clone *, const char *base_url);
+
+/* The base to ask next among `keys` (in the MPD's order): the first by both orders that
  * is neither in `tried` (a bit each) nor penalised, else the untried one whose
  * penalty ends first; -1 when all were tried. */
 int pathway_pick(const struct pathway *, const char *const *keys, size_t n_keys, uint32_t tried, mono_us now);

@@ -226,6 +226,8 @@ json_t *report_json(const struct report *r)
 	json_object_set_new(o, "stalls", stalls_json(r));
 	json_object_set_new(o, "switches", switches_json(r));
 	json_object_set_new(o, "failovers", failovers_json(r));
+	if (r->steering_asked > 0)
+		json_object_set_new(o, "steering", json_pack("{s:i, s:i}", "asked", (int)r->steering_asked, "answers", (int)r->steering_answers));
 	json_object_set_new(o, "errors", errors_json(r));
 	json_object_set_new(o, "segments", segments_json(r));
 	return o;

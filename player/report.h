@@ -50,6 +50,7 @@ struct report {
 	char **errors;
 	size_t n_errors, cap_errors;
 	uint64_t decoded, presented, dropped, audio_decoded, decode_errors, bytes;
+	unsigned steering_asked, steering_answers; /* questions to the MPD's steering server, and those it answered */
 	uint64_t abandoned;      /* downloads begun anew in a lower rendition */
 	dur_us max_av_offset;
 	double speed;            /* 0: max */

@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ribera-player and a content steering server (ETSI TS 103 998): it follows, tells where it was, and does without."""
+import http.server, json, os, re, shutil, sys, threading, urllib.parse
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+import badserver, film, tap
+
+ROOT, _, PACKAGE = film.library(film.generated(20, '320x180'), 'steered', '--max-rungs', '1', '--preset', 'ultrafast')
+
+
+class Steering:
+    """Answers with what `answer` (a function of the number of the question and the query) gives: (status, headers, body)."""
+
+    def __init__(self, answer):
+        steering = self
+        self.answer, self.questions = answer, []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *args):
+                pass
+
+            def do_GET(self):
+                url = urllib.parse.urlsplit(self.path)
+                steering.questions.append((url.path, dict(urllib.parse.parse_qsl(url.query, keep_blank_values=True))))
+                status, headers, body = steering.answer(len(steering.questions), self.path)
+                body = json.dumps(body).encode() if not isinstance(body, bytes) else body
+                self.send_response(status)
+                for k, v in {'Content-Length': str(len(body)), **headers}.items():
+                    self.send_header(k, v)
+                self.end_headers()
+                self.wfile.write(body)
+
+        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+        self.url = f'http://127.0.0.1:{self.server.server_address[1]}'
+        threading.Thread(target=self.server.serve_forever, kwargs={'poll_interval': 0.02}, daemon=True).start()
+
+
+def document(*order, ttl=1, **more):
+    return 200, {}, {'VERSION': 1, 'TTL': ttl, 'PATHWAY-PRIORITY': list(order), **more}
+
+
+def place(url, *attributes, inside=False):
+    steering = f'<ContentSteering {" ".join(attributes)}>{url}</ContentSteering>'
+    return f'<ServiceDescription id="1">{steering}</ServiceDescription>' if inside else steering
+
+
+def play(steering, *options, names=('a', 'b')):
+    """Plays the film from servers a and b with this element in the MPD; the report, and who served the segments."""
+    servers = {n: badserver.Server(PACKAGE) for n in names}
+    with open(os.path.join(PACKAGE, 'manifest.mpd')) as f:
+        mpd = f.read()
+    bases = ''.join(f'<BaseURL serviceLocation="{n}">{s.url}/</BaseURL>' for n, s in servers.items())
+    at_end = steering if 'ServiceDescription' in steering else ''
+    mpd = mpd.replace('<Period', bases + ('' if at_end else steering) + at_end + '<Period', 1)
+    folder = tap.folder()
+    with open(os.path.join(folder, 'm.mpd'), 'w') as f:
+        f.write(mpd)
+    front = badserver.Server(folder)
+    report = os.path.join(tap.folder(), 'report.json')
+    done = tap.call(tap.program('ribera-player'), front.url + '/m.mpd', '--output', 'null', '--report', report, '--buffer', '4s', *options, timeout=90)
+    tap.equal(done.returncode, 0, done.stderr[-1500:])
+    with open(report) as f:
+        r = json.load(f)
+    tap.check(r['finished'] and r['decode_errors'] == 0, 'not all was played')
+    return r, [s['service_location'] for s in r['segments']]
+
+
+@tap.test
+def it_goes_where_the_server_says_and_tells_where_it_was():
+    s = Steering(lambda n, path: document('b', 'a') if n < 4 else document('a', 'b', **{'RELOAD-URI': '/next?x=1'}))
+    r, used = play(place(s.url + '/steer?t=1', 'defaultServiceLocation="a"'), '--speed', '2')
+    tap.check('b' in used and used[-1] == 'a', used)
+    tap.check(r['steering']['answers'] >= 4 and not r['stalls'] and not r['failovers'], r['steering'])
+    tap.equal(s.questions[0], ('/steer', {'t': '1'}), 'the first question, before anything was played')
+    later = [q for path, q in s.questions if '_DASH_pathway' in q]
+    tap.check(later and all(re.fullmatch('"[ab](,[ab])?"', q['_DASH_pathway']) for q in later), later)
+    tap.check(all(len(q['_DASH_throughput'].split(',')) == len(q['_DASH_pathway'].split(',')) for q in later), later)
+    tap.check(any(q['_DASH_throughput'].split(',')[0].isdigit() for q in later), later)
+    tap.equal((s.questions[-1][0], s.questions[-1][1]['x']), ('/next', '1'), 'RELOAD-URI')
+
+
+@tap.test
+def the_default_place_and_a_question_before_the_start():
+    dead = 'http://127.0.0.1:9/steer'
+    for inside in False, True:
+        _, used = play(place(dead, 'defaultServiceLocation="b a"', inside=inside), '--speed', 'max')
+        tap.equal(set(used), {'b'}, 'defaultServiceLocation of a server that is dead')
+        s = Steering(lambda n, path: document('b', ttl=600))
+        r, used = play(place(s.url, 'queryBeforeStart="true"', inside=inside), '--speed', 'max')
+        tap.equal((set(used), len(s.questions), r['steering']), ({'b'}, 1, {'asked': 1, 'answers': 1}), 'queryBeforeStart')
+    s = Steering(lambda n, path: (500, {}, b''))
+    tap.equal(set(play(place(s.url, 'queryBeforeStart="true"'), '--speed', 'max')[1]), {'a'}, 'a server that fails')
+
+
+@tap.test
+def a_clone_is_a_place_the_mpd_does_not_list():
+    c = badserver.Server(PACKAGE)
+    clones = [{'BASE-ID': 'b', 'ID': 'c', 'URI-REPLACEMENT': {'HOST': f'127.0.0.1:{c.port}', 'PARAMS': {'from': 'c'}}}]
+    s = Steering(lambda n, path: document('c', 'a', ttl=600, **{'PATHWAY-CLONES': clones}))
+    _, used = play(place(s.url, 'queryBeforeStart="true"'), '--speed', 'max')
+    tap.equal(set(used), {'c'})
+    c = badserver.Server(PACKAGE)
+    clones[0]['URI-REPLACEMENT']['HOST'] = f'127.0.0.1:{c.port}'
+    c.die_after(200_000)
+    r, used = play(place(s.url, 'queryBeforeStart="true"'), '--speed', 'max')
+    tap.equal((used[0], used[-1]), ('c', 'a'), 'a clone that dies')
+
+
+@tap.test
+def what_a_server_may_not_say_changes_nothing():
+    for answer, asked in (((410, {}, b''), 1), ((429, {'Retry-After': '600'}, b''), 1), ((200, {}, b'{'), 1), ((200, {}, {'VERSION': 2, 'TTL': 1, 'PATHWAY-PRIORITY': ['b']}), 1),
+                          ((200, {}, {'VERSION': 1, 'PATHWAY-PRIORITY': 'b'}), 1), ((200, {}, b'[' * 100000), 1),
+                          ((200, {}, {'VERSION': 1, 'TTL': 600, 'PATHWAY-PRIORITY': [7, None, 'x' * 5000, 'nobody']}), 1)):
+        s = Steering(lambda n, path: answer)
+        _, used = play(place(s.url, 'queryBeforeStart="true"'), '--speed', 'max')
+        tap.equal((set(used), len(s.questions)), ({'a'}, asked), str(answer)[:80])
+    s = Steering(lambda n, path: document('b', ttl=1) if n == 1 else (410, {}, b'') if n == 2 else document('a'))
+    _, used = play(place(s.url), '--speed', '2')
+    tap.equal((len(s.questions), used[-1]), (2, 'b'), '410 ends the asking')
+    s = Steering(lambda n, path: (429, {'Retry-After': '2'}, b'') if n == 1 else document('b', ttl=600))
+    _, used = play(place(s.url), '--speed', '2')
+    tap.equal((len(s.questions), used[0], used[-1]), (2, 'a', 'b'), '429 puts it off')
+
+
+tap.run()
