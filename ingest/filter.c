@@ -43,12 +43,12 @@ static int failed(struct fault *f, const char *what, int code)
 	return fault_set(f, code == AVERROR(ENOMEM) ? -ENOMEM : ERR_MEDIA, "%s: %s", what, text);
 }
 
-static void put_mends(struct buf *b, const struct source_info *i)
+static void put_mends(struct buf *b, const struct source_info *i, enum plan_fields fields)
 {
 	static const char *const turns[] = {"", "transpose=clock,", "hflip,vflip,", "transpose=cclock,"};
 
-	if (i->interlaced)
-		buf_puts(b, "bwdif=mode=send_frame:deint=all,");
+	if (fields != PLAN_NO_FIELDS)
+		buf_printf(b, "bwdif=mode=%s:deint=all,", fields == PLAN_TO_PICTURES ? "send_field" : "send_frame");
 	buf_puts(b, turns[i->rotation / 90]);
 }
 
@@ -133,7 +133,7 @@ static void put_video_graph(struct buf *b, const struct filter *fl, const char *
 	const struct plan *p = fl->plan;
 
 	buf_puts(b, "[in]");
-	put_mends(b, fl->info);
+	put_mends(b, fl->info, p->fields);
 	if (fl->deep != NULL)
 		put_deep(b, fl);
 	for (size_t n = p->n_rungs; n-- > 0;) {
@@ -223,8 +223,8 @@ static int build_video(struct filter *fl, const AVFrame *first, struct fault *f)
 	if (r != 0)
 		return r;
 	snprintf(args, sizeof args, "video_size=%dx%d:pix_fmt=%d:time_base=%d/%d:pixel_aspect=%d/%d:frame_rate=%d/%d",
-	         first->width, first->height, first->format, fl->grid.num, fl->grid.den, fl->info->sar.num, fl->info->sar.den,
-	         fl->grid.den, fl->grid.num);
+	         first->width, first->height, first->format, fl->info->frame_rate.den, fl->info->frame_rate.num, fl->info->sar.num,
+	         fl->info->sar.den, fl->info->frame_rate.num, fl->info->frame_rate.den);
 	buf_init(&text, TEXT_MAX);
 	put_video_graph(&text, fl, table);
 	r = build(fl, args, buf_text(&text), true, f);

@@ -16,7 +16,7 @@ struct filter; /* hidden */
  * frames of the grid (pictures) or samples (sound). */
 typedef int (*filter_out_f)(void *ctx, size_t output, AVFrame *frame);
 
-/* Output i is rung i of the plan, yuv420p 8 bit.  Frames go in with pts counting frames of the grid; their size and format may
+/* Output i is rung i of the plan, yuv420p 8 bit.  Frames go in with pts counting frames of the master's rate; their size and format may
  * change.  Info and plans must stay.  With `deep` (may be NULL) its rungs follow,
  * yuv420p of 10 bit in the master's own colours. */
 int filter_new_video(const struct source_info *, const struct plan *, const struct plan *deep, const AVFrame *first,

@@ -54,7 +54,7 @@ static int put_file(const char *master, struct buf *b, bool *ret_lasting)
 
 static void put_plan(const struct plan *p, struct buf *b)
 {
-	buf_printf(b, "%d/%d frames/s, segments of %u\n", p->frame_rate.num, p->frame_rate.den, p->segment_frames);
+	buf_printf(b, "%d/%d frames/s, segments of %u, fields %d\n", p->frame_rate.num, p->frame_rate.den, p->segment_frames, (int)p->fields);
 	for (size_t i = 0; i < p->n_rungs; i++) {
 		const struct plan_rung *r = &p->rungs[i];
 

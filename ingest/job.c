@@ -20,6 +20,7 @@
 #include "base/must.h"
 #include "base/progress.h"
 #include "ingest/av1.h"
+#include "ingest/chapters.h"
 #include "ingest/identity.h"
 #include "ingest/package.h"
 #include "ingest/reel.h"
@@ -64,14 +65,23 @@ static void warn(void *ctx, char *text)
 
 /* --- plan -------------------------------------------------------------------------------- */
 
+static enum plan_fields fields_of(const struct job_settings *s, const struct source_info *i)
+{
+	if (!i->interlaced || strcmp(s->deinterlace, "off") == 0)
+		return PLAN_NO_FIELDS;
+	return strcmp(s->deinterlace, "field") == 0 ? PLAN_TO_PICTURES : PLAN_TO_FRAMES;
+}
+
 int job_plan(const struct job_settings *s, const struct source_info *i, struct plan *ret_plan, struct ladder *ret_ladder, struct fault *f)
 {
+	enum plan_fields fields = fields_of(s, i);
 	struct plan_input in = {
 		.width = i->width,
 		.height = i->height,
 		.sar = i->sar,
 		.rotation = i->rotation,
-		.frame_rate = i->frame_rate,
+		.frame_rate = fields == PLAN_TO_PICTURES ? av_mul_q(i->frame_rate, (AVRational){2, 1}) : i->frame_rate,
+		.fields = fields,
 		.segment_seconds = s->segment_seconds,
 		.max_height = s->max_height,
 		.max_rungs = s->max_rungs,
@@ -229,6 +239,9 @@ static int write_package(struct job *j, double seconds, struct package *p, struc
 	sounds_describe(j->sounds, p);
 	if (r == 0)
 		r = texts_end(j->texts, j->start, film_us(j), j->work.package, p, j->fault);
+	p->chapters = chapters_of(j->info, j->start, film_us(j));
+	if (r == 0 && p->chapters != NULL)
+		r = chapters_write(p->chapters, j->work.package, j->fault);
 	p->n_warnings = j->n_warnings;
 	return r == 0 ? package_write(p, &check, &res->facts, res->revision, j->fault) : r;
 }
@@ -324,6 +337,7 @@ static int run(struct job *j, struct job_result *res)
 		r = publish_end(j->settings->library, j->settings->title, res->revision, &j->work, &res->folder, &res->existed, j->fault);
 	if (r == 0)
 		describe(j, p, res);
+	json_decref(p->chapters);
 	free(p);
 	return r;
 }

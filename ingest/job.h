@@ -23,6 +23,7 @@ struct job_settings {
 	double segment_seconds;
 	int max_height;
 	size_t max_rungs;
+	const char *deinterlace; /* "frame", "field", "off" */
 	const char *const *subtitles; /* texts.h; may be NULL */
 	size_t n_subtitles;
 	bool accept_truncated;

@@ -27,7 +27,7 @@
 #include "ingest/watch.h"
 
 struct options {
-	const char *library, *title, *name, *preset, *ladder, *verify, *schema, *report, *watch, *to, *token_file;
+	const char *library, *title, *name, *preset, *ladder, *verify, *schema, *report, *watch, *deinterlace, *to, *token_file;
 	dur_us segment, patience;
 	uint64_t max_height, max_rungs;
 	struct config_list subtitles, codecs;
@@ -46,6 +46,8 @@ static const struct config_row rows[] = {
 	ROW("segment", CONFIG_DURATION, segment, "4s", 500 * DUR_MS, 30 * DUR_S, "TIME", "segment length to come near to"),
 	ROW("ladder", CONFIG_STRING, ladder, "title", 0, 0, "title|fixed|FILE",
 	    "renditions made for this title by probe encodes, the well-known fixed ones, or those of a file with lines such as \"1280x720 3000k\""),
+	ROW("deinterlace", CONFIG_STRING, deinterlace, "frame", 0, 0, "frame|field|off",
+	    "of interlaced masters: one picture a frame, one a field (twice the rate, all of the motion), or left as it is"),
 	ROW("max-height", CONFIG_UINT, max_height, "0", 0, 16384, "LINES", "no rendition higher than this; 0 is no limit"),
 	ROW("max-rungs", CONFIG_UINT, max_rungs, "0", 0, PLAN_MAX_RUNGS, "N", "at most so many video renditions; 0 is no limit"),
 	ROW("subtitles", CONFIG_EACH, subtitles, NULL, 0, 0, "LANG[:KIND]=FILE",
@@ -316,6 +318,7 @@ static int run(const struct options *o, const char *master)
 		.segment_seconds = (double)o->segment / 1e6,
 		.max_height = (int)o->max_height,
 		.max_rungs = o->max_rungs,
+		.deinterlace = o->deinterlace,
 		.subtitles = o->subtitles.items,
 		.n_subtitles = o->subtitles.n,
 		.accept_truncated = o->accept_truncated,
@@ -330,6 +333,9 @@ static int run(const struct options *o, const char *master)
 	snprintf(av1_preset, sizeof av1_preset, "%u", (unsigned)o->av1_preset);
 	if (unknown != NULL) {
 		fprintf(stderr, "ribera-ingest: --codecs: \"%s\" is none of h264, aac, av1, opus\n", unknown);
+		code = 2;
+	} else if (strcmp(s.deinterlace, "frame") != 0 && strcmp(s.deinterlace, "field") != 0 && strcmp(s.deinterlace, "off") != 0) {
+		fprintf(stderr, "ribera-ingest: --deinterlace: \"%s\" is none of frame, field, off\n", s.deinterlace);
 		code = 2;
 	} else if (!str_is_name(title, strlen(title)) || strlen(title) > 64) {
 		fprintf(stderr, "ribera-ingest: --title: \"%s\" cannot stand in a URL; use up to 64 of a-z A-Z 0-9 . _ -\n", title);

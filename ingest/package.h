@@ -6,6 +6,8 @@
 #ifndef RIBERA_INGEST_PACKAGE_H
 #define RIBERA_INGEST_PACKAGE_H
 
+#include <jansson.h>
+
 #include "dash/package.h"
 #include "ingest/language.h"
 #include "ingest/plan.h"
@@ -65,6 +67,7 @@ struct package {
 	size_t n_audio;
 	struct package_text text[PACKAGE_MAX_TEXTS];
 	size_t n_text;
+	json_t *chapters;         /* chapters.h; NULL: none */
 	const char **warnings;
 	size_t n_warnings;
 	double encode_seconds;    /* wall */

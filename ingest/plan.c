@@ -129,7 +129,7 @@ static void set_chunks(struct plan *p)
 
 int plan_make(const struct plan_input *in, struct plan *ret_plan, struct fault *f)
 {
-	struct plan p = {.frame_rate = in->frame_rate};
+	struct plan p = {.frame_rate = in->frame_rate, .fields = in->fields};
 	double frames = in->segment_seconds * av_q2d(in->frame_rate);
 
 	upright(in, &p);

@@ -15,6 +15,13 @@
 
 #define PLAN_MAX_RUNGS 16
 
+/* What is done with interlaced pictures. */
+enum plan_fields {
+	PLAN_NO_FIELDS,   /* none are there, or they stay as they are */
+	PLAN_TO_FRAMES,   /* two fields make one picture */
+	PLAN_TO_PICTURES, /* each field makes one: twice the rate, all of the motion */
+};
+
 struct plan_rung {
 	int width, height;     /* even */
 	uint64_t bitrate;      /* bit/s, the average asked for */
@@ -28,6 +35,7 @@ struct plan_rung {
 struct plan {
 	int width, height;     /* of the picture upright with square pixels, even */
 	AVRational frame_rate;
+	enum plan_fields fields;
 	uint32_t segment_frames;
 	uint32_t video_timescale;
 	uint32_t frame_ticks;  /* a frame in the video timescale */
@@ -40,6 +48,7 @@ struct plan_input {
 	AVRational sar;
 	int rotation;          /* clockwise degrees */
 	AVRational frame_rate; /* after deinterlacing */
+	enum plan_fields fields;
 	double segment_seconds; /* 4 */
 	int max_height;        /* 0: no limit */
 	size_t max_rungs;      /* 0: no limit */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "ingest/chapters.h"
 #include "ingest/language.h"
 
 static int target_duration(const struct track_facts *k)
@@ -265,6 +266,8 @@ int playlist_write_main(const struct package *p, struct buf *out)
 	bool opus = false;
 
 	buf_puts(out, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+	if (p->chapters != NULL)
+		buf_puts(out, "#EXT-X-SESSION-DATA:DATA-ID=\"com.apple.hls.chapters\",URI=\"" CHAPTERS_JSON "\"\n");
 	for (size_t i = 0; i < p->n_audio; i++) {
 		put_audio(p, &p->audio[i], out);
 		opus = opus || is_opus(&p->audio[i]);

@@ -27,7 +27,7 @@ struct reel {
 	size_t feeds[PLAN_MAX_RUNGS]; /* the filter's output for each of av1 */
 	struct tone tone;
 	AVFrame *picture;        /* the newest, not yet filtered */
-	int64_t place;           /* on the grid */
+	int64_t place;           /* on the grid of the master's rate */
 	double time;             /* seconds of it */
 	uint64_t frames;
 	AVFrame *poster;
@@ -182,7 +182,7 @@ static int show_until(struct reel *p, int64_t end)
 
 static int check_gap(struct reel *p, int64_t place, double at)
 {
-	double gap = (double)(place - p->place) / av_q2d(p->setup.plan->frame_rate);
+	double gap = (double)(place - p->place) / av_q2d(p->setup.info->frame_rate);
 
 	if (gap < MAX_GAP)
 		return 0;
@@ -192,7 +192,7 @@ static int check_gap(struct reel *p, int64_t place, double at)
 
 int reel_take(struct reel *p, const AVFrame *frame, AVRational time_base, struct fault *f)
 {
-	int64_t place = av_rescale_q_rnd(frame->pts, time_base, av_inv_q(p->setup.plan->frame_rate), AV_ROUND_NEAR_INF);
+	int64_t place = av_rescale_q_rnd(frame->pts, time_base, av_inv_q(p->setup.info->frame_rate), AV_ROUND_NEAR_INF);
 	double at = (double)frame->pts * av_q2d(time_base);
 	int r;
 

@@ -194,6 +194,8 @@ int report_make(const struct package *p, const struct verify_settings *s, const 
 	json_object_set_new(all, "video", video_json(p, buffer));
 	json_object_set_new(all, "audio", audio_json(p, buffer, k));
 	json_object_set_new(all, "subtitles", texts_json(p));
+	if (p->chapters != NULL)
+		json_object_set(all, "chapters", p->chapters);
 	if (p->ladder != NULL && p->ladder->has_probe)
 		json_object_set_new(all, "hull", report_hull_json(p->ladder));
 	json_object_set_new(all, "proof", proof_json(s, k));

@@ -285,6 +285,8 @@ static int open_all(struct source *s, const char *path, struct fault *f)
 		return r;
 	describe_video(s);
 	describe_texts(s);
+	s->info.chapters = (const AVChapter *const *)s->format->chapters;
+	s->info.n_chapters = s->format->nb_chapters;
 	for (unsigned i = 0; i < s->format->nb_streams; i++)
 		s->format->streams[i]->discard = AVDISCARD_ALL;
 	for (size_t i = 0; i < s->n_decoders; i++)

@@ -52,6 +52,8 @@ struct source_info {
 	enum AVColorTransferCharacteristic transfer;
 	size_t n_audio;
 	struct source_audio audio[SOURCE_MAX_AUDIO];
+	const AVChapter *const *chapters; /* the source's */
+	size_t n_chapters;
 	size_t n_text;
 	struct source_text text[SOURCE_MAX_TEXT];
 };

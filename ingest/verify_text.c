@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "dash/package.h"
+#include "ingest/chapters.h"
 #include "ingest/verify_seen.h"
 
 #define CURE VERIFY_AGAIN
@@ -116,7 +117,7 @@ static int check_file(struct verify *v, struct seen_text *t, int64_t film)
 	buf_fini(&text);
 	if (r == 0 && t->n_cues == 0)
 		r = wrong(v, t, reading.line, "has no cue");
-	v->facts.cues += t->n_cues;
+	v->facts.cues += strcmp(t->name, CHAPTERS_VTT) != 0 ? t->n_cues : 0;
 	return r;
 }
 
@@ -174,6 +175,8 @@ int verify_texts(struct verify *v)
 		struct seen_text *t = &v->texts[i];
 
 		r = check_file(v, t, (int64_t)ceil(film * 1000));
+		if (r == 0 && strcmp(t->name, CHAPTERS_VTT) == 0)
+			continue; /* beside the film: neither MPD nor playlists have a place for it */
 		if (r == 0)
 			r = check_playlist(v, t, film);
 		if (r == 0)
@@ -181,6 +184,7 @@ int verify_texts(struct verify *v)
 		if (r == 0 && t->n_described != 1)
 			r = fault_set(v->fault, ERR_CORRUPT, PACKAGE_MANIFEST ": names %s %u times, not once; " CURE, t->name, t->n_described);
 	}
-	v->facts.texts = v->n_texts;
+	for (size_t i = 0; i < v->n_texts; i++)
+		v->facts.texts += strcmp(v->texts[i].name, CHAPTERS_VTT) != 0;
 	return r;
 }

@@ -371,4 +371,158 @@ def codecs_that_cannot_be_made_are_told():
     tap.has(done.stderr, 'AV1 is left out')
 
 
+# --- time -----------------------------------------------------------------------------------------
+
+def stream(path, kind='v:0'):
+    done = tap.call('ffprobe', '-v', 'error', '-count_packets', '-select_streams', kind, '-show_entries',
+                    'stream=nb_read_packets,avg_frame_rate,width,height,sample_aspect_ratio,channels,sample_rate,start_time', '-of', 'json', path, check_exit=0)
+    return json.loads(done.stdout)['streams'][0]
+
+
+def beeps(path):
+    """Starts of the tones of a track, in seconds."""
+    raw = subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-copyts', '-i', path, '-af', 'aresample=8000:async=1:first_pts=0', '-ac', '1', '-f', 's16le', '-'],
+                         capture_output=True, check=True).stdout
+    loud = [abs(int.from_bytes(raw[i:i + 2], 'little', signed=True)) > 2000 for i in range(0, len(raw), 2)]
+    found, last = [], -8000
+    for i, on in enumerate(loud):
+        if on and i - last > 1600:
+            found.append(i / 8000)
+        last = i if on else last
+    return found
+
+
+BEEPS = 'aevalsrc=0.4*sin(2*PI*880*t)*lt(mod(t\\,1)\\,0.1):s={rate}:d={seconds}'
+
+
+@tap.test
+def odd_rates_do_not_drift():
+    for rate, frames in (('24000/1001', 72), ('30000/1001', 90), ('60000/1001', 180), ('25/2', 38)):
+        folder = package(make('rate.mp4', '-f', 'lavfi', '-i', f'testsrc2=size=160x96:rate={rate}', '-f', 'lavfi', '-i', BEEPS.format(rate=48000, seconds=3),
+                              '-frames:v', frames, '-c:v', 'libx264', '-preset', 'ultrafast', '-c:a', 'aac'))
+        got = stream(top(folder))
+        tap.equal((int(got['nb_read_packets']), got['avg_frame_rate']), (frames, rate), rate)
+        tap.near(sum(lengths(folder, os.path.basename(top(folder)).replace('.mp4', '.m3u8'))), frames / eval(rate), 0.00001, rate)
+        for got, want in zip(beeps(glob.glob(folder + 'audio-*.mp4')[0]), (0, 1, 2)):
+            tap.near(got, want, 0.005, f'a beep at {rate}')
+
+
+@tap.test
+def a_variable_rate_keeps_its_times():
+    """Pictures at 0, 1/25, ... with every third missing and a hole of a second: a white one at 2.0 s stays at 2.0 s."""
+    master = make('vfr.mkv', '-f', 'lavfi', '-i', 'color=black:size=160x96:rate=25:duration=4,geq=lum=\'if(between(T,1.99,2.19),235,16)\':cb=128:cr=128,'
+                  'select=\'not(eq(mod(n,3),1))*not(between(t,2.5,3.4))+between(t,1.99,2.01)\'', '-fps_mode', 'vfr', '-c:v', 'libx264', '-preset', 'ultrafast')
+    folder = package(master)
+    raw = subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-i', top(folder), '-vf', 'scale=1:1,format=gray', '-f', 'rawvideo', '-'], capture_output=True, check=True).stdout
+    rate = eval(stream(top(folder))['avg_frame_rate'])
+    white = [i / rate for i, v in enumerate(raw) if v > 128]
+    tap.near(len(raw) / rate, 4, 0.09, 'length')
+    tap.near(white[0], 2, 0.041, 'the white picture')
+    tap.near(white[-1], 2.2, 0.1, 'the last white picture')
+
+
+@tap.test
+def interlaced_masters_give_frames_or_fields():
+    master = make('fields.ts', '-f', 'lavfi', '-i', 'testsrc2=size=320x240:rate=50:duration=2,interlace', '-c:v', 'mpeg2video', '-flags', '+ilme+ildct', '-q:v', '2')
+    for mode, frames, rate in ((None, 50, '25/1'), ('frame', 50, '25/1'), ('field', 100, '50/1'), ('off', 50, '25/1')):
+        folder = package(master, *(('--deinterlace', mode) if mode else ()))
+        got = stream(top(folder))
+        tap.equal((int(got['nb_read_packets']), got['avg_frame_rate']), (frames, rate), mode)
+        tap.equal(report(folder)['source']['interlaced'], True)
+    refused(master, 'frame, field, off', options=('--deinterlace', 'weave'))
+
+
+@tap.test
+def shapes_come_out_upright_and_square():
+    for name, options, size in (('sar.mp4', ('-vf', 'scale=176:144,setsar=16/11'), (176, 98)), ('odd.mkv', ('-vf', 'scale=161:97,setsar=1', '-pix_fmt', 'yuv444p'), (160, 96))):
+        got = stream(top(package(make(name, *picture(1), *options, '-c:v', 'libx264', '-preset', 'ultrafast'))))
+        tap.near(got['width'], size[0], 2, name)
+        tap.near(got['height'], size[1], 2, name)
+        tap.equal(got['sample_aspect_ratio'], '1:1', name)
+    plain = make('plain.mp4', *picture(1), '-c:v', 'libx264', '-preset', 'ultrafast')
+    turned = make('turned.mp4', '-i', plain, '-c', 'copy', '-metadata:s:v:0', 'rotate=90')
+    got = stream(top(package(turned)))
+    tap.equal((got['width'], got['height']), (180, 320))
+
+
+# --- sound ----------------------------------------------------------------------------------------
+
+@tap.test
+def sound_of_every_kind():
+    for channels, rate, want in (('mono', 44100, ['mono']), ('stereo', 96000, ['stereo']), ('5.1', 48000, ['5.1', 'stereo']), ('7.1', 48000, ['5.1', 'stereo'])):
+        master = make('sound.mkv', *picture(1, '160x96', 10), '-f', 'lavfi', '-i', f'sine=440:duration=1:sample_rate={rate}', '-af', f'aformat=channel_layouts={channels}',
+                      '-c:v', 'libx264', '-preset', 'ultrafast', '-c:a', 'flac' if channels != '7.1' else 'pcm_s24le')
+        folder = package(master)
+        tap.equal(sorted(os.path.basename(p).split('-')[2] for p in glob.glob(folder + 'audio-*.mp4')), want, channels)
+        for path in glob.glob(folder + 'audio-*.mp4'):
+            got = stream(path, 'a:0')
+            tap.equal((got['channels'], got['sample_rate']), ({'mono': 1, 'stereo': 2, '5.1': 6}[path.split('-')[-2]], str(44100 if rate == 44100 else 48000)), path)
+
+
+@tap.test
+def sound_that_begins_late_or_ends_early_keeps_its_place():
+    """In Matroska, MP4 and a transport stream that begins at 1.4 s and more."""
+    for name in ('late.mkv', 'late.mp4', 'late.ts'):
+        master = make(name, *picture(4, '160x96', 10), '-itsoffset', '1.5', '-f', 'lavfi', '-i', BEEPS.format(rate=48000, seconds=1.6), '-map', '0', '-map', '1', '-c:v', 'libx264',
+                      '-preset', 'ultrafast', '-c:a', 'aac', '-metadata:s:a:0', 'language=fra')
+        folder = package(master)
+        path = glob.glob(folder + 'audio-fr-*.mp4')[0]
+        got = beeps(path)
+        tap.equal(len(got), 2, name)
+        tap.near(got[0], 1.5, 0.025, name)
+        tap.near(got[1], 2.5, 0.025, name)
+        tap.near(report(folder)['audio'][0]['duration'], 4, 0.03, 'length of ' + name)
+
+
+# --- what is broken -------------------------------------------------------------------------------
+
+@tap.test
+def broken_time_stamps_are_mended_or_refused():
+    """A transport stream whose clock jumps: forth by a minute is a hole that is told; standard input takes the same film."""
+    part = make('part.ts', *picture(2), '-c:v', 'libx264', '-preset', 'ultrafast', '-bf', '0')
+    again = make('again.ts', *picture(2), '-c:v', 'libx264', '-preset', 'ultrafast', '-bf', '0', '-output_ts_offset', '2000')
+    with open(part, 'rb') as a, open(again, 'rb') as b:
+        first, second = a.read(), b.read()
+    done, _ = ingest(write('jump.ts', first + second))
+    tap.equal(done.returncode, 1)
+    tap.has(done.stderr, 'time stamps jump')
+    # the same stamps twice: what goes back is put behind its forerunner, and no picture is lost
+    done, library = ingest(write('back.ts', first + first), '--accept-truncated')
+    tap.check(done.returncode == 0 or 'time stamps' in done.stderr, done.stderr)
+    with open(part, 'rb') as f:
+        done, library = ingest('-', stdin=f)
+    tap.equal(done.returncode, 0, done.stderr)
+    tap.equal(int(stream(top(glob.glob(library + '/t/*/')[0]))['nb_read_packets']), 50)
+
+
+@tap.test
+def what_is_no_master_is_told_why():
+    media = os.path.join(tap.SHARED, 'media')
+    if not os.path.isdir(media):
+        raise tap.Skip('no ../shared/media')
+    for name, *parts in (('media3__sample_fragmented_sgpd_v2.mp4', 'encrypted'), ('shaka__encrypted-sintel-video-init.mp4', 'encrypted'),
+                         ('shaka__cea-init.mp4', 'holds none', 'initialization segment'), ('media3__sample_vvc.mp4', 'no decoder', 'vvc1'),
+                         ('media3__sample_fpcm_32le.mp4', 'stream 1 (sound)', 'no decoder', 'fpcm'), ('bento4__audio-aac-002.mp4', 'no picture'),
+                         ('dashif-isov__Adapt0rep0.mp4', 'could be decoded')):
+        refused(os.path.join(media, name), *parts)
+    package(os.path.join(media, 'media3__sample_fragmented.mp4'))  # its length is "unknown", not 143165 s
+
+
+# --- chapters -------------------------------------------------------------------------------------
+
+@tap.test
+def chapters_are_kept():
+    meta = write('meta.txt', ';FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=700\ntitle=Uno & <dos>\n'
+                 '[CHAPTER]\nTIMEBASE=1/1000\nSTART=700\nEND=5000\n')
+    for name in ('chapters.mkv', 'chapters.mp4'):
+        folder = package(make(name, *picture(2), '-i', meta, '-map_chapters', '1', '-c:v', 'libx264', '-preset', 'ultrafast'))
+        tap.equal(json.loads(read(folder, 'chapters.json')),
+                  [{'chapter': 1, 'start-time': 0.0, 'duration': 0.7, 'titles': [{'language': 'und', 'title': 'Uno & <dos>'}]},
+                   {'chapter': 2, 'start-time': 0.7, 'duration': 1.3, 'titles': [{'language': 'und', 'title': '2'}]}])
+        tap.equal(report(folder)['chapters'], json.loads(read(folder, 'chapters.json')))
+        near_cues(cues(folder, 'chapters.vtt'), [(0, 0.7, '', 'Uno &amp; &lt;dos&gt;'), (0.7, 2, '', '2')])
+        tap.has(read(folder, 'main.m3u8'), '#EXT-X-SESSION-DATA:DATA-ID="com.apple.hls.chapters",URI="chapters.json"')
+        tap.call(tap.program('ribera-ingest'), '--verify', folder, check_exit=0)
+
+
 tap.run()
