@@ -27,6 +27,7 @@
 #define MAX_SKIP ((uint64_t)16 << 20) /* bytes thrown away when a server answers a range with the whole */
 #define FIRST_PAUSE (100 * DUR_MS)
 #define MAX_PAUSE (2 * DUR_S)
+#define MAX_RETRY (10 * DUR_S)        /* a server that wants us later than that is asked then all the same */
 #define HOPELESS_ROUNDS 2             /* rounds of answers that will not change */
 
 struct transfer {
@@ -39,6 +40,7 @@ struct transfer {
 	uint64_t want;           /* bytes wanted; 0: all there are */
 	char *etag;              /* of earlier bytes: theirs must be the same */
 	char *new_etag;
+	atomic_bool slow;        /* the grab wants it to end: another base is faster */
 	atomic_uint_fast64_t got;
 	_Atomic(mono_us) began;  /* first byte, 0: not yet */
 	struct meter before;     /* the meter then */
@@ -65,6 +67,7 @@ struct grab {
 	unsigned attempts, round, hopeless;
 	int base;                /* asked now or last */
 	bool transient;          /* this round saw an error that may pass */
+	dur_us retry;            /* least Retry-After of this round's answers, 0: one had none */
 	struct buf have;
 	uint64_t size;           /* of the whole resource; 0: unknown */
 	char *etag;
@@ -165,6 +168,8 @@ static int on_data(void *ctx, const void *bytes, size_t n)
 	int r;
 
 	count(t, n);
+	if (atomic_load(&t->slow))
+		return refuse(t, "too slow for what is in hand");
 	if (t->skip > 0) {
 		size_t drop = t->skip < n ? (size_t)t->skip : n;
 
@@ -262,6 +267,7 @@ struct grab *grab_new(struct grab_world *world, const struct grab_want *want, mo
 		g->size = want->last - want->first + 1;
 	buf_init(&g->have, world->max_bytes);
 	g->base = -1;
+	g->retry = MAX_RETRY;
 	g->started = now;
 	return g;
 }
@@ -436,11 +442,16 @@ static void next_base(struct grab *g, const char *reason, mono_us now)
 	if (next < 0) {
 		dur_us pause = FIRST_PAUSE << (g->round < 8 ? g->round : 8);
 
+		if (pause > MAX_PAUSE)
+			pause = MAX_PAUSE;
+		if (pause < g->retry) /* RFC 9110 10.2.3 */
+			pause = g->retry;
+		g->retry = MAX_RETRY;
 		g->hopeless += !g->transient;
 		g->round++;
 		g->tried = 0;
 		g->transient = false;
-		g->pause_end = now + (pause < MAX_PAUSE ? pause : MAX_PAUSE);
+		g->pause_end = now + pause;
 		if (g->hopeless >= HOPELESS_ROUNDS || now - g->started > g->want.patience)
 			g->state = GRAB_FAILED;
 		return;
@@ -463,7 +474,9 @@ static void failed(struct grab *g, const struct transfer *t, mono_us now)
 	log_verbose("player/grab", "base=%s reference=\"%s\" have=%zu reason=\"%s\"", g->keys[g->base], g->reference,
 	            g->have.size, reason);
 	/* 408, 429 and 5xx may pass (RFC 9110 15.5, 15.6), as may all that is no answer */
-	g->transient = g->transient || (t->wrong == NULL && (status < 400 || status == 408 || status == 429 || status >= 500));
+	if (t->retry_after < g->retry)
+		g->retry = t->retry_after;
+	g->transient = g->transient || atomic_load(&t->slow) || (t->wrong == NULL && (status < 400 || status == 408 || status == 429 || status >= 500));
 	g->transient = g->transient || (g->want.fresh && status == 404);
 	pathway_fail(g->world->pathway, g->keys[g->base], t->retry_after, now);
 	g->tried |= UINT32_C(1) << g->base;
@@ -546,6 +559,20 @@ void grab_result(struct grab *g, struct grab_result *ret)
 		ret->throughput = meter_rate(&g->before, &g->after);
 		ret->body = blob_take_buf(&g->have);
 	}
+}
+
+bool grab_leave_slow(struct grab *g, mono_us now)
+{
+	uint32_t here = g->base >= 0 ? UINT32_C(1) << g->base : 0;
+	int other;
+
+	if (g->state != GRAB_RUNNING || g->transfer == NULL || atomic_load(&g->transfer->slow))
+		return false;
+	other = pathway_pick(g->world->pathway, g->keys, g->n_bases, g->tried | here, now);
+	if (other < 0 || pathway_penalised(g->world->pathway, g->keys[other], now))
+		return false;
+	atomic_store(&g->transfer->slow, true);
+	return true;
 }
 
 void grab_progress(const struct grab *g, mono_us now, uint64_t *ret_got, uint64_t *ret_size, dur_us *ret_elapsed,

@@ -74,6 +74,9 @@ void grab_progress(const struct grab *, mono_us now, uint64_t *ret_got, uint64_t
                    dur_us *ret_first_byte);
 /* Why the last attempt failed; "" before any did. */
 const char *grab_trouble(const struct grab *);
+/* Its base is slower than the line: the rest comes from another one that is free of penalty, if there is one.  The bytes
+ * in hand are kept.  true when it will be so, with the next bytes that come. */
+bool grab_leave_slow(struct grab *, mono_us now);
 /* Cancels what runs; the transfer frees itself when fetch lets go of it. */
 void grab_free(struct grab **);
 

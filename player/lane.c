@@ -29,6 +29,9 @@
 #define SHORT_PATIENCE (3 * DUR_S)
 #define MAX_SKIPPED 3                 /* lost for want of any answer, in a row: nobody is there */
 #define TICK (100 * DUR_MS)
+#define SLOW_AFTER (1 * DUR_S)        /* of body */
+#define SLOW_FACTOR 3                 /* below the forecast */
+#define SLOW_PAUSE (30 * DUR_S)
 
 struct lane {
 	struct lane_setup set;
@@ -54,6 +57,7 @@ struct lane {
 	bool moved;              /* the timeline was replaced since */
 	dur_us grab_buffer;
 	mono_us asked;           /* when the grab began */
+	mono_us left_slow;       /* when a base was last left for its slowness; 0: never */
 	mono_us looked;          /* when abandoning was last thought about */
 	char error[256];
 	struct lane_view view;
@@ -441,6 +445,22 @@ static int not_grabbed(struct lane *l, const struct grab_result *g, struct fault
 	return 0;
 }
 
+/* A base that gives far less than the line did, too little to be in time, is left for another; but not one after
+ * another: then it is the line. */
+static bool leave_slow_base(struct lane *l, const struct abr_progress *p, mono_us now)
+{
+	dur_us body = p->elapsed - p->first_byte;
+	double rate = body > 0 ? (double)p->got * 8e6 / (double)body : 0, left = (double)(p->size - p->got) * 8;
+
+	if (body < SLOW_AFTER || (l->left_slow != 0 && now - l->left_slow < SLOW_PAUSE) ||
+	    rate * SLOW_FACTOR > (double)lane_forecast(l) || left < rate * (double)p->buffer / 1e6)
+		return false;
+	if (!grab_leave_slow(l->grab, now))
+		return false;
+	l->left_slow = now;
+	return true;
+}
+
 static void abandon(struct lane *l, mono_us now)
 {
 	struct abr_progress p = {.segment = l->grab_index, .rung = l->grab_rung, .buffer = buffered(l)};
@@ -451,7 +471,7 @@ static void abandon(struct lane *l, mono_us now)
 		return;
 	l->looked = now;
 	grab_progress(l->grab, now, &p.got, &p.size, &p.elapsed, &p.first_byte);
-	if (p.size == 0 || p.got >= p.size)
+	if (p.size == 0 || p.got >= p.size || leave_slow_base(l, &p, now))
 		return;
 	rung = abr_abandon(l->judge.abr, &p);
 	if (rung < 0 || (unsigned)rung >= l->grab_rung || l->rungs[rung].state != RUNG_READY)

@@ -7,28 +7,32 @@
     s.die_after(300_000)                     # after so many body bytes: every socket closed, the port too
 
 Faults: cut (half the body, then close), stall (half the body, then silence), reset, wrong-range, short-length,
-ignore-range, garbage (right length, wrong bytes), or a status as a number ('404', '503').
+ignore-range, garbage (right length, wrong bytes), trickle (4 KB a second), hang (no answer at all), or a status as a number ('404', '503').
 """
 import os, re, socket, struct, threading, time
 
 
+KINDS = {'mpd': 'application/dash+xml', 'html': 'text/html', 'js': 'text/javascript'}
+
+
 class Request:
-    def __init__(self, path, first, last, headers, number):
-        self.path, self.first, self.last, self.headers, self.number = path, first, last, headers, number
+    def __init__(self, path, first, last, headers, number, at):
+        self.path, self.first, self.last, self.headers, self.number, self.at = path, first, last, headers, number, at
 
 
 class Server:
-    def __init__(self, folder, etag=True):
+    def __init__(self, folder, etag=True, address='127.0.0.1'):
         self.folder, self.etag = folder, etag
         self.fault = lambda request: None
         self.rate = None
+        self.retry_after = 1
         self.requests, self.sent = [], 0
         self.limit = None
         self.lock = threading.Lock()
         self.sockets = set()
         self.gone = threading.Event()
         self.next_free = 0.0
-        self.listener = socket.create_server(('127.0.0.1', 0))
+        self.listener = socket.create_server((address, 0))
         self.port = self.listener.getsockname()[1]
         self.url = f'http://127.0.0.1:{self.port}'
         threading.Thread(target=self._accept, daemon=True).start()
@@ -123,13 +127,13 @@ class Server:
         size = len(body)
         first, last = (int(wanted[1]), min(int(wanted[2] or size - 1), size - 1)) if wanted else (0, size - 1)
         with self.lock:
-            request = Request(line[1], first if wanted else None, last if wanted else None, headers, len(self.requests))
+            request = Request(line[1], first if wanted else None, last if wanted else None, headers, len(self.requests), time.monotonic())
             self.requests.append(request)
         fault = self.fault(request)
         part = body[first:last + 1]
         extra = [f'ETag: "{size:x}-{self.etag}"'] if self.etag else []
         if fault and fault.isdigit():
-            return self._head(s, f'{fault} No', 0, ['Retry-After: 1'] if fault == '503' else [])
+            return self._head(s, f'{fault} No', 0, [f'Retry-After: {self.retry_after}'] if fault == '503' else [])
         if fault == 'reset':
             s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
             return False
@@ -145,13 +149,22 @@ class Server:
             self._head(s, '206 Partial Content', len(part) - 7, extra + [f'Content-Range: bytes {first}-{last}/{size}'])
             self._send(s, part[:-7])
             return True
+        if fault == 'hang':
+            self.gone.wait(60)
+            return False
         if fault == 'garbage':
             part = os.urandom(len(part))
         if wanted:
             self._head(s, '206 Partial Content', len(part), extra + [f'Content-Range: bytes {first}-{last}/{size}'])
         else:
-            kind = 'application/dash+xml' if name.endswith('.mpd') else 'video/mp4'
+            kind = KINDS.get(name.rsplit('.', 1)[-1], 'video/mp4')
             self._head(s, '200 OK', len(part), extra + [f'Content-Type: {kind}'])
+        if fault == 'trickle':
+            for i in range(0, len(part), 400):
+                s.sendall(part[i:i + 400])
+                if self.gone.wait(0.1):
+                    return False
+            return True
         if fault in ('cut', 'stall'):
             self._send(s, part[:len(part) // 2])
             if fault == 'stall':

@@ -194,6 +194,30 @@ def a_stalled_connection_is_left_in_time():
 
 
 @tap.test
+def a_slow_base_and_a_silent_one_are_left_in_time():
+    for fault in ('trickle', 'hang'):
+        a, b = servers()
+        a.fault = lambda q: fault if media(q) and q.first > 200_000 else None
+        r, _ = play(badserver_mpd(b, a, b, renditions=['high']), '--buffer', '10s', '--duration', '6s')
+        tap.equal(r['stalls'], [], f'{fault}: stalls')
+        tap.check(1 <= len(r['failovers']) <= 3, f"{fault}: {r['failovers']}")  # sticky: no way back to it at once
+        tap.equal(segments(r)[-1]['service_location'], 'b', fault)
+        tap.check(all(s['bandwidth'] == 1380000 for s in segments(r)), fault)
+
+
+@tap.test
+def a_lone_server_is_asked_again_when_it_wants_to_be():
+    a, = servers(1)
+    a.retry_after = 2
+    refused = []
+    a.fault = lambda q: '503' if media(q) and q.path == '/high.mp4' and q.first > 800_000 and (not refused or refused[0] is q) and not refused.append(q) else None  # once
+    r, _ = play(a.url + mpd([a], renditions=['high'], sound=False), '--buffer', '10s', '--duration', '8s', '--speed', '1.5')
+    tap.equal(r['stalls'], [], 'stalls')
+    again = next(q for q in a.requests if q.number > refused[0].number and q.first == refused[0].first)
+    tap.check(again.at - refused[0].at >= 1.9, f'asked again after {again.at - refused[0].at:.2f} s')
+
+
+@tap.test
 def a_server_that_ignores_ranges_still_plays():
     a, = servers(1)
     a.fault = lambda q: 'ignore-range' if q.path.endswith('.mp4') else None
