@@ -191,7 +191,7 @@ static void take_rungs(const struct ladder *l, struct plan *p)
 
 static int of_title(const struct ladder_settings *s, struct plan *p, struct ladder *l, struct fault *f)
 {
-	struct probe_settings probe = {s->master, s->input, p, s->preset, s->progress, s->stop};
+	struct probe_settings probe = {s->master, s->input, p, s->preset, FLOOR_RATE, s->progress, s->stop};
 	struct fault why = {0};
 	int r = probe_run(&probe, &l->probe, &why);
 

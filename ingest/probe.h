@@ -18,11 +18,12 @@ struct probe_settings {
 	const struct plan_input *input;
 	const struct plan *plan; /* of the fixed ladder: its grid and segments */
 	const char *preset;
+	double floor_rate;       /* bit/s: sizes that never need so much are left out of short clips' probes */
 	bool progress;
 	const volatile sig_atomic_t *stop;
 };
 
-/* The same master and settings give the same numbers.  Costs about a tenth to a fifth of encoding the whole.  source_open's errors,
+/* The same master and settings give the same numbers.  Costs up to a fifth of encoding the whole, little for long films.  source_open's errors,
  * ERR_UNSUPPORTED (no seeking, or too short to say anything), ERR_CANCELLED. */
 int probe_run(const struct probe_settings *, struct hull_probe *ret_probe, struct fault *);
 
