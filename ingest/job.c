@@ -227,6 +227,7 @@ static int write_package(struct job *j, double seconds, struct package *p, struc
 		.plan = &j->plan,
 		.ladder = &j->ladder,
 		.frames = reel_frames(j->reel),
+		.tiles = reel_tiles(j->reel),
 		.warnings = (const char **)j->warnings,
 		.n_warnings = j->n_warnings,
 		.encode_seconds = seconds,

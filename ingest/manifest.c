@@ -6,11 +6,13 @@
 
 #include <libavutil/mathematics.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
 #include "dash/mpd.h"
+#include "ingest/tiles.h"
 
 /* Half a second above the longest segment: playing may start once one segment is here. */
 double manifest_buffer_seconds(const struct package *p)
@@ -155,6 +157,32 @@ static void put_text(struct mpd_period *period, const struct package_text *t, un
 	mpd_add_base_url(&r->base_urls, t->file, NULL);
 }
 
+/* DASH-IF IOP 4.3, 6.2.6: a sheet of tiles is a segment of a set of its own. */
+static void put_tiles(struct mpd_period *period, const struct tiles_facts *t, unsigned id)
+{
+	struct mpd_set *set = mpd_add_set(period);
+	struct mpd_representation *r;
+	char *grid = mem_printf("%dx%d", t->columns, t->rows);
+
+	set->id = mem_printf("%u", id);
+	set->content_type = mem_dup("image");
+	set->common.mime_type = mem_dup("image/jpeg");
+	set->common.start_with_sap = -1;
+	r = mpd_add_representation(set);
+	r->id = mem_dup("thumbnails");
+	r->common.start_with_sap = -1;
+	r->common.width = (uint32_t)t->width;
+	r->common.height = (uint32_t)t->height;
+	mpd_add_descriptor(&r->common.essential, TILES_SCHEME, grid);
+	r->segments.kind = MPD_SEGMENT_TEMPLATE;
+	r->segments.media = mem_dup(TILES_TEMPLATE);
+	r->segments.has_timescale = r->segments.has_duration = r->segments.has_start_number = true;
+	r->segments.timescale = r->segments.start_number = 1;
+	r->segments.duration = (uint64_t)t->columns * (uint64_t)t->rows * t->every;
+	r->bandwidth = 8 * t->largest / r->segments.duration + 1;
+	free(grid);
+}
+
 int manifest_write(const struct package *p, struct buf *out)
 {
 	struct mpd *m = mpd_new();
@@ -180,6 +208,8 @@ int manifest_write(const struct package *p, struct buf *out)
 		put_audio(period, &p->audio[i], ++id, buffer);
 	for (size_t i = 0; i < p->n_text; i++)
 		put_text(period, &p->text[i], ++id, buffer);
+	if (p->tiles != NULL && p->tiles->n_sheets > 0)
+		put_tiles(period, p->tiles, ++id);
 	r = mpd_write(m, out);
 	mpd_free(&m);
 	return r;

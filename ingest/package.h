@@ -17,6 +17,7 @@
 #include "ingest/verify.h"
 
 struct ladder;
+struct tiles_facts;
 
 struct package_video {
 	const struct track_facts *facts;
@@ -68,6 +69,7 @@ struct package {
 	struct package_text text[PACKAGE_MAX_TEXTS];
 	size_t n_text;
 	json_t *chapters;         /* chapters.h; NULL: none */
+	const struct tiles_facts *tiles; /* thumbnails; NULL: none */
 	const char **warnings;
 	size_t n_warnings;
 	double encode_seconds;    /* wall */

@@ -11,6 +11,8 @@
 #include "base/file.h"
 #include "base/must.h"
 
+#define POSTER_QUALITY 5 /* of mjpeg, 2 is the best */
+
 double poster_worth(const AVFrame *p)
 {
 	double sum = 0, squares = 0, n = 0;
@@ -41,7 +43,7 @@ static AVFrame *full_range(const AVFrame *in)
 	return out;
 }
 
-static int encode(const AVFrame *frame, AVPacket *packet)
+static int encode(const AVFrame *frame, int quality, AVPacket *packet)
 {
 	AVCodecContext *c = avcodec_alloc_context3(avcodec_find_encoder(AV_CODEC_ID_MJPEG));
 	int r;
@@ -52,7 +54,7 @@ static int encode(const AVFrame *frame, AVPacket *packet)
 	c->pix_fmt = AV_PIX_FMT_YUVJ420P;
 	c->time_base = (AVRational){1, 1};
 	c->flags |= AV_CODEC_FLAG_QSCALE | AV_CODEC_FLAG_BITEXACT;
-	c->global_quality = 5 * FF_QP2LAMBDA;
+	c->global_quality = quality * FF_QP2LAMBDA;
 	r = avcodec_open2(c, c->codec, NULL);
 	if (r >= 0)
 		r = avcodec_send_frame(c, frame);
@@ -62,23 +64,32 @@ static int encode(const AVFrame *frame, AVPacket *packet)
 	return r;
 }
 
-int poster_write(const AVFrame *yuv, const char *path, struct fault *f)
+int poster_write_full_range(AVFrame *frame, int quality, const char *path, uint64_t *ret_bytes, struct fault *f)
 {
-	AVFrame *frame = full_range(yuv);
 	AVPacket *packet = av_packet_alloc();
 	int r;
 
 	MUST(packet != NULL);
-	frame->quality = 5 * FF_QP2LAMBDA;
-	r = encode(frame, packet);
+	frame->quality = quality * FF_QP2LAMBDA;
+	r = encode(frame, quality, packet);
 	if (r < 0) {
-		r = fault_set(f, ERR_MEDIA, "%s: the poster cannot be encoded: %s", path, av_err2str(r));
+		r = fault_set(f, ERR_MEDIA, "%s: cannot be encoded: %s", path, av_err2str(r));
 	} else {
+		*ret_bytes = (uint64_t)packet->size;
 		r = file_write_atomic(path, packet->data, (size_t)packet->size, 0644);
 		if (r != 0)
 			fault_set(f, r, "%s: cannot be written: %s", path, err_text(r));
 	}
 	av_packet_free(&packet);
+	return r;
+}
+
+int poster_write(const AVFrame *yuv, const char *path, struct fault *f)
+{
+	AVFrame *frame = full_range(yuv);
+	uint64_t bytes;
+	int r = poster_write_full_range(frame, POSTER_QUALITY, path, &bytes, f);
+
 	av_frame_free(&frame);
 	return r;
 }

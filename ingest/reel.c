@@ -30,6 +30,7 @@ struct reel {
 	int64_t place;           /* on the grid of the master's rate */
 	double time;             /* seconds of it */
 	uint64_t frames;
+	struct tiles *tiles;
 	AVFrame *poster;
 	double poster_worth;
 	struct fault *fault;     /* of the call in work */
@@ -55,6 +56,7 @@ void reel_free(struct reel **pp)
 		rendition_free(&p->av1[i]);
 	}
 	filter_free(&p->filter);
+	tiles_free(&p->tiles);
 	av_frame_free(&p->picture);
 	av_frame_free(&p->poster);
 	free(p);
@@ -115,6 +117,7 @@ static int start(struct reel *p, const AVFrame *first)
 
 	tone_of(p->setup.info, first, &p->tone);
 	is_deep = p->setup.av1->n_rungs > 0 && (p->setup.info->depth > 8 || p->tone.is_hdr);
+	p->tiles = tiles_new(p->setup.folder, p->setup.plan, p->setup.info->container_seconds);
 	r = filter_new_video(p->setup.info, p->setup.plan, is_deep ? p->setup.av1 : NULL, first, &p->filter, p->fault);
 	if (r == 0) {
 		struct rendition_setup s = {
@@ -152,8 +155,10 @@ static void consider_poster(struct reel *p, size_t output, const AVFrame *frame)
 static int filtered(void *ctx, size_t output, AVFrame *frame)
 {
 	struct reel *p = ctx;
-	int r = 0;
+	int r = output == tiles_rung(p->setup.plan) ? tiles_take(p->tiles, frame, p->fault) : 0;
 
+	if (r != 0)
+		return r;
 	if (output < p->setup.plan->n_rungs)
 		consider_poster(p, output, frame);
 	if (output == 0 && (uint64_t)frame->pts + 1 > p->frames)
@@ -219,6 +224,8 @@ int reel_end(struct reel *p, struct fault *f)
 	r = show_until(p, p->place + 1);
 	if (r == 0)
 		r = filter_push(p->filter, NULL, filtered, p, f);
+	if (r == 0)
+		r = tiles_end(p->tiles, f);
 	for (size_t i = 0; r == 0 && i < p->setup.plan->n_rungs; i++)
 		r = rendition_finish(p->renditions[i], p->frames, f);
 	for (size_t i = 0; r == 0 && i < p->setup.av1->n_rungs; i++)
@@ -250,6 +257,11 @@ double reel_kept(const struct reel *p)
 		all += area;
 	}
 	return kept / all / av_q2d(plan->frame_rate);
+}
+
+const struct tiles_facts *reel_tiles(const struct reel *p)
+{
+	return tiles_facts(p->tiles);
 }
 
 const AVFrame *reel_poster(const struct reel *p)

@@ -10,6 +10,7 @@
 #include "ingest/plan.h"
 #include "ingest/rendition.h"
 #include "ingest/source.h"
+#include "ingest/tiles.h"
 #include "ingest/tone.h"
 
 struct reel; /* hidden */
@@ -36,6 +37,7 @@ int reel_end(struct reel *, struct fault *);
 double reel_time(const struct reel *);     /* seconds of the newest picture */
 uint64_t reel_frames(const struct reel *); /* on the grid */
 double reel_kept(const struct reel *);     /* seconds of film that an earlier run had encoded; the mean over all picture areas */
+const struct tiles_facts *reel_tiles(const struct reel *); /* after reel_end */
 const AVFrame *reel_poster(const struct reel *); /* the best of the first minute, or NULL */
 const struct track_facts *reel_facts(const struct reel *, size_t rung); /* after reel_end */
 const struct track_facts *reel_av1_facts(const struct reel *, size_t rung);

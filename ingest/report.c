@@ -13,8 +13,10 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "ingest/manifest.h"
 #include "ingest/report_hull.h"
+#include "ingest/tiles.h"
 
 #define FORMAT 1
 
@@ -128,6 +130,24 @@ static json_t *audio_json(const struct package *p, double buffer, const struct v
 	return all;
 }
 
+/* Sheets to look at: of a long film some, evenly spread. */
+#define SHEETS_SHOWN 16
+
+static json_t *tiles_json(const struct tiles_facts *t)
+{
+	uint64_t n = t->n_sheets < SHEETS_SHOWN ? t->n_sheets : SHEETS_SHOWN;
+	json_t *files = json_array();
+
+	for (uint64_t i = 0; i < n; i++) {
+		char *name = mem_printf(TILES_FILE, (unsigned long long)(1 + i * t->n_sheets / n));
+
+		json_array_append_new(files, json_string(name));
+		free(name);
+	}
+	return json_pack("{s:o, s:I, s:I, s:i, s:i, s:i, s:i, s:i}", "files", files, "sheets", (json_int_t)t->n_sheets, "tiles", (json_int_t)t->n_tiles,
+	                 "columns", t->columns, "rows", t->rows, "width", t->width, "height", t->height, "seconds", (int)t->every);
+}
+
 static json_t *texts_json(const struct package *p)
 {
 	json_t *all = json_array();
@@ -196,6 +216,8 @@ int report_make(const struct package *p, const struct verify_settings *s, const 
 	json_object_set_new(all, "subtitles", texts_json(p));
 	if (p->chapters != NULL)
 		json_object_set(all, "chapters", p->chapters);
+	if (p->tiles != NULL)
+		json_object_set_new(all, "thumbnails", tiles_json(p->tiles));
 	if (p->ladder != NULL && p->ladder->has_probe)
 		json_object_set_new(all, "hull", report_hull_json(p->ladder));
 	json_object_set_new(all, "proof", proof_json(s, k));

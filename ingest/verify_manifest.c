@@ -82,7 +82,7 @@ static int check_representation(struct verify *v, const struct mpd *mpd, const s
 	const char *file = m->base_urls.n == 1 ? m->base_urls.v[0].url : "";
 
 	if (is_beside(set, m))
-		return m->base_urls.n == 1 ? check_beside(v, m, file) : 0;
+		return m->base_urls.n == 1 ? check_beside(v, m, file) : verify_tiles(v, mpd, set, m);
 	for (size_t i = 0; i < v->n_tracks; i++)
 		if (strcmp(v->tracks[i].name, file) == 0) {
 			v->tracks[i].n_described++;
