@@ -74,6 +74,10 @@ static bool make_scale(const json_t *hull, struct scale *s)
 			widen(s, fmin(fmax(number(point, "bitrate"), 1), 1e12), fmin(fmax(number(point, "quality"), -1e3), 1e3));
 	s->most = ceil(s->most);
 	s->least = floor(s->least);
+	if (s->most <= s->least && s->most > -1e3) { /* a still picture looks the same at any rate */
+		s->most += 1;
+		s->least -= 1;
+	}
 	return s->most_rate > s->least_rate && s->most > s->least;
 }
 
