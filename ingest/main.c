@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "ingest/dry.h"
 #include "ingest/job.h"
 #include "ingest/report.h"
 #include "ingest/upload.h"
@@ -64,7 +65,7 @@ static const struct config_row rows[] = {
 	ROW("decode", CONFIG_BOOL, decode, "no", 0, 0, NULL, "decode everything before publishing, not each segment's first picture and one segment of 32"),
 	ROW("schema", CONFIG_PATH, schema, NULL, 0, 0, "FILE", "the MPD must be valid to this XML schema as well (ISO/IEC 23009-1's is not ours to give)"),
 	ROW("quick", CONFIG_BOOL, quick, "no", 0, 0, NULL, "with --verify: decode no more than an ingest does"),
-	ROW("dry-run", CONFIG_BOOL, dry_run, "no", 0, 0, NULL, "print the plan and stop"),
+	ROW("dry-run", CONFIG_BOOL, dry_run, "no", 0, 0, NULL, "print ladder, boundaries, bytes and a measured estimate of the time, and stop; nothing is written"),
 	ROW("quiet", CONFIG_BOOL, quiet, "no", 0, 0, NULL, "no progress and no notes"),
 	ROW("json", CONFIG_BOOL, json, "no", 0, 0, NULL, "one JSON object on standard output at the end"),
 	ROW("help", CONFIG_BOOL, help, "no", 0, 0, NULL, "print this and stop"),
@@ -120,47 +121,6 @@ static char *stem_of(const char *path)
 	const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path, *dot = strrchr(base, '.');
 
 	return dot != NULL && dot > base ? mem_dup_n(base, (size_t)(dot - base)) : mem_dup(base);
-}
-
-static void print_plan(const struct plan *p, double seconds, bool json)
-{
-	double fps = av_q2d(p->frame_rate);
-	json_t *rungs = json_array(), *all;
-
-	for (size_t i = 0; i < p->n_rungs; i++)
-		json_array_append_new(rungs, json_pack("{s:s, s:i, s:i, s:I, s:I}", "name", p->rungs[i].name, "width", p->rungs[i].width, "height",
-		                                       p->rungs[i].height, "bitrate", (json_int_t)p->rungs[i].bitrate, "bytes",
-		                                       (json_int_t)((double)p->rungs[i].bitrate * seconds / 8)));
-	all = json_pack("{s:f, s:f, s:i, s:f, s:o}", "frame_rate", fps, "duration", seconds, "segment_frames", (int)p->segment_frames,
-	                "segment_seconds", p->segment_frames / fps, "video", rungs);
-	if (json) {
-		json_dumpf(all, stdout, JSON_INDENT(2));
-		putchar('\n');
-	} else {
-		printf("%.3f s at %.3f frames/s, segments of %u frames (%.3f s)\n", seconds, fps, p->segment_frames, p->segment_frames / fps);
-		for (size_t i = 0; i < p->n_rungs; i++)
-			printf("  %-24s %5dx%-5d %8.0f kbit/s\n", p->rungs[i].name, p->rungs[i].width, p->rungs[i].height, (double)p->rungs[i].bitrate / 1000);
-	}
-	json_decref(all);
-}
-
-static int dry_run(const struct job_settings *s, bool json)
-{
-	struct source *source;
-	struct fault f = {0};
-	struct ladder ladder;
-	struct plan plan;
-	int r = source_open(s->master, &source, &f);
-
-	if (r != 0)
-		return complain(&f);
-	r = job_plan(s, source_info(source), &plan, &ladder, &f);
-	if (r == 0 && ladder.note[0] != '\0')
-		fprintf(stderr, "note: %s\n", ladder.note);
-	if (r == 0)
-		print_plan(&plan, source_info(source)->container_seconds, json);
-	source_close(&source);
-	return r != 0 ? complain(&f) : 0;
 }
 
 static void print_result(const struct job_result *r, const struct options *o)
@@ -275,6 +235,14 @@ static int ingest_and_upload(struct job_settings *s, const struct options *o)
 	return code;
 }
 
+static int plan(const struct job_settings *s, bool json)
+{
+	struct fault f = {0};
+
+	listen_to_signals();
+	return dry_run(s, json, stdout, &f) != 0 ? complain(&f) : 0;
+}
+
 static int ingest(const struct job_settings *s, const struct options *o)
 {
 	struct job_result result;
@@ -341,7 +309,7 @@ static int run(const struct options *o, const char *master)
 		fprintf(stderr, "ribera-ingest: --title: \"%s\" cannot stand in a URL; use up to 64 of a-z A-Z 0-9 . _ -\n", title);
 		code = 2;
 	} else {
-		code = o->dry_run ? dry_run(&s, o->json) : o->to != NULL ? ingest_and_upload(&s, o) : ingest(&s, o);
+		code = o->dry_run ? plan(&s, o->json) : o->to != NULL ? ingest_and_upload(&s, o) : ingest(&s, o);
 	}
 	free(title);
 	free(stem);

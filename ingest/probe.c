@@ -20,11 +20,10 @@
 #include "base/must.h"
 #include "base/progress.h"
 #include "ingest/avc.h"
-#include "ingest/filter.h"
+#include "ingest/moment.h"
 
-#define MOMENT 16         /* pictures, at most */
 #define LEAST_PICTURES 4  /* in a moment of a very short clip */
-#define SHARE 0.045       /* of all pictures that are looked at: a fifth of the encode, with three qualities each and measuring */
+#define SHARE 0.038       /* of all pictures that are looked at: a fifth of the encode, with three qualities each and measuring */
 #define MOST_MOMENTS 40
 #define FEW_MOMENTS 2     /* so few weigh against the encode: sizes that cannot be rungs are left out */
 #define FLOOR_MARGIN 0.7
@@ -44,15 +43,9 @@ struct sums {
 
 struct probe {
 	const struct probe_settings *settings;
-	struct source *source;
 	struct plan plan;        /* its rungs are the sizes */
-	struct filter *filter;
-	AVFrame *frames[PLAN_MAX_RUNGS][MOMENT];
-	size_t moment;           /* pictures in one */
+	struct moment moment;
 	size_t least;            /* the smallest size in use */
-	size_t n_frames;         /* of the moment, filtered */
-	double from;             /* seconds from which the moment may begin */
-	size_t n_taken;
 	struct sums sums[PLAN_MAX_RUNGS][N_CRFS];
 	struct fault *fault;
 
@@ -61,66 +54,6 @@ struct probe {
 	int error;
 	struct fault first_fault;
 };
-
-#define ENOUGH 1 /* ends source_run: the moment is there */
-
-/* --- a moment ------------------------------------------------------------------------------ */
-
-static int filtered(void *ctx, size_t output, AVFrame *frame)
-{
-	struct probe *p = ctx;
-	int64_t i = frame->pts;
-
-	if (i < 0 || (size_t)i >= p->moment || p->frames[output][i] != NULL)
-		return 0;
-	p->frames[output][i] = av_frame_clone(frame);
-	MUST(p->frames[output][i] != NULL);
-	if (output + 1 == p->plan.n_rungs && (size_t)i + 1 > p->n_frames)
-		p->n_frames = (size_t)i + 1;
-	return 0;
-}
-
-static int take(void *ctx, int audio, AVFrame *frame, AVRational time_base)
-{
-	struct probe *p = ctx;
-	int r = 0;
-
-	if (p->settings->stop != NULL && *p->settings->stop)
-		return fault_set(p->fault, ERR_CANCELLED, "stopped; nothing was published");
-	if (audio >= 0 || (double)frame->pts * av_q2d(time_base) < p->from)
-		return 0;
-	if (p->filter == NULL)
-		r = filter_new_video(source_info(p->source), &p->plan, NULL, frame, &p->filter, p->fault);
-	if (r == 0) {
-		frame->pts = (int64_t)p->n_taken++;
-		r = filter_push(p->filter, frame, filtered, p, p->fault);
-	}
-	/* a deinterlacer looks ahead */
-	return r != 0 ? r : p->n_frames >= p->moment || p->n_taken >= p->moment + 4 ? ENOUGH : 0;
-}
-
-static void forget_moment(struct probe *p)
-{
-	for (size_t s = 0; s < PLAN_MAX_RUNGS; s++)
-		for (size_t i = 0; i < MOMENT; i++)
-			av_frame_free(&p->frames[s][i]);
-	filter_free(&p->filter);
-	p->n_frames = p->n_taken = 0;
-}
-
-/* Pictures from about `seconds` on; up to `early` seconds before, where a key picture is near and nothing need be decoded in vain. */
-static int look_at(struct probe *p, double seconds, double early)
-{
-	struct source_result res;
-	int r;
-
-	forget_moment(p);
-	p->from = seconds - early;
-	r = source_seek(p->source, seconds, p->fault);
-	if (r == 0)
-		r = source_run(p->source, take, p, &res, p->fault);
-	return r == ENOUGH ? 0 : r;
-}
 
 /* --- one encode ---------------------------------------------------------------------------- */
 
@@ -137,7 +70,7 @@ struct task {
 static AVFrame *next_frame(void *ctx)
 {
 	struct task *t = ctx;
-	AVFrame *frame = t->next < t->probe->n_frames ? t->probe->frames[t->size][t->next] : NULL;
+	AVFrame *frame = t->next < t->probe->moment.n_frames ? t->probe->moment.frames[t->size][t->next] : NULL;
 
 	t->next++;
 	return frame != NULL ? av_frame_clone(frame) : NULL;
@@ -177,7 +110,7 @@ static void compare(const uint8_t *a, int a_step, const uint8_t *b, int b_step, 
 static void measure(struct task *t, const AVFrame *shown)
 {
 	struct probe *p = t->probe;
-	const AVFrame *want = p->frames[p->plan.n_rungs - 1][t->n_shown];
+	const AVFrame *want = p->moment.frames[p->plan.n_rungs - 1][t->n_shown];
 	const uint8_t *luma = shown->data[0];
 	int step = shown->linesize[0];
 	double ssim, error;
@@ -198,7 +131,7 @@ static void measure(struct task *t, const AVFrame *shown)
 static void show(struct task *t, AVFrame *frame)
 {
 	while (avcodec_receive_frame(t->decoder, frame) >= 0) {
-		if (t->n_shown % MEASURE_EVERY == MEASURE_EVERY / 2 && t->n_shown < t->probe->n_frames)
+		if (t->n_shown % MEASURE_EVERY == MEASURE_EVERY / 2 && t->n_shown < t->probe->moment.n_frames)
 			measure(t, frame);
 		t->n_shown++;
 		av_frame_unref(frame);
@@ -399,16 +332,16 @@ static int find_least(struct probe *p)
 
 static int look_around(struct probe *p)
 {
-	double seconds = source_info(p->source)->container_seconds, frames = seconds * av_q2d(p->plan.frame_rate);
-	size_t n = (size_t)fmin(fmax(round(frames * SHARE / MOMENT), 1), MOST_MOMENTS);
+	double seconds = source_info(p->moment.source)->container_seconds, frames = seconds * av_q2d(p->plan.frame_rate);
+	size_t n = (size_t)fmin(fmax(round(frames * SHARE / MOMENT_MOST), 1), MOST_MOMENTS);
+	size_t pictures = (size_t)fmin(fmax(round(frames * SHARE), LEAST_PICTURES), MOMENT_MOST);
 	double step = seconds / (double)n;
 	struct progress *progress = p->settings->progress ? progress_new(stderr, "probe", "moments", n, clock_mono()) : NULL;
 	int r = 0;
 
-	p->moment = (size_t)fmin(fmax(round(frames * SHARE), LEAST_PICTURES), MOMENT);
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		r = look_at(p, step * ((double)i + 0.5), step / 4);
-		if (r == 0 && p->n_frames >= 2)
+		r = moment_look(&p->moment, step * ((double)i + 0.5), step / 4, pictures, p->fault);
+		if (r == 0 && p->moment.n_frames >= 2)
 			r = i == 0 && n <= FEW_MOMENTS ? find_least(p) : run_sizes(p, p->least, p->plan.n_rungs);
 		if (progress != NULL)
 			progress_update(progress, i + 1, "", clock_mono());
@@ -417,31 +350,18 @@ static int look_around(struct probe *p)
 	return r;
 }
 
-static int start(struct probe *p)
+static void set_sizes(struct probe *p)
 {
-	int widths[PLAN_MAX_RUNGS], heights[PLAN_MAX_RUNGS], r;
-	struct source_result res;
-	size_t n;
+	int widths[PLAN_MAX_RUNGS], heights[PLAN_MAX_RUNGS];
+	size_t n = plan_sizes(p->settings->input, &p->plan, widths, heights);
 
-	r = source_open(p->settings->master, &p->source, p->fault);
-	if (r != 0)
-		return r;
-	if (source_info(p->source)->container_seconds <= 0)
-		return fault_set(p->fault, ERR_UNSUPPORTED, "the container does not say how long it is");
-	n = plan_sizes(p->settings->input, &p->plan, widths, heights);
 	p->plan.n_rungs = n < HULL_MAX_SIZES ? n : HULL_MAX_SIZES;
 	for (size_t i = 0; i < p->plan.n_rungs; i++) {
-		struct plan_rung *r_ = &p->plan.rungs[i];
+		struct plan_rung *r = &p->plan.rungs[i];
 
-		*r_ = (struct plan_rung){.width = widths[n - p->plan.n_rungs + i], .height = heights[n - p->plan.n_rungs + i]};
-		snprintf(r_->name, sizeof r_->name, "probe of %dx%d", r_->width, r_->height);
+		*r = (struct plan_rung){.width = widths[n - p->plan.n_rungs + i], .height = heights[n - p->plan.n_rungs + i]};
+		snprintf(r->name, sizeof r->name, "probe of %dx%d", r->width, r->height);
 	}
-	source_pictures_only(p->source);
-	/* where it starts is known after the first picture */
-	p->from = -1;
-	p->n_frames = p->moment = 1;
-	r = source_run(p->source, take, p, &res, p->fault);
-	return r == ENOUGH ? 0 : r;
 }
 
 int probe_run(const struct probe_settings *s, struct hull_probe *ret_probe, struct fault *f)
@@ -452,15 +372,16 @@ int probe_run(const struct probe_settings *s, struct hull_probe *ret_probe, stru
 	p->settings = s;
 	p->plan = *s->plan;
 	p->fault = f;
-	pthread_mutex_init(&p->lock, NULL);
-	r = start(p);
-	if (r == 0)
+	set_sizes(p);
+	r = moment_open(&p->moment, s->master, &p->plan, s->stop, f);
+	if (r == 0) {
+		pthread_mutex_init(&p->lock, NULL);
 		r = look_around(p);
-	if (r == 0 && sum_up(p, ret_probe) != 0)
-		r = fault_set(f, ERR_UNSUPPORTED, "it is too short to be looked at here and there");
-	forget_moment(p);
-	source_close(&p->source);
-	pthread_mutex_destroy(&p->lock);
+		if (r == 0 && sum_up(p, ret_probe) != 0)
+			r = fault_set(f, ERR_UNSUPPORTED, "it is too short to be looked at here and there");
+		pthread_mutex_destroy(&p->lock);
+		moment_close(&p->moment);
+	}
 	free(p);
 	return r;
 }

@@ -223,6 +223,22 @@ static void fini(struct sound *s)
 	}
 }
 
+bool sounds_planned(const struct sounds *all, size_t i, const char **ret_name, int *ret_channels, uint64_t *ret_bitrate)
+{
+	for (size_t a = 0; a < all->info->n_audio; a++) {
+		const struct sound *s = &all->streams[a];
+
+		if (i < s->n) {
+			*ret_name = s->name[i];
+			*ret_channels = s->channels[i];
+			*ret_bitrate = s->bitrate[i];
+			return true;
+		}
+		i -= s->n;
+	}
+	return false;
+}
+
 void sounds_free(struct sounds **pall)
 {
 	struct sounds *all = *pall;

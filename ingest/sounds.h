@@ -17,6 +17,9 @@ struct sounds; /* hidden */
 struct sounds *sounds_new(const struct source_info *, const struct plan *, const char *folder, bool opus);
 void sounds_free(struct sounds **);
 
+/* What will be made: the name, channels and rate (bit/s) of rendition `i`, or false behind the last. */
+bool sounds_planned(const struct sounds *, size_t i, const char **ret_name, int *ret_channels, uint64_t *ret_bitrate);
+
 /* A decoded frame of audio stream `audio`; stays the caller's. */
 int sounds_take(struct sounds *, size_t audio, const AVFrame *frame, AVRational time_base, struct fault *);
 /* The picture has come to `seconds`. */
