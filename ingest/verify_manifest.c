@@ -82,7 +82,7 @@ static int check_representation(struct verify *v, const struct mpd *mpd, const s
 	const char *file = m->base_urls.n == 1 ? m->base_urls.v[0].url : "";
 
 	if (is_beside(set, m))
-		return m->base_urls.n == 1 ? check_beside(v, m, file) : verify_tiles(v, mpd, set, m);
+		return m->base_urls.n == 1 ? check_beside(v, m, file) : 0; /* sheets of thumbnails: verify_tiles() */
 	for (size_t i = 0; i < v->n_tracks; i++)
 		if (strcmp(v->tracks[i].name, file) == 0) {
 			v->tracks[i].n_described++;
@@ -132,6 +132,8 @@ int verify_manifest(struct verify *v)
 				r = check_representation(v, mpd, &mpd->periods[p].sets[s], &mpd->periods[p].sets[s].representations[i]);
 	if (r == 0)
 		r = check_whole(v, mpd);
+	if (r == 0)
+		r = verify_tiles(v, mpd);
 	mpd_free(&mpd);
 	return r;
 }

@@ -75,11 +75,9 @@ int verify_track(struct verify *, struct seen *);
 /* verify_across.c: boundaries, lengths, offsets between the tracks */
 int verify_across(struct verify *);
 
-/* verify_tiles.c: sheets of thumbnails, a Representation without BaseURL */
+/* verify_tiles.c: sheets of thumbnails, which are Representations without BaseURL; the MPD's duration is right */
 struct mpd;
-struct mpd_set;
-struct mpd_representation;
-int verify_tiles(struct verify *, const struct mpd *, const struct mpd_set *, const struct mpd_representation *);
+int verify_tiles(struct verify *, const struct mpd *);
 
 /* verify_manifest.c, verify_playlist.c */
 int verify_manifest(struct verify *);

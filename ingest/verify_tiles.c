@@ -104,7 +104,7 @@ static int check_sheets(struct verify *v, const struct mpd_representation *m, ui
 	return r;
 }
 
-int verify_tiles(struct verify *v, const struct mpd *mpd, const struct mpd_set *set, const struct mpd_representation *m)
+static int check_one(struct verify *v, const struct mpd *mpd, const struct mpd_set *set, const struct mpd_representation *m)
 {
 	const struct mpd_segments *s = &m->segments;
 	const char *grid = grid_of(&m->common.essential, &set->common.essential);
@@ -126,4 +126,25 @@ int verify_tiles(struct verify *v, const struct mpd *mpd, const struct mpd_set *
 	if (count > MAX_SHEETS)
 		return fault_set(v->fault, ERR_LIMIT, PACKAGE_MANIFEST ":%u: more than %u sheets of thumbnails; " CURE, m->line, MAX_SHEETS);
 	return check_sheets(v, m, count > 0 ? (uint64_t)count + 1 : 1);
+}
+
+static bool is_tiled(const struct mpd_set *set, const struct mpd_representation *m)
+{
+	const char *mime = m->common.mime_type != NULL ? m->common.mime_type : set->common.mime_type;
+
+	return mime != NULL && str_starts(mime, "image/") && m->base_urls.n != 1;
+}
+
+int verify_tiles(struct verify *v, const struct mpd *mpd)
+{
+	int r = 0;
+
+	for (size_t p = 0; p < mpd->n_periods; p++)
+		for (size_t s = 0; s < mpd->periods[p].n_sets; s++) {
+			const struct mpd_set *set = &mpd->periods[p].sets[s];
+
+			for (size_t i = 0; r == 0 && i < set->n_representations; i++)
+				r = is_tiled(set, &set->representations[i]) ? check_one(v, mpd, set, &set->representations[i]) : 0;
+		}
+	return r;
 }
