@@ -10,13 +10,14 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "ingest/av1.h"
 #include "ingest/estimate.h"
 #include "ingest/sounds.h"
 
 #define OVERHEAD 1.004 /* boxes, indexes and hashes around the pictures */
 
 struct dry {
-	struct plan plan;
+	struct plan plan, av1;   /* av1: no rungs if not asked for */
 	struct ladder ladder;
 	struct sounds *sounds;
 	double seconds;          /* 0: not known */
@@ -38,6 +39,8 @@ static uint64_t all_bytes(const struct dry *d)
 
 	for (size_t i = 0; i < d->plan.n_rungs; i++)
 		all += bytes_of(d, d->plan.rungs[i].bitrate);
+	for (size_t i = 0; i < d->av1.n_rungs; i++)
+		all += bytes_of(d, d->av1.rungs[i].bitrate);
 	for (size_t i = 0; sounds_planned(d->sounds, i, &name, &channels, &bitrate); i++)
 		all += bytes_of(d, bitrate);
 	return all;
@@ -58,12 +61,10 @@ static double boundary(const struct dry *d, uint64_t i)
 
 /* --- JSON ------------------------------------------------------------------------------------ */
 
-static json_t *video_json(const struct dry *d)
+static void put_rungs(const struct dry *d, const struct plan *p, json_t *all)
 {
-	json_t *all = json_array();
-
-	for (size_t i = 0; i < d->plan.n_rungs; i++) {
-		const struct plan_rung *r = &d->plan.rungs[i];
+	for (size_t i = 0; i < p->n_rungs; i++) {
+		const struct plan_rung *r = &p->rungs[i];
 		json_t *one = json_pack("{s:s, s:i, s:i, s:I, s:I, s:I}", "name", r->name, "width", r->width, "height", r->height, "bitrate", (json_int_t)r->bitrate,
 		                        "max_rate", (json_int_t)r->max_rate, "bytes", (json_int_t)bytes_of(d, r->bitrate));
 
@@ -71,6 +72,14 @@ static json_t *video_json(const struct dry *d)
 			json_object_set_new(one, "crf", json_real(r->crf));
 		json_array_append_new(all, one);
 	}
+}
+
+static json_t *video_json(const struct dry *d)
+{
+	json_t *all = json_array();
+
+	put_rungs(d, &d->plan, all);
+	put_rungs(d, &d->av1, all);
 	return all;
 }
 
@@ -132,6 +141,16 @@ static void print_boundaries(const struct dry *d, FILE *out)
 	fputc('\n', out);
 }
 
+static void print_rungs(const struct dry *d, const struct plan *p, FILE *out)
+{
+	for (size_t i = 0; i < p->n_rungs; i++) {
+		const struct plan_rung *r = &p->rungs[i];
+
+		fprintf(out, "  %-28s %5dx%-5d %8.0f kbit/s", r->name, r->width, r->height, (double)r->bitrate / 1000);
+		print_size(d, r->bitrate, out);
+	}
+}
+
 static void print_text(const struct dry *d, FILE *out)
 {
 	char size[STR_BYTES_SIZE];
@@ -144,12 +163,8 @@ static void print_text(const struct dry *d, FILE *out)
 	else
 		fprintf(out, "of unknown length, %.3f frames/s\n", av_q2d(d->plan.frame_rate));
 	print_boundaries(d, out);
-	for (size_t i = 0; i < d->plan.n_rungs; i++) {
-		const struct plan_rung *r = &d->plan.rungs[i];
-
-		fprintf(out, "  %-28s %5dx%-5d %8.0f kbit/s", r->name, r->width, r->height, (double)r->bitrate / 1000);
-		print_size(d, r->bitrate, out);
-	}
+	print_rungs(d, &d->plan, out);
+	print_rungs(d, &d->av1, out);
 	for (size_t i = 0; sounds_planned(d->sounds, i, &name, &channels, &bitrate); i++) {
 		fprintf(out, "  %-28s %6d ch    %8.0f kbit/s", name, channels, (double)bitrate / 1000);
 		print_size(d, bitrate, out);
@@ -177,10 +192,12 @@ static int make(const struct job_settings *s, const struct source_info *info, st
 	if (r != 0)
 		return r;
 	note(s, d->ladder.note);
+	if (s->av1)
+		av1_plan(&d->plan, &d->av1);
 	d->seconds = info->container_seconds;
 	d->frames = (uint64_t)llround(d->seconds * av_q2d(d->plan.frame_rate));
-	d->sounds = sounds_new(info, &d->plan, "");
-	r = estimate_make(s->master, &d->plan, s->preset, s->stop, &d->time, &why);
+	d->sounds = sounds_new(info, &d->plan, "", s->opus);
+	r = estimate_make(&(struct estimate_settings){s->master, &d->plan, s->preset, &d->av1, s->av1_preset, s->stop}, &d->time, &why);
 	d->has_time = r == 0;
 	if (r == ERR_CANCELLED || r == ERR_MEDIA) {
 		*f = why;

@@ -16,8 +16,16 @@ struct estimate {
 	unsigned cores;
 };
 
+struct estimate_settings {
+	const char *master;
+	const struct plan *plan;
+	const char *preset;
+	const struct plan *av1;  /* may have no rungs */
+	const char *av1_preset;
+	const volatile sig_atomic_t *stop;
+};
+
 /* As moment_open and moment_look fail, ERR_MEDIA; ERR_UNSUPPORTED also for standard input and for no pictures in the middle. */
-int estimate_make(const char *master, const struct plan *, const char *preset, const volatile sig_atomic_t *stop, struct estimate *ret_estimate,
-                  struct fault *);
+int estimate_make(const struct estimate_settings *, struct estimate *ret_estimate, struct fault *);
 
 #endif
