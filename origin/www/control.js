@@ -38,6 +38,19 @@ async function failure(answer) {
 	return e;
 }
 
+/** The answer itself, its body unread; `body` is sent as it is. */
+export async function send(path, method, body, fields_of_it) {
+	let answer;
+	try {
+		answer = await fetch(path, {method, body, headers: {...fields(), ...fields_of_it}, cache: 'no-store', signal: AbortSignal.timeout(8 * PATIENCE_MS)});
+	} catch {
+		throw new ApiError('control_down');
+	}
+	if (!answer.ok)
+		throw await failure(answer);
+	return answer;
+}
+
 /** The answer's JSON (null when it has no body). `body`: sent as JSON. */
 export async function ask(path, method = 'GET', body = undefined, more = {}) {
 	let answer;

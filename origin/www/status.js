@@ -11,6 +11,7 @@ import {bytes, number, t} from './strings.js';
 import {Demand} from './status_demand.js';
 import {Edges} from './status_edges.js';
 import {Events} from './status_events.js';
+import {Masters} from './status_masters.js';
 
 const LOOK_MS = 3000, COUNT_MS = 30000;
 
@@ -37,9 +38,10 @@ class Status {
 		this.edges = new Edges(() => this.look(), error => this.complain(error));
 		this.demand = new Demand(() => this.count());
 		this.events = new Events();
+		this.masters = new Masters();
 		this.trouble = el('div', {class: 'notice error', role: 'alert', id: 'trouble', hidden: true});
 		this.gate = el('form', {class: 'notice', id: 'gate', hidden: true, on: {submit: e => { e.preventDefault(); this.enter(); }}});
-		this.parts = el('div', {class: 'parts'}, this.tiles.element, this.edges.element, this.demand.element, this.events.element);
+		this.parts = el('div', {class: 'parts'}, this.tiles.element, this.edges.element, this.demand.element, this.masters.element, this.events.element);
 		this.forget = el('button', {type: 'button', class: 'quiet', id: 'forget', on: {click: () => { setToken(null); location.reload(); }}});
 		this.heading = el('h1', {class: 'sr'});
 		main.replaceChildren(this.heading, this.trouble, this.gate, this.parts, this.forget);
@@ -52,7 +54,7 @@ class Status {
 		this.forget.textContent = t('token_forget');
 		this.forget.hidden = !hasToken();
 		this.tiles.set({});
-		for (const part of [this.edges, this.demand, this.events])
+		for (const part of [this.edges, this.demand, this.masters, this.events])
 			part.relabel();
 		if (!this.gate.hidden)
 			this.askToken();
@@ -124,6 +126,7 @@ class Status {
 
 	/** What is asked for; costs the origin more, and changes slowly. */
 	async count() {
+		this.masters.load();
 		try {
 			const [titles] = await Promise.all([ask('/api/v1/titles?limit=1'), this.demand.load(ask)]);
 			const d = this.demand;
@@ -134,6 +137,8 @@ class Status {
 	}
 
 	hear(e) {
+		if (e.event.startsWith('ingest.'))
+			this.masters.hear(e);
 		if (this.events.add(e))
 			announce(this.events.sentence(e));
 		if (/^edge\.(up|down|draining|registered|removed)$/.test(e.event))

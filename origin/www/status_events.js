@@ -6,7 +6,7 @@ import {currentLanguage, hasText, t} from './strings.js';
 
 const KEPT = 100;
 
-const SILENT = new Set(['hello', 'reset', 'fill.progress', 'message']);
+const SILENT = new Set(['hello', 'reset', 'fill.progress', 'ingest.progress', 'upload.progress', 'message']);
 
 /** Key and values of the sentence for an event. */
 function phrase(event, data) {
@@ -19,7 +19,7 @@ function phrase(event, data) {
 		const more = data.added?.length ?? 0, less = data.removed?.length ?? 0;
 		return more >= less ? [key, {...data, n: more}] : ['event_edge_holds_less', {...data, n: less}];
 	}
-	return [key, {...data, name: data.name ?? data.title}];
+	return [key, {...data, name: data.name ?? data.title ?? data.file ?? data.id}];
 }
 
 export class Events {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // The operators' page: token, edges as they come and go, drain, demand, trouble in words.
+import fs from 'node:fs';
+import path from 'node:path';
 import {BUILD, check, checkClean, equal, openPage, run, startBrowser, startSystem, test, until} from '../lib/browser.mjs';
 
 let system, browser;
@@ -112,6 +114,22 @@ test('says that the origin is away, and goes on when it is back', async () => {
 	await until(async () => await page.textContent('#state') === 'The origin is well', 30, 'well again');
 	check(!await page.isVisible('#trouble'), 'the trouble stays');
 	await until(async () => await page.textContent('#events-state') === 'live', 30, 'events again');
+	await page.close();
+});
+
+test('a file sent from the page becomes a film', async () => {
+	const page = await status(null, system.token);
+	await page.waitForSelector('#masters', {state: 'attached'});
+	await page.waitForSelector('.choose');
+	const master = path.join(BUILD, 't/cache', fs.readdirSync(path.join(BUILD, 't/cache')).find(f => /^film-640x360-25-8.*mp4$/.test(f)));
+	await page.setInputFiles('#master', {name: 'My <i>film</i>.mp4', mimeType: 'video/mp4', buffer: fs.readFileSync(master)});
+	await page.waitForSelector('#masters li[data-state=done]', {timeout: 180000});
+	check((await page.textContent('#masters li[data-state=done] b')).includes('My <i>film</i>'), 'the name');
+	await until(async () => (await fetch(`${system.url}/api/v1/titles`).then(r => r.json())).total === 4, 30, 'the film in the list');
+	if (process.env.RIBERA_PICTURES)
+		await page.screenshot({path: `${process.env.RIBERA_PICTURES}/masters.png`, fullPage: true});
+	await page.setInputFiles('#master', {name: 'no film.mp4', mimeType: 'video/mp4', buffer: Buffer.from('this is no film')});
+	await page.waitForSelector('#masters li[data-state=failed]', {timeout: 60000});
 	await page.close();
 });
 
