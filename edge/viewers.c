@@ -21,7 +21,6 @@
 #include "edge/swarm.h"
 
 #define PLAIN "text/plain; charset=utf-8"
-#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 #define METRICS_MAX ((size_t)64 << 20)
 
 struct viewers {
@@ -612,7 +611,7 @@ static void reply_metrics(struct viewers *v, struct serve_request *req)
 	for (size_t i = 0; i < n; i++)
 		package_unref(&packages[i]);
 	free(packages);
-	reply_text(req, 200, METRICS_TYPE, &text);
+	serve_reply_metrics(req, &text);
 }
 
 static void on_metrics(void *ctx, struct serve_request *req)

@@ -299,7 +299,6 @@ static void answer_health(void *ctx, struct serve_request *req)
 
 static void answer_metrics(void *ctx, struct serve_request *req)
 {
-	struct serve_header field = {"cache-control", "no-store"};
 	struct api_call c = {.origin = ctx, .req = req};
 	struct buf b;
 
@@ -307,8 +306,7 @@ static void answer_metrics(void *ctx, struct serve_request *req)
 		return;
 	buf_init(&b, METRICS_MAX);
 	viewers_write_metrics(ctx, &b);
-	serve_reply(req, 200, "text/plain; version=0.0.4; charset=utf-8", blob_take_buf(&b), &field, 1);
-	buf_fini(&b);
+	serve_reply_metrics(req, &b);
 }
 
 /* The operators' page holds nothing of the catalogue, so it needs no token; what it asks the API does. */

@@ -143,7 +143,6 @@ static void answer_health(void *ctx, struct serve_request *req)
 
 static void answer_metrics(void *ctx, struct serve_request *req)
 {
-	struct serve_header field = {"cache-control", "no-store"};
 	struct buf b;
 
 	if (!serve_peer_is_loopback(req)) {
@@ -152,8 +151,7 @@ static void answer_metrics(void *ctx, struct serve_request *req)
 	}
 	buf_init(&b, METRICS_MAX);
 	viewers_write_metrics(ctx, &b);
-	serve_reply(req, 200, "text/plain; version=0.0.4; charset=utf-8", blob_take_buf(&b), &field, 1);
-	buf_fini(&b);
+	serve_reply_metrics(req, &b);
 }
 
 static void answer_page(void *ctx, struct serve_request *req)

@@ -186,13 +186,26 @@ static void on_accept(h2o_socket_t *listening, const char *err)
 #define LEFT_A_SECOND 20 /* replies a viewer may give up: seeking and switching take a few */
 #define LEFT_AT_ONCE 200
 
+/* h2o ends connections that are idle, and slow requests of HTTP/1.1; one of HTTP/2 that drips a
+ * head or a body (or only pings) is never idle, and has no request for us. */
+static bool is_dripping(const struct conn *c, mono_us now)
+{
+	return c->running == 0 && now - c->since > 2 * c->lane->serve->settings.idle_timeout;
+}
+
 /* Once a second. */
 static void look_after_conns(struct lane *l)
 {
+	mono_us now = clock_mono();
+
 	for (h2o_linklist_t *n = l->conns.next; n != &l->conns; n = n->next) {
 		struct conn *c = H2O_STRUCT_FROM_MEMBER(struct conn, link, n);
 
 		c->left -= c->left < LEFT_A_SECOND ? c->left : LEFT_A_SECOND;
+		if (is_dripping(c, now)) {
+			counters_add(l->serve->counters, C_CONNECTIONS_SLOW, 1);
+			shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
+		}
 	}
 }
 

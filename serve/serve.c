@@ -42,6 +42,8 @@ static const struct counter_row rows[N_COUNTERS] = {
 	                           "Connections of clients that had too many, answered with 429 or closed."},
 	[C_CONNECTIONS_FLOOD] = {"ribera_http_connections_cut_total", "reason=\"flood\"", COUNTER_TOTAL,
 	                         "Connections ended because of what their client did."},
+	[C_CONNECTIONS_SLOW] = {"ribera_http_connections_cut_total", "reason=\"slow\"", COUNTER_TOTAL,
+	                        "Connections ended because of what their client did."},
 	[C_ACCEPT_FAILED] = {"ribera_http_accept_failed_total", NULL, COUNTER_TOTAL,
 	                     "Connections that could not be accepted for want of descriptors or memory."},
 	[C_REPLIES_2XX] = {"ribera_http_replies_total", "code=\"2xx\"", COUNTER_TOTAL, "Replies, by status."},

@@ -171,6 +171,10 @@ struct serve_waiter *serve_waiter_ref(struct serve_waiter *); /* serve_wake() gi
 void serve_reply_stream(struct serve_request *, const char *type, const struct serve_header *extra, size_t n_extra,
                         const struct serve_stream_ops *, void *ctx);
 
+/* Ends the request with metrics in the Prometheus text format, or as OpenMetrics when that
+ * is what the reader prefers.  Takes the text's bytes. */
+void serve_reply_metrics(struct serve_request *, struct buf *text);
+
 /* --- running ----------------------------------------------------------------------- */
 
 int serve_start(struct serve *, struct fault *); /* starts the threads */

@@ -100,15 +100,22 @@ class Source(Ribera):
 
 
 class Nginx(Server):
+    cache = 'open_file_cache max=4096; open_file_cache_valid 60s;'
+
     def start(self):
         s, w = self.setting, self.work
         tls = f'ssl_certificate {s.cert}; ssl_certificate_key {s.key}; ssl_protocols TLSv1.3;'
         return ['nginx', '-c', self.write('nginx.conf', f'''user root; worker_processes 1; daemon off; pid {w}/pid; error_log {w}/errors;
 events {{ worker_connections 4096; }}
 http {{ types {{ application/dash+xml mpd; video/mp4 mp4; }} sendfile on; tcp_nopush on; keepalive_requests 1000000000; http2_max_requests 1000000000;
-open_file_cache max=4096; open_file_cache_valid 60s; access_log {w}/access;
+{self.cache} access_log {w}/access;
 server {{ listen 127.0.0.1:{self.plain}; listen 127.0.0.1:{self.h2c} http2; listen 127.0.0.1:{self.tls} ssl http2; {tls} location /v/ {{ alias {s.library}/; }} }} }}
 ''')]
+
+
+class NginxPlain(Nginx):
+    """As it is without being told to keep files open."""
+    cache = ''
 
 
 class Slow(Server):
@@ -237,7 +244,7 @@ cachedir: {w}/cache
         return ['traffic_server', f'--run-root={root}']
 
 
-PROGRAMS = {Nginx: 'nginx', Slow: 'nginx', NginxCache: 'nginx', Lighttpd: 'lighttpd', H2o: 'h2o', Varnish: 'varnishd', TrafficServer: 'traffic_server'}
+PROGRAMS = {Nginx: 'nginx', NginxPlain: 'nginx', Slow: 'nginx', NginxCache: 'nginx', Lighttpd: 'lighttpd', H2o: 'h2o', Varnish: 'varnishd', TrafficServer: 'traffic_server'}
 
 
 def installed(kind):

@@ -265,7 +265,7 @@ static void metrics(void *ctx, struct serve_request *r)
 
 	buf_init(&out, 1 << 20);
 	serve_write_metrics(server, &out);
-	serve_reply(r, 200, "text/plain; version=0.0.4", blob_take_buf(&out), NULL, 0);
+	serve_reply_metrics(r, &out);
 }
 
 static void load(const char *folder)

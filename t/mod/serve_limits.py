@@ -143,6 +143,27 @@ def requests_given_up_in_a_row():
 
 
 @tap.test
+def http2_that_drips():
+    """A body that comes byte by byte, and a connection that only pings: neither is ever idle."""
+    for name, drop in (('body', lambda c, stream: frame(DATA, 0, stream, b'a')), ('pings', lambda c, stream: frame(6, 0, 0, b'12345678'))):
+        with H2(P) as c:
+            stream = c.request(plain('/h/echo', 'POST'), end=False) if name == 'body' else 0
+            begin, end = time.monotonic(), None
+            c.s.settimeout(0.1)
+            while end is None and time.monotonic() < begin + 20:
+                try:
+                    c.s.sendall(drop(c, stream))
+                    if c.s.recv(65536) == b'':
+                        end = time.monotonic()
+                except TimeoutError:
+                    pass
+                except OSError:
+                    end = time.monotonic()
+            tap.check(end is not None, f'{name}: closed')
+    tap.check(S.metric('ribera_http_connections_cut_total{reason="slow"}') >= 1)
+
+
+@tap.test
 def it_ends_without_complaint():
     tap.equal(S.stop(), (0, ''))
 
