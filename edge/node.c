@@ -422,7 +422,7 @@ static void make_parts(struct node *n)
 	struct prepare_settings prepare;
 	struct swarm_settings swarm = {n->settings->name, n->engine, n->upstream, n->fetch_pull, on_parts, n};
 	struct fill_settings fill;
-	struct viewers_settings viewers = {n->settings->name, n->store, n->counters, health, is_ready, n};
+	struct viewers_settings viewers = {n->settings->name, n->store, NULL, n->counters, health, is_ready, n};
 
 	n->flights = flights_new(&flights);
 	n->space = (struct space){n->store, n->flights, n->counters, n->settings->pull_share, on_forget, n};
@@ -433,6 +433,7 @@ static void make_parts(struct node *n)
 	fill = (struct fill_settings){n->store, n->flights, &n->space, n->swarm, n->counters, n->settings->window,
 	                              n->settings->rates, (unsigned)n->settings->parallel};
 	n->fill = fill_new(&fill, clock_mono());
+	viewers.flights = n->flights;
 	n->viewers = viewers_new(&viewers);
 }
 

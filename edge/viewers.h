@@ -15,6 +15,7 @@ struct viewers; /* hidden */
 struct viewers_settings {
 	const char *name;
 	struct store *store;
+	struct flights *flights;
 	struct counters *counters;
 	/* NULL when all is well, else why not; static text, any thread. */
 	const char *(*health)(void *ctx);

@@ -48,6 +48,26 @@ static bool is_key(const struct item *i, const char *name)
 	return i->key_n == strlen(name) && memcmp(i->key, name, i->key_n) == 0;
 }
 
+static int hex(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+}
+
+/* URLs are percent-encoded (CTA-5004 2).  What does not fit is as if it were not told. */
+static void decode(const struct item *i, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t k = 0; i->value != NULL && k < i->value_n && n < size; k++) {
+		const char *p = i->value + k;
+		bool coded = *p == '%' && k + 2 < i->value_n && hex(p[1]) >= 0 && hex(p[2]) >= 0;
+
+		out[n++] = coded ? (char)(hex(p[1]) * 16 + hex(p[2])) : *p;
+		k += coded ? 2 : 0;
+	}
+	out[n < size ? n : 0] = '\0';
+}
+
 void cmcd_read(const char *text, size_t n, struct cmcd *cmcd)
 {
 	const char *end = text + n;
@@ -61,6 +81,10 @@ void cmcd_read(const char *text, size_t n, struct cmcd *cmcd)
 		i = split(p, stop);
 		if (is_key(&i, "bs"))
 			cmcd->starved = i.value == NULL || (i.value_n == 4 && memcmp(i.value, "true", 4) == 0);
+		if (is_key(&i, "nor"))
+			decode(&i, cmcd->next, sizeof cmcd->next);
+		if (is_key(&i, "nrr"))
+			decode(&i, cmcd->range, sizeof cmcd->range);
 		if (is_key(&i, "sid") && i.value != NULL) {
 			size_t size = i.value_n < CMCD_MAX_SESSION ? i.value_n : CMCD_MAX_SESSION;
 

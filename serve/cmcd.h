@@ -10,8 +10,12 @@
 
 #define CMCD_MAX_SESSION 64 /* CTA-5004: at most 64 characters */
 
+#define CMCD_MAX_NEXT 255
+
 struct cmcd {
 	char session[CMCD_MAX_SESSION + 1]; /* sid, "" when not told; longer ones are cut */
+	char next[CMCD_MAX_NEXT + 1];       /* nor: the next object, decoded; "" when not told or longer */
+	char range[48];                     /* nrr: its range, "12323-48763" */
 	bool starved;                       /* bs: the buffer ran empty before this request */
 };
 

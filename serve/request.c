@@ -106,7 +106,7 @@ void request_refuse(struct serve_request *r, int status)
 	request_set_status(r, status);
 	request_add(r, H2O_TOKEN_CONTENT_TYPE, "text/plain; charset=utf-8");
 	request_add(r, H2O_TOKEN_CACHE_CONTROL, "no-store"); /* a failure must not outlive its cause */
-	if (status == 503 || status == 429) /* not all at the same time */
+	if (status == 429 || status == 502 || status == 503 || status == 504) /* all pass; not all at the same time */
 		request_add(r, H2O_TOKEN_RETRY_AFTER, request_printf(r, "%u", 1 + (unsigned)(r->id % 4)));
 	request_add_cors(r);
 	send_memory(r, text, strlen(text));

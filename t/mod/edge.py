@@ -160,6 +160,31 @@ def the_first_byte_goes_on_as_soon_as_its_block_is_here():
 
 
 @tap.test
+def the_next_segment_is_on_its_way_before_it_is_asked_for():
+    p = Package('film', 12 * PIECE, more=[('other.mp4', 3 * PIECE)])
+    origin = Lab(p, hold=False)
+    edge = Edge(origin, *NEVER)
+    edge.wait_prepared(p)
+    pulled = lambda name: sorted({first // PIECE for first, last in origin.asked(name)})
+
+    def ask(first, last, query='', name='video.mp4', headers=None):
+        r = edge.file(p, name + query, {'Range': f'bytes={first}-{last}', **(headers or {})})
+        tap.check(r.body == p.files[name][first:last + 1], 'wrong bytes')
+    ask(100, PIECE - 1)  # a piece: the one behind it is next
+    tap.until(lambda: pulled('video.mp4') == [0, 1], 10, 'the piece behind')
+    ask(100, 200, f'?CMCD=nrr%3D%22{6 * PIECE}-{8 * PIECE - 1}%22')
+    tap.until(lambda: pulled('video.mp4') == [0, 1, 6, 7], 10, 'the range of nrr')
+    ask(100, 200, headers={'CMCD-Request': f'nor="other.mp4",nrr="{PIECE}-{PIECE + 5}"'})
+    tap.until(lambda: pulled('other.mp4') == [1], 10, 'the file of nor')
+    for query in ('nrr%3D%22x-%22', 'nrr%3D%2299999999999-%22', f'nrr%3D%22{8 * PIECE}-7%22', 'nor%3D%22%252e%252e%252fetc%252fpasswd%22'):
+        ask(100, 200, '?CMCD=' + query)
+    ask(100, 200, '?CMCD=nrr%3D%220-%22')  # all of it: only a few pieces are taken
+    tap.until(lambda: 2 in pulled('video.mp4') and 3 in pulled('video.mp4'), 10, 'a few pieces')
+    tap.check(not {5, 8, 9, 10, 11} & set(pulled('video.mp4')), pulled('video.mp4'))
+    tap.equal(origin.unknown, [])
+
+
+@tap.test
 def a_viewer_who_leaves_does_not_stop_the_others():
     p = Package('film', 2 * PIECE)
     origin = Lab(p, hold=False)
@@ -180,13 +205,16 @@ def a_dead_origin_is_a_quick_gateway_error_and_what_is_here_is_served():
     p, q = Package('film'), Package('other')
     origin = Lab(p, q)
     origin.rows[1]['hold'] = False
+    origin.peers = [{'name': 'edge-x', 'url': 'http://127.0.0.1:1', 'holds': [p.key]}]
     edge = Edge(origin)
     edge.wait_filled(p)
     edge.wait_prepared(q)
     origin.stop()
     start = time.monotonic()
     for _ in range(5):
-        tap.check(edge.file(q, 'video.mp4').status in (502, 504))
+        r = edge.file(q, 'video.mp4')
+        tap.check(r.status in (502, 504))
+        tap.check(1 <= int(r.headers['Retry-After']) <= 10, r.headers['Retry-After'])
     tap.check(time.monotonic() - start < 5, 'quickly')
     edge.check_all(p)
     tap.equal(edge.get('/healthz').status, 200)
@@ -194,7 +222,11 @@ def a_dead_origin_is_a_quick_gateway_error_and_what_is_here_is_served():
     edge.start()  # the plan is on disk, the origin still dead
     tap.equal(edge.get('/healthz').status, 200)
     edge.check_all(p)
-    tap.equal(edge.get('/v/film/manifest.mpd').status, 200)
+    r = edge.get('/v/film/manifest.mpd')  # a new viewer's, by the last plan and its list of peers
+    tap.equal(r.status, 200)
+    tap.equal(re.findall(r'serviceLocation="([^"]*)"', r.body.decode()), ['edge-a', 'edge-x', 'origin'])
+    tap.has(r.headers['Cache-Control'], 'stale-if-error')
+    tap.equal(edge.get('/v/film/main.m3u8').status, 302)
     origin.start()
     tap.until(lambda: edge.file(q, 'video.mp4').body == q.files['video.mp4'], 30, 'the origin being back')
 

@@ -218,6 +218,10 @@ Test(serve, cmcd)
 	CHECK(!cmcd_of("bl=2900,sid=\"a,bs,b\"").starved);
 	CHECK_STR(cmcd_of("cid=\"x,sid=\\\",sid=y\", sid=\"z\"").session, "z");
 	CHECK_STR(cmcd_of("xsid=\"a\",sid").session, "");
+	CHECK_STR(cmcd_of("nor=\"..%2F300kbps%2ftrack.m4v\",nrr=\"12323-48763\"").next, "../300kbps/track.m4v");
+	CHECK_STR(cmcd_of("nor=\"a\",nrr=\"12323-48763\"").range, "12323-48763");
+	CHECK_STR(cmcd_of("nor,nrr=\"0000000000000000000000000000000000000000000000000\"").range, "");
+	CHECK_STR(cmcd_of("nor=\"%2\"").next, "%2");
 	CHECK(!cmcd_of("bs=false").starved);
 	CHECK_STR(cmcd_of("").session, "");
 	CHECK_STR(cmcd_of("sid=\"").session, "\"");

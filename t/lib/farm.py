@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A whole system on emulated lines: an origin, edges and viewers, each in a network namespace (line.py), and what can
+befall it.  For t/e2e/network.py and t/bench/soak."""
+import hashlib, http.client, json, os, random, shutil, threading, time
+import film, line, tap
+
+
+def titles(n, seconds=12):
+    """A library of n short films; made once per build of ribera-ingest.  title -> (revision, folder)."""
+    source = film.generated(seconds, '640x360', '25')
+    found, folders = {}, []
+    for i in range(n):
+        library, revision, folder = film.library(source, f'film-{i:02}', '--max-rungs', '2', '--segment', '2s', '--ladder', 'fixed')
+        folders.append(library)
+        found[f'film-{i:02}'] = (revision, folder)
+    return found, folders
+
+
+class System:
+    def __init__(self, n_titles=4, n_edges=4, seed=1, edge_options=()):
+        self.rng = random.Random(seed)
+        self.titles, folders = titles(n_titles)
+        self.net = line.Net(seed)
+        self.folder = tap.folder()
+        self.library = os.path.join(self.folder, 'library')
+        os.mkdir(self.library)
+        for folder in folders:
+            for name in os.listdir(folder):
+                if not name.startswith('.'):
+                    shutil.copytree(os.path.join(folder, name), os.path.join(self.library, name), copy_function=os.link)
+        self.token = 'token-' + os.urandom(8).hex()
+        self.token_file = os.path.join(self.folder, 'token')
+        with open(os.open(self.token_file, os.O_CREAT | os.O_WRONLY, 0o600), 'w') as f:
+            f.write(self.token)
+        self.hosts = {'origin': self.net.host('origin', rate=20000, delay=20, jitter=3)}
+        for i in range(n_edges):
+            self.hosts[f'edge-{i}'] = self.net.host(f'edge-{i}', rate=20000, delay=5 + 45 * i / max(1, n_edges - 1), jitter=2, loss=0.2)
+        self.edge_options = list(edge_options)
+        self.processes = {}
+        for name in self.hosts:
+            self.start(name)
+
+    def url(self, name):
+        return f'http://{self.hosts[name].address}:8080'
+
+    @property
+    def edges(self):
+        return [n for n in self.hosts if n.startswith('edge')]
+
+    def start(self, name):
+        host, options = self.hosts[name], ['--listen', f'{self.hosts[name].address}:8080', '--token-file', self.token_file]
+        ports = os.path.join(self.folder, name + '.ports')
+        if os.path.exists(ports):
+            os.unlink(ports)
+        if name == 'origin':
+            argv = [tap.program('ribera-origin'), '--library', self.library, '--control', f'{host.address}:8081', *options]
+        else:
+            argv = [tap.program('ribera-edge'), '--name', name, '--origin', f'http://{self.hosts["origin"].address}:8081', '--store',
+                    os.path.join(self.folder, name), '--heartbeat', '500ms', '--demand', '2s', '--reserve', '0', '--control', '127.0.0.1:8082', *self.edge_options, *options]
+        self.processes[name] = host.process(*argv, '--ports-file', ports, log=os.path.join(self.folder, name + '.log'))
+        tap.ports(ports, self.processes[name])
+
+    def get(self, name, path, headers=None, timeout=10):
+        """From beside that machine: not over its line."""
+        with self.hosts[name].inside():
+            return tap.http(self.url(name) + path, headers=headers, timeout=timeout)
+
+    def metrics(self, name):
+        with self.hosts[name].inside():
+            return tap.http('http://127.0.0.1:8082/metrics').body.decode()
+
+    def metric(self, name, metric):
+        return tap.metric(self.metrics(name), metric) or 0
+
+    def whole(self, name):
+        """Titles of which the edge has every byte."""
+        text = self.metrics(name)
+        return [t for t, (r, _) in self.titles.items()
+                if (tap.metric(text, f'ribera_edge_title_held_bytes{{title="{t}",revision="{r}"}}') or 0) ==
+                (tap.metric(text, f'ribera_edge_title_bytes{{title="{t}",revision="{r}"}}') or -1)]
+
+    def wait_filled(self, seconds=120):
+        for name in self.edges:
+            tap.until(lambda: len(self.whole(name)) == len(self.titles), seconds, f'the fill of {name}', every=0.3)
+
+    def wrong_bytes(self):
+        """Every held byte of every edge, read over HTTP beside it and compared with the library."""
+        wrong = []
+        for name in self.edges:
+            for title, (revision, folder) in self.titles.items():
+                for file in sorted(os.listdir(folder)):
+                    r = self.get(name, f'/v/{title}/{revision}/{file}', timeout=30)
+                    with open(os.path.join(folder, file), 'rb') as f:
+                        if r.status != 200 or r.body != f.read():
+                            wrong.append((name, title, file, r.status))
+        return wrong
+
+    def stop(self):
+        codes = {name: p.stop() for name, p in self.processes.items() if p.alive()}
+        self.net.end()
+        return codes
+
+
+class Viewer(threading.Thread):
+    """Plays one film after another with ribera-player, at its own line's end; remembers stalls and failures."""
+
+    def __init__(self, system, number, seed):
+        super().__init__(daemon=True)
+        self.system, self.rng, self.done = system, random.Random(seed), False
+        self.host = system.net.host(f'viewer-{number}', rate=20000, delay=5, jitter=1)
+        self.plays, self.again, self.stalls, self.failed, self.started = 0, 0, [], [], time.monotonic()
+        self.start()
+
+    def run(self):
+        while not self.done:
+            title = self.rng.choice(list(self.system.titles))
+            report = os.path.join(self.system.folder, f'{self.host.name}.json')
+            process = self.host.process(tap.program('ribera-player'), f'{self.entry()}/v/{title}/manifest.mpd', '--output', 'null',
+                                        '--report', report, log=os.path.join(self.system.folder, f'{self.host.name}.log'))
+            process.p.wait()
+            if process.p.returncode != 0 and '/manifest.mpd:' in process.text().splitlines()[-1]:
+                self.again += 1  # the place it was sent to died before it had told of the others: asked for anew elsewhere
+            elif process.p.returncode != 0:
+                self.failed.append((round(time.monotonic() - self.started, 1), title, process.text()[-300:]))
+            else:
+                with open(report) as f:
+                    r = json.load(f)
+                self.plays += 1
+                self.stalls += [(round(time.monotonic() - self.started, 1), title, s) for s in r['stalls']]
+
+    def entry(self):
+        """A place that answers: what steering by DNS would give."""
+        names = self.system.edges + ['origin']
+        self.rng.shuffle(names)
+        while not self.done:
+            for name in names:
+                try:
+                    with self.host.inside():
+                        if tap.http(self.system.url(name) + '/healthz', timeout=1).status == 200:
+                            return self.system.url(name)
+                except (OSError, http.client.HTTPException):
+                    continue
+            time.sleep(0.1)
+        return self.system.url('origin')
+
+
+class Prober(threading.Thread):
+    """Asks edges for random ranges all the time; whatever comes, cut bodies too, must be right."""
+
+    def __init__(self, system, seed):
+        super().__init__(daemon=True)
+        self.system, self.rng, self.done, self.right, self.wrong = system, random.Random(seed), False, 0, []
+        self.host = system.net.host(f'prober-{seed}', rate=20000, delay=2)
+        self.content = {}
+        for title, (revision, folder) in system.titles.items():
+            for name in os.listdir(folder):
+                with open(os.path.join(folder, name), 'rb') as f:
+                    self.content[f'/v/{title}/{revision}/{name}'] = f.read()
+        self.start()
+
+    def run(self):
+        with self.host.inside():
+            while not self.done:
+                path = self.rng.choice(list(self.content))
+                data = self.content[path]
+                first = self.rng.randrange(max(1, len(data)))
+                last = min(len(data) - 1, first + self.rng.randrange(200_000))
+                try:
+                    r = tap.http(self.system.url(self.rng.choice(self.system.edges)) + path, headers={'Range': f'bytes={first}-{last}'},
+                                 timeout=5)
+                except http.client.IncompleteRead as e:
+                    if not data[first:last + 1].startswith(e.partial):
+                        self.wrong.append((path, first, 'cut'))
+                    continue
+                except (OSError, http.client.HTTPException):
+                    continue
+                if r.status == 206 and r.body != data[first:last + 1]:
+                    self.wrong.append((path, first, last))
+                elif r.status == 206:
+                    self.right += 1
+                elif r.status not in (302, 502, 503, 504, 429):
+                    self.wrong.append((path, r.status))
+
+
+class Chaos:
+    """One blow after another.  At most one edge at a time is out, and now and then the origin as well: copies stay in reach."""
+
+    def __init__(self, system, seed):
+        self.system, self.rng, self.blows = system, random.Random(seed), []
+
+    def blow(self):
+        name = self.rng.choice(self.system.edges + ['origin'])
+        kind = self.rng.choice(['kill', 'cut', 'slow', 'lossy', 'stop'])
+        seconds = round(self.rng.uniform(0.2, 6), 1)
+        host, process = self.system.hosts[name], self.system.processes[name]
+        self.blows.append((kind, name, seconds))
+        if kind == 'kill':
+            process.kill()
+        elif kind == 'stop':
+            process.stop(30)
+        elif kind == 'cut':
+            host.cut()
+        elif kind == 'slow':
+            host.set(rate=300)
+        else:
+            host.set(loss=15)
+        time.sleep(seconds)  # the blow's length is random input, nothing is waited for
+        if kind in ('kill', 'stop'):
+            self.system.start(name)
+        elif kind == 'cut':
+            host.mend()
+        else:
+            host.set(rate=20000, loss=0 if name == 'origin' else 0.2)
