@@ -400,12 +400,13 @@ static int make_store(struct node *n, struct fault *f)
 	return store_open(&s, &n->store, f);
 }
 
-static int make_fetch(struct node *n, unsigned max_per_host, struct fetch **ret_fetch, struct fault *f)
+static int make_fetch(struct node *n, unsigned max_per_host, bool background, struct fetch **ret_fetch, struct fault *f)
 {
 	struct fetch_settings s = {
 		.user_agent = "ribera-edge/" PACKAGE_VERSION,
 		.max_per_host = max_per_host,
 		.http2 = true,
+		.background = background,
 		.ca_file = n->settings->ca_file,
 	};
 	int r = fetch_new(&s, ret_fetch);
@@ -541,11 +542,11 @@ static int start_all(struct node *n, struct node_ports *ports, struct fault *f)
 	int r = make_store(n, f);
 
 	if (r == 0)
-		r = make_fetch(n, 16, &n->fetch_pull, f);
+		r = make_fetch(n, 16, false, &n->fetch_pull, f);
 	if (r == 0)
-		r = make_fetch(n, (unsigned)n->settings->parallel, &n->fetch_fill, f);
+		r = make_fetch(n, (unsigned)n->settings->parallel, true, &n->fetch_fill, f);
 	if (r == 0)
-		r = make_fetch(n, 1, &n->fetch_control, f);
+		r = make_fetch(n, 1, false, &n->fetch_control, f);
 	if (r != 0)
 		return r;
 	make_parts(n);

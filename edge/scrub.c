@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/background.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -107,6 +108,7 @@ static void *scrub_main(void *ctx)
 	struct scrub *s = ctx;
 	bool go_on = true;
 
+	background_thread();
 	while (go_on) {
 		mono_us began = clock_mono();
 		size_t n;

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/background.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -543,6 +544,7 @@ static void *journal_main(void *ctx)
 {
 	struct journal *j = ctx;
 
+	background_thread();
 	for (;;) {
 		struct entry *batch;
 		size_t n;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/background.h"
 #include "base/mem.h"
 #include "base/must.h"
 #include "fetch/response.h"
@@ -49,7 +50,7 @@ struct fetch {
 	CURLM *multi;
 	pthread_t thread;
 	char *user_agent, *ca_file;
-	bool http2;
+	bool http2, background;
 	struct transfer *running; /* the fetch thread's */
 
 	pthread_mutex_t lock; /* guards what follows */
@@ -322,6 +323,8 @@ static void *run(void *ctx)
 	struct fetch *f = ctx;
 	int active;
 
+	if (f->background)
+		background_thread();
 	while (!take_orders(f)) {
 		curl_multi_perform(f->multi, &active);
 		collect_ended(f);
@@ -352,6 +355,7 @@ int fetch_new(const struct fetch_settings *s, struct fetch **ret_fetch)
 	f->user_agent = mem_dup(s->user_agent != NULL ? s->user_agent : "ribera");
 	f->ca_file = mem_dup(s->ca_file);
 	f->http2 = s->http2;
+	f->background = s->background;
 	pthread_mutex_init(&f->lock, NULL);
 	r = pthread_create(&f->thread, NULL, run, f);
 	if (r != 0) {

@@ -23,6 +23,7 @@ struct fetch_settings {
 	const char *user_agent;
 	unsigned max_per_host; /* connections; 0: 6 */
 	bool http2;            /* offer h2 over TLS */
+	bool background;       /* its thread gives way to others */
 	const char *ca_file;   /* NULL: the system's */
 };
 
