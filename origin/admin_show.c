@@ -143,16 +143,6 @@ int admin_title_show(const struct admin *a, char **args, struct fault *f)
 
 /* --- edges --- */
 
-static size_t count_complete(const json_t *held, bool complete)
-{
-	size_t n = 0, i;
-	json_t *o;
-
-	json_array_foreach((json_t *)held, i, o)
-		n += json_is_true(json_object_get(o, "complete")) == complete;
-	return n;
-}
-
 int admin_edges(const struct admin *a, char **args, struct fault *f)
 {
 	static const char *const heads[] = {"EDGE", "STATE", ">CAPACITY", ">FREE", ">LOAD", ">HOLDS", ">FILLING", ">SEEN", "URL"};
@@ -165,7 +155,7 @@ int admin_edges(const struct admin *a, char **args, struct fault *f)
 		return e != 0 ? e : print_json(edges);
 	t = admin_table_new(heads, N_OF(heads));
 	json_array_foreach(edges, i, o) {
-		const json_t *held = json_object_get(o, "held"), *load = json_object_get(o, "load");
+		const json_t *load = json_object_get(o, "load");
 
 		admin_table_cell(t, "%s", text(o, "name"));
 		admin_table_cell(t, "%s%s", text(o, "state"), json_is_true(json_object_get(o, "draining")) ? ", draining" : "");
@@ -175,8 +165,8 @@ int admin_edges(const struct admin *a, char **args, struct fault *f)
 			admin_table_cell(t, "%.0f%%", 100 * json_number_value(load));
 		else
 			admin_table_cell(t, "-");
-		admin_table_cell(t, "%zu", count_complete(held, true));
-		admin_table_cell(t, "%zu", count_complete(held, false));
+		admin_table_cell(t, "%lld", (long long)json_integer_value(json_object_get(o, "holds")));
+		admin_table_cell(t, "%lld", (long long)json_integer_value(json_object_get(o, "fills")));
 		admin_table_cell(t, "%.0f s ago", json_number_value(json_object_get(o, "seen_seconds_ago")));
 		admin_table_cell(t, "%s", text(o, "url"));
 	}

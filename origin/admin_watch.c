@@ -187,24 +187,18 @@ static void print_edges(const json_t *edges, size_t room)
 {
 	static const char *const heads[] = {"EDGE", "STATE", ">LOAD", ">FREE", ">HELD", ">FILLING", ">SEEN"};
 	struct admin_table *t = admin_table_new(heads, N_OF(heads));
-	json_t *o, *held;
-	size_t i, k;
+	json_t *o;
+	size_t i;
 
 	json_array_foreach((json_t *)edges, i, o) {
-		size_t complete = 0, filling = 0;
-
 		if (i == room)
 			break;
-		json_array_foreach(json_object_get(o, "held"), k, held) {
-			complete += json_is_true(json_object_get(held, "complete"));
-			filling += !json_is_true(json_object_get(held, "complete"));
-		}
 		admin_table_cell(t, "%s", text(o, "name"));
 		admin_table_cell(t, "%s%s", text(o, "state"), json_is_true(json_object_get(o, "draining")) ? ", draining" : "");
 		admin_table_cell(t, "%.0f %%", 100 * json_number_value(json_object_get(o, "load")));
 		bytes_cell(t, json_object_get(o, "free_bytes"));
-		admin_table_cell(t, "%zu", complete);
-		admin_table_cell(t, "%zu", filling);
+		admin_table_cell(t, "%lld", (long long)json_integer_value(json_object_get(o, "holds")));
+		admin_table_cell(t, "%lld", (long long)json_integer_value(json_object_get(o, "fills")));
 		admin_table_cell(t, "%.0f s", json_number_value(json_object_get(o, "seen_seconds_ago")));
 	}
 	admin_table_print(&t, stdout);

@@ -292,7 +292,7 @@ static void answer_health(void *ctx, struct serve_request *req)
 		reply_text(req, 200, "ok\n");
 		return;
 	}
-	snprintf(text, sizeof text, "%s%s%s\n", state.problem, state.problem[0] != '\0' && catalogue[0] != '\0' ? "; " : "",
+	snprintf(text, sizeof text, "%s%s%s%s\n", catalogue[0] != '\0' ? "read-only: " : "", state.problem, state.problem[0] != '\0' && catalogue[0] != '\0' ? "; " : "",
 	         catalogue);
 	reply_text(req, 503, text);
 }

@@ -24,6 +24,7 @@
 
 #define MAX_HOLDS 200000
 #define MAX_FILLING 1000
+#define LIST_HELD 20 /* of an edge in a list of edges */
 #define MAX_LIARS 100
 #define MAX_TROUBLE 200
 
@@ -62,7 +63,8 @@ static json_t *with_parts(json_t *o, const struct registry_edge *e, const char *
 	return o;
 }
 
-static json_t *edge_json(const struct registry_edge *e, mono_us now)
+/* With at most so many of what it holds whole; the numbers are there in any case. */
+static json_t *edge_json(const struct registry_edge *e, mono_us now, size_t max_held)
 {
 	json_t *held = json_array();
 	json_t *o = json_pack("{s:s, s:s, s:I, s:s, s:b, s:o?, s:o?, s:f, s:o}", "name", e->name, "url", e->url, "capacity",
@@ -75,7 +77,9 @@ static json_t *edge_json(const struct registry_edge *e, mono_us now)
 	json_object_set_new(o, "store_errors", json_integer((json_int_t)e->store_errors));
 	json_object_set_new(o, "clock_offset_ms", e->has_clock ? json_integer(e->clock_offset / DUR_MS) : json_null());
 	json_object_set_new(o, "wrong_bytes_reported", json_integer((json_int_t)e->accused));
-	for (size_t i = 0; i < e->n_holds; i++)
+	json_object_set_new(o, "holds", json_integer((json_int_t)e->n_holds));
+	json_object_set_new(o, "fills", json_integer((json_int_t)e->n_filling));
+	for (size_t i = 0; i < e->n_holds && i < max_held; i++)
 		json_array_append_new(held, with_parts(held_json(e->holds[i], true, 0), e, e->holds[i]));
 	for (size_t i = 0; i < e->n_filling; i++)
 		json_array_append_new(held, held_json(e->filling[i].key, false, e->filling[i].bytes));
@@ -84,7 +88,7 @@ static json_t *edge_json(const struct registry_edge *e, mono_us now)
 
 struct listing {
 	json_t *edges;
-	size_t limit;
+	size_t limit, max_held;
 	bool more;
 	mono_us now;
 };
@@ -97,13 +101,13 @@ static bool list_one(void *ctx, const struct registry_edge *e)
 		l->more = true;
 		return false;
 	}
-	json_array_append_new(l->edges, edge_json(e, l->now));
+	json_array_append_new(l->edges, edge_json(e, l->now, l->max_held));
 	return true;
 }
 
 void api_list_edges(struct api_call *c)
 {
-	struct listing l = {.now = clock_mono()};
+	struct listing l = {.now = clock_mono(), .max_held = LIST_HELD};
 	const char *after, *next = NULL;
 	size_t total, up;
 
@@ -120,7 +124,7 @@ void api_list_edges(struct api_call *c)
 
 void api_get_edge(struct api_call *c)
 {
-	struct listing l = {.edges = json_array(), .limit = 1, .now = clock_mono()};
+	struct listing l = {.edges = json_array(), .limit = 1, .max_held = SIZE_MAX, .now = clock_mono()};
 
 	if (registry_with(c->origin->registry, c->name, list_one, &l) != 0)
 		reply_problem(c->req, 404, "there is no edge \"%s\"", c->name);

@@ -4,6 +4,7 @@
  */
 #include "origin/reply.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -260,6 +261,9 @@ void reply_fault(struct serve_request *req, const struct fault *f)
 		break;
 	case ERR_BUSY:
 	case ERR_DATABASE:
+	case -ENOSPC: /* the library can be read, not written */
+	case -EDQUOT:
+	case -EROFS:
 		status = 503;
 		break;
 	default:

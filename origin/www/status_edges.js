@@ -106,7 +106,7 @@ export class Edges {
 		cell.disk.replaceChildren(...disk(e));
 		cell.load.replaceChildren(...(e.load === null ? [t('unknown')] : bar(e.load, percent(e.load))));
 		cell.hits.textContent = typeof e.hit_ratio === 'number' ? percent(e.hit_ratio) : '–';
-		cell.held.textContent = number(e.held.filter(h => h.complete).length);
+		cell.held.textContent = number(e.holds ?? e.held.filter(h => h.complete).length);
 		cell.fill.replaceChildren(...filling(e).filter(Boolean));
 		cell.seen.textContent = ago(e.seen_seconds_ago);
 		this.action(cell.act, e);

@@ -331,7 +331,7 @@ def the_token_file_decides_from_the_start():
 def kill_loses_nothing_that_was_acknowledged():
     o = Origin(options=['--heartbeat', '1h'])
     rng, acknowledged = random.Random(4), {}
-    for round_ in range(8):
+    for round_ in range(int(os.environ.get('RIBERA_KILLS', 8))):
         stop = threading.Event()
 
         def writer(n):
@@ -386,6 +386,8 @@ def viewers_are_served_whatever_the_catalogue_suffers():
     sick = tap.http(o.control + '/healthz')
     tap.equal(sick.status, 503)
     tap.has(sick.body.decode(), 'restore a backup')
+    tap.has(sick.body.decode(), 'read-only')
+    tap.equal(o.register('edge-a').headers['Retry-After'], '5')
     tap.equal(o.register('edge-a').status, 503)
     os.unlink(o.database)
     tap.until(lambda: tap.http(o.control + '/healthz').status == 200, 15, 'recovery by itself')
