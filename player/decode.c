@@ -10,6 +10,7 @@
 #include <libavformat/avformat.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -26,6 +27,9 @@ struct decode {
 	AVPacket *packet;
 	AVFrame *frame;
 	AVRational time_base;
+	AVRational sar;          /* as the container says; 0: it does not */
+	int32_t matrix[9];       /* how to turn the picture; has_matrix */
+	bool has_matrix;
 	unsigned rendition, generation;
 	dur_us offset, from, to; /* of the segment in hand */
 	dur_us given;            /* end of the last frame handed on */
@@ -74,6 +78,31 @@ static dur_us duration_of(struct decode *d, const AVFrame *frame)
 	return d->frame_duration > 0 ? d->frame_duration : DUR_S / 25;
 }
 
+/* What the container says about the picture is stronger than what the stream says. */
+static void describe(const struct decode *d, AVFrame *f)
+{
+	AVFrameSideData *side;
+
+	if (d->sar.num > 0 && d->sar.den > 0)
+		f->sample_aspect_ratio = d->sar;
+	if (!d->has_matrix || av_frame_get_side_data(f, AV_FRAME_DATA_DISPLAYMATRIX) != NULL)
+		return;
+	side = av_frame_new_side_data(f, AV_FRAME_DATA_DISPLAYMATRIX, sizeof d->matrix);
+	if (side != NULL)
+		memcpy(side->data, d->matrix, sizeof d->matrix);
+}
+
+static void learn(struct decode *d, const AVStream *stream)
+{
+	size_t n = 0;
+	const uint8_t *matrix = av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, &n);
+
+	d->sar = stream->sample_aspect_ratio.num > 0 ? stream->sample_aspect_ratio : stream->codecpar->sample_aspect_ratio;
+	d->has_matrix = matrix != NULL && n >= sizeof d->matrix;
+	if (d->has_matrix)
+		memcpy(d->matrix, matrix, sizeof d->matrix);
+}
+
 static void give(struct decode *d)
 {
 	int64_t ts = d->frame->best_effort_timestamp;
@@ -95,6 +124,7 @@ static void give(struct decode *d)
 		return;
 	}
 	av_frame_move_ref(f->av, d->frame);
+	describe(d, f->av);
 	d->given = pts + duration;
 	hand_on(d, f);
 }
@@ -171,6 +201,7 @@ static int ready_codec(struct decode *d, const struct media_segment *s, const st
 	d->from = s->from;
 	d->to = s->to;
 	d->time_base = demux_stream(x)->time_base;
+	learn(d, demux_stream(x));
 	if (d->codec == NULL)
 		r = open_codec(d, demux_stream(x));
 	return r;

@@ -19,7 +19,7 @@
 #include "player/report.h"
 #include "player/steering.h"
 
-#define IDLE (500 * DUR_MS)
+#define IDLE DUR_S
 #define LINE_BYTES 500000 /* fewer say little about a line */
 #define MAX_RESOURCE ((uint64_t)256 << 20)
 

@@ -76,6 +76,11 @@ static void set_pause(struct present *p, bool pause, mono_us now)
 		return;
 	p->paused = pause;
 	p->stepping = false;
+	hub_lock(p->hub);
+	p->hub->still = pause;
+	p->hub->posts++;
+	hub_ring(p->hub);
+	hub_unlock(p->hub);
 	if (!pause) {
 		if (p->stepped)
 			sound_reset(&p->sound, p->base_pts);

@@ -42,6 +42,7 @@ struct hub {
 	bool kept[N_LANES];     /* the last seek kept the segments in the queue: the lane goes on behind them */
 	dur_us position;        /* presentation time of what is shown */
 	bool busy[N_LANES];     /* the decoder has a segment in hand */
+	bool still;             /* the viewer has paused it */
 	bool starved;           /* the presenter waits for media */
 	struct fifo segments[N_LANES]; /* struct media_segment * */
 	struct fifo frames[N_LANES];   /* struct media_frame * */

@@ -573,15 +573,17 @@ static bool has_room(struct lane *l, dur_us other_end, mono_us now, mono_us *ret
 	struct hub *h = l->set.world->hub;
 	dur_us next = next_duration(l), most = target(l) - next > next ? target(l) - next : next;
 	dur_us have = buffered(l), ahead = (other_end - position(l)) / 2;
-	bool full;
+	bool full, still;
 
 	hub_lock(h);
 	full = fifo_full(&h->segments[l->set.kind]);
+	still = h->still;
 	hub_unlock(h);
 	if (!full && have <= most && (l->wait_above == 0 || have <= l->wait_above) &&
 	    (l->t <= other_end || l->t - other_end < (ahead < AHEAD ? ahead : AHEAD)))
 		return true;
-	if (now + TICK / 2 < *ret_next)
+	/* while all stands still, nothing makes room but a command, and that rings */
+	if (!still && now + TICK / 2 < *ret_next)
 		*ret_next = now + TICK / 2;
 	return false;
 }

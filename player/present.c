@@ -23,7 +23,7 @@
 #define LATE_DECODER (500 * DUR_MS)/* a decoder that has work may be this late before it is a stall */
 #define SNAP (80 * DUR_MS)         /* a clock further off than this jumps */
 #define LOOK (100 * DUR_MS)        /* signals and events are looked at so often */
-#define LOOK_WINDOW (10 * DUR_MS)
+#define LOOK_WINDOW (20 * DUR_MS)
 #define GAP DUR_S                 /* more than this is a discontinuity */
 #define PLAIN_STATUS (60 * DUR_S)
 
@@ -58,7 +58,7 @@ static void clock_steer(struct present *p, mono_us now)
 	if (!p->sound.device || !p->playing || sound_end(&p->sound) <= t)
 		return;
 	error = sound_heard(&p->sound, t) - t;
-	p->base_pts = t + (error > SNAP || error < -SNAP ? error : error / 20);
+	p->base_pts = t + (error > SNAP || error < -SNAP ? error : error / 10);
 	p->base = now;
 }
 

@@ -18,9 +18,11 @@ int sink_sdl_new(const char *title, struct sink **ret_sink, struct fault *f)
 #else
 
 #include <SDL.h>
+#include <libavutil/display.h>
 #include <libavutil/frame.h>
 #include <libavutil/imgutils.h>
 #include <libswscale/swscale.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,7 +37,8 @@ struct window {
 	SDL_Renderer *renderer;
 	SDL_Texture *texture;
 	int width, height;
-	double aspect;
+	double aspect;           /* of the picture as it is shown, turned */
+	int turn;                /* clockwise, degrees: 0, 90, 180, 270 */
 	SDL_AudioDeviceID sound;
 	int rate, channels;
 	dur_us latency;
@@ -99,12 +102,26 @@ static void first_size(struct window *w)
 	SDL_ShowWindow(w->window);
 }
 
+/* The display matrix in quarter turns. */
+static int turn_of(const AVFrame *f)
+{
+	const AVFrameSideData *side = av_frame_get_side_data(f, AV_FRAME_DATA_DISPLAYMATRIX);
+	double angle = side != NULL ? av_display_rotation_get((const int32_t *)side->data) : 0;
+
+	if (!(angle >= -360 && angle <= 360)) /* NaN for no rotation at all */
+		return 0;
+	return ((int)lround(-angle / 90) * 90 % 360 + 360) % 360;
+}
+
 static bool fit_texture(struct window *w, const AVFrame *f)
 {
 	bool first = w->texture == NULL;
 	double sar = f->sample_aspect_ratio.num > 0 && f->sample_aspect_ratio.den > 0 ? av_q2d(f->sample_aspect_ratio) : 1;
 
+	w->turn = turn_of(f);
 	w->aspect = sar * f->width / f->height;
+	if (w->turn % 180 != 0)
+		w->aspect = 1 / w->aspect;
 	if (first || w->width != f->width || w->height != f->height) {
 		if (!first)
 			SDL_DestroyTexture(w->texture);
@@ -115,6 +132,20 @@ static bool fit_texture(struct window *w, const AVFrame *f)
 	if (first && w->texture != NULL)
 		first_size(w);
 	return w->texture != NULL;
+}
+
+/* Into the rectangle, turned: SDL turns about its middle after scaling. */
+static void draw_picture(struct window *w, SDL_Rect to)
+{
+	if (w->turn % 180 != 0) {
+		SDL_Rect lying = {to.x + (to.w - to.h) / 2, to.y + (to.h - to.w) / 2, to.h, to.w};
+
+		to = lying;
+	}
+	if (w->turn == 0)
+		SDL_RenderCopy(w->renderer, w->texture, NULL, &to);
+	else
+		SDL_RenderCopyEx(w->renderer, w->texture, NULL, &to, w->turn, NULL, SDL_FLIP_NONE);
 }
 
 static void draw(struct window *w)
@@ -134,7 +165,7 @@ static void draw(struct window *w)
 	SDL_SetRenderDrawColor(w->renderer, 0, 0, 0, 255);
 	SDL_RenderClear(w->renderer);
 	if (w->texture != NULL)
-		SDL_RenderCopy(w->renderer, w->texture, NULL, &to);
+		draw_picture(w, to);
 	if (w->over_shown)
 		SDL_RenderCopy(w->renderer, w->over, NULL, NULL);
 	SDL_RenderPresent(w->renderer);
