@@ -123,6 +123,34 @@ def the_picture_is_there_in_shape_and_text_stands_over_it():
     tap.equal(w.p.p.returncode, 0, w.p.text())
 
 
+def turn(path):
+    """Writes a quarter turn clockwise into the track header of an initialisation segment."""
+    with open(path, 'rb') as f:
+        data = bytearray(f.read())
+    at = data.index(b'tkhd') + 4
+    at += 52 if data[at] == 1 else 40
+    for i, v in enumerate((0, 0x10000, 0, -0x10000, 0, 0, 180 << 16, 0, 0x40000000)):
+        data[at + 4 * i:at + 4 * i + 4] = v.to_bytes(4, 'big', signed=True)
+    with open(path, 'wb') as f:
+        f.write(data)
+
+
+@tap.test
+def a_turned_picture_is_turned():
+    a = film()
+    turn(os.path.join(a.folder, 'init-stream0.m4s'))
+    w = Window(a)
+    w.say('set_property', 'pause', True)
+    shot = w.shot()
+    left, top, right, bottom = box(shot)
+    tap.near((right - left) / (bottom - top), 9 / 16, 0.06, 'shape of the turned picture')
+    # what was on the left (red) is at the top now
+    x, y = left + (right - left) // 4, top + (bottom - top) // 12
+    tap.check(shot[y][x][0] > 150 and shot[y][x][2] < 100, f'at the top: {shot[y][x]}')
+    w.say('quit')
+    tap.until(lambda: not w.p.alive(), 20, 'the end')
+
+
 @tap.test
 def the_window_says_what_is_wrong_and_goes_on():
     a = film()
