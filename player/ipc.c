@@ -306,8 +306,8 @@ static struct command obey(struct ipc *ipc, struct client *c, const char *line, 
 	struct command ret = {CMD_NOTHING, 0};
 	const char *verdict = json_is_array(list) ? execute(ipc, c, list, &ret, &data) : "invalid parameter";
 
-	tell(c, json_pack("{s:o, s:O, s:s}", "data", data != NULL ? data : json_null(), "request_id",
-	                  id != NULL ? id : json_integer(0), "error", verdict));
+	tell(c, json_pack("{s:o, s:o, s:s}", "data", data != NULL ? data : json_null(), "request_id",
+	                  id != NULL ? json_incref(id) : json_integer(0), "error", verdict));
 	json_decref(o);
 	return ret;
 }
