@@ -161,7 +161,26 @@ static char *parent_of(const char *path)
 	return mem_dup_n(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-int file_write_atomic(const char *path, const void *bytes, size_t n, mode_t mode)
+/* A device or a pipe is written to: a rename would put a file in its place, for everybody, if that is /dev/null. */
+static int write_special(const char *path, const void *bytes, size_t n)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), r;
+
+	if (fd < 0)
+		return -errno;
+	r = file_write_all(fd, bytes, n);
+	close(fd);
+	return r;
+}
+
+static bool is_special(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode));
+}
+
+static int write_and_rename(const char *path, const void *bytes, size_t n, mode_t mode)
 {
 	char *temporary = mem_printf("%s.XXXXXX", path);
 	char *folder = parent_of(path);
@@ -188,6 +207,11 @@ out:
 	free(temporary);
 	free(folder);
 	return r;
+}
+
+int file_write_atomic(const char *path, const void *bytes, size_t n, mode_t mode)
+{
+	return is_special(path) ? write_special(path, bytes, n) : write_and_rename(path, bytes, n, mode);
 }
 
 int file_size(const char *path, uint64_t *ret_size)

@@ -19,7 +19,7 @@ char *path_join(const char *folder, const char *name); /* caller frees */
 /* Appends the whole file to `out`, whose maximum bounds it. */
 int file_read(const char *path, struct buf *out);
 
-/* Temporary name in the same folder, fsync, rename, fsync of the folder. */
+/* Temporary name in the same folder, fsync, rename, fsync of the folder.  A pipe or a device (/dev/null) is written to. */
 int file_write_atomic(const char *path, const void *bytes, size_t n, mode_t mode);
 
 int file_write_all(int fd, const void *bytes, size_t n);

@@ -3,8 +3,10 @@
  * base/: what must hold in the room that everybody stands on.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +21,26 @@
 #include "base/sha256.h"
 #include "base/str.h"
 #include "t/lib/unit.h"
+
+Test(file, a_pipe_is_written_to_and_stays_a_pipe)
+{
+	char folder[] = "/tmp/ribera-unit-XXXXXX", text[8] = "";
+	struct stat st;
+	char *path;
+	int fd;
+
+	cr_assert(mkdtemp(folder) != NULL);
+	path = path_join(folder, "pipe");
+	cr_assert(mkfifo(path, 0600) == 0);
+	fd = open(path, O_RDWR | O_NONBLOCK);
+	CHECK_INT(file_write_atomic(path, "hello", 5, 0644), 0);
+	CHECK_INT(read(fd, text, sizeof text), 5);
+	CHECK_STR(text, "hello");
+	cr_assert(stat(path, &st) == 0 && S_ISFIFO(st.st_mode), "it is a file now");
+	close(fd);
+	free(path);
+	CHECK_INT(folder_remove(folder), 0);
+}
 
 Test(buf, limit_sticks)
 {
