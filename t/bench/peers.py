@@ -248,6 +248,8 @@ PROGRAMS = {Nginx: 'nginx', NginxPlain: 'nginx', Slow: 'nginx', NginxCache: 'ngi
 
 
 def installed(kind):
+    if kind is Lighttpd and not os.path.exists('/usr/lib/lighttpd/mod_openssl.so'):
+        return False  # Debian's package lighttpd-mod-openssl
     return kind not in PROGRAMS or shutil.which(PROGRAMS[kind]) is not None
 
 
