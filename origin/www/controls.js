@@ -3,6 +3,7 @@
 // The controls under the picture: buttons, position, settings, keyboard.  Native inputs throughout, so that they
 // work with a screen reader as they are; the position is a range input that speaks in times.
 import {dress, el, memory} from './dom.js';
+import {Preview} from './preview.js';
 import {bitrate, clock, languageName, number, t} from './strings.js';
 
 const HIDE_MS = 2800;
@@ -41,9 +42,10 @@ export class Controls {
 		this.volume = el('input', {type: 'range', min: '0', max: '1', step: '0.05', class: 'volume', on: {input: () => this.setVolume(Number(this.volume.value))}});
 		this.time = el('span', {class: 'time', 'aria-hidden': 'true'});
 		this.seek = el('input', {type: 'range', min: '0', max: '0', step: '0.1', value: '0', class: 'seek', id: 'seek', on: {
-			input: () => { this.scrubbing = true; this.drawTime(Number(this.seek.value)); },
-			change: () => { this.scrubbing = false; this.seekTo(Number(this.seek.value)); },
+			input: () => { this.scrubbing = true; this.drawTime(Number(this.seek.value)); this.preview.show(Number(this.seek.value)); },
+			change: () => { this.scrubbing = false; this.preview.hide(); this.seekTo(Number(this.seek.value)); },
 		}});
+		this.preview = new Preview(this.film, this.seek);
 		this.statistics = button('statistics', () => this.toggleStatistics());
 		this.share = button('share', () => this.actions.share());
 		this.keys = button('keys', () => this.help());
@@ -55,7 +57,7 @@ export class Controls {
 		this.settings.setAttribute('aria-controls', 'panel');
 		this.row = el('div', {class: 'row'}, this.play, this.mute, this.volume, this.time, el('span', {class: 'gap'}),
 			this.statistics, this.share, this.keys, this.settings, this.full);
-		this.bar = el('div', {class: 'controls'}, this.seek, this.row);
+		this.bar = el('div', {class: 'controls'}, this.preview.element, this.seek, this.row);
 		this.dialog = el('dialog', {class: 'help', id: 'help'});
 		this.stage.append(this.spinner, this.big, this.panel, this.bar, this.dialog);
 	}

@@ -96,6 +96,7 @@ export class Film extends EventTarget {
 		this.shown = null;       // the video Representation on the screen
 		this.failure = null;     // waits until the buffer is empty
 		this.begun = false;
+		this.sheets = new Map(); // address of a sheet of thumbnails -> promise of its blob's address
 		this.player = null;
 		this.abort = new AbortController();
 		this.watchVideo();
@@ -283,6 +284,26 @@ export class Film extends EventTarget {
 		this.player.setTextTrack(index);
 	}
 
+	/** The small picture of a time: {url, x, y, width, height}, a cut-out of a sheet; null where there is none. */
+	async thumbnail(seconds) {
+		const found = await new Promise(resolve => {
+			try {
+				this.player.provideThumbnail(seconds, resolve);
+			} catch { // not ready, or no such track
+				resolve(null);
+			}
+		});
+		if (!found)
+			return null;
+		// Sheets come from edges; as blobs they are the page's own, and its policy for pictures stays strict.
+		const sheet = this.sheets.get(found.url) ?? fetch(found.url).then(r => r.ok ? r.blob() : null).then(b => b && URL.createObjectURL(b)).catch(() => null);
+		this.sheets.set(found.url, sheet);
+		const url = await sheet;
+		if (!url)
+			this.sheets.delete(found.url); // asked for again another time
+		return url && !this.abort.signal.aborted ? {...found, url} : null;
+	}
+
 	/** The line's speed, for the next film's first picture. */
 	remember() {
 		const line = this.begun && this.player ? this.player.getAverageThroughput('video') : NaN;
@@ -316,6 +337,8 @@ export class Film extends EventTarget {
 		this.remember();
 		clearInterval(this.timer);
 		this.abort.abort();
+		for (const sheet of this.sheets.values())
+			sheet.then(url => url && URL.revokeObjectURL(url));
 		this.player?.destroy();
 		this.player = null;
 	}

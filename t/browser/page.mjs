@@ -196,6 +196,29 @@ test('text stands out from its ground in both colours', async () => {
 	}
 });
 
+test('the position shows the film at the time under the pointer', async () => {
+	const page = await home('#/title/film');
+	await playing(page);
+	await page.evaluate(() => document.querySelector('video').pause());
+	const box = await page.locator('#seek').boundingBox();
+	const shown = () => page.evaluate(() => {
+		const sheet = getComputedStyle(document.querySelector('#preview .sheet'));
+		return document.querySelector('#preview .cut').hidden ? null : {at: document.querySelector('#preview .at').textContent, cut: sheet.backgroundPosition + sheet.backgroundImage};
+	});
+	const look = async (share, other = null) => {
+		await page.mouse.move(box.x + box.width * share, box.y + box.height / 2);
+		return until(async () => { const now = await shown(); return now && now.cut !== other?.cut && now; }, 15, 'another thumbnail');
+	};
+	const early = await look(0.1), late = await look(0.9, early);
+	check(/^0:0[5-7]$/.test(early.at) && /^0:5[3-5]$/.test(late.at), `the times are ${early.at} and ${late.at}`);
+	if (process.env.RIBERA_PICTURES)
+		await page.screenshot({path: `${process.env.RIBERA_PICTURES}/preview.png`});
+	await page.mouse.move(box.x + 5, box.y - 300);
+	check(!await page.isVisible('#preview'), 'it stays');
+	checkClean(page, system);
+	await page.close();
+});
+
 test('a shared link starts at its time', async () => {
 	const page = await home('#/title/film?t=37');
 	await playing(page);
