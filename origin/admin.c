@@ -15,7 +15,7 @@
 #include "base/str.h"
 
 struct options {
-	const char *control, *token_file, *note, *capacity, *svg, *url_keys, *client, *compare;
+	const char *control, *token_file, *note, *edge, *capacity, *svg, *url_keys, *client, *compare;
 	uint64_t budget, edges;
 	dur_us expires;
 	bool json, dry_run, history, from_stdin, help, version;
@@ -35,6 +35,7 @@ static const struct config_row rows[] = {
 	ROW("budget", CONFIG_UINT, budget, "0", 0, 100, "PERCENT", "simulate: of the capacity a night may bring; 0 is 5, saved up when unused"),
 	ROW("edges", CONFIG_UINT, edges, "1", 1, 64, "N", "simulate: of one site, as large as capacity says each"),
 	ROW("svg", CONFIG_PATH, svg, NULL, 0, 0, "FILE", "simulate, plan: draw it as well"),
+	ROW("edge", CONFIG_STRING, edge, NULL, 0, 0, "NAME", "token new edge: for the edge of this name alone"),
 	ROW("note", CONFIG_STRING, note, "", 0, 0, "TEXT", "token new: what the token is for"),
 	ROW("expires", CONFIG_DURATION, expires, NULL, 0, 0, "TIME", "token new, sign: how long it is good; unset is for ever, and 12 h for sign"),
 	ROW("url_keys", CONFIG_PATH, url_keys, NULL, 0, 0, "FILE", "sign: the keys of signed URLs, the origin's url_keys"),
@@ -126,6 +127,7 @@ static int run(const struct options *o, int argc, char **argv, struct fault *f)
 		.token_file = o->token_file,
 		.json = o->json,
 		.note = o->note,
+		.edge = o->edge,
 		.url_keys = o->url_keys,
 		.client = o->client,
 		.expires_seconds = (uint64_t)(o->expires / DUR_S),

@@ -17,7 +17,7 @@ struct admin {
 	const char *token_file; /* or NULL */
 	bool json;              /* for machines: the JSON as it came */
 	/* of some commands */
-	const char *note;
+	const char *note, *edge;
 	uint64_t expires_seconds;
 	bool dry_run;
 	bool from_stdin;

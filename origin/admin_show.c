@@ -300,6 +300,8 @@ int admin_token_new(const struct admin *a, char **args, struct fault *f)
 
 	if (body == NULL)
 		return fault_set(f, ERR_USAGE, "the role and the note must be UTF-8");
+	if (a->edge != NULL)
+		json_object_set_new(body, "edge", json_string(a->edge));
 	if (a->expires_seconds > 0)
 		json_object_set_new(body, "expires_seconds", json_integer((json_int_t)a->expires_seconds));
 	e = admin_call(a, "POST", "/api/v1/tokens", body, &answer, f);

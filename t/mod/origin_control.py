@@ -322,6 +322,9 @@ def the_token_file_decides_from_the_start():
         f.write('admin-token-0123456789\n')
     tap.has(tap.call(ADMIN, '--control', o.control, '--token-file', one, 'edges', check_exit=0).stdout, 'edge-a')
     tap.has(o.admin('edges', code=1).stderr, '401')
+    made = tap.call(ADMIN, '--control', o.control, '--token-file', one, 'token', 'new', 'edge', '--edge', 'edge-b', check_exit=0).stdout.strip()
+    o.headers = {'Authorization': 'Bearer ' + made}
+    tap.equal((o.register('edge-b').status, o.beat('edge-b').status, o.beat('edge-a').status), (201, 200, 403), 'a token for one edge')
     o.p.stop()
 
 
