@@ -91,7 +91,7 @@ void counters_add(struct counters *c, unsigned row, uint64_t n)
 
 void counters_set(struct counters *c, unsigned row, int64_t value)
 {
-	MUST(row < c->n_rows && c->rows[row].kind == COUNTER_GAUGE);
+	MUST(row < c->n_rows && (c->rows[row].kind == COUNTER_GAUGE || c->rows[row].kind == COUNTER_MILLI));
 	__atomic_store_n(&c->slots[c->cell[row]], (uint64_t)value, __ATOMIC_RELAXED);
 }
 
@@ -145,12 +145,21 @@ static void write_histogram(const struct counters *c, size_t row, struct buf *ou
 	buf_printf(out, "%s_count%s%s%s %llu\n", r->name, open, labels, close, (unsigned long long)n);
 }
 
+static void write_milli(const char *name, int64_t v, struct buf *out)
+{
+	uint64_t size = v < 0 ? -(uint64_t)v : (uint64_t)v;
+
+	buf_printf(out, "%s %s%llu.%03u\n", name, v < 0 ? "-" : "", (unsigned long long)(size / 1000), (unsigned)(size % 1000));
+}
+
 static void write_row(const struct counters *c, size_t row, struct buf *out)
 {
 	const struct counter_row *r = &c->rows[row];
 
 	if (r->kind == COUNTER_SECONDS)
 		write_histogram(c, row, out);
+	else if (r->kind == COUNTER_MILLI)
+		write_milli(r->name, counters_read(c, (unsigned)row), out);
 	else if (r->labels != NULL)
 		buf_printf(out, "%s{%s} %lld\n", r->name, r->labels,
 		           (long long)counters_read(c, (unsigned)row));
@@ -160,7 +169,7 @@ static void write_row(const struct counters *c, size_t row, struct buf *out)
 
 void counters_write(const struct counters *c, struct buf *out)
 {
-	static const char *const kinds[] = {"counter", "gauge", "histogram"};
+	static const char *const kinds[] = {"counter", "gauge", "gauge", "histogram"};
 
 	for (size_t i = 0; i < c->n_rows; i++) {
 		bool first = i == 0 || strcmp(c->rows[i - 1].name, c->rows[i].name) != 0;

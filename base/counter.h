@@ -24,6 +24,7 @@ struct buf;
 enum counter_kind {
 	COUNTER_TOTAL,   /* only grows; the name ends in _total */
 	COUNTER_GAUGE,   /* set as a whole by one owner */
+	COUNTER_MILLI,   /* a gauge kept in thousandths, told in units: milliseconds become seconds */
 	COUNTER_SECONDS, /* histogram of durations, 100 us to 60 s */
 };
 
@@ -41,7 +42,7 @@ struct counters *counters_new(const struct counter_row *rows, size_t n_rows);
 void counters_free(struct counters **);
 
 void counters_add(struct counters *, unsigned row, uint64_t n);     /* COUNTER_TOTAL; any thread */
-void counters_set(struct counters *, unsigned row, int64_t value);  /* COUNTER_GAUGE; any thread */
+void counters_set(struct counters *, unsigned row, int64_t value);  /* COUNTER_GAUGE, COUNTER_MILLI; any thread */
 void counters_observe(struct counters *, unsigned row, dur_us d);   /* COUNTER_SECONDS; any thread */
 
 int64_t counters_read(const struct counters *, unsigned row); /* total, gauge, or a histogram's count */

@@ -24,6 +24,7 @@
 #define AT_ONCE 32 /* batches of demand in one round */
 #define CLOCK_MAX 3000 /* ms */
 #define MAX_WANTED 120 /* seconds that the origin may ask for between two heartbeats */
+#define MAX_FILLING 1000 /* that the origin takes */
 #define BACK_OFF 8 /* a silent origin is asked at least every so many intervals */
 
 struct contact {
@@ -217,6 +218,16 @@ static json_t *names_json(char *const *names, size_t n)
 	return list;
 }
 
+static json_t *filling_json(const struct contact_status *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->n_filling && i < MAX_FILLING; i++)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "title", s->filling[i].title, "revision", s->filling[i].revision,
+		                                      "bytes", (json_int_t)s->filling[i].bytes));
+	return list;
+}
+
 static int do_heartbeat(struct contact *c, const struct contact_status *s, struct fault *f)
 {
 	char *path = mem_printf("/edges/%s/heartbeat", c->s.name);
@@ -225,6 +236,8 @@ static int do_heartbeat(struct contact *c, const struct contact_status *s, struc
 	                         "store_errors", (json_int_t)s->store_errors, "now", (json_int_t)(clock_wall() / DUR_MS));
 	int status, r;
 
+	if (s->n_filling > 0)
+		json_object_set_new(body, "filling", filling_json(s));
 	if (s->n_parts > 0)
 		json_object_set_new(body, "parts", names_json(s->parts, s->n_parts));
 	if (s->trouble != NULL)
@@ -321,6 +334,9 @@ static void free_status(struct contact_status *s)
 	for (size_t i = 0; i < s->n_parts; i++)
 		free(s->parts[i]);
 	free(s->parts);
+	for (size_t i = 0; i < s->n_filling; i++)
+		free(s->filling[i].title);
+	free(s->filling);
 	for (size_t i = 0; i < s->n_liars; i++)
 		free(s->liars[i]);
 	free(s->liars);

@@ -20,6 +20,12 @@ struct contact_status {
 	size_t n_holds;
 	char **parts;    /* "TITLE/REVISION/FILE" of those held as far as the plan wants; likewise */
 	size_t n_parts;
+	struct contact_filling { /* titles of the plan that are on their way; likewise */
+		char *title;
+		char revision[PACKAGE_REVISION_SIZE];
+		uint64_t bytes; /* there so far */
+	} *filling;
+	size_t n_filling;
 	const char *trouble; /* static, or NULL */
 	uint64_t store_errors;
 	char **liars;    /* peers that sent wrong bytes; freed like holds */

@@ -56,7 +56,7 @@ static const struct counter_row rows[N_COUNTS] = {
 	[COUNT_PLANS] = {"ribera_edge_plans_total", NULL, COUNTER_TOTAL, "Plans taken in."},
 	[COUNT_PLANS_BAD] = {"ribera_edge_bad_plans_total", NULL, COUNTER_TOTAL, "Plans refused."},
 	[COUNT_WINDOW_OPEN] = {"ribera_edge_window_open", NULL, COUNTER_GAUGE, "1 inside the fill window."},
-	[COUNT_CLOCK_OFFSET] = {"ribera_edge_clock_offset_milliseconds", NULL, COUNTER_GAUGE,
+	[COUNT_CLOCK_OFFSET] = {"ribera_edge_clock_offset_seconds", NULL, COUNTER_MILLI,
                                 "This machine's clock before the origin's, within half a round trip."},
 	[COUNT_FILL_LEFT] = {"ribera_edge_fill_left_bytes", NULL, COUNTER_GAUGE, "Bytes of the plan not yet here."},
 };

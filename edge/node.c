@@ -327,10 +327,29 @@ static void add_parts(struct contact_status *s, const struct package *p, size_t 
 	}
 }
 
+/* On its way: some of what the plan wants of it is here. */
+static void add_filling(struct contact_status *s, const struct package *p, size_t *cap)
+{
+	struct contact_filling f = {0};
+	bool wanted = false;
+
+	for (size_t i = 0; i < p->digest->n_files && !wanted; i++)
+		wanted = package_keeps(p, i);
+	rcu_read_begin();
+	f.bytes = package_held(p);
+	rcu_read_end();
+	if (!wanted || f.bytes == 0)
+		return;
+	f.title = mem_dup(p->title);
+	snprintf(f.revision, sizeof f.revision, "%s", p->revision);
+	MEM_GROW(s->filling, *cap, s->n_filling);
+	s->filling[s->n_filling++] = f;
+}
+
 static void on_status(void *ctx, struct contact_status *s)
 {
 	struct node *n = ctx;
-	size_t count, cap = 0;
+	size_t count, cap = 0, filling_cap = 0;
 	struct package **packages = viewers_packages(n->viewers, &count);
 	double load[1] = {0};
 
@@ -346,6 +365,8 @@ static void on_status(void *ctx, struct contact_status *s)
 			s->holds[s->n_holds++] = mem_printf("%s/%s", packages[i]->title, packages[i]->revision);
 		else if (filled)
 			add_parts(s, packages[i], &cap);
+		else
+			add_filling(s, packages[i], &filling_cap);
 		package_unref(&packages[i]);
 	}
 	free(packages);

@@ -5,7 +5,7 @@ import {announce, el} from './dom.js';
 import {ask} from './control.js';
 import {bytes, number, t} from './strings.js';
 
-const COLUMNS = ['edge', 'state', 'disk', 'load', 'hits', 'held', 'fill', 'seen', 'act'];
+const COLUMNS = ['edge', 'state', 'disk', 'load', 'held', 'fill', 'seen', 'act'];
 const ORDER = {down: 0, draining: 1, up: 2};
 
 /** "up", "down" or "draining" */
@@ -105,7 +105,6 @@ export class Edges {
 			cell.state.append(el('span', {class: 'problem'}, e.problem));
 		cell.disk.replaceChildren(...disk(e));
 		cell.load.replaceChildren(...(e.load === null ? [t('unknown')] : bar(e.load, percent(e.load))));
-		cell.hits.textContent = typeof e.hit_ratio === 'number' ? percent(e.hit_ratio) : '–';
 		cell.held.textContent = number(e.holds ?? e.held.filter(h => h.complete).length);
 		cell.fill.replaceChildren(...filling(e).filter(Boolean));
 		cell.seen.textContent = ago(e.seen_seconds_ago);

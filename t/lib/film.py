@@ -59,7 +59,7 @@ def library(film=None, title='film', *options):
 class System:
     """An origin and edges on loopback; every port is free, every folder temporary."""
 
-    def __init__(self, library_folder, edges=2, edge_options=(), start_edges=True):
+    def __init__(self, library_folder, edges=2, edge_options=(), start_edges=True, origin_options=()):
         self.folder = tap.folder()
         self.token = 'token-' + os.urandom(8).hex()
         self.token_file = os.path.join(self.folder, 'token')
@@ -71,7 +71,7 @@ class System:
         self.edge_options = list(edge_options)
         self.edges, self.edge_urls = {}, {}
         self.origin_ports = None
-        self.start_origin()
+        self.start_origin(*origin_options)
         if start_edges:
             for i in range(edges):
                 self.start_edge('edge-' + 'abcdefgh'[i])
