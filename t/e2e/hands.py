@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hands on ribera-player: the socket for scripts, the terminal's keys, resuming."""
-import json, os, pty, shutil, socket, stat, sys
+import json, os, pty, socket, stat, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import badserver, livesim, tap
 
@@ -12,8 +12,7 @@ def film():
     """An on-demand title of 8 s, two renditions and two sound tracks, as segments with a template."""
     global _folder
     if _folder is None:
-        if shutil.which('ffmpeg') is None:
-            raise tap.Skip('ffmpeg is not here')
+        tap.need('ffmpeg')
         _folder = tap.folder()
         livesim.film(_folder)
         sound = '<AdaptationSet id="{}" lang="{}" contentType="audio" mimeType="audio/mp4" codecs="mp4a.40.2"><SegmentTemplate timescale="48000" duration="48000" media="chunk-stream2-$Number%05d$.m4s" initialization="init-stream2.m4s"/><Representation id="{}" bandwidth="48000"/></AdaptationSet>'

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ribera-player at dynamic MPDs of every kind: nothing is asked for too early, no picture is lost, the edge is near."""
-import json, os, shutil, sys, time
+import json, os, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import livesim, tap
 
@@ -13,8 +13,7 @@ _server = None
 def server():
     global _server
     if _server is None:
-        if shutil.which('ffmpeg') is None:
-            raise tap.Skip('ffmpeg is not here')
+        tap.need('ffmpeg')
         folder = tap.folder()
         livesim.film(folder)
         _server = livesim.Server(folder)

@@ -5,7 +5,7 @@
 Each is used when it is there and skipped with its name when not.  SHAKA_PACKAGER may name the packager's program;
 RIBERA_PACKAGE a finished package to judge instead of a small one made here.
 """
-import glob, json, os, re, shutil, sys
+import glob, json, os, platform, re, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import film, harm, tap
 
@@ -29,16 +29,9 @@ def url(file):
     return f'{_system.url}/v/{TITLE}/{REVISION}/{file}'
 
 
-def need(program):
-    found = shutil.which(program)
-    if not found:
-        raise tap.Skip(f'{program} is not here')
-    return found
-
-
 @tap.test
 def the_mpd_is_valid_to_both_schemas():
-    need('xmllint')
+    tap.need('xmllint', 'libxml2-utils')
     schemas = [os.path.join(tap.SHARED, 'xsd', edition, 'DASH-MPD.xsd') for edition in ('ed5-amd1', 'ed6-fdis2')]
     if not all(map(os.path.exists, schemas)):
         raise tap.Skip('the DASH schemas (../shared/xsd) are not here')
@@ -52,7 +45,7 @@ def the_mpd_is_valid_to_both_schemas():
 
 @tap.test
 def ffmpeg_decodes_every_track_without_a_word():
-    need('ffmpeg')
+    tap.need('ffmpeg')
     for t in TRACKS:
         done = tap.call('ffmpeg', '-v', 'warning', '-nostdin', '-xerror', '-err_detect', 'explode', '-i', os.path.join(PACKAGE, t['file']), '-f', 'null', '-')
         tap.equal((done.returncode, done.stderr), (0, ''), f"ffmpeg on {t['file']}")
@@ -60,7 +53,7 @@ def ffmpeg_decodes_every_track_without_a_word():
 
 @tap.test
 def ffprobe_counts_the_pictures_that_we_count():
-    need('ffprobe')
+    tap.need('ffprobe')
     for t in REPORT['video']:
         done = tap.call('ffprobe', '-v', 'error', '-count_frames', '-select_streams', 'v', '-show_entries', 'stream=nb_read_frames,start_time,width,height',
                         '-of', 'json', os.path.join(PACKAGE, t['file']), check_exit=0)
@@ -70,7 +63,7 @@ def ffprobe_counts_the_pictures_that_we_count():
 
 @tap.test
 def ffmpeg_reads_the_mpd_and_the_playlist_over_http():
-    need('ffprobe')
+    tap.need('ffprobe')
     for file, streams in (('manifest.mpd', len(TRACKS)), ('main.m3u8', len(TRACKS))):
         done = tap.call('ffprobe', '-v', 'error', '-show_entries', 'stream=codec_type', '-of', 'json', url(file), check_exit=0)
         tap.check(len(json.loads(done.stdout)['streams']) >= streams, f'{file}: {done.stdout}')
@@ -79,15 +72,22 @@ def ffmpeg_reads_the_mpd_and_the_playlist_over_http():
     tap.equal(len([x for x in done.stdout.splitlines() if not x.startswith('#')]), REPORT['frames'], 'pictures through HLS')
 
 
+def elements(*names):
+    for name in names:
+        tap.check(tap.call('gst-inspect-1.0', '--exists', name).returncode == 0,
+                  f'GStreamer has no {name}: ./check installs it, or apt-get install gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad')
+
+
 @tap.test
 def gstreamer_demuxes_every_track():
-    need('gst-launch-1.0')
-    need('gst-inspect-1.0')
+    tap.need('gst-launch-1.0', 'gstreamer1.0-tools')
+    tap.need('gst-inspect-1.0', 'gstreamer1.0-tools')
     for t in TRACKS:
         picture = t in REPORT['video']
         parser = 'h264parse' if t['codecs'].startswith('avc1') else 'aacparse' if t['codecs'].startswith('mp4a') else None
-        if parser is None or tap.call('gst-inspect-1.0', '--exists', parser).returncode != 0:
+        if parser is None:
             continue
+        elements('qtdemux', parser)
         done = tap.call('gst-launch-1.0', '-v', 'filesrc', f"location={os.path.join(PACKAGE, t['file'])}", '!', 'qtdemux', '!', parser, '!', 'identity', 'silent=false',
                         '!', 'fakesink', 'sync=false')
         tap.equal(done.returncode, 0, done.stderr[-500:])
@@ -97,20 +97,27 @@ def gstreamer_demuxes_every_track():
 
 @tap.test
 def gstreamer_plays_the_mpd_to_its_end():
-    need('gst-launch-1.0')
-    if tap.call('gst-inspect-1.0', '--exists', 'dashdemux').returncode != 0 and tap.call('gst-inspect-1.0', '--exists', 'dashdemux2').returncode != 0:
-        raise tap.Skip('GStreamer has no DASH here')
+    tap.need('gst-launch-1.0', 'gstreamer1.0-tools')
+    elements('dashdemux')
     done = tap.call('gst-launch-1.0', 'playbin3', f'uri={url("manifest.mpd")}', 'video-sink=fakesink sync=false', 'audio-sink=fakesink sync=false', timeout=60)
     tap.equal(done.returncode, 0, done.stderr[-500:])
     tap.has(done.stdout, 'EOS')
     tap.check('WARNING' not in done.stdout + done.stderr, done.stdout + done.stderr)
 
 
+def shaka_packager():
+    """Of npm, where there is one for this machine."""
+    machine = {'x86_64': 'x64', 'aarch64': 'arm64'}.get(platform.machine())
+    if machine is None:
+        raise tap.Skip(f'there is no Shaka Packager for {platform.machine()}')
+    program = os.path.join(tap.SOURCE, 'node_modules', 'shaka-packager', 'bin', f'packager-linux-{machine}')
+    tap.check(os.path.exists(program), f'{program} is not there: npm ci --ignore-scripts in {tap.SOURCE}')
+    return program
+
+
 @tap.test
 def shaka_packager_takes_the_tracks_and_makes_the_same_cuts():
-    program = os.environ.get('SHAKA_PACKAGER') or shutil.which('packager-linux-x64')
-    if not program:
-        raise tap.Skip('Shaka Packager is not here (npm i shaka-packager; SHAKA_PACKAGER=node_modules/shaka-packager/bin/packager-linux-x64)')
+    program = os.environ.get('SHAKA_PACKAGER') or shaka_packager()
     out = tap.folder()
     streams = [f"in={os.path.join(PACKAGE, t['file'])},stream={'video' if t in REPORT['video'] else 'audio'},output={out}/{t['file']}" for t in TRACKS]
     tap.call(program, *streams, '--segment_duration', REPORT['segment_duration'], '--mpd_output', out + '/m.mpd', '--quiet', check_exit=0)
@@ -127,13 +134,9 @@ def shaka_packager_takes_the_tracks_and_makes_the_same_cuts():
 
 @tap.test
 def libtorrent_reads_the_digest():
-    try:
-        import libtorrent
-    except ImportError:
-        raise tap.Skip('python3-libtorrent is not here')
-    info = libtorrent.torrent_info(PACKAGE + '/package.torrent')
-    files = info.files()
-    names = {files.file_name(i): files.file_size(i) for i in range(files.num_files()) if not files.file_flags(i) & libtorrent.file_flags_t.flag_pad_file}
+    read = ('import json, libtorrent, sys; i = libtorrent.torrent_info(sys.argv[1]); f = i.files();'
+            'print(json.dumps({f.file_name(k): f.file_size(k) for k in range(f.num_files()) if not f.file_flags(k) & libtorrent.file_flags_t.flag_pad_file}))')
+    names = json.loads(tap.call('/usr/bin/python3', '-c', read, PACKAGE + '/package.torrent', check_exit=0).stdout)  # Debian's Python has Debian's libtorrent
     there = {n: os.path.getsize(os.path.join(PACKAGE, n)) for n in os.listdir(PACKAGE) if n not in ('package.torrent', 'package.leaves')}
     tap.equal(names, there, 'files of the digest')
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The window of ribera-player under Xvfb: the picture is there, in shape, with subtitles, statistics and words for trouble over it."""
-import json, os, shutil, signal, socket, subprocess, sys
+import json, os, signal, socket, subprocess, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import badserver, livesim, tap
 
@@ -16,9 +16,8 @@ def display():
     """An X server of our own."""
     global _display
     if _display is None:
-        for program in ('Xvfb', 'ffmpeg'):
-            if shutil.which(program) is None:
-                raise tap.Skip(f'{program} is not here')
+        tap.need('Xvfb', 'xvfb')
+        tap.need('ffmpeg')
         r, w = os.pipe()
         p = subprocess.Popen(['Xvfb', '-displayfd', str(w), '-screen', '0', f'{WIDTH}x{HEIGHT}x24', '-nolisten', 'tcp'], pass_fds=[w],
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

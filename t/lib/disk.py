@@ -15,8 +15,7 @@ def environment(root, diary=None, fault=None):
     """For a program whose changes below `root` are to be written down, or to fail."""
     env = {'LD_PRELOAD': os.path.join(tap.BUILD, 't', 'lib', 'disk.so'), 'DISK_ROOT': root,
            'ASAN_OPTIONS': 'verify_asan_link_order=0:' + os.environ.get('ASAN_OPTIONS', '')}
-    if not os.path.exists(env['LD_PRELOAD']):
-        raise tap.Skip(f'{env["LD_PRELOAD"]} is not built')
+    tap.check(os.path.exists(env['LD_PRELOAD']), f'{env["LD_PRELOAD"]} is not built: make check builds it')
     return {**env, **({'DISK_DIARY': diary} if diary else {}), **({'DISK_FAULT': fault} if fault else {})}
 
 

@@ -99,15 +99,15 @@ class Net:
         self.program = os.path.join(tap.BUILD, 't', 'lib', 'line')
         if os.geteuid() != 0 or not os.path.exists('/dev/net/tun'):
             raise tap.Skip('network namespaces and TUN devices need root and /dev/net/tun')
-        if not os.access(self.program, os.X_OK):
-            raise tap.Skip(f'{self.program} is not built')
+        tap.check(os.access(self.program, os.X_OK), f'{self.program} is not built: make builds it')
+        tap.need('ip', 'iproute2')
         self.seed, self.hosts, self._namespaces = seed, [], []
         self.prefix = f'rb{os.getpid()}n{len(_nets)}'
         self.core = f'{self.prefix}-core'
         _nets.append(self)
         try:
             self.add_namespace(self.core)
-        except (AssertionError, FileNotFoundError) as e:
+        except AssertionError as e:
             raise tap.Skip(f'no network namespace can be made here: {e}') from None
 
     def add_namespace(self, name):

@@ -19,6 +19,13 @@ class Skip(Exception):
     """Raised by a test that cannot run here; the text says why."""
 
 
+def need(program, package=None):
+    """Where a program is.  One that ./check installs is not skipped over when it is missing: that would prove nothing."""
+    found = shutil.which(program) or shutil.which(program, path='/usr/sbin:/sbin')
+    check(found, f'{program} is not here: ./check installs it, or apt-get install {package or program}')
+    return found
+
+
 def test(function):
     _tests.append(function)
     return function

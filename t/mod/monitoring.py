@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Alert rules and dashboard speak of metrics that the programs have; the rules fire on what they are for."""
-import json, os, re, shutil, sys
+import json, os, re, sys
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import tap
 from lab import Edge, Lab, Package
@@ -73,8 +73,7 @@ def every_alert_has_a_place_in_the_manual():
 
 @tap.test
 def the_rules_fire_on_what_they_are_for():
-    if not shutil.which('promtool'):
-        raise tap.Skip('promtool is not installed (Debian: prometheus)')
+    tap.need('promtool', 'prometheus')
     tap.call('promtool', 'check', 'rules', RULES, check_exit=0)
     tap.call('promtool', 'test', 'rules', os.path.join(ETC, 'prometheus', 'ribera-alerts-test.yaml'), check_exit=0)
 

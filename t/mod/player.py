@@ -39,8 +39,7 @@ def package():
     global _package
     if _package:
         return _package
-    if not any(os.access(os.path.join(p, 'ffmpeg'), os.X_OK) for p in os.environ['PATH'].split(':')):
-        raise tap.Skip('ffmpeg is not here')
+    tap.need('ffmpeg')
     _package = tap.folder()
     for name, width, height, rate in LADDER:
         encode(name, '-f', 'lavfi', '-i', f'testsrc2=s={width}x{height}:r={FPS}:d={SECONDS}', '-c:v', 'libx264', '-preset', 'veryfast',

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Content steering as players ask for it, draining, near networks, and names through the real pdns_server."""
-import os, re, shutil, socket, sys, urllib.parse
+import glob, os, re, socket, sys, urllib.parse
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import package, tap
 from origins import Origin, places
@@ -211,10 +211,10 @@ def free_port():
 
 @tap.test
 def names_lead_to_edges_through_the_real_name_server():
-    pdns = shutil.which('pdns_server') or shutil.which('pdns_server', path='/usr/sbin')
-    if not pdns or not shutil.which('dig') or not any(os.path.exists(f'{d}/libremotebackend.so') for d in (
-            '/usr/lib/x86_64-linux-gnu/pdns', '/usr/lib/aarch64-linux-gnu/pdns', '/usr/lib/pdns')):
-        raise tap.Skip('pdns-server, pdns-backend-remote or dig is not installed')
+    pdns = tap.need('pdns_server', 'pdns-server')
+    tap.need('dig', 'bind9-dnsutils')
+    tap.check(glob.glob('/usr/lib/*/pdns/libremotebackend.so') + glob.glob('/usr/lib/pdns/libremotebackend.so'),
+              'PowerDNS has no remote backend: ./check installs it, or apt-get install pdns-backend-remote')
     table = os.path.join(tap.folder(), 'networks')
     with open(table, 'w') as f:
         f.write('192.0.2.0/24 a 1\n198.51.100.0/24 b 1\n')
