@@ -100,9 +100,27 @@ static void on_first_bytes(h2o_socket_t *sock, const char *err)
 		h2o_http1_accept(&c->door->accept, sock, now);
 }
 
+/* A certificate that was replaced: from the next connection on, on every loop. */
+static void take_context(struct lane *l)
+{
+	struct serve *s = l->serve;
+	unsigned generation = s->tls != NULL ? tls_generation(s->tls) : 0;
+	SSL_CTX *old = l->tls;
+
+	if (generation == l->tls_generation)
+		return;
+	l->tls_generation = generation;
+	l->tls = tls_context(s->tls);
+	for (size_t i = 0; l->doors != NULL && i < s->n_listeners; i++)
+		if (s->listeners[i].tls)
+			l->doors[i].accept.ssl_ctx = l->tls;
+	SSL_CTX_free(old);
+}
+
 static void welcome(struct conn *c)
 {
 	if (c->door->accept.ssl_ctx != NULL) {
+		take_context(c->lane);
 		h2o_accept(&c->door->accept, c->sock); /* ALPN says */
 		return;
 	}
@@ -291,23 +309,6 @@ static void begin_stop(struct lane *l)
 }
 
 /* --- the loop ---------------------------------------------------------------------- */
-
-/* A certificate that was replaced: from the next connection on. */
-static void take_context(struct lane *l)
-{
-	struct serve *s = l->serve;
-	unsigned generation = s->tls != NULL ? tls_generation(s->tls) : 0;
-	SSL_CTX *old = l->tls;
-
-	if (generation == l->tls_generation)
-		return;
-	l->tls_generation = generation;
-	l->tls = tls_context(s->tls);
-	for (size_t i = 0; l->doors != NULL && i < s->n_listeners; i++)
-		if (s->listeners[i].tls)
-			l->doors[i].accept.ssl_ctx = l->tls;
-	SSL_CTX_free(old);
-}
 
 static void on_tick(h2o_timeout_entry_t *e)
 {
