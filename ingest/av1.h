@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * AV1 Main by SVT-AV1, a chunk at a time, as ingest/avc makes H.264: closed GOPs that
- * start exactly at the plan's boundaries, and bits that are a function of frames and settings.
+ * AV1 Main by SVT-AV1, and the rungs that are made in it.
  */
 #ifndef RIBERA_INGEST_AV1_H
 #define RIBERA_INGEST_AV1_H
 
-#include "ingest/avc.h"
+#include "ingest/coder.h"
 
 #define AV1_LEAST_SIDE 64 /* pixels; the encoder takes no smaller picture */
 

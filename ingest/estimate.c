@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "ingest/av1.h"
+#include "ingest/avc.h"
 #include "ingest/moment.h"
 #include "ingest/rendition.h"
 
@@ -42,7 +43,7 @@ static AVFrame *next_frame(void *ctx)
 }
 
 /* Seconds a picture of `rung` takes, made of those of the moment's size `size`. */
-static int time_rung(const struct coder *coder, const struct avc_settings *s, const struct moment *m, size_t size, double *ret_each, struct fault *f)
+static int time_rung(const struct coder *coder, const struct coder_settings *s, const struct moment *m, size_t size, double *ret_each, struct fault *f)
 {
 	struct feed feed = {m, size, 0};
 	double begin = cpu_clock(CLOCK_PROCESS_CPUTIME_ID); /* an encoder may have threads of its own */
@@ -50,7 +51,7 @@ static int time_rung(const struct coder *coder, const struct avc_settings *s, co
 	int r;
 
 	chunk_init(&out);
-	r = coder->encode(s, 0, next_frame, &feed, &out, f);
+	r = coder_encode(coder, s, 0, next_frame, &feed, &out, f);
 	chunk_fini(&out);
 	if (r == 0)
 		*ret_each = (cpu_clock(CLOCK_PROCESS_CPUTIME_ID) - begin) / ((double)m->n_frames + PER_CHUNK);
@@ -80,7 +81,7 @@ static int add_plan(const struct coder *coder, const struct plan *p, const char 
 
 	rendition_share(p, t->cores, memory, lanes, queues);
 	for (size_t i = 0; r == 0 && i < p->n_rungs; i++) {
-		struct avc_settings s = {.plan = p, .rung = &p->rungs[i], .preset = preset, .measure = true, .primaries = AVCOL_PRI_UNSPECIFIED,
+		struct coder_settings s = {.plan = p, .rung = &p->rungs[i], .preset = preset, .measure = true, .primaries = AVCOL_PRI_UNSPECIFIED,
 		                         .transfer = AVCOL_TRC_UNSPECIFIED, .matrix = AVCOL_SPC_UNSPECIFIED};
 		double each = 0;
 

@@ -181,11 +181,11 @@ static void count_bits(struct task *t, const struct chunk *c)
 	}
 }
 
-static int open_tools(struct task *t, const struct avc_settings *s, struct fault *f)
+static int open_tools(struct task *t, const struct coder_settings *s, struct fault *f)
 {
 	const struct plan_rung *small = s->rung, *large = &t->probe->plan.rungs[t->probe->plan.n_rungs - 1];
 	AVCodecParameters *parameters = NULL;
-	int delay, r = avc_parameters(s, &parameters, &delay, f);
+	int delay, r = coder_parameters(&avc_coder, s, &parameters, &delay, f);
 
 	if (r != 0)
 		return r;
@@ -210,7 +210,7 @@ static int run_task(struct probe *p, size_t number, struct fault *f)
 {
 	struct task t = {.probe = p, .size = number / N_CRFS, .crf = number % N_CRFS};
 	struct plan_rung rung = p->plan.rungs[t.size];
-	struct avc_settings s = {.plan = &p->plan, .rung = &rung, .preset = p->settings->preset, .primaries = AVCOL_PRI_UNSPECIFIED,
+	struct coder_settings s = {.plan = &p->plan, .rung = &rung, .preset = p->settings->preset, .primaries = AVCOL_PRI_UNSPECIFIED,
 	                         .transfer = AVCOL_TRC_UNSPECIFIED, .matrix = AVCOL_SPC_UNSPECIFIED};
 	struct sums *all = &p->sums[t.size][t.crf];
 	struct chunk out;
@@ -221,7 +221,7 @@ static int run_task(struct probe *p, size_t number, struct fault *f)
 	chunk_init(&out);
 	r = open_tools(&t, &s, f);
 	if (r == 0)
-		r = avc_encode(&s, 0, next_frame, &t, &out, f);
+		r = coder_encode(&avc_coder, &s, 0, next_frame, &t, &out, f);
 	if (r == 0) {
 		count_bits(&t, &out);
 		decode(&t, &out);

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "ingest/av1.h"
+#include "ingest/avc.h"
 #include "ingest/filter.h"
 #include "ingest/poster.h"
 
@@ -86,8 +87,8 @@ static int start_renditions(struct reel *p, const struct plan *plan, const struc
 
 		s.folder = p->setup.folder;
 		s.chunks = p->setup.chunks;
-		s.avc.plan = plan;
-		s.avc.rung = &plan->rungs[i];
+		s.code.plan = plan;
+		s.code.rung = &plan->rungs[i];
 		s.lanes = lanes[i];
 		s.queue = queues[i];
 		r = rendition_new(&s, &renditions[i], p->fault);
@@ -101,7 +102,7 @@ static int start_av1(struct reel *p, bool is_deep)
 	const struct colours *c = is_deep ? &p->tone.in : &p->tone.out;
 	struct rendition_setup s = {
 		.coder = &av1_coder,
-		.avc = {.preset = p->setup.av1_preset, .is_deep = is_deep, .primaries = c->primaries, .transfer = c->transfer, .matrix = c->matrix},
+		.code = {.preset = p->setup.av1_preset, .is_deep = is_deep, .primaries = c->primaries, .transfer = c->transfer, .matrix = c->matrix},
 	};
 
 	for (size_t i = 0; i < av1->n_rungs; i++)
@@ -122,7 +123,7 @@ static int start(struct reel *p, const AVFrame *first)
 	if (r == 0) {
 		struct rendition_setup s = {
 			.coder = &avc_coder,
-			.avc = {.preset = p->setup.preset, .measure = true, .primaries = c->primaries, .transfer = c->transfer, .matrix = c->matrix},
+			.code = {.preset = p->setup.preset, .measure = true, .primaries = c->primaries, .transfer = c->transfer, .matrix = c->matrix},
 		};
 
 		r = start_renditions(p, p->setup.plan, &s, p->renditions);

@@ -67,7 +67,7 @@ struct rendition {
 
 static char *chunk_path(const struct rendition *r, uint64_t index)
 {
-	return mem_printf("%s/%s.%06llu", r->setup.chunks, r->setup.avc.rung->name, (unsigned long long)index);
+	return mem_printf("%s/%s.%06llu", r->setup.chunks, r->setup.code.rung->name, (unsigned long long)index);
 }
 
 static void fail(struct rendition *r, int error, const struct fault *f)
@@ -95,7 +95,7 @@ static void set_state(struct rendition *r, uint64_t index, enum chunk_state stat
 static int add_samples(struct rendition *r, const struct chunk *c, struct fault *f)
 {
 	const uint8_t *bytes = c->data.bytes;
-	uint32_t ticks = r->setup.avc.plan->frame_ticks;
+	uint32_t ticks = r->setup.code.plan->frame_ticks;
 	int e = 0;
 
 	for (size_t i = 0; e == 0 && i < c->n_samples; i++) {
@@ -248,7 +248,7 @@ static void encode_chunk(struct lane *lane)
 	int e;
 
 	chunk_init(&out);
-	e = r->setup.coder->encode(&r->setup.avc, lane->chunk->index * r->chunk_frames, next_frame, lane, &out, &f);
+	e = coder_encode(r->setup.coder, &r->setup.code, lane->chunk->index * r->chunk_frames, next_frame, lane, &out, &f);
 	if (e == 0 && !is_over(r))
 		e = keep(r, lane->chunk->index, &out, &f);
 	chunk_fini(&out);
@@ -275,7 +275,7 @@ static void *run_lane(void *ctx)
 static int look_at_chunk(void *ctx, const char *file)
 {
 	struct rendition *r = ctx;
-	const char *name = r->setup.avc.rung->name;
+	const char *name = r->setup.code.rung->name;
 	size_t n = strlen(name);
 	char *end, *path;
 	struct chunk c;
@@ -315,15 +315,15 @@ static int start_lanes(struct rendition *r, struct fault *f)
 
 static int start_track(struct rendition *r, struct fault *f)
 {
-	const struct plan *plan = r->setup.avc.plan;
+	const struct plan *plan = r->setup.code.plan;
 	AVCodecParameters *parameters = NULL;
 	struct track_setup s = {
 		.folder = r->setup.folder,
-		.name = r->setup.avc.rung->name,
+		.name = r->setup.code.rung->name,
 		.timescale = plan->video_timescale,
 		.frame_rate = plan->frame_rate,
 	};
-	int e = r->setup.coder->parameters(&r->setup.avc, &parameters, &r->delay, f);
+	int e = coder_parameters(r->setup.coder, &r->setup.code, &parameters, &r->delay, f);
 
 	if (e != 0)
 		return e;
@@ -340,7 +340,7 @@ int rendition_new(const struct rendition_setup *s, struct rendition **ret_rendit
 	int e;
 
 	r->setup = *s;
-	r->chunk_frames = (uint64_t)s->avc.rung->chunk_segments * s->avc.plan->segment_frames;
+	r->chunk_frames = (uint64_t)s->code.rung->chunk_segments * s->code.plan->segment_frames;
 	r->unclaimed_last = &r->unclaimed;
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->changed, NULL);

@@ -7,7 +7,7 @@
 #ifndef RIBERA_INGEST_RENDITION_H
 #define RIBERA_INGEST_RENDITION_H
 
-#include "ingest/avc.h"
+#include "ingest/coder.h"
 #include "ingest/track.h"
 
 struct rendition; /* hidden */
@@ -16,7 +16,7 @@ struct rendition_setup {
 	const char *folder;      /* for the track file */
 	const char *chunks;      /* folder for the chunks; those found there are kept */
 	const struct coder *coder;
-	struct avc_settings avc; /* plan and rung must stay */
+	struct coder_settings code; /* plan and rung must stay */
 	unsigned lanes;          /* chunks encoded at once, at least 1; each has an encoder of its own, which is what takes the memory */
 	unsigned queue;          /* frames that may wait */
 };
