@@ -107,6 +107,28 @@ static const char *refuse(const struct resolver *r, const char *url)
 	return NULL;
 }
 
+/* What was got from `url` takes the place of `node` or fills it; NULL, or why not. */
+typedef const char *use_f(struct resolver *, xmlNodePtr node, const struct buf *bytes, const char *url, struct fault *);
+
+static const char *use_part(struct resolver *r, xmlNodePtr node, const char *url, use_f *use, struct fault *f)
+{
+	struct buf bytes;
+	char *found = NULL;
+	const char *why = url != NULL ? refuse(r, url) : "it is no address";
+
+	if (why != NULL)
+		return why;
+	r->n++;
+	buf_init(&bytes, MPD_MAX_BYTES);
+	if (r->get(r->ctx, url, &bytes, &found, f) != 0)
+		why = fault_text(f);
+	else
+		why = use(r, node, &bytes, found != NULL ? found : url, f);
+	free(found);
+	buf_fini(&bytes);
+	return why;
+}
+
 /* --- remote elements ------------------------------------------------------------------- */
 
 /* The text without its XML declaration. */
@@ -162,25 +184,17 @@ static unsigned replace(struct resolver *r, xmlNodePtr node, xmlDocPtr part, con
 	return n;
 }
 
-/* What comes from `url` in place of the element; NULL, or why not. */
-static const char *put_remote(struct resolver *r, xmlNodePtr node, const char *url, struct fault *f)
+/* Several elements in a row are no document: they are read inside one of ours. */
+static const char *use_remote(struct resolver *r, xmlNodePtr node, const struct buf *bytes, const char *url, struct fault *f)
 {
-	struct buf bytes;
 	xmlDocPtr part = NULL;
-	char *found = NULL;
-	const char *why = refuse(r, url);
+	const char *why = NULL;
 
-	if (why != NULL)
-		return why;
-	r->n++;
-	buf_init(&bytes, MPD_MAX_BYTES);
-	if (r->get(r->ctx, url, &bytes, &found, f) != 0 || parse_part(&bytes, url, &part, f) != 0)
+	if (parse_part(bytes, url, &part, f) != 0)
 		why = fault_text(f);
-	else if (replace(r, node, part, found != NULL ? found : url) == 0)
+	else if (replace(r, node, part, url) == 0)
 		why = "there is no such element in it";
 	xmlFreeDoc(part);
-	free(found);
-	buf_fini(&bytes);
 	return why;
 }
 
@@ -206,7 +220,7 @@ static void resolve_remote(struct resolver *r, xmlNodePtr node, const char *href
 	if (strcmp(href, TO_ZERO) == 0) {
 		drop(node);
 	} else {
-		why = url != NULL ? put_remote(r, node, url, &f) : "it is no address";
+		why = use_part(r, node, url, use_remote, &f);
 		if (why != NULL) {
 			leave_out(r, node, href, why);
 			unlink_remote(node);
@@ -276,27 +290,20 @@ static void take_length(xmlNodePtr period, xmlNodePtr mpd)
 	free(length);
 }
 
-static const char *put_imported(struct resolver *r, xmlNodePtr period, const char *url, struct fault *f)
+static const char *use_imported(struct resolver *r, xmlNodePtr period, const struct buf *bytes, const char *url, struct fault *f)
 {
-	struct buf bytes;
 	xmlDocPtr doc = NULL;
 	xmlNodePtr root = NULL;
-	char *found = NULL;
-	const char *why = refuse(r, url);
+	const char *why;
 
-	if (why != NULL)
-		return why;
-	r->n++;
-	buf_init(&bytes, MPD_MAX_BYTES);
-	if (r->get(r->ctx, url, &bytes, &found, f) != 0 || mpd_xml_tree(bytes.bytes, bytes.size, url, &doc, f) != 0)
+	(void)r;
+	if (mpd_xml_tree(bytes->bytes, bytes->size, url, &doc, f) != 0)
 		why = fault_text(f);
 	else if ((root = xmlDocGetRootElement(doc)) == NULL || !is(root, "MPD"))
 		why = "it is no MPD";
-	else if ((why = take_period(period, root, found != NULL ? found : url)) == NULL)
+	else if ((why = take_period(period, root, url)) == NULL)
 		take_length(period, root);
 	xmlFreeDoc(doc);
-	free(found);
-	buf_fini(&bytes);
 	return why;
 }
 
@@ -307,7 +314,7 @@ static void resolve_imported(struct resolver *r, xmlNodePtr period, xmlNodePtr i
 	char *base = top != NULL ? base_under(top, period) : NULL;
 	char *url = text != NULL ? timeline_join_url(base, (const char *)text) : NULL;
 	struct fault f = {0};
-	const char *why = url != NULL ? put_imported(r, period, url, &f) : "it is no address";
+	const char *why = use_part(r, period, url, use_imported, &f);
 
 	if (why != NULL) {
 		leave_out(r, import, (const char *)text, why);

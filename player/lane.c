@@ -1,67 +1,24 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * The walk of one lane: enter a period, make its renditions ready, then segment
- * by segment: choose, grab, hand to the decoder.  A segment that no base gives
- * is tried in lower renditions, then left out, so that playing goes on.
+ * by segment: choose, ask (lane_ask), go on behind it.
  */
-#include "player/lane.h"
+#include "player/lane_in.h"
 
 #include <libavutil/mathematics.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/blob.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "player/cmcd.h"
 #include "player/hub.h"
-#include "player/judge.h"
 #include "player/media.h"
 #include "player/report.h"
-#include "player/rung.h"
 
-#define MAX_RUNGS 64
 #define FIRST_WAIT (1200 * DUR_MS)    /* for slow indexes, once one rendition is ready */
 #define AHEAD (6 * DUR_S)             /* of the other lane, once that has twice as much in hand */
 #define BUFFER_BYTES ((uint64_t)192 << 20)
-#define PATIENCE (30 * DUR_S)
-#define SHORT_PATIENCE (3 * DUR_S)
-#define MAX_SKIPPED 3                 /* lost for want of any answer, in a row: nobody is there */
-#define TICK (100 * DUR_MS)
-#define SLOW_AFTER (1 * DUR_S)        /* of body */
-#define SLOW_FACTOR 3                 /* below the forecast */
-#define SLOW_PAUSE (30 * DUR_S)
-
-struct lane {
-	struct lane_setup set;
-	unsigned period, next_id, generation;
-	bool entered, prepared, ended;
-	mono_us first_ready;
-	struct rung rungs[MAX_RUNGS];
-	unsigned n_rungs;
-	uint32_t bitrates[MAX_RUNGS];
-	struct judge judge;
-	int last_rung;           /* of the segment before; -1: none */
-	int last_index;          /* in that rendition; -1: find by time */
-	dur_us t;                /* presentation time of the next segment */
-	dur_us window;           /* frames before are not shown (start, seek) */
-	int limit;               /* highest rung to try for this segment; -1: any */
-	unsigned skipped;        /* in a row */
-	dur_us wait_above;       /* the engine asked to wait until no more than this is in hand; 0: no */
-	struct grab *grab;
-	unsigned grab_rung, grab_index;
-	dur_us grab_start, grab_end; /* of its segment */
-	unsigned wish_rung, next_audio; /* the viewer's, as the hub's */
-	bool waits;              /* for segments that are not made yet */
-	bool moved;              /* the timeline was replaced since */
-	dur_us grab_buffer;
-	mono_us asked;           /* when the grab began */
-	mono_us left_slow;       /* when a base was last left for its slowness; 0: never */
-	mono_us looked;          /* when abandoning was last thought about */
-	char error[256];
-	struct lane_view view;
-};
 
 struct lane *lane_new(const struct lane_setup *set)
 {
@@ -136,43 +93,6 @@ void lane_view(const struct lane *l, struct lane_view *ret)
 		snprintf(ret->trouble, sizeof ret->trouble, "%s", grab_trouble(l->grab));
 }
 
-static const struct timeline_period *period_of(const struct lane *l)
-{
-	return &l->set.source->timeline->periods[l->period];
-}
-
-static dur_us to_us(const struct lane *l, const struct timeline_rendition *r, int64_t t)
-{
-	return period_of(l)->start + av_rescale(t, DUR_S, r->timescale);
-}
-
-static dur_us segment_start(const struct lane *l, const struct timeline_rendition *r, unsigned i)
-{
-	return to_us(l, r, r->segments[i].start);
-}
-
-static dur_us segment_end(const struct lane *l, const struct timeline_rendition *r, unsigned i)
-{
-	return to_us(l, r, r->segments[i].start + (int64_t)r->segments[i].duration);
-}
-
-static dur_us position(const struct lane *l)
-{
-	dur_us p;
-
-	hub_lock(l->set.world->hub);
-	p = l->set.world->hub->position;
-	hub_unlock(l->set.world->hub);
-	return p;
-}
-
-static dur_us buffered(const struct lane *l)
-{
-	dur_us b = l->t - position(l);
-
-	return b > 0 ? b : 0;
-}
-
 /* --- periods and renditions ---------------------------------------------------------- */
 
 static bool wanted(const struct lane *l, const struct timeline_rendition *r, bool any_height)
@@ -186,7 +106,7 @@ static void enter_period(struct lane *l, mono_us now)
 {
 	enum timeline_kind kind = l->set.kind == LANE_VIDEO ? TIMELINE_VIDEO : TIMELINE_AUDIO;
 	const char *why;
-	struct timeline_track *track = source_choose(period_of(l), kind, l->set.lang, l->next_audio, &why);
+	struct timeline_track *track = source_choose(lane_period(l), kind, l->set.lang, l->next_audio, &why);
 	bool any = true;
 
 	l->entered = true;
@@ -194,7 +114,7 @@ static void enter_period(struct lane *l, mono_us now)
 		return;
 	for (size_t i = 0; i < track->n_renditions; i++)
 		any = any && !wanted(l, &track->renditions[i], false);
-	for (size_t i = 0; i < track->n_renditions && l->n_rungs < MAX_RUNGS; i++) {
+	for (size_t i = 0; i < track->n_renditions && l->n_rungs < LANE_MAX_RUNGS; i++) {
 		struct timeline_rendition *r = &track->renditions[i];
 
 		if (!wanted(l, r, any))
@@ -224,7 +144,7 @@ static dur_us mean_segment(const struct lane *l)
 		const struct timeline_rendition *r = l->rungs[i].r;
 
 		if (l->rungs[i].state == RUNG_READY && r->n_segments > 0) {
-			dur_us all = segment_end(l, r, (unsigned)r->n_segments - 1) - segment_start(l, r, 0);
+			dur_us all = lane_segment_end(l, r, (unsigned)r->n_segments - 1) - lane_segment_start(l, r, 0);
 
 			return all > (dur_us)r->n_segments ? all / (dur_us)r->n_segments : 2 * DUR_S;
 		}
@@ -280,7 +200,7 @@ static unsigned nearest_ready(const struct lane *l, unsigned rung)
 
 static unsigned choose(struct lane *l, unsigned index, mono_us now, uint64_t line)
 {
-	struct abr_state s = {.segment = index, .last_rung = l->last_rung, .buffer = buffered(l), .now = now};
+	struct abr_state s = {.segment = index, .last_rung = l->last_rung, .buffer = lane_buffered(l), .now = now};
 	struct abr_decision d = {0, 0};
 
 	if (l->set.kind == LANE_AUDIO)
@@ -306,209 +226,12 @@ static int index_for(const struct lane *l, const struct timeline_rendition *r)
 
 	/* aligned renditions count alike; others are asked by time */
 	if (l->last_index >= 0 && (size_t)i < r->n_segments &&
-	    llabs(segment_start(l, r, (unsigned)i) - l->t) * 4 < segment_end(l, r, (unsigned)i) - segment_start(l, r, (unsigned)i))
+	    llabs(lane_segment_start(l, r, (unsigned)i) - l->t) * 4 < lane_segment_end(l, r, (unsigned)i) - lane_segment_start(l, r, (unsigned)i))
 		return i;
-	if (r->n_segments == 0 || l->t + DUR_MS >= segment_end(l, r, (unsigned)r->n_segments - 1))
+	if (r->n_segments == 0 || l->t + DUR_MS >= lane_segment_end(l, r, (unsigned)r->n_segments - 1))
 		return -1;
-	at = av_rescale(l->t + DUR_MS - period_of(l)->start, r->timescale, DUR_S);
+	at = av_rescale(l->t + DUR_MS - lane_period(l)->start, r->timescale, DUR_S);
 	return timeline_find(r, at);
-}
-
-/* --- asking ---------------------------------------------------------------------------- */
-
-static void begin_grab(struct lane *l, unsigned rung, unsigned index, mono_us now)
-{
-	const struct timeline_rendition *r = l->rungs[rung].r;
-	const struct timeline_segment *s = &r->segments[index];
-	struct cmcd c = {.session_id = l->set.session_id, .content_id = l->set.content_id,
-		.type = l->set.kind == LANE_VIDEO ? 'v' : 'a', .bitrate = r->bandwidth,
-		.top_bitrate = l->bitrates[l->n_rungs - 1], .duration = segment_end(l, r, index) - segment_start(l, r, index),
-		.buffer = buffered(l), .throughput = lane_forecast(l), .startup = buffered(l) < DUR_S,
-		.live = l->set.source->timeline->dynamic};
-	struct grab_want want = {.rendition = r, .reference = s->url != NULL ? s->url : "", .has_range = s->has_range,
-		.first = s->range.first, .last = s->range.last, .mime_type = r->mime_type, .lane = l->set.kind,
-		.index = index, .buffer = buffered(l), .cmcd = &c, .fresh = l->set.source->timeline->dynamic,
-		.patience = l->limit >= 0 || l->skipped > 0 ? SHORT_PATIENCE : PATIENCE + buffered(l)};
-
-	hub_lock(l->set.world->hub);
-	c.starved = l->set.world->hub->starved;
-	hub_unlock(l->set.world->hub);
-	l->grab_rung = rung;
-	l->grab_index = index;
-	l->grab_start = segment_start(l, r, index);
-	l->grab_end = segment_end(l, r, index);
-	l->moved = false;
-	l->grab_buffer = want.buffer;
-	l->looked = l->asked = now;
-	l->grab = grab_new(l->set.world, &want, now);
-}
-
-/* Frames are cut at the Period's ends (ISO/IEC 23009-1 5.3.2); the last one runs out by itself. */
-static struct media_segment *new_segment(struct lane *l, struct blob *body)
-{
-	const struct rung *u = &l->rungs[l->grab_rung];
-	const struct timeline *t = l->set.source->timeline;
-	struct media_segment *m = mem_new(sizeof *m);
-	dur_us end = l->period + 1 < t->n_periods ? source_period_end(t, l->period) : INT64_MAX;
-
-	m->rendition = u->id;
-	m->index = l->grab_index;
-	m->init = u->init != NULL ? blob_ref(u->init) : NULL;
-	m->body = body;
-	m->skipped = body == NULL;
-	m->offset = period_of(l)->start - av_rescale((int64_t)u->r->pto, DUR_S, u->r->timescale);
-	m->from = l->window > period_of(l)->start ? l->window : period_of(l)->start;
-	m->to = l->set.end < end ? l->set.end : end;
-	m->start = l->grab_start;
-	m->end = l->grab_end;
-	return m;
-}
-
-/* To the decoder; the lane goes on behind it. */
-static void push(struct lane *l, struct media_segment *m)
-{
-	struct hub *h = l->set.world->hub;
-
-	l->t = m->end;
-	l->last_rung = (int)l->grab_rung;
-	l->last_index = l->moved ? -1 : (int)l->grab_index;
-	l->limit = -1;
-	hub_lock(h);
-	m->generation = l->generation;
-	if (h->generation != l->generation) { /* a seek has made it worthless */
-		hub_unlock(h);
-		media_segment_free(&m);
-		return;
-	}
-	if (m->skipped) {
-		if (h->hole[l->set.kind].to != m->start)
-			h->hole[l->set.kind].from = m->start;
-		h->hole[l->set.kind].to = m->end;
-	}
-	fifo_put(&h->segments[l->set.kind], m);
-	hub_ring(h);
-	hub_unlock(h);
-}
-
-static void record(struct lane *l, const struct grab_result *g, bool skipped)
-{
-	const struct timeline_rendition *r = l->rungs[l->grab_rung].r;
-	struct report_segment s = {.lane = l->set.kind, .index = l->grab_index, .retries = g->retries,
-		.bandwidth = r->bandwidth, .bytes = g->bytes, .throughput = g->throughput, .first_byte = g->first_byte,
-		.total = g->total, .buffer = l->grab_buffer, .start = l->grab_start, .skipped = skipped,
-		.asked = l->asked - l->set.world->report->started};
-
-	s.duration = l->grab_end - s.start;
-	snprintf(s.rendition, sizeof s.rendition, "%s", r->representation->id != NULL ? r->representation->id : "");
-	snprintf(s.service_location, sizeof s.service_location, "%s", g->key);
-	snprintf(s.host, sizeof s.host, "%s", g->host);
-	report_add_segment(l->set.world->report, &s);
-	l->set.world->report->bytes += g->bytes;
-	snprintf(l->view.rendition, sizeof l->view.rendition, "%s", s.rendition);
-	snprintf(l->view.key, sizeof l->view.key, "%s", s.service_location);
-	l->view.bandwidth = s.bandwidth;
-	l->view.throughput = s.throughput;
-	l->view.height = r->height;
-}
-
-static void grabbed(struct lane *l, struct grab_result *g)
-{
-	struct abr_sample s = {.segment = l->grab_index, .rung = l->grab_rung, .bytes = g->line_bytes,
-		.first_byte = g->first_byte, .total = g->first_byte + g->line_busy};
-
-	judge_add(&l->judge, &s);
-	record(l, g, false);
-	l->skipped = 0;
-	push(l, new_segment(l, g->body));
-}
-
-/* Nobody gives it: lower renditions, then on without it. */
-static int not_grabbed(struct lane *l, const struct grab_result *g, struct fault *f)
-{
-	const char *track = l->set.kind == LANE_VIDEO ? "video" : "audio";
-
-	report_add_error(l->set.world->report, "%s segment %u of %s: %s", track, l->grab_index,
-	                 l->rungs[l->grab_rung].r->representation->id, g->error);
-	snprintf(l->error, sizeof l->error, "%s", g->error);
-	for (unsigned i = l->grab_rung; i-- > 0;)
-		if (l->rungs[i].state == RUNG_READY) {
-			log_warn("player/lane", "segment is tried in a lower rendition track=%s index=%u reason=\"%s\"", track,
-			         l->grab_index, g->error);
-			l->limit = (int)i;
-			return 0;
-		}
-	log_warn("player/lane", "segment is left out track=%s index=%u reason=\"%s\"", track, l->grab_index, g->error);
-	record(l, g, true);
-	if (++l->skipped >= MAX_SKIPPED)
-		return fault_set(f, ERR_NETWORK, "%u %s segments in a row cannot be had: %s", l->skipped, track, g->error);
-	push(l, new_segment(l, NULL));
-	return 0;
-}
-
-/* A base that gives far less than the line did, too little to be in time, is left for another; but not one after
- * another: then it is the line. */
-static bool leave_slow_base(struct lane *l, const struct abr_progress *p, mono_us now)
-{
-	dur_us body = p->elapsed - p->first_byte;
-	double rate = body > 0 ? (double)p->got * 8e6 / (double)body : 0, left = (double)(p->size - p->got) * 8;
-
-	if (body < SLOW_AFTER || (l->left_slow != 0 && now - l->left_slow < SLOW_PAUSE) ||
-	    rate * SLOW_FACTOR > (double)lane_forecast(l) || left < rate * (double)p->buffer / 1e6)
-		return false;
-	if (!grab_leave_slow(l->grab, now))
-		return false;
-	l->left_slow = now;
-	return true;
-}
-
-static void abandon(struct lane *l, mono_us now)
-{
-	struct abr_progress p = {.segment = l->grab_index, .rung = l->grab_rung, .buffer = buffered(l)};
-	struct abr_sample s = {.segment = l->grab_index, .rung = l->grab_rung, .aborted = true};
-	int rung;
-
-	if (l->set.kind != LANE_VIDEO || l->judge.abr == NULL || now - l->looked < TICK)
-		return;
-	l->looked = now;
-	grab_progress(l->grab, now, &p.got, &p.size, &p.elapsed, &p.first_byte);
-	if (p.size == 0 || p.got >= p.size || leave_slow_base(l, &p, now))
-		return;
-	rung = abr_abandon(l->judge.abr, &p);
-	if (rung < 0 || (unsigned)rung >= l->grab_rung || l->rungs[rung].state != RUNG_READY)
-		return;
-	log_verbose("player/lane", "segment is asked anew in a lower rendition index=%u got=%llu of=%llu", l->grab_index,
-	            (unsigned long long)p.got, (unsigned long long)p.size);
-	s.bytes = p.got;
-	s.first_byte = p.first_byte;
-	s.total = p.elapsed;
-	judge_add(&l->judge, &s);
-	l->set.world->report->abandoned++;
-	grab_free(&l->grab);
-	if (l->moved)
-		return; /* the same segment has another number now: it is chosen anew */
-	begin_grab(l, (unsigned)rung, l->grab_index, now);
-}
-
-static int step_grab(struct lane *l, mono_us now, mono_us *ret_next, struct fault *f)
-{
-	struct grab_result g;
-	enum grab_state state;
-
-	abandon(l, now);
-	if (l->grab == NULL)
-		return 0;
-	state = grab_step(l->grab, now, ret_next);
-	if (state == GRAB_RUNNING) {
-		if (now + TICK < *ret_next)
-			*ret_next = now + TICK;
-		return 0;
-	}
-	grab_result(l->grab, &g);
-	grab_free(&l->grab);
-	if (state == GRAB_FAILED)
-		return not_grabbed(l, &g, f);
-	grabbed(l, &g);
-	return 0;
 }
 
 /* --- the walk -------------------------------------------------------------------------- */
@@ -563,7 +286,7 @@ static dur_us next_duration(const struct lane *l)
 	const struct timeline_rendition *r = l->last_rung >= 0 ? l->rungs[l->last_rung].r : NULL;
 
 	return r != NULL && l->last_index >= 0 && (size_t)l->last_index < r->n_segments
-	               ? segment_end(l, r, (unsigned)l->last_index) - segment_start(l, r, (unsigned)l->last_index)
+	               ? lane_segment_end(l, r, (unsigned)l->last_index) - lane_segment_start(l, r, (unsigned)l->last_index)
 	               : 0;
 }
 
@@ -572,7 +295,7 @@ static bool has_room(struct lane *l, dur_us other_end, mono_us now, mono_us *ret
 {
 	struct hub *h = l->set.world->hub;
 	dur_us next = next_duration(l), most = target(l) - next > next ? target(l) - next : next;
-	dur_us have = buffered(l), ahead = (other_end - position(l)) / 2;
+	dur_us have = lane_buffered(l), ahead = (other_end - lane_position(l)) / 2;
 	bool full, still;
 
 	hub_lock(h);
@@ -583,8 +306,8 @@ static bool has_room(struct lane *l, dur_us other_end, mono_us now, mono_us *ret
 	    (l->t <= other_end || l->t - other_end < (ahead < AHEAD ? ahead : AHEAD)))
 		return true;
 	/* while all stands still, nothing makes room but a command, and that rings */
-	if (!still && now + TICK / 2 < *ret_next)
-		*ret_next = now + TICK / 2;
+	if (!still && now + LANE_TICK / 2 < *ret_next)
+		*ret_next = now + LANE_TICK / 2;
 	return false;
 }
 
@@ -624,7 +347,7 @@ void lane_refresh(struct lane *l, struct timeline *next)
 {
 	unsigned p = 0;
 
-	while (p < next->n_periods && l->entered && !same_period(&next->periods[p], period_of(l)))
+	while (p < next->n_periods && l->entered && !same_period(&next->periods[p], lane_period(l)))
 		p++;
 	if (!l->entered || p == next->n_periods || !follow_renditions(l, &next->periods[p])) {
 		leave_period(l);
@@ -664,7 +387,7 @@ static void next_segment(struct lane *l, mono_us now, uint64_t line)
 	} else if (index < 0 || l->t >= l->set.end) {
 		next_period(l);
 	} else if (l->wait_above == 0) {
-		begin_grab(l, rung, (unsigned)index, now);
+		lane_ask(l, rung, (unsigned)index, now);
 	}
 }
 
@@ -731,8 +454,8 @@ int lane_step(struct lane *l, mono_us now, uint64_t line, dur_us other_end, mono
 		next_segment(l, now, line);
 		if (!l->waits)
 			*ret_next = now;
-		else if (now + TICK < *ret_next)
-			*ret_next = now + TICK;
+		else if (now + LANE_TICK < *ret_next)
+			*ret_next = now + LANE_TICK;
 	}
-	return l->grab != NULL ? step_grab(l, now, ret_next, f) : 0;
+	return l->grab != NULL ? lane_follow(l, now, ret_next, f) : 0;
 }

@@ -5,24 +5,19 @@ import json, os, pty, socket, stat, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import badserver, livesim, tap
 
-_folder = None
-
 
 def film():
     """An on-demand title of 8 s, two renditions and two sound tracks, as segments with a template."""
-    global _folder
-    if _folder is None:
-        tap.need('ffmpeg')
-        _folder = tap.folder()
-        livesim.film(_folder)
+    folder = livesim.film()
+    if not os.path.exists(os.path.join(folder, 'vod.mpd')):
         sound = '<AdaptationSet id="{}" lang="{}" contentType="audio" mimeType="audio/mp4" codecs="mp4a.40.2"><SegmentTemplate timescale="48000" duration="48000" media="chunk-stream2-$Number%05d$.m4s" initialization="init-stream2.m4s"/><Representation id="{}" bandwidth="48000"/></AdaptationSet>'
-        with open(os.path.join(_folder, 'vod.mpd'), 'w') as f:
+        with open(os.path.join(folder, 'vod.mpd'), 'w') as f:
             f.write('<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" minBufferTime="PT1S" profiles="x" mediaPresentationDuration="PT8S"><Period>'
                     '<AdaptationSet id="0" contentType="video" mimeType="video/mp4" codecs="avc1.64000C"><SegmentTemplate timescale="1" duration="1" '
                     'media="chunk-stream$RepresentationID$-$Number%05d$.m4s" initialization="init-stream$RepresentationID$.m4s"/>'
                     '<Representation id="0" bandwidth="100000"/><Representation id="1" bandwidth="300000"/></AdaptationSet>'
                     + sound.format(1, 'en', 'en') + sound.format(2, 'de', 'de') + '</Period></MPD>')
-    return badserver.Server(_folder)
+    return badserver.Server(folder)
 
 
 class Script:

@@ -13,10 +13,7 @@ _server = None
 def server():
     global _server
     if _server is None:
-        tap.need('ffmpeg')
-        folder = tap.folder()
-        livesim.film(folder)
-        _server = livesim.Server(folder)
+        _server = livesim.Server(livesim.film())
     return _server
 
 

@@ -31,8 +31,7 @@ def display():
 
 
 def film():
-    folder = tap.folder()
-    livesim.film(folder)
+    folder = livesim.film()
     for name, text in (('t.vtt', VTT), ('t.ttml', TTML)):
         with open(os.path.join(folder, name), 'w') as f:
             f.write(text)

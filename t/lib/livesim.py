@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A live DASH service for tests: a short film, looped without end from an epoch, as dynamic MPDs of many kinds.
 
-    s = livesim.Server(folder)      # made by livesim.film(folder), once
+    s = livesim.Server(livesim.film())
     url = s.url + '/number/live.mpd'
 
 Kinds, joined by '+': number (@duration, never updated), timeline (SegmentTimeline, updated), patch (with MPD patches),
@@ -9,14 +9,27 @@ chunked (availabilityTimeOffset, bodies that come as they are made), periods (a 
 clock is an hour ahead; UTCTiming says so), head (UTCTiming by Date), end (becomes static 6 s after the server's start).
 """
 import email.utils, http.server, os, re, socketserver, subprocess, threading, time, urllib.parse
+import tap
 
 LOOP, SEGMENT, FPS, RATE = 8, 1, 25, 48000
 VIDEO_SCALE = 12800
 PERIOD = 6
 
 
-def film(folder):
-    """Eight seconds of picture and sound in segments of one; the sound loops without a seam (375 x 1024 samples)."""
+_film = None
+
+
+def film():
+    """A folder with eight seconds of picture and sound in segments of one, made once; the sound loops without a seam (375 x 1024 samples)."""
+    global _film
+    if _film is None:
+        tap.need('ffmpeg')
+        _film = tap.folder()
+        encode(_film)
+    return _film
+
+
+def encode(folder):
     subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-y', '-f', 'lavfi', '-i', f'testsrc2=s=320x180:r={FPS}:d={LOOP}', '-f', 'lavfi', '-i',
                     f'sine=f=440:r={RATE}:d={LOOP}', '-map', '0:v', '-map', '0:v', '-map', '1:a', '-c:v', 'libx264', '-preset', 'veryfast', '-bf', '0',
                     '-g', str(FPS * SEGMENT), '-keyint_min', str(FPS * SEGMENT), '-sc_threshold', '0', '-pix_fmt', 'yuv420p', '-b:v:0', '100k',

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * How a lane has its segment: grab it, hand it to the decoder.  One that comes too
+ * slowly is asked for anew in a lower rendition or from another base; one that
+ * nobody gives is tried in lower renditions, then left out, so that playing goes on.
+ */
+#include "player/lane_in.h"
+
+#include <libavutil/mathematics.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/blob.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "player/cmcd.h"
+#include "player/hub.h"
+#include "player/media.h"
+#include "player/report.h"
+
+#define PATIENCE (30 * DUR_S)
+#define SHORT_PATIENCE (3 * DUR_S)
+#define MAX_SKIPPED 3                 /* lost for want of any answer, in a row: nobody is there */
+#define SLOW_AFTER (1 * DUR_S)        /* of body */
+#define SLOW_FACTOR 3                 /* below the forecast */
+#define SLOW_PAUSE (30 * DUR_S)
+
+const struct timeline_period *lane_period(const struct lane *l)
+{
+	return &l->set.source->timeline->periods[l->period];
+}
+
+static dur_us to_us(const struct lane *l, const struct timeline_rendition *r, int64_t t)
+{
+	return lane_period(l)->start + av_rescale(t, DUR_S, r->timescale);
+}
+
+dur_us lane_segment_start(const struct lane *l, const struct timeline_rendition *r, unsigned i)
+{
+	return to_us(l, r, r->segments[i].start);
+}
+
+dur_us lane_segment_end(const struct lane *l, const struct timeline_rendition *r, unsigned i)
+{
+	return to_us(l, r, r->segments[i].start + (int64_t)r->segments[i].duration);
+}
+
+dur_us lane_position(const struct lane *l)
+{
+	dur_us p;
+
+	hub_lock(l->set.world->hub);
+	p = l->set.world->hub->position;
+	hub_unlock(l->set.world->hub);
+	return p;
+}
+
+dur_us lane_buffered(const struct lane *l)
+{
+	dur_us b = l->t - lane_position(l);
+
+	return b > 0 ? b : 0;
+}
+
+void lane_ask(struct lane *l, unsigned rung, unsigned index, mono_us now)
+{
+	const struct timeline_rendition *r = l->rungs[rung].r;
+	const struct timeline_segment *s = &r->segments[index];
+	struct cmcd c = {.session_id = l->set.session_id, .content_id = l->set.content_id,
+		.type = l->set.kind == LANE_VIDEO ? 'v' : 'a', .bitrate = r->bandwidth,
+		.top_bitrate = l->bitrates[l->n_rungs - 1], .duration = lane_segment_end(l, r, index) - lane_segment_start(l, r, index),
+		.buffer = lane_buffered(l), .throughput = lane_forecast(l), .startup = lane_buffered(l) < DUR_S,
+		.live = l->set.source->timeline->dynamic};
+	struct grab_want want = {.rendition = r, .reference = s->url != NULL ? s->url : "", .has_range = s->has_range,
+		.first = s->range.first, .last = s->range.last, .mime_type = r->mime_type, .lane = l->set.kind,
+		.index = index, .buffer = lane_buffered(l), .cmcd = &c, .fresh = l->set.source->timeline->dynamic,
+		.patience = l->limit >= 0 || l->skipped > 0 ? SHORT_PATIENCE : PATIENCE + lane_buffered(l)};
+
+	hub_lock(l->set.world->hub);
+	c.starved = l->set.world->hub->starved;
+	hub_unlock(l->set.world->hub);
+	l->grab_rung = rung;
+	l->grab_index = index;
+	l->grab_start = lane_segment_start(l, r, index);
+	l->grab_end = lane_segment_end(l, r, index);
+	l->moved = false;
+	l->grab_buffer = want.buffer;
+	l->looked = l->asked = now;
+	l->grab = grab_new(l->set.world, &want, now);
+}
+
+/* Frames are cut at the Period's ends (ISO/IEC 23009-1 5.3.2); the last one runs out by itself. */
+static struct media_segment *new_segment(struct lane *l, struct blob *body)
+{
+	const struct rung *u = &l->rungs[l->grab_rung];
+	const struct timeline *t = l->set.source->timeline;
+	struct media_segment *m = mem_new(sizeof *m);
+	dur_us end = l->period + 1 < t->n_periods ? source_period_end(t, l->period) : INT64_MAX;
+
+	m->rendition = u->id;
+	m->index = l->grab_index;
+	m->init = u->init != NULL ? blob_ref(u->init) : NULL;
+	m->body = body;
+	m->skipped = body == NULL;
+	m->offset = lane_period(l)->start - av_rescale((int64_t)u->r->pto, DUR_S, u->r->timescale);
+	m->from = l->window > lane_period(l)->start ? l->window : lane_period(l)->start;
+	m->to = l->set.end < end ? l->set.end : end;
+	m->start = l->grab_start;
+	m->end = l->grab_end;
+	return m;
+}
+
+/* To the decoder; the lane goes on behind it. */
+static void push(struct lane *l, struct media_segment *m)
+{
+	struct hub *h = l->set.world->hub;
+
+	l->t = m->end;
+	l->last_rung = (int)l->grab_rung;
+	l->last_index = l->moved ? -1 : (int)l->grab_index;
+	l->limit = -1;
+	hub_lock(h);
+	m->generation = l->generation;
+	if (h->generation != l->generation) { /* a seek has made it worthless */
+		hub_unlock(h);
+		media_segment_free(&m);
+		return;
+	}
+	if (m->skipped) {
+		if (h->hole[l->set.kind].to != m->start)
+			h->hole[l->set.kind].from = m->start;
+		h->hole[l->set.kind].to = m->end;
+	}
+	fifo_put(&h->segments[l->set.kind], m);
+	hub_ring(h);
+	hub_unlock(h);
+}
+
+static void record(struct lane *l, const struct grab_result *g, bool skipped)
+{
+	const struct timeline_rendition *r = l->rungs[l->grab_rung].r;
+	struct report_segment s = {.lane = l->set.kind, .index = l->grab_index, .retries = g->retries,
+		.bandwidth = r->bandwidth, .bytes = g->bytes, .throughput = g->throughput, .first_byte = g->first_byte,
+		.total = g->total, .buffer = l->grab_buffer, .start = l->grab_start, .skipped = skipped,
+		.asked = l->asked - l->set.world->report->started};
+
+	s.duration = l->grab_end - s.start;
+	snprintf(s.rendition, sizeof s.rendition, "%s", r->representation->id != NULL ? r->representation->id : "");
+	snprintf(s.service_location, sizeof s.service_location, "%s", g->key);
+	snprintf(s.host, sizeof s.host, "%s", g->host);
+	report_add_segment(l->set.world->report, &s);
+	l->set.world->report->bytes += g->bytes;
+	snprintf(l->view.rendition, sizeof l->view.rendition, "%s", s.rendition);
+	snprintf(l->view.key, sizeof l->view.key, "%s", s.service_location);
+	l->view.bandwidth = s.bandwidth;
+	l->view.throughput = s.throughput;
+	l->view.height = r->height;
+}
+
+static void grabbed(struct lane *l, struct grab_result *g)
+{
+	struct abr_sample s = {.segment = l->grab_index, .rung = l->grab_rung, .bytes = g->line_bytes,
+		.first_byte = g->first_byte, .total = g->first_byte + g->line_busy};
+
+	judge_add(&l->judge, &s);
+	record(l, g, false);
+	l->skipped = 0;
+	push(l, new_segment(l, g->body));
+}
+
+/* Nobody gives it: lower renditions, then on without it. */
+static int not_grabbed(struct lane *l, const struct grab_result *g, struct fault *f)
+{
+	const char *track = l->set.kind == LANE_VIDEO ? "video" : "audio";
+
+	report_add_error(l->set.world->report, "%s segment %u of %s: %s", track, l->grab_index,
+	                 l->rungs[l->grab_rung].r->representation->id, g->error);
+	snprintf(l->error, sizeof l->error, "%s", g->error);
+	for (unsigned i = l->grab_rung; i-- > 0;)
+		if (l->rungs[i].state == RUNG_READY) {
+			log_warn("player/lane", "segment is tried in a lower rendition track=%s index=%u reason=\"%s\"", track,
+			         l->grab_index, g->error);
+			l->limit = (int)i;
+			return 0;
+		}
+	log_warn("player/lane", "segment is left out track=%s index=%u reason=\"%s\"", track, l->grab_index, g->error);
+	record(l, g, true);
+	if (++l->skipped >= MAX_SKIPPED)
+		return fault_set(f, ERR_NETWORK, "%u %s segments in a row cannot be had: %s", l->skipped, track, g->error);
+	push(l, new_segment(l, NULL));
+	return 0;
+}
+
+/* A base that gives far less than the line did, too little to be in time, is left for another; but not one after
+ * another: then it is the line. */
+static bool leave_slow_base(struct lane *l, const struct abr_progress *p, mono_us now)
+{
+	dur_us body = p->elapsed - p->first_byte;
+	double rate = body > 0 ? (double)p->got * 8e6 / (double)body : 0, left = (double)(p->size - p->got) * 8;
+
+	if (body < SLOW_AFTER || (l->left_slow != 0 && now - l->left_slow < SLOW_PAUSE) ||
+	    rate * SLOW_FACTOR > (double)lane_forecast(l) || left < rate * (double)p->buffer / 1e6)
+		return false;
+	if (!grab_leave_slow(l->grab, now))
+		return false;
+	l->left_slow = now;
+	return true;
+}
+
+static void abandon(struct lane *l, mono_us now)
+{
+	struct abr_progress p = {.segment = l->grab_index, .rung = l->grab_rung, .buffer = lane_buffered(l)};
+	struct abr_sample s = {.segment = l->grab_index, .rung = l->grab_rung, .aborted = true};
+	int rung;
+
+	if (l->set.kind != LANE_VIDEO || l->judge.abr == NULL || now - l->looked < LANE_TICK)
+		return;
+	l->looked = now;
+	grab_progress(l->grab, now, &p.got, &p.size, &p.elapsed, &p.first_byte);
+	if (p.size == 0 || p.got >= p.size || leave_slow_base(l, &p, now))
+		return;
+	rung = abr_abandon(l->judge.abr, &p);
+	if (rung < 0 || (unsigned)rung >= l->grab_rung || l->rungs[rung].state != RUNG_READY)
+		return;
+	log_verbose("player/lane", "segment is asked anew in a lower rendition index=%u got=%llu of=%llu", l->grab_index,
+	            (unsigned long long)p.got, (unsigned long long)p.size);
+	s.bytes = p.got;
+	s.first_byte = p.first_byte;
+	s.total = p.elapsed;
+	judge_add(&l->judge, &s);
+	l->set.world->report->abandoned++;
+	grab_free(&l->grab);
+	if (l->moved)
+		return; /* the same segment has another number now: it is chosen anew */
+	lane_ask(l, (unsigned)rung, l->grab_index, now);
+}
+
+int lane_follow(struct lane *l, mono_us now, mono_us *ret_next, struct fault *f)
+{
+	struct grab_result g;
+	enum grab_state state;
+
+	abandon(l, now);
+	if (l->grab == NULL)
+		return 0;
+	state = grab_step(l->grab, now, ret_next);
+	if (state == GRAB_RUNNING) {
+		if (now + LANE_TICK < *ret_next)
+			*ret_next = now + LANE_TICK;
+		return 0;
+	}
+	grab_result(l->grab, &g);
+	grab_free(&l->grab);
+	if (state == GRAB_FAILED)
+		return not_grabbed(l, &g, f);
+	grabbed(l, &g);
+	return 0;
+}
