@@ -276,23 +276,6 @@ static bool is_key(const json_t *v)
 	       is_revision(slash + 1);
 }
 
-static int read_holds(const json_t *list, struct registry_beat *b, struct form_error *e)
-{
-	size_t i;
-	json_t *v;
-
-	b->holds = mem_new_array(json_array_size(list) + 1, sizeof *b->holds);
-	json_array_foreach((json_t *)list, i, v) {
-		char field[32];
-
-		snprintf(field, sizeof field, "holds[%zu]", i);
-		if (!is_key(v))
-			return form_fail(e, field, "expected TITLE/REVISION");
-		b->holds[b->n_holds++] = mem_dup(json_string_value(v));
-	}
-	return 0;
-}
-
 /* "TITLE/REVISION/FILE" */
 static bool is_part(const json_t *v)
 {
@@ -309,19 +292,26 @@ static bool is_part(const json_t *v)
 	return good;
 }
 
-static int read_parts(const json_t *list, struct registry_beat *b, struct form_error *e)
+static bool is_edge_name(const json_t *v)
+{
+	return json_is_string(v) && str_is_name(json_string_value(v), json_string_length(v));
+}
+
+/* Copies a list of strings that are all good; `list` NULL: none.  What was read is in *ret_items also on failure. */
+static int read_strings(const json_t *list, const char *name, bool (*is_good)(const json_t *), const char *wanted,
+                        char ***ret_items, size_t *ret_n, struct form_error *e)
 {
 	size_t i;
 	json_t *v;
 
-	b->parts = mem_new_array(json_array_size(list) + 1, sizeof *b->parts);
+	*ret_items = mem_new_array(json_array_size(list) + 1, sizeof **ret_items);
 	json_array_foreach((json_t *)list, i, v) {
 		char field[32];
 
-		snprintf(field, sizeof field, "parts[%zu]", i);
-		if (!is_part(v))
-			return form_fail(e, field, "expected TITLE/REVISION/FILE");
-		b->parts[b->n_parts++] = mem_dup(json_string_value(v));
+		snprintf(field, sizeof field, "%s[%zu]", name, i);
+		if (!is_good(v))
+			return form_fail(e, field, "expected %s", wanted);
+		(*ret_items)[(*ret_n)++] = mem_dup(json_string_value(v));
 	}
 	return 0;
 }
@@ -334,13 +324,14 @@ static int read_filling(const json_t *list, struct registry_beat *b, struct form
 	b->filling = mem_new_array(json_array_size(list) + 1, sizeof *b->filling);
 	json_array_foreach((json_t *)list, i, v) {
 		struct filling f = {0};
-		char field[32];
+		char field[48];
 
 		snprintf(field, sizeof field, "filling[%zu]", i);
 		if (form_read_object(v, field, filling_rows, 3, &f, e) != 0)
 			return ERR_SYNTAX;
+		snprintf(field, sizeof field, "filling[%zu].revision", i);
 		if (!is_revision(f.revision))
-			return form_fail(e, field, "revision: expected 20 hex digits");
+			return form_fail(e, field, "expected 20 hex digits");
 		b->filling[b->n_filling].key = mem_printf("%s/%s", f.title, f.revision);
 		b->filling[b->n_filling++].bytes = f.bytes;
 	}
@@ -365,34 +356,16 @@ static void say_filling(struct api_call *c, const struct registry_beat *b)
 	events_say(c->origin->events, EVENT_FILL_PROGRESS, json_pack("{s:s, s:o}", "edge", c->name, "filling", list));
 }
 
-static int read_liars(const json_t *list, struct registry_beat *b, struct form_error *e)
-{
-	size_t i;
-	json_t *v;
-
-	b->liars = mem_new_array(json_array_size(list) + 1, sizeof *b->liars);
-	json_array_foreach((json_t *)list, i, v) {
-		const char *name = json_string_value(v);
-		char field[32];
-
-		snprintf(field, sizeof field, "liars[%zu]", i);
-		if (name == NULL || !str_is_name(name, strlen(name)))
-			return form_fail(e, field, "expected the name of an edge");
-		b->liars[b->n_liars++] = mem_dup(name);
-	}
-	return 0;
-}
-
 static int read_beat(const struct heartbeat *h, struct registry_beat *b, struct form_error *e)
 {
-	int r = read_holds(h->holds, b, e);
+	int r = read_strings(h->holds, "holds", is_key, "TITLE/REVISION", &b->holds, &b->n_holds, e);
 
 	if (r == 0 && h->filling != NULL)
 		r = read_filling(h->filling, b, e);
-	if (r == 0 && h->parts != NULL)
-		r = read_parts(h->parts, b, e);
-	if (r == 0 && h->liars != NULL)
-		r = read_liars(h->liars, b, e);
+	if (r == 0)
+		r = read_strings(h->parts, "parts", is_part, "TITLE/REVISION/FILE", &b->parts, &b->n_parts, e);
+	if (r == 0)
+		r = read_strings(h->liars, "liars", is_edge_name, "the name of an edge", &b->liars, &b->n_liars, e);
 	b->free_bytes = h->free_bytes;
 	b->load = h->load;
 	b->trouble = h->trouble != NULL && *h->trouble != '\0' ? mem_dup(h->trouble) : NULL;

@@ -401,46 +401,40 @@ static int nothing_meant(const char *title, const char *revision, const char *wh
 	                 revision != NULL ? revision : "");
 }
 
-int library_withdraw(struct library *l, const char *title, const char *revision, struct fault *f)
+/* Marks those of a title that are meant as withdrawn, or takes their marks away. */
+static int mark_meant(struct library *l, const char *title, const char *revision, bool withdraw, struct fault *f)
 {
 	char *folder = path_join(l->folder, title);
 	const struct library_title *t;
-	size_t n = 0;
-	int e = 0;
-
-	pthread_mutex_lock(&l->scanning);
-	t = library_view_find(l->view, title, strlen(title));
-	for (size_t i = 0; e == 0 && t != NULL && i < t->n_revisions; i++) {
-		if (is_meant(t->revisions[i], revision)) {
-			e = set_withdrawn(folder, t->revisions[i], true, f);
-			n++;
-		}
-	}
-	if (e == 0 && n == 0)
-		e = nothing_meant(title, revision, "title", f);
-	free(folder);
-	return look_again(l, title, e, f);
-}
-
-int library_restore(struct library *l, const char *title, const char *revision, struct fault *f)
-{
-	char *folder = path_join(l->folder, title);
-	const struct library_gone *first;
+	const struct library_gone *gone = NULL;
 	size_t n = 0, all;
 	int e = 0;
 
 	pthread_mutex_lock(&l->scanning);
-	all = library_view_gone(l->view, title, &first);
+	t = library_view_find(l->view, title, strlen(title));
+	all = !withdraw ? library_view_gone(l->view, title, &gone) : t != NULL ? t->n_revisions : 0;
 	for (size_t i = 0; e == 0 && i < all; i++) {
-		if (is_meant(first[i].revision, revision)) {
-			e = set_withdrawn(folder, first[i].revision, false, f);
+		const struct revision *r = withdraw ? t->revisions[i] : gone[i].revision;
+
+		if (is_meant(r, revision)) {
+			e = set_withdrawn(folder, r, withdraw, f);
 			n++;
 		}
 	}
 	if (e == 0 && n == 0)
-		e = nothing_meant(title, revision, "withdrawn title", f);
+		e = nothing_meant(title, revision, withdraw ? "title" : "withdrawn title", f);
 	free(folder);
 	return look_again(l, title, e, f);
+}
+
+int library_withdraw(struct library *l, const char *title, const char *revision, struct fault *f)
+{
+	return mark_meant(l, title, revision, true, f);
+}
+
+int library_restore(struct library *l, const char *title, const char *revision, struct fault *f)
+{
+	return mark_meant(l, title, revision, false, f);
 }
 
 int library_choose(struct library *l, const char *title, const char *revision, struct fault *f)

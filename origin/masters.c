@@ -13,18 +13,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "origin/events.h"
 #include "origin/masters_run.h"
+#include "origin/note.h"
 #include "origin/upload.h"
 
 #define FOLDER ".uploads"
 #define PREFIX "master-"
-#define INFO_MAX ((size_t)64 << 10)
 #define SAID_MAX 500
 
 enum state { QUEUED, RUNNING, DONE, FAILED };
@@ -83,26 +82,14 @@ static json_t *job_json(const struct job *j)
 
 static int save(const struct masters *m, const struct job *j, struct fault *f)
 {
-	char *path = job_path(m, j, "job.json"), *text;
+	char *path = job_path(m, j, "job.json");
 	json_t *o = job_json(j);
 	int e;
 
 	json_object_set_new(o, "at", json_integer(j->queued));
-	text = json_dumps(o, JSON_COMPACT);
-	e = text != NULL ? file_write_atomic(path, text, strlen(text), 0600) : -ENOMEM;
-	if (e != 0)
-		fault_set(f, e, "master \"%s\": %s", path, err_text(e));
-	json_decref(o);
-	free(text);
+	e = note_save(path, o, "master", f);
 	free(path);
 	return e;
-}
-
-static char *text_of(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s != NULL ? mem_dup(s) : NULL;
 }
 
 static int compare_jobs(const void *pa, const void *pb)
@@ -117,8 +104,8 @@ static struct job *read_job(const json_t *o, const char *id)
 	const char *state = json_string_value(json_object_get(o, "state"));
 	struct job *j = mem_new(sizeof *j);
 
-	*j = (struct job){.file = text_of(o, "file"), .title = text_of(o, "title"), .name = text_of(o, "name"),
-	                  .said = text_of(o, "detail"), .done_revision = text_of(o, "revision"),
+	*j = (struct job){.file = note_text(o, "file"), .title = note_text(o, "title"), .name = note_text(o, "name"),
+	                  .said = note_text(o, "detail"), .done_revision = note_text(o, "revision"),
 	                  .bytes = (uint64_t)json_integer_value(json_object_get(o, "bytes")),
 	                  .queued = json_integer_value(json_object_get(o, "at"))};
 	snprintf(j->id, sizeof j->id, "%s", id);
@@ -134,21 +121,17 @@ static int load_one(void *ctx, const char *name)
 {
 	struct masters *m = ctx;
 	char *path;
-	struct buf b;
-	json_t *o = NULL;
+	json_t *o;
 
 	if (!str_starts(name, PREFIX) || strlen(name) != strlen(PREFIX) + UPLOAD_ID_SIZE - 1)
 		return 0;
 	path = mem_printf("%s/%s/job.json", m->folder, name);
-	buf_init(&b, INFO_MAX);
-	if (file_read(path, &b) == 0)
-		o = json_loadb((const char *)b.bytes, b.size, 0, NULL);
+	o = note_load(path);
 	if (json_is_string(json_object_get(o, "file"))) {
 		MEM_GROW(m->jobs, m->cap, m->n);
 		m->jobs[m->n++] = read_job(o, name + strlen(PREFIX));
 	}
 	json_decref(o);
-	buf_fini(&b);
 	free(path);
 	return 0;
 }

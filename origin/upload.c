@@ -13,7 +13,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -21,9 +20,9 @@
 #include "base/str.h"
 #include "dash/digest.h"
 #include "origin/library.h"
+#include "origin/note.h"
 #include "origin/upload_inner.h"
 
-#define INFO_MAX ((size_t)64 << 10)
 #define ROOM_LEFT ((uint64_t)256 << 20) /* of the disk, for all else */
 
 char *upload_path(const struct uploads *u, const char *id, const char *ending)
@@ -50,47 +49,30 @@ static void upload_free(struct upload *v)
 
 int upload_save(const struct uploads *u, const struct upload *v, struct fault *f)
 {
-	char *path = upload_path(u, v->id, ".json"), *text;
+	char *path = upload_path(u, v->id, ".json");
 	json_t *o = json_pack("{s:b, s:s?, s:s, s:s?, s:s?, s:I, s:b, s:b, s:I}", "master", (int)v->is_master, "title", v->title,
 	                      "file", v->file, "revision", v->revision, "name", v->name, "length", (json_int_t)v->length, "whole",
 	                      (int)v->whole, "published", (int)v->published, "expires", (json_int_t)v->expires);
-	int e;
+	int e = note_save(path, o, "upload", f);
 
-	text = json_dumps(o, JSON_COMPACT);
-	e = text != NULL ? file_write_atomic(path, text, strlen(text), 0600) : -ENOMEM;
-	if (e != 0)
-		fault_set(f, e, "upload \"%s\": %s", path, err_text(e));
-	json_decref(o);
-	free(text);
 	free(path);
 	return e;
-}
-
-static char *text_of(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s != NULL ? mem_dup(s) : NULL;
 }
 
 static struct upload *load(const struct uploads *u, const char *id)
 {
 	char *path = upload_path(u, id, ".json"), *part = upload_path(u, id, ".part");
 	struct upload *v = NULL;
-	json_t *o = NULL;
-	struct buf b;
+	json_t *o = note_load(path);
 
-	buf_init(&b, INFO_MAX);
-	if (file_read(path, &b) == 0)
-		o = json_loadb((const char *)b.bytes, b.size, 0, NULL);
 	if (json_is_string(json_object_get(o, "file"))) {
 		v = mem_new(sizeof *v);
 		*v = (struct upload){
 			.is_master = json_is_true(json_object_get(o, "master")),
-			.title = text_of(o, "title"),
-			.file = text_of(o, "file"),
-			.revision = text_of(o, "revision"),
-			.name = text_of(o, "name"),
+			.title = note_text(o, "title"),
+			.file = note_text(o, "file"),
+			.revision = note_text(o, "revision"),
+			.name = note_text(o, "name"),
 			.length = (uint64_t)json_integer_value(json_object_get(o, "length")),
 			.whole = json_is_true(json_object_get(o, "whole")),
 			.published = json_is_true(json_object_get(o, "published")),
@@ -103,7 +85,6 @@ static struct upload *load(const struct uploads *u, const char *id)
 			(void)file_size(part, &v->offset);
 	}
 	json_decref(o);
-	buf_fini(&b);
 	free(part);
 	free(path);
 	return v;
