@@ -18,6 +18,7 @@
 #include "origin/catalogue.h"
 #include "origin/events.h"
 #include "origin/failures.h"
+#include "origin/form.h"
 #include "origin/library.h"
 #include "origin/metadata.h"
 #include "origin/origin.h"
@@ -232,6 +233,9 @@ static bool is_own_edge(const struct api_call *c)
 static void call(struct api_call *c, const struct route *route)
 {
 	enum token_role role = authenticate(c);
+	size_t n;
+	const char *query = serve_query(c->req, &n);
+	struct form_error e;
 	bool posts = strcmp(route->method, "POST") == 0;
 
 	if (role == 0)
@@ -240,6 +244,8 @@ static void call(struct api_call *c, const struct route *route)
 		reply_problem(c->req, 403, "the role %s may not do this", token_role_name(role));
 	else if (!is_own_edge(c))
 		reply_problem(c->req, 403, "the token is for the edge \"%s\"", c->edge);
+	else if (form_check_query(query, n, &e) != 0)
+		reply_form_error(c->req, &e);
 	else if (posts && (route->roles & ANY_TYPE) == 0 && !has_json_type(c->req))
 		reply_problem(c->req, 415, "expected Content-Type: application/json");
 	else if (posts)

@@ -20,6 +20,8 @@
 #define HOURS_DEFAULT 24
 #define HOURS_MAX (400 * 24)
 #define ANSWER_MAX 1000
+#define COUNT_MAX ((size_t)1 << 53)        /* what JSON says exactly everywhere */
+#define LAST_HOUR ((size_t)253402297200) /* of the year 9999 */
 
 /* --- batches ------------------------------------------------------------------------------ */
 
@@ -41,7 +43,7 @@ struct hour_form {
 };
 
 static const struct form_row hour_rows[] = {
-	{"hour", FORM_SIZE, true, offsetof(struct hour_form, hour), 0, 0},
+	{"hour", FORM_SIZE, true, offsetof(struct hour_form, hour), 0, LAST_HOUR},
 	{"files", FORM_LIST, true, offsetof(struct hour_form, files), 0, MAX_FILES},
 };
 
@@ -54,9 +56,9 @@ static const struct form_row file_rows[] = {
 	{"title", FORM_NAME, true, offsetof(struct file_form, title), 0, 0},
 	{"revision", FORM_NAME, true, offsetof(struct file_form, revision), 0, 0},
 	{"file", FORM_NAME, true, offsetof(struct file_form, file), 0, 0},
-	{"requests", FORM_SIZE, true, offsetof(struct file_form, requests), 0, 0},
-	{"bytes", FORM_SIZE, true, offsetof(struct file_form, bytes), 0, 0},
-	{"sessions", FORM_SIZE, false, offsetof(struct file_form, sessions), 0, 0},
+	{"requests", FORM_SIZE, true, offsetof(struct file_form, requests), 0, COUNT_MAX},
+	{"bytes", FORM_SIZE, true, offsetof(struct file_form, bytes), 0, COUNT_MAX},
+	{"sessions", FORM_SIZE, false, offsetof(struct file_form, sessions), 0, COUNT_MAX},
 };
 
 struct counts {
@@ -81,8 +83,9 @@ static int read_hour(const json_t *v, size_t at, struct counts *c, struct form_e
 	snprintf(where, sizeof where, "hours[%zu]", at);
 	if (form_read_object(v, where, hour_rows, 2, &h, e) != 0)
 		return ERR_SYNTAX;
+	snprintf(where, sizeof where, "hours[%zu].hour", at);
 	if (h.hour % 3600 != 0)
-		return form_fail(e, where, "hour: expected seconds since 1970 of a full hour");
+		return form_fail(e, where, "expected seconds since 1970 of a full hour");
 	json_array_foreach(h.files, i, file) {
 		struct file_form f = {0};
 
@@ -181,14 +184,17 @@ static bool read_query(struct serve_request *req, struct catalogue_demand_query 
 {
 	const char *hours = serve_param(req, "hours"), *by = serve_param(req, "by");
 	uint64_t n = HOURS_DEFAULT;
+	struct form_error e;
 
 	*q = (struct catalogue_demand_query){.edge = serve_param(req, "edge"), .title = serve_param(req, "title"), .limit = ANSWER_MAX};
 	if (hours != NULL && (str_parse_u64(hours, strlen(hours), &n) != 0 || n == 0 || n > HOURS_MAX)) {
-		reply_problem(req, 400, "hours: found \"%.40s\", expected 1 to %d", hours, HOURS_MAX);
+		form_fail(&e, "hours", "found \"%.40s\", expected 1 to %d", hours, HOURS_MAX);
+		reply_form_error(req, &e);
 		return false;
 	}
 	if (by != NULL && strcmp(by, "file") != 0 && strcmp(by, "hour") != 0) {
-		reply_problem(req, 400, "by: found \"%.40s\", expected file or hour", by);
+		form_fail(&e, "by", "found \"%.40s\", expected file or hour", by);
+		reply_form_error(req, &e);
 		return false;
 	}
 	q->by = by != NULL && strcmp(by, "hour") == 0 ? CATALOGUE_BY_HOUR : CATALOGUE_BY_FILE;

@@ -142,9 +142,11 @@ static void compare_days(struct api_call *c, const char *from, const char *to)
 	int64_t from_day, to_day;
 	json_t *a, *b = NULL, *in, *out;
 	json_int_t bytes_in, bytes_out;
+	struct form_error e;
 
 	if (!day_read(from, &from_day) || !day_read(to, &to_day)) {
-		reply_problem(c->req, 400, "from and to: expected days, 2026-11-21");
+		form_fail(&e, day_read(from, &from_day) || (to != NULL && !day_read(to, &to_day)) ? "to" : "from", "expected a day: 2026-11-21");
+		reply_form_error(c->req, &e);
 		return;
 	}
 	a = files_of(c, from, from_day);
@@ -202,6 +204,13 @@ static void set_rule(struct api_call *c, const char *place)
 		return;
 	}
 	none = strcmp(form.value, "none") == 0;
+	expected = rules_check_key(place, form.key);
+	if (expected != NULL) {
+		form_fail(&e, "key", "expected %s", expected);
+		reply_form_error(c->req, &e);
+		json_decref(root);
+		return;
+	}
 	expected = none ? NULL : rules_check(place, form.key, form.value);
 	if (expected != NULL) {
 		form_fail(&e, "value", "expected %s", expected);

@@ -151,6 +151,7 @@ static struct upload *find(struct api_call *c)
 static bool write_body(struct api_call *c, struct upload *u)
 {
 	struct fault f = {0};
+	struct form_error wrong;
 	size_t n;
 	const void *body = serve_body(c->req, &n);
 	int e = tus_check(c->req, n > 0 ? body : "", n);
@@ -161,7 +162,8 @@ static bool write_body(struct api_call *c, struct upload *u)
 		return false;
 	}
 	if (e != 0) {
-		reply_problem(c->req, 400, "Upload-Checksum: expected one of " TUS_CHECKSUMS ", a space, and the hash in base64");
+		form_fail(&wrong, "Upload-Checksum", "expected one of " TUS_CHECKSUMS ", a space, and the hash in base64");
+		reply_form_error(c->req, &wrong);
 		return false;
 	}
 	if (uploads_write(c->origin->uploads, u, n > 0 ? body : "", n, clock_wall(), &f) != 0) {
@@ -180,6 +182,7 @@ void api_write_upload(struct api_call *c)
 {
 	struct upload *u;
 	struct fields f;
+	struct form_error wrong;
 	uint64_t offset;
 	size_t n;
 	const char *type = serve_field(c->req, "content-type", &n);
@@ -189,7 +192,8 @@ void api_write_upload(struct api_call *c)
 	if (type == NULL || strcasecmp(type, TUS_TYPE) != 0) {
 		reply_problem(c->req, 415, "expected Content-Type: " TUS_TYPE);
 	} else if (!tus_number(c->req, "upload-offset", &offset)) {
-		reply_problem(c->req, 400, "Upload-Offset: expected a whole number");
+		form_fail(&wrong, "Upload-Offset", "expected a whole number");
+		reply_form_error(c->req, &wrong);
 	} else if (offset != u->offset) {
 		reply_problem(c->req, 409, "the upload is at byte %llu: ask with HEAD and go on from there", (unsigned long long)u->offset);
 	} else if (write_body(c, u)) {

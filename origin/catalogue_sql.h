@@ -15,6 +15,11 @@
 	"WHERE hour BETWEEN ?1 AND ?2 AND (?3 IS NULL OR edge = ?3) AND "                                             \
 	"(?4 IS NULL OR (name > ?4 || '/' AND name < ?4 || '0')) "
 
+/* Sums that do not overflow, whatever edges say: SUM() would fail, and + become a number with a fraction. */
+#define TOTAL_OF(column) "CAST(TOTAL(" column ") AS INTEGER)"
+#define GROWN(column, by) column " = MIN(" column " + " by ", 1 << 62)"
+#define DEMAND_TOTALS TOTAL_OF("requests") ", " TOTAL_OF("bytes") ", " TOTAL_OF("sessions") " FROM demand "
+
 /*        name                 SQL */
 #define CATALOGUE_STATEMENTS(X)                                                                                       \
 	X(SQL_BEGIN, "BEGIN IMMEDIATE")                                                                               \
@@ -46,12 +51,12 @@
 	X(SQL_PUT_BATCH, "INSERT INTO batch(edge, stream, sequence, at) VALUES(?1, ?2, ?3, ?4) "                      \
 	                 "ON CONFLICT(edge, stream) DO UPDATE SET sequence = ?3, at = ?4 WHERE ?3 > sequence")        \
 	X(SQL_ADD_DEMAND, "INSERT INTO demand(hour, edge, name, requests, bytes, sessions) VALUES(?1, ?2, ?3, ?4, ?5, ?6) " \
-	                  "ON CONFLICT(hour, edge, name) DO UPDATE SET requests = requests + ?4, bytes = bytes + ?5, " \
-	                  "sessions = sessions + ?6")                                                                 \
+	                  "ON CONFLICT(hour, edge, name) DO UPDATE SET " GROWN("requests", "?4") ", "                 \
+	                  GROWN("bytes", "?5") ", " GROWN("sessions", "?6"))                                          \
 	X(SQL_FORGET_DEMAND, "DELETE FROM demand WHERE hour < ?1")                                                    \
-	X(SQL_DEMAND_BY_FILE, "SELECT 0, NULL, name, SUM(requests), SUM(bytes), SUM(sessions) FROM demand "           \
+	X(SQL_DEMAND_BY_FILE, "SELECT 0, NULL, name, " DEMAND_TOTALS                                                  \
 	                      DEMAND_WHERE "GROUP BY name ORDER BY 5 DESC, name LIMIT ?5")                            \
-	X(SQL_DEMAND_BY_HOUR, "SELECT hour, NULL, NULL, SUM(requests), SUM(bytes), SUM(sessions) FROM demand "        \
+	X(SQL_DEMAND_BY_HOUR, "SELECT hour, NULL, NULL, " DEMAND_TOTALS                                               \
 	                      DEMAND_WHERE "GROUP BY hour ORDER BY hour LIMIT ?5")                                    \
 	X(SQL_DEMAND_EACH, "SELECT hour, edge, name, requests, bytes, sessions FROM demand "                          \
 	                   DEMAND_WHERE "ORDER BY name, edge, hour LIMIT ?5")                                         \
@@ -68,7 +73,7 @@
 	X(SQL_DONE_ONCE, "UPDATE once SET status = ?2, location = ?3, body = ?4 WHERE key = ?1")                      \
 	X(SQL_FIND_ONCE, "SELECT request, status, location, body FROM once WHERE key = ?1")                           \
 	X(SQL_FORGET_ONCE, "DELETE FROM once WHERE at < ?1")                                                          \
-	X(SQL_DEMAND_DAYS, "SELECT (hour + ?4) / 86400 AS day, name, SUM(bytes) FROM demand "                         \
+	X(SQL_DEMAND_DAYS, "SELECT (hour + ?4) / 86400 AS day, name, " TOTAL_OF("bytes") " FROM demand "              \
 	                   "WHERE edge = ?1 AND hour >= ?2 AND hour < ?3 GROUP BY day, name ORDER BY day, name")      \
 	X(SQL_DEMAND_ALL_DAYS, "SELECT (hour + ?4) / 86400 AS day, name, SUM(bytes) FROM demand "                     \
 	                       "WHERE ?1 IS NULL AND hour >= ?2 AND hour < ?3 GROUP BY day, name ORDER BY day, name") \

@@ -7,13 +7,30 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "serve/serve.h"
 
 #define URL_MAX 1024
+
+/* What was cut at its end may end in the middle of a UTF-8 sequence, and then be no JSON any more. */
+static void drop_half_character(char *s)
+{
+	size_t n = strlen(s), i = n;
+	unsigned char lead;
+
+	while (i > 0 && ((unsigned char)s[i - 1] & 0xc0) == 0x80)
+		i--;
+	if (i == 0)
+		return;
+	lead = (unsigned char)s[--i];
+	if (lead >= 0xc0 && n - i < (lead >= 0xf0 ? 4u : lead >= 0xe0 ? 3u : 2u))
+		s[i] = '\0';
+}
 
 int form_fail(struct form_error *e, const char *field, const char *fmt, ...)
 {
@@ -23,6 +40,8 @@ int form_fail(struct form_error *e, const char *field, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(e->text, sizeof e->text, fmt, ap);
 	va_end(ap);
+	drop_half_character(e->field);
+	drop_half_character(e->text);
 	return ERR_SYNTAX;
 }
 
@@ -161,6 +180,59 @@ int form_read_object(const json_t *o, const char *where, const struct form_row *
 			return form_fail(e, name, "expected %s", expected(&rows[i], wanted, sizeof wanted));
 	}
 	return 0;
+}
+
+static int hex_digit(char c)
+{
+	const char *digits = "0123456789abcdef", *d = c != '\0' ? strchr(digits, c | (c >= 'A' && c <= 'F' ? 0x20 : 0)) : NULL;
+
+	return d != NULL ? (int)(d - digits) : -1;
+}
+
+/* The encoded text without its escapes; its length, or negative.  `out` has room for n bytes. */
+static ssize_t unescape(const char *s, size_t n, char *out)
+{
+	size_t o = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		int high, low;
+
+		if (s[i] != '%') {
+			out[o++] = s[i];
+			continue;
+		}
+		high = i + 2 < n ? hex_digit(s[i + 1]) : -1;
+		low = high >= 0 ? hex_digit(s[i + 2]) : -1;
+		if (low < 0)
+			return -1;
+		out[o++] = (char)(high << 4 | low);
+		i += 2;
+	}
+	return (ssize_t)o;
+}
+
+int form_check_query(const char *query, size_t n, struct form_error *e)
+{
+	char *plain = mem_new_array(n + 1, 1);
+	int r = 0;
+
+	for (size_t at = 0, size; r == 0 && at < n; at += size + 1) {
+		const char *part = query + at, *end = memchr(part, '&', n - at), *is;
+		char name[64];
+		ssize_t length;
+		json_t *text;
+
+		size = end != NULL ? (size_t)(end - part) : n - at;
+		length = unescape(part, size, plain);
+		text = length >= 0 && memchr(plain, '\0', (size_t)length) == NULL ? json_stringn(plain, (size_t)length) : NULL;
+		is = memchr(part, '=', size);
+		snprintf(name, sizeof name, "%.*s", (int)(is != NULL ? is - part : (ssize_t)size), part);
+		if (text == NULL)
+			r = form_fail(e, name, "expected UTF-8 in percent-encoding, without NUL");
+		json_decref(text);
+	}
+	free(plain);
+	return r;
 }
 
 static int parse(const void *bytes, size_t n, json_t **ret_root, struct form_error *e)

@@ -178,3 +178,15 @@ const char *rules_check(const char *place, const char *key, const char *value)
 		return strcmp(value, "yes") == 0 || strcmp(value, "no") == 0 ? NULL : "yes or no";
 	return "one of the keys site, region, zone, share, mirror";
 }
+
+const char *rules_check_key(const char *place, const char *key)
+{
+	static const char *const keys[] = {"site", "region", "zone", "share", "mirror"};
+
+	if (strcmp(place, RULES_EVERYWHERE) == 0)
+		return strcmp(key, "copies") == 0 ? NULL : "copies";
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		if (strcmp(key, keys[i]) == 0)
+			return NULL;
+	return "site, region, zone, share or mirror";
+}

@@ -44,5 +44,7 @@ unsigned rules_copies(const struct rules *);
 
 /* NULL: the value is good for the key; else what was expected. */
 const char *rules_check(const char *place, const char *key, const char *value);
+/* Can a place have the key?  NULL: yes; else what it has to be. */
+const char *rules_check_key(const char *place, const char *key);
 
 #endif
