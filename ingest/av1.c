@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/must.h"
 
@@ -94,15 +95,37 @@ static int pack(const AVPacket *packet, bool first_chunk, struct buf *out)
 
 /* --- the encoder -------------------------------------------------------------------------------- */
 
+static double part(AVRational q)
+{
+	return q.den != 0 ? av_q2d(q) : 0;
+}
+
+/* As metadata OBUs (AV1 6.7.3, 6.7.4), which players read that do not look into the container. */
+static void put_light(const struct light *l, char *out, size_t size)
+{
+	const AVMasteringDisplayMetadata *d = &l->display;
+	int n = (int)strlen(out);
+
+	if (l->has_display)
+		n += snprintf(out + n, size - (size_t)n, ":mastering-display=G(%.5f,%.5f)B(%.5f,%.5f)R(%.5f,%.5f)WP(%.5f,%.5f)L(%.4f,%.4f)",
+		              part(d->display_primaries[1][0]), part(d->display_primaries[1][1]), part(d->display_primaries[2][0]),
+		              part(d->display_primaries[2][1]), part(d->display_primaries[0][0]), part(d->display_primaries[0][1]),
+		              part(d->white_point[0]), part(d->white_point[1]), part(d->max_luminance), part(d->min_luminance));
+	if (l->has_level)
+		snprintf(out + n, size - (size_t)n, ":content-light=%u,%u", l->level.MaxCLL, l->level.MaxFALL);
+}
+
 static void configure(const struct coder_settings *s, AVCodecContext *c, AVDictionary **options)
 {
-	char crf[16];
+	char crf[16], own[256] = "lp=1";
 
 	(void)c;
+	if (s->light != NULL)
+		put_light(s->light, own, sizeof own);
 	setenv("SVT_LOG", "1", 0); /* errors alone: it speaks to standard error by itself */
 	snprintf(crf, sizeof crf, "%.0f", s->rung->crf);
 	av_dict_set(options, "crf", crf, 0);
-	av_dict_set(options, "svtav1-params", "lp=1", 0);
+	av_dict_set(options, "svtav1-params", own, 0);
 }
 
 /* SVT-AV1 1.4 waits for ever when it is ended before it was given a frame and the end of frames. */

@@ -11,6 +11,7 @@
 
 #include "ingest/chunk.h"
 #include "ingest/plan.h"
+#include "ingest/tone.h"
 
 struct coder_settings {
 	const struct plan *plan;
@@ -22,6 +23,7 @@ struct coder_settings {
 	enum AVColorPrimaries primaries;
 	enum AVColorTransferCharacteristic transfer;
 	enum AVColorSpace matrix;
+	const struct light *light; /* AV1 alone; NULL: it is not HDR; must stay */
 };
 
 /* One kind of encoder: avc_coder, av1_coder. */

@@ -19,7 +19,7 @@
 #include "base/mem.h"
 #include "base/sha256.h"
 
-#define FORMAT "chunks 2" /* changes when the same settings mean other chunks */
+#define FORMAT "chunks 3" /* changes when the same settings mean other chunks */
 #define END_BYTES ((size_t)1 << 20)
 
 static int put_end(int fd, uint64_t offset, struct buf *b)

@@ -100,9 +100,11 @@ static int start_av1(struct reel *p, bool is_deep)
 {
 	const struct plan *av1 = p->setup.av1;
 	const struct colours *c = is_deep ? &p->tone.in : &p->tone.out;
+	const struct light *light = is_deep && p->tone.is_hdr ? &p->tone.light : NULL;
 	struct rendition_setup s = {
 		.coder = &av1_coder,
-		.code = {.preset = p->setup.av1_preset, .is_deep = is_deep, .primaries = c->primaries, .transfer = c->transfer, .matrix = c->matrix},
+		.code = {.preset = p->setup.av1_preset, .is_deep = is_deep, .primaries = c->primaries, .transfer = c->transfer, .matrix = c->matrix,
+		         .light = light},
 	};
 
 	for (size_t i = 0; i < av1->n_rungs; i++)

@@ -322,6 +322,7 @@ static int start_track(struct rendition *r, struct fault *f)
 		.name = r->setup.code.rung->name,
 		.timescale = plan->video_timescale,
 		.frame_rate = plan->frame_rate,
+		.light = r->setup.code.light,
 	};
 	int e = coder_parameters(r->setup.coder, &r->setup.code, &parameters, &r->delay, f);
 

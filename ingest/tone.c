@@ -6,7 +6,6 @@
 #include "ingest/tone.h"
 
 #include <errno.h>
-#include <libavutil/mastering_display_metadata.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,19 +22,39 @@
 
 /* --- what the numbers mean -------------------------------------------------------------------- */
 
-static double peak_of(const AVStream *st, const AVFrame *first)
+/* The picture's own word before the container's; NULL: neither says it. */
+static const void *said_of_light(const AVStream *st, const AVFrame *first, enum AVFrameSideDataType in_frame, enum AVPacketSideDataType in_stream)
 {
-	const AVFrameSideData *light = av_frame_get_side_data(first, AV_FRAME_DATA_CONTENT_LIGHT_LEVEL);
-	const AVFrameSideData *display = av_frame_get_side_data(first, AV_FRAME_DATA_MASTERING_DISPLAY_METADATA);
-	const AVContentLightMetadata *l = light != NULL ? (const void *)light->data : (const void *)av_stream_get_side_data(st, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, NULL);
-	const AVMasteringDisplayMetadata *d = display != NULL ? (const void *)display->data
-	                                                      : (const void *)av_stream_get_side_data(st, AV_PKT_DATA_MASTERING_DISPLAY_METADATA, NULL);
+	const AVFrameSideData *own = av_frame_get_side_data(first, in_frame);
+
+	return own != NULL ? own->data : av_stream_get_side_data(st, in_stream, NULL);
+}
+
+static struct light light_of(const AVStream *st, const AVFrame *first)
+{
+	const AVContentLightMetadata *l = said_of_light(st, first, AV_FRAME_DATA_CONTENT_LIGHT_LEVEL, AV_PKT_DATA_CONTENT_LIGHT_LEVEL);
+	const AVMasteringDisplayMetadata *d = said_of_light(st, first, AV_FRAME_DATA_MASTERING_DISPLAY_METADATA, AV_PKT_DATA_MASTERING_DISPLAY_METADATA);
+	struct light light = {0};
+
+	if (l != NULL && l->MaxCLL > 0 && l->MaxCLL <= UINT16_MAX && l->MaxFALL <= UINT16_MAX) {
+		light.has_level = true;
+		light.level = *l;
+	}
+	if (d != NULL && d->has_luminance && d->has_primaries && d->max_luminance.num > 0 && d->max_luminance.den > 0 && d->min_luminance.den > 0) {
+		light.has_display = true;
+		light.display = *d;
+	}
+	return light;
+}
+
+static double peak_of(const struct light *light)
+{
 	double peak = USUAL_PEAK;
 
-	if (l != NULL && l->MaxCLL > 0)
-		peak = l->MaxCLL;
-	else if (d != NULL && d->has_luminance && d->max_luminance.den > 0)
-		peak = av_q2d(d->max_luminance);
+	if (light->has_level)
+		peak = light->level.MaxCLL;
+	else if (light->has_display)
+		peak = av_q2d(light->display.max_luminance);
 	return fmin(fmax(peak, WHITE), MOST_PEAK);
 }
 
@@ -80,7 +99,9 @@ void tone_of(const struct source_info *info, const AVFrame *first, struct tone *
 
 	t.out = t.in;
 	t.is_hdr = t.in.transfer == AVCOL_TRC_SMPTE2084 || t.in.transfer == AVCOL_TRC_ARIB_STD_B67;
-	t.peak = peak_of(info->stream, first);
+	if (t.is_hdr)
+		t.light = light_of(info->stream, first);
+	t.peak = peak_of(&t.light);
 	if (t.in.transfer == AVCOL_TRC_ARIB_STD_B67)
 		t.peak = USUAL_PEAK; /* BT.2100 table 5: the display's, not the picture's */
 	if (t.is_hdr)

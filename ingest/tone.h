@@ -6,6 +6,8 @@
 #ifndef RIBERA_INGEST_TONE_H
 #define RIBERA_INGEST_TONE_H
 
+#include <libavutil/mastering_display_metadata.h>
+
 #include "ingest/source.h"
 
 struct colours {
@@ -14,10 +16,18 @@ struct colours {
 	enum AVColorSpace matrix;
 };
 
+/* What a master of HDR says of its light; players fit it to their display by that. */
+struct light {
+	bool has_display, has_level;
+	AVMasteringDisplayMetadata display; /* SMPTE ST 2086: where it was made; primaries and luminance are both there */
+	AVContentLightMetadata level;       /* CTA-861.3: what is in it */
+};
+
 struct tone {
 	struct colours in;  /* the master's; what it does not say, guessed as players do */
 	struct colours out; /* of 8-bit renditions */
 	bool is_hdr;        /* in is PQ or HLG: a table leads to out */
+	struct light light; /* of HDR alone */
 	double peak;        /* cd/m2 of the brightest picture, as the master says, or 1000 */
 };
 

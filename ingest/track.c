@@ -22,6 +22,7 @@
 #include "dash/bmff_fragment.h"
 #include "dash/bmff_header.h"
 #include "dash/bmff_track.h"
+#include "ingest/tone.h"
 
 #define SEGMENT_MAX ((size_t)256 << 20)
 #define HEADER_MAX ((size_t)1 << 20)
@@ -188,6 +189,18 @@ int track_add(struct track *t, const struct track_sample *s, struct fault *f)
 
 /* --- the file -------------------------------------------------------------------------- */
 
+/* ISO/IEC 14496-12 12.1.6 and 12.1.7: libavformat makes the boxes of what the stream has beside it. */
+static void put_light(AVStream *st, const struct light *light)
+{
+	void *display = light != NULL && light->has_display ? av_stream_new_side_data(st, AV_PKT_DATA_MASTERING_DISPLAY_METADATA, sizeof light->display) : NULL;
+	void *level = light != NULL && light->has_level ? av_stream_new_side_data(st, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, sizeof light->level) : NULL;
+
+	if (display != NULL)
+		memcpy(display, &light->display, sizeof light->display);
+	if (level != NULL)
+		memcpy(level, &light->level, sizeof light->level);
+}
+
 /* ftyp and moov as libavformat writes them for these parameters. */
 static int avformat_header(const struct track *t, uint8_t **ret_bytes, int *ret_n, struct fault *f)
 {
@@ -203,6 +216,7 @@ static int avformat_header(const struct track *t, uint8_t **ret_bytes, int *ret_
 	st->time_base = (AVRational){1, (int)t->setup.timescale};
 	st->avg_frame_rate = t->setup.frame_rate;
 	st->sample_aspect_ratio = st->codecpar->sample_aspect_ratio;
+	put_light(st, t->setup.light);
 	c->flags |= AVFMT_FLAG_BITEXACT;
 	av_dict_set(&options, "movflags", "empty_moov+default_base_moof+cmaf+write_colr", 0);
 	av_dict_set(&options, "use_editlist", "0", 0);

@@ -15,6 +15,7 @@
 #include "ingest/quality.h"
 
 struct digest_builder;
+struct light;
 
 struct track_setup {
 	const char *folder;      /* of the package in work */
@@ -25,6 +26,7 @@ struct track_setup {
 	int64_t lead;            /* presentation of a segment's first sample behind its decode time: the delay; sound: 0 */
 	int16_t roll_distance;   /* sound; 0: none */
 	AVRational frame_rate;   /* pictures; 0/1 for sound */
+	const struct light *light; /* pictures of HDR: for mdcv and clli; NULL: none; must stay */
 };
 
 struct track_segment {

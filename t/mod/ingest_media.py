@@ -247,11 +247,11 @@ def top(folder):
     return max(glob.glob(folder + 'video-*p-*.mp4'), key=lambda p: int(re.search(r'(\d+)p-', p)[1]))
 
 
-def hdr_film(name, transfer, colour, size='320x180'):
+def hdr_film(name, transfer, colour, size='320x180', coder=('-c:v', 'libx264', '-preset', 'ultrafast', '-qp', '4')):
     """One colour, 10 bit; `colour` in the master's own R'G'B' (0 to 1)."""
     geq = ':'.join(f"{k}='{round(v * 1023)}'" for k, v in zip('rgb', colour))
     return make(name, '-f', 'lavfi', '-i', f'color=size={size}:rate=10:duration=1,format=gbrp10,geq={geq},scale=out_color_matrix=bt2020:out_range=tv,format=yuv420p10le',
-                '-c:v', 'libx264', '-preset', 'ultrafast', '-qp', '4', '-color_primaries', 'bt2020', '-color_trc', transfer, '-colorspace', 'bt2020nc', '-color_range', 'tv')
+                *coder, '-color_primaries', 'bt2020', '-color_trc', transfer, '-colorspace', 'bt2020nc', '-color_range', 'tv')
 
 
 @tap.test
@@ -347,6 +347,26 @@ def hdr_is_kept_in_av1():
     luma = subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-i', glob.glob(folder + 'video-av1-*.mp4')[0], '-frames:v', '1', '-pix_fmt', 'gray10le',
                            '-f', 'rawvideo', '-'], capture_output=True, check=True).stdout
     tap.near(int.from_bytes(luma[:2], 'little'), 0.58 * 1023, 8, 'the luma of 58 %')
+
+
+@tap.test
+def what_a_master_says_of_its_light_is_kept_in_av1():
+    """Mastering display (SMPTE ST 2086) and content light (CTA-861.3), in the boxes and in the bitstream of each segment."""
+    master = hdr_film('light.mp4', 'smpte2084', (0.58,) * 3, size='64x64', coder=('-c:v', 'libx265', '-x265-params',
+                      'log-level=0:pools=1:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):max-cll=1100,180'))
+    folder = package(master, '--codecs', 'av1', '--av1-preset', '12', '--segment', '0.5s', '--decode')
+    done = tap.call('ffprobe', '-v', 'error', '-show_frames', '-show_streams', '-of', 'json', glob.glob(folder + 'video-av1-*.mp4')[0], check_exit=0)
+    found = json.loads(done.stdout)
+    keys = [f for f in found['frames'] if f['key_frame']]
+    tap.equal(len(keys), 2, 'segments')
+    for at in (found['streams'][0], *keys):
+        said = {k: v for side in at['side_data_list'] for k, v in side.items()}
+        tap.equal((said['max_content'], said['max_average']), (1100, 180))
+        for key, want in (('red_x', 0.68), ('green_y', 0.69), ('blue_x', 0.15), ('white_point_y', 0.329), ('max_luminance', 1000), ('min_luminance', 0.005)):
+            tap.near(eval(said[key]), want, 0.0001, key)
+    with open(top(folder), 'rb') as f:
+        head = f.read(1500)
+    tap.check(b'mdcv' not in head and b'clli' not in head, 'the SDR rendition speaks of HDR')
 
 
 @tap.test
