@@ -79,6 +79,7 @@ const struct coder avc_coder = {
 	.option = "--preset",
 	.without = "",
 	.reorders = true,
+	.measures = true,
 	.is_told_starts = true,
 	.configure = configure,
 	.pack = pack,

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "base/must.h"
+#include "ingest/judge.h"
 #include "ingest/quality.h"
 
 #define MAX_PICTURE ((size_t)256 << 20) /* bytes */
@@ -19,6 +20,7 @@ struct work {
 	AVPacket *packet;
 	struct buf picture;      /* as it stands in the file */
 	uint64_t first;          /* number of the chunk's first frame */
+	struct judge *judge;     /* NULL: the coder measures by itself, or nobody asks */
 	bool begun, ended;       /* the encoder was given a frame; the end of frames */
 	struct chunk *out;
 	struct fault *fault;
@@ -75,6 +77,8 @@ static int take_packets(struct work *w)
 		if (r < 0)
 			return fault_set(w->fault, ERR_MEDIA, "%s: the encoder failed: %s", w->settings->rung->name, av_err2str(r));
 		r = take_packet(w);
+		if (r == 0)
+			judge_packet(w->judge, w->packet, w->out);
 		av_packet_unref(w->packet);
 		if (r != 0)
 			return r;
@@ -155,6 +159,7 @@ static int send_frame(struct work *w, AVFrame *frame, uint64_t number)
 		frame->pict_type = starts ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
 		frame->key_frame = 0;
 		frame->pts = (int64_t)(number - w->first);
+		judge_frame(w->judge, frame);
 	}
 	r = avcodec_send_frame(w->ctx, frame);
 	w->begun = w->begun || frame != NULL;
@@ -175,6 +180,8 @@ int coder_encode(const struct coder *coder, const struct coder_settings *s, uint
 		return r;
 	w.packet = av_packet_alloc();
 	MUST(w.packet != NULL);
+	if (s->measure && !coder->measures)
+		w.judge = judge_new(w.ctx);
 	buf_init(&w.picture, MAX_PICTURE);
 	while (r == 0 && (frame = next(ctx)) != NULL) {
 		r = send_frame(&w, frame, number++);
@@ -182,8 +189,11 @@ int coder_encode(const struct coder *coder, const struct coder_settings *s, uint
 	}
 	if (r == 0 && w.begun)
 		r = send_frame(&w, NULL, number);
+	if (r == 0)
+		judge_packet(w.judge, NULL, out);
 	if (r == 0 && out->n_samples != number - first)
 		r = fault_set(f, ERR_MEDIA, "%s: the encoder made %zu pictures of %llu", s->rung->name, out->n_samples, (unsigned long long)(number - first));
+	judge_free(&w.judge);
 	buf_fini(&w.picture);
 	av_packet_free(&w.packet);
 	close_encoder(coder, &w.ctx, w.begun, w.ended);

@@ -17,7 +17,7 @@ struct coder_settings {
 	const struct plan *plan;
 	const struct plan_rung *rung;
 	const char *preset;      /* the library's */
-	bool measure;            /* PSNR and SSIM of every picture, of coders that can */
+	bool measure;            /* PSNR and SSIM: of every picture, or of some (ingest/judge.h) */
 	bool is_deep;            /* frames of 10 bit; AV1 alone */
 	/* for the bitstream */
 	enum AVColorPrimaries primaries;
@@ -32,6 +32,7 @@ struct coder {
 	const char *option;      /* of ribera-ingest, that sets the preset */
 	const char *without;     /* a cure when the library is missing; "" if there is none */
 	bool reorders;           /* packets leave in another order than that of the frames */
+	bool measures;           /* quality_take() tells of each packet; of other coders a judge does */
 	bool is_told_starts;     /* each segment's first frame is marked; else gop_size is obeyed exactly */
 	/* Sets what is the library's own in a context that has all the rest. */
 	void (*configure)(const struct coder_settings *, AVCodecContext *, AVDictionary **options);

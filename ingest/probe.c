@@ -20,6 +20,7 @@
 #include "base/must.h"
 #include "base/progress.h"
 #include "ingest/avc.h"
+#include "ingest/compare.h"
 #include "ingest/moment.h"
 
 #define LEAST_PICTURES 4  /* in a moment of a very short clip */
@@ -31,7 +32,7 @@
  * are good for.  1.2 to 1.4 over masters and sizes. */
 #define BEYOND 1.28
 #define MEASURE_EVERY 5   /* pictures */
-#define PEAK 255.0
+#define LEAST_ERROR 1.5e-9 /* of full scale, squared: 88 dB */
 
 static const double crfs[] = {19, 26, 33};
 #define N_CRFS (sizeof crfs / sizeof crfs[0])
@@ -76,53 +77,20 @@ static AVFrame *next_frame(void *ctx)
 	return frame != NULL ? av_frame_clone(frame) : NULL;
 }
 
-/* SSIM as it was published (Wang 2004), in blocks of 8x8 side by side, and the error; of luma. */
-static void compare(const uint8_t *a, int a_step, const uint8_t *b, int b_step, int w, int h, double *ret_ssim, double *ret_error)
-{
-	const double c1 = 0.01 * 0.01 * PEAK * PEAK, c2 = 0.03 * 0.03 * PEAK * PEAK;
-	double ssim = 0, error = 0;
-	size_t n = 0;
-
-	for (int y = 0; y + 8 <= h; y += 8)
-		for (int x = 0; x + 8 <= w; x += 8) {
-			unsigned sa = 0, sb = 0, saa = 0, sbb = 0, sab = 0;
-			double ma, mb, va, vb, cov;
-
-			for (int j = 0; j < 8; j++) {
-				const uint8_t *p = a + (ptrdiff_t)(y + j) * a_step + x, *q = b + (ptrdiff_t)(y + j) * b_step + x;
-
-				for (int i = 0; i < 8; i++) {
-					unsigned u = p[i], v = q[i];
-
-					sa += u, sb += v, saa += u * u, sbb += v * v, sab += u * v;
-				}
-			}
-			error += (double)(saa + sbb) - 2.0 * sab;
-			ma = sa / 64.0, mb = sb / 64.0;
-			va = saa / 64.0 - ma * ma, vb = sbb / 64.0 - mb * mb, cov = sab / 64.0 - ma * mb;
-			ssim += (2 * ma * mb + c1) * (2 * cov + c2) / ((ma * ma + mb * mb + c1) * (va + vb + c2));
-			n++;
-		}
-	*ret_ssim = n > 0 ? ssim / (double)n : 1;
-	*ret_error = n > 0 ? error / (64.0 * (double)n) : 0;
-}
-
 static void measure(struct task *t, const AVFrame *shown)
 {
 	struct probe *p = t->probe;
 	const AVFrame *want = p->moment.frames[p->plan.n_rungs - 1][t->n_shown];
-	const uint8_t *luma = shown->data[0];
-	int step = shown->linesize[0];
+	struct compare_plane whole = {want->data[0], want->linesize[0], 8}, luma = {shown->data[0], shown->linesize[0], 8};
 	double ssim, error;
 
 	if (shown->width != want->width || shown->height != want->height) {
 		int up_step = want->width;
 
 		sws_scale(t->scaler, (const uint8_t *const *)shown->data, shown->linesize, 0, shown->height, &t->up, &up_step);
-		luma = t->up;
-		step = up_step;
+		luma = (struct compare_plane){t->up, up_step, 8};
 	}
-	compare(want->data[0], want->linesize[0], luma, step, want->width, want->height, &ssim, &error);
+	compare_luma(whole, luma, want->width, want->height, &ssim, &error);
 	t->sums.ssim += ssim;
 	t->sums.error += error;
 	t->sums.n_measured++;
@@ -309,7 +277,7 @@ static int sum_up(const struct probe *p, struct hull_probe *out)
 				return ERR_UNSUPPORTED;
 			size->rate[q] = rate_of(p, s, q);
 			size->quality[q] = -10 * log10(fmax(1 - k->ssim / (double)k->n_measured, 1e-6));
-			size->psnr[q] = 10 * log10(PEAK * PEAK / fmax(k->error / (double)k->n_measured, 1e-4));
+			size->psnr[q] = -10 * log10(fmax(k->error / (double)k->n_measured, LEAST_ERROR));
 		}
 	}
 	return 0;

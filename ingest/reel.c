@@ -103,7 +103,7 @@ static int start_av1(struct reel *p, bool is_deep)
 	const struct light *light = is_deep && p->tone.is_hdr ? &p->tone.light : NULL;
 	struct rendition_setup s = {
 		.coder = &av1_coder,
-		.code = {.preset = p->setup.av1_preset, .is_deep = is_deep, .primaries = c->primaries, .transfer = c->transfer, .matrix = c->matrix,
+		.code = {.preset = p->setup.av1_preset, .measure = true, .is_deep = is_deep, .primaries = c->primaries, .transfer = c->transfer, .matrix = c->matrix,
 		         .light = light},
 	};
 

@@ -198,7 +198,7 @@ static void put_ladder(const json_t *r, struct buf *out)
 	              "<th>SSIM</th><th>worst segment</th><th>PSNR</th></tr></thead><tbody>\n");
 	json_array_foreach(video, i, t)
 		put_rung(t, i, most, out);
-	buf_puts(out, "</tbody></table></div><p class=\"note\">SSIM and PSNR are of luma, against the master scaled to the rendition's own size.</p></section>\n");
+	buf_puts(out, "</tbody></table></div><p class=\"note\">SSIM and PSNR are of luma, against the master scaled to the rendition's own size; of AV1 one picture in seven is looked at.</p></section>\n");
 }
 
 /* --- lines over time ------------------------------------------------------------------------------ */

@@ -320,6 +320,12 @@ def av1_and_opus_stand_beside_h264_and_aac():
         head = f.read(1200)
     at = head.index(b'sgpd') + 8  # version 1: grouping type, length, count, roll distance
     tap.equal((head[at:at + 4], int.from_bytes(head[at + 12:at + 14], 'big', signed=True)), (b'roll', -4), '80 ms of pre-roll')
+    av1 = next(v for v in report(folder)['video'] if 'av1' in v['file'])
+    tap.equal([v is not None for v in av1['segment_ssim'] + av1['segment_psnr']], [True] * 6, 'quality of AV1')
+    seen = subprocess.run(['ffmpeg', '-nostdin', '-i', folder + av1['file'], '-i', os.path.join(WORK, 'sound.mp4'), '-filter_complex',
+                           f'[0:v]settb=AVTB,setpts=N[a];[1:v]scale={av1["width"]}:{av1["height"]},settb=AVTB,setpts=N[b];[a][b]ssim', '-f', 'null', '-'],
+                          capture_output=True, text=True, check=True).stderr
+    tap.near(av1['ssim'], float(re.search(r'SSIM Y:([0-9.]+)', seen)[1]), 0.01, 'SSIM as another tool sees it')
     for sound in report(folder)['audio']:
         tap.near(sound['av_offset_start_ms'], 0, 0.1)
         tap.near(sound['av_offset_end_ms'], 0, 0.1)
