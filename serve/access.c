@@ -4,6 +4,7 @@
  * to the file when it is nearly full or at the lane's next tick.  Lines of
  * several lanes never mix: each write(2) holds whole lines.
  */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -126,14 +127,45 @@ static void put_ms(struct line *l, dur_us d) /* milliseconds with three places *
 	*l->p++ = (char)('0' + us % 10);
 }
 
-static void put_hex(struct line *l, uint64_t v, unsigned digits)
+static void put_hex(struct line *l, uint8_t v)
 {
-	while (digits-- > 0)
-		*l->p++ = "0123456789abcdef"[v >> (4 * digits) & 15];
+	*l->p++ = "0123456789abcdef"[v >> 4];
+	*l->p++ = "0123456789abcdef"[v & 15];
+}
+
+/* 16 digits: the nibbles of each half spread to bytes, and all eight made digits at once. */
+static void put_id(struct line *l, uint64_t id)
+{
+	for (int i = 0; i < 2; i++) {
+		uint64_t v = id >> (i == 0 ? 32 : 0) & 0xffffffff, letters;
+
+		v = (v | v << 16) & 0x0000ffff0000ffff;
+		v = (v | v << 8) & 0x00ff00ff00ff00ff;
+		v = (v | v << 4) & 0x0f0f0f0f0f0f0f0f;
+		letters = (v + 0x0606060606060606) >> 4 & 0x0101010101010101;
+		v = htobe64(v + 0x3030303030303030 + letters * ('a' - '0' - 10));
+		put(l, (const char *)&v, 8);
+	}
 }
 
 /* Bytes that stand for themselves in a JSON string of ours: printable ASCII but '"' and '\\'. */
 static const bool is_plain[256] = {[0x20 ... 0x21] = true, [0x23 ... 0x5b] = true, [0x5d ... 0x7e] = true};
+
+/* A bit of every byte that is zero, and perhaps of bytes above one that is. */
+static uint64_t zeros(uint64_t v)
+{
+	return (v - 0x0101010101010101) & ~v & 0x8080808080808080;
+}
+
+/* All eight at once. */
+static bool are_plain(const char *s)
+{
+	const uint64_t ones = 0x0101010101010101;
+	uint64_t v;
+
+	memcpy(&v, s, 8);
+	return (((v + ones) | v | (v - 0x20 * ones)) & 0x80 * ones) == 0 && (zeros(v ^ '"' * ones) | zeros(v ^ '\\' * ones)) == 0;
+}
 
 /* Text of the viewer's: bytes that are not printable ASCII as \u00XX. */
 static void put_text(struct line *l, const char *s, size_t n)
@@ -143,12 +175,14 @@ static void put_text(struct line *l, const char *s, size_t n)
 	while (s < end) {
 		const char *from = s;
 
+		while (end - s >= 8 && are_plain(s))
+			s += 8;
 		while (s < end && is_plain[(uint8_t)*s])
 			s++;
 		put(l, from, (size_t)(s - from));
 		if (s < end) {
 			PUT(l, "\\u00");
-			put_hex(l, (uint8_t)*s++, 2);
+			put_hex(l, (uint8_t)*s++);
 		}
 	}
 }
@@ -234,7 +268,7 @@ void access_write(struct lane *lane, h2o_req_t *req, const struct serve_request 
 	PUT(&l, "{\"time\":\"");
 	put_time(&l, lane);
 	PUT(&l, "\",\"id\":\"");
-	put_hex(&l, r != NULL ? r->id : 0, 16);
+	put_id(&l, r != NULL ? r->id : 0);
 	PUT(&l, "\",\"client\":\"");
 	put(&l, c->peer, strlen(c->peer));
 	PUT(&l, "\",\"method\":\"");

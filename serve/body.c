@@ -26,7 +26,6 @@
 #include "base/must.h"
 #include "serve/inner.h"
 
-#define SMALL_BODY (16 << 10) /* goes out in one write with the header */
 #define SLICE (256 << 10)     /* TLS encrypts a whole slice at once */
 #define BUFFER (64 << 10)
 #define TURN (1 << 20) /* of sendfile, before the neighbours have theirs */
@@ -433,6 +432,8 @@ static bool may_sendfile(const struct serve_request *r)
 void body_start(struct serve_request *r)
 {
 	struct body *b = &r->body;
+	struct lane *l = r->lane;
+	const int *watched;
 
 	if (r->first_byte == 0)
 		r->first_byte = clock_mono();
@@ -440,7 +441,7 @@ void body_start(struct serve_request *r)
 	r->resume = proceed;
 	if (r->is_head || r->req->res.status == 204 || r->req->res.status == 304)
 		b->n = 0;
-	request_add(r, H2O_TOKEN_SERVER, r->lane->serve->settings.name);
+	request_add(r, H2O_TOKEN_SERVER, l->serve->settings.name);
 	h2o_start_response(r->req, &r->generator);
 	if (r->stream != NULL) {
 		stream_run(r);
@@ -455,7 +456,11 @@ void body_start(struct serve_request *r)
 		b->on_disk = !object_is_copied(r->object);
 	}
 	if (!b->by_sendfile) {
+		if (head_send(r))
+			return;
+		watched = head_watch(r);
 		run_memory(r);
+		head_learn(l, watched);
 		return;
 	}
 	cork(r, 1); /* the header shares a packet with the first bytes */

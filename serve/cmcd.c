@@ -14,6 +14,10 @@ struct item {
 /* Behind the quote that closes what begins at `p`. */
 static const char *quoted_end(const char *p, const char *end)
 {
+	const char *quote = p < end ? memchr(p, '"', (size_t)(end - p)) : NULL;
+
+	if (quote != NULL && memchr(p, '\\', (size_t)(quote - p)) == NULL)
+		return quote + 1;
 	while (p < end && *p != '"')
 		p += *p == '\\' && p + 1 < end ? 2 : 1;
 	return p < end ? p + 1 : end;
@@ -43,9 +47,9 @@ static struct item split(const char *p, const char *end)
 	return i;
 }
 
-static bool is_key(const struct item *i, const char *name)
+static inline bool is_key(const struct item *i, const char *name)
 {
-	return i->key_n == strlen(name) && memcmp(i->key, name, i->key_n) == 0;
+	return i->key_n == strlen(name) && memcmp(i->key, name, strlen(name)) == 0;
 }
 
 static int hex(char c)

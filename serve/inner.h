@@ -151,6 +151,11 @@ struct lane {
 	struct access_buffer access;
 	struct date dates[N_DATES];
 	uint64_t next_id;
+	struct {
+		int trust; /* 0: it is to be found out; 1, or -1: never */
+		int64_t second; /* of `date` */
+		char date[CLOCK_RFC3339_SIZE];
+	} head; /* head.c */
 	bool closing; /* the doors are closed */
 	struct {
 		h2o_multithread_receiver_t receiver;
@@ -210,6 +215,9 @@ struct serve_request {
 	h2o_filereq_t anchor; /* req->filereq points here: how the logger finds us */
 	unsigned magic;
 	bool replied, waiting, stopped, is_head;
+	bool is_conditional; /* it may have fields of conditions or of ranges */
+	bool has_cmcd;       /* the same */
+	bool asked_alone;    /* of HTTP/1.1, without a body and with nothing behind it yet */
 	bool progress; /* since the stall timer last ran */
 	bool growing; /* the object's bytes are not all here yet */
 	h2o_generator_t generator;
@@ -255,8 +263,14 @@ struct serve_waiter {
 /* request.c */
 int request_start(h2o_handler_t *, h2o_req_t *);
 void request_end(h2o_logger_t *, h2o_req_t *);
-void request_add(struct serve_request *, const h2o_token_t *, const char *value); /* value must outlive the reply's start */
-void request_add_name(struct serve_request *, const char *name, const char *value);
+/* Fields of the reply, which point to name and value: both must outlive its head. */
+void request_add_field(struct serve_request *, const h2o_iovec_t *lower_case_name, const char *value, size_t n);
+static inline void request_add(struct serve_request *r, const h2o_token_t *token, const char *value)
+{
+	request_add_field(r, &token->buf, value, __builtin_strlen(value));
+}
+void request_add_name(struct serve_request *, const char *lower_case_name, const char *value);
+#define REQUEST_NAME(text) {(char *)(uintptr_t)(text), sizeof(text) - 1} /* of a static h2o_iovec_t */
 char *request_printf(struct serve_request *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void request_add_cors(struct serve_request *);
 /* Status and fields of a handler's reply. */
@@ -278,6 +292,15 @@ void object_answer(struct serve_request *);
 /* All bytes of a complete object in memory, kept as long as the object; NULL: cannot be had. */
 const uint8_t *object_view(struct serve_object *);
 bool object_is_copied(const struct serve_object *); /* is its view memory of ours, not the file's? */
+
+#define SMALL_BODY ((uint64_t)16 << 10) /* goes out in one write with the head */
+
+/* head.c */
+/* True: the whole reply is out, and the request is gone.  False: nothing was done. */
+bool head_send(struct serve_request *);
+/* Around the first reply that h2o sends: does it do what head_send would do for it?  NULL: no need to look. */
+const int *head_watch(const struct serve_request *);
+void head_learn(struct lane *, const int *watched);
 
 /* body.c */
 void body_start(struct serve_request *); /* status and fields are set; spans and the view too */

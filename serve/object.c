@@ -160,16 +160,16 @@ static void add_facts(struct serve_request *r)
 /* "cache;desc=hit;dur=0.021": from the request's head to the reply's, in milliseconds. */
 static void add_server_timing(struct serve_request *r)
 {
+	static const h2o_iovec_t field = REQUEST_NAME("server-timing");
 	static const char hit[] = "cache;desc=hit;dur=", miss[] = "cache;desc=miss;dur=", home[] = "origin;dur=";
 	const char *what = r->cache == NULL ? home : strcmp(r->cache, "hit") == 0 ? hit : miss;
 	uint64_t us, ms;
 	size_t n = strlen(what);
-	char *text = h2o_mem_alloc_pool(&r->req->pool, n + 26), *p = text + n + 25;
+	char *text = h2o_mem_alloc_pool(&r->req->pool, n + 26), *end = text + n + 25, *p = end;
 
 	r->first_byte = clock_mono();
 	us = (uint64_t)(r->first_byte - r->started);
 	ms = us / 1000;
-	*p = '\0';
 	for (int i = 0; i < 3; i++, us /= 10)
 		*--p = (char)('0' + us % 10);
 	*--p = '.';
@@ -177,19 +177,20 @@ static void add_server_timing(struct serve_request *r)
 		*--p = (char)('0' + ms % 10);
 	while ((ms /= 10) > 0);
 	memcpy(p - n, what, n);
-	request_add_name(r, "server-timing", p - n);
+	request_add_field(r, &field, p - n, (size_t)(end - p) + n);
 }
 
 static void add_cache_status(struct serve_request *r)
 {
+	static const h2o_iovec_t field = REQUEST_NAME("cache-status");
 	const char *name = r->lane->serve->settings.name;
+	h2o_iovec_t value;
 
 	add_server_timing(r);
-	if (r->cache != NULL) /* RFC 9211 2 */
-		request_add_name(r, "cache-status",
-		                 h2o_concat(&r->req->pool, h2o_iovec_init(name, strlen(name)), h2o_iovec_init(H2O_STRLIT(";")),
-		                            h2o_iovec_init(r->cache, strlen(r->cache)))
-		                         .base);
+	if (r->cache == NULL)
+		return;
+	value = h2o_concat(&r->req->pool, h2o_iovec_init(name, strlen(name)), h2o_iovec_init(H2O_STRLIT(";")), h2o_iovec_init(r->cache, strlen(r->cache)));
+	request_add_field(r, &field, value.base, value.len); /* RFC 9211 2 */
 }
 
 static enum condition judge(struct serve_request *r)
@@ -318,7 +319,7 @@ static void send_not_modified(struct serve_request *r)
 
 static void answer_found(struct serve_request *r)
 {
-	enum condition condition = judge(r);
+	enum condition condition = r->is_conditional ? judge(r) : CONDITION_PASSED;
 	enum range_verdict range;
 
 	if (condition == CONDITION_NOT_MODIFIED) {
@@ -329,7 +330,7 @@ static void answer_found(struct serve_request *r)
 		request_refuse(r, 412);
 		return;
 	}
-	range = judge_range(r);
+	range = r->is_conditional ? judge_range(r) : RANGE_IGNORE;
 	if (range == RANGE_UNSATISFIABLE) {
 		request_add(r, H2O_TOKEN_CONTENT_RANGE, request_printf(r, "bytes */%" PRIu64, r->object->size));
 		request_add(r, H2O_TOKEN_ACCEPT_RANGES, "bytes");

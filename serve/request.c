@@ -48,14 +48,20 @@ void request_set_status(struct serve_request *r, int status)
 	r->req->res.reason = status_text(status);
 }
 
-void request_add(struct serve_request *r, const h2o_token_t *token, const char *value)
+void request_add_field(struct serve_request *r, const h2o_iovec_t *name, const char *value, size_t n)
 {
-	h2o_add_header(&r->req->pool, &r->req->res.headers, token, NULL, value, strlen(value));
+	h2o_headers_t *h = &r->req->res.headers;
+
+	h2o_vector_reserve(&r->req->pool, h, h->size + 1);
+	h->entries[h->size++] = (h2o_header_t){.name = (h2o_iovec_t *)(uintptr_t)name, .value = h2o_iovec_init(value, n)};
 }
 
 void request_add_name(struct serve_request *r, const char *name, const char *value)
 {
-	h2o_add_header_by_str(&r->req->pool, &r->req->res.headers, name, strlen(name), 0, NULL, value, strlen(value));
+	h2o_iovec_t *v = h2o_mem_alloc_pool(&r->req->pool, sizeof *v);
+
+	*v = h2o_iovec_init(name, strlen(name));
+	request_add_field(r, v, value, strlen(value));
 }
 
 char *request_printf(struct serve_request *r, const char *fmt, ...)
@@ -77,15 +83,16 @@ char *request_printf(struct serve_request *r, const char *fmt, ...)
 
 void request_add_cors(struct serve_request *r)
 {
+	static const h2o_iovec_t expose = REQUEST_NAME("access-control-expose-headers"), timing = REQUEST_NAME("timing-allow-origin");
+	static const char exposed[] = "Accept-Ranges, Age, Cache-Status, Content-Length, Content-Range, Date, ETag, Last-Modified, Location, "
+				      "Retry-After, Server-Timing";
 	const char *origin = r->lane->serve->settings.allow_origin;
 
 	if (origin == NULL)
 		return;
 	request_add(r, H2O_TOKEN_ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-	request_add_name(r, "access-control-expose-headers",
-	                 "Accept-Ranges, Age, Cache-Status, Content-Length, Content-Range, Date, ETag, Last-Modified, Location, "
-	                 "Retry-After, Server-Timing");
-	request_add_name(r, "timing-allow-origin", origin);
+	request_add_field(r, &expose, exposed, sizeof exposed - 1);
+	request_add_field(r, &timing, origin, strlen(origin));
 }
 
 static void send_memory(struct serve_request *r, const void *bytes, size_t n)
@@ -270,8 +277,10 @@ static bool line_is(const char *line, const char *end, const char *name, size_t 
  * 11.2), its host (RFC 9112 3.2), or where its lines end (a lone LF, RFC 9112 2.2).
  * h2o takes these fields out of its list, but the head stands, names in lower case,
  * at the start of its input. */
-static bool head_is_doubtful(const h2o_req_t *req, const h2o_socket_t *sock)
+static bool head_is_doubtful(struct serve_request *r)
 {
+	const h2o_req_t *req = r->req;
+	const h2o_socket_t *sock = r->conn->sock;
 	const char *line = sock->input->bytes, *end = line + sock->input->size, *stop;
 	unsigned hosts = 0, lengths = 0, codings = 0;
 
@@ -289,9 +298,20 @@ static bool head_is_doubtful(const h2o_req_t *req, const h2o_socket_t *sock)
 	}
 	if (hosts > 1)
 		return true;
-	if (req->entity.base == NULL)
+	if (req->entity.base == NULL) {
+		r->asked_alone = req->version == 0x101 && stop + 1 == end;
 		return false;
+	}
 	return lengths + codings != 1 || (codings == 1 && req->version < 0x101);
+}
+
+/* What most requests do not have need not be looked for again.  A field too many is none missed. */
+static void note_field(struct serve_request *r, const h2o_iovec_t *name)
+{
+	const char *s = name->base;
+
+	r->is_conditional |= (s[0] == 'i' && name->len >= 8) || (s[0] == 'r' && name->len == 5); /* If-Range, If-*-*, Range */
+	r->has_cmcd |= s[0] == 'c' && name->len > 10; /* CMCD-Status, CMCD-Session */
 }
 
 /* Fields of one connection that h2o lets pass on HTTP/2 (RFC 9113 8.2.2). */
@@ -314,6 +334,7 @@ static int check_head(struct serve_request *r)
 			return 400; /* obs-fold (RFC 9112 5.2) */
 		if (req->version >= 0x200 && is_malformed(h))
 			return 400;
+		note_field(r, h->name);
 		size += h->name->len + h->value.len + 4;
 	}
 	if (size > MAX_FIELDS_SIZE)
@@ -322,7 +343,7 @@ static int check_head(struct serve_request *r)
 		return 400; /* RFC 9112 3.2 */
 	if (!is_authority(req->authority))
 		return 400;
-	return req->version < 0x200 && head_is_doubtful(req, r->conn->sock) ? 400 : 0;
+	return req->version < 0x200 && head_is_doubtful(r) ? 400 : 0;
 }
 
 static int take_target(struct serve_request *r)
@@ -458,7 +479,7 @@ static void read_cmcd(struct serve_request *r, struct cmcd *cmcd)
 		if (any)
 			cmcd_read(text, n, cmcd);
 	}
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; r->has_cmcd && i < 2; i++) {
 		ssize_t at = h2o_find_header_by_str(&r->req->headers, fields[i], strlen(fields[i]), -1);
 
 		if (at < 0)
@@ -466,7 +487,9 @@ static void read_cmcd(struct serve_request *r, struct cmcd *cmcd)
 		any = true;
 		cmcd_read(r->req->headers.entries[at].value.base, r->req->headers.entries[at].value.len, cmcd);
 	}
-	counters_add(counters, C_CMCD, any);
+	if (!any)
+		return;
+	counters_add(counters, C_CMCD, 1);
 	counters_add(counters, C_CMCD_STARVED, cmcd->starved);
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """HTTP by hand: what raw bytes get on HTTP/1.1 and raw frames on HTTP/2, by the letter of RFC 9110 to 9113."""
-import os, random, re, struct, sys
+import json, os, random, re, socket, struct, sys, time
 
 sys.path.insert(0, os.path.join(os.environ['RIBERA_SOURCE'], 't/lib'))
 import tap
@@ -192,6 +192,59 @@ def pipelines_in_pieces():
 
 
 @tap.test
+def small_replies_are_the_same_alone_and_in_a_row():
+    # one that comes alone goes out in one write of ours, one with another behind it by h2o
+    etag = get(P, '/small.mpd').fields['etag']
+    def replies(*raw):
+        got = []
+        with connect(P) as s, s.makefile('rb') as f:
+            for part in raw:
+                s.sendall(part)
+                for _ in range(part.count(b'HTTP/1.1')):
+                    head = list(iter(f.readline, b'\r\n'))
+                    length = 0 if part.startswith(b'HEAD') or b' 304 ' in head[0] else int(next(line for line in head if line.startswith(b'Content-Length')).split()[1])
+                    got.append(([re.sub(rb'(?i)((date|timing): ).*', rb'\1', line) for line in head], f.read(length)))
+        return got
+    for method, fields in (('GET', ''), ('HEAD', ''), ('GET', 'Range: bytes=5-99\r\n'), ('GET', 'Range: bytes=1-2,5000-5001\r\n'), ('GET', f'If-None-Match: {etag}\r\n')):
+        raw = f'{method} /small.mpd HTTP/1.1\r\nHost: x\r\n{fields}'.encode()
+        raw += b'\r\n'
+        alone, row = replies(raw, raw), replies(raw + raw)
+        tap.equal(alone, row, method + fields)
+        tap.check(len(alone) == 2 and b'Connection: keep-alive\r\n' in alone[0][0], str(alone[0][0]))
+
+
+@tap.test
+def names_of_any_letters_are_in_the_log():
+    global odd_names
+    odd_names = ['/' + 'n' * i + c + 'm' * 9 for i in range(18) for c in '"|~^ '.replace(' ', '')] + [f'/{"x" * i}%5C%22' for i in range(9)]
+    for name in odd_names:
+        tap.check(get(P, name).status in (400, 404), name)
+
+
+@tap.test
+def small_replies_that_do_not_fit_are_whole():
+    done = 'ribera_http_replies_total{code="206"}'
+    with socket.socket() as s, s.makefile('rb') as f:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.settimeout(20)
+        s.connect(('127.0.0.1', P))
+        asked = []
+        while len(asked) < 2000:
+            before, start = S.metric(done), rnd.randrange(len(big) - 16384)
+            s.sendall(b'GET /big.mp4 ' + H + b'Range: bytes=%d-%d\r\n\r\n' % (start, start + 16383))
+            asked.append(start)
+            end = time.monotonic() + 1
+            while S.metric(done) == before and time.monotonic() < end:
+                pass
+            if S.metric(done) == before:
+                break  # this one is on its way in part
+        tap.check(2 < len(asked) < 2000, f'{len(asked)} until there was no room')
+        for start in asked:
+            r = read_reply(f)
+            tap.equal((r.status, r.body == big[start:start + 16384]), (206, True), start)
+
+
+@tap.test
 def a_viewer_who_leaves_while_waiting_is_noticed():
     left = 'ribera_http_cut_total{reason="left"}'
     before = S.metric(left)
@@ -281,6 +334,14 @@ def h2_floods_do_not_hold_it_up():
 @tap.test
 def it_ends_without_complaint():
     tap.equal(S.stop(), (0, ''))
+    with open(S.log) as f:
+        lines = [json.loads(line) for line in f]
+    seen = {line['path'] for line in lines}
+    tap.equal([name for name in odd_names if name not in seen], [], 'names that are not in the log as they were asked for')
+    for line in lines:
+        first, _, last = line.get('range', '')[6:].partition('-')
+        if line['status'] == 206 and line['method'] == 'GET' and first.isdigit() and last.isdigit() and 'left' not in line:
+            tap.equal(line['bytes'], int(last) - int(first) + 1, line)
 
 
 tap.run()
