@@ -63,7 +63,7 @@ const struct library_title *library_view_find(const struct library_view *, const
 /* The revision of a key "TITLE/REVISION", or NULL; lives as long as the view. */
 const struct revision *library_view_revision(const struct library_view *, const char *key);
 
-/* The withdrawn revisions of a title: their number, and the first of them in the view. */
+/* The withdrawn revisions of a title: their number, and the first of them in the view (NULL: there are none). */
 size_t library_view_gone(const struct library_view *, const char *title, const struct library_gone **ret_first);
 
 /* --- what is to be seen of the library ---

@@ -272,7 +272,7 @@ size_t library_view_gone(const struct library_view *v, const char *title, const 
 	}
 	while (low + n < v->n_gone && strcmp(v->gone[low + n].revision->title, title) == 0)
 		n++;
-	*ret_first = v->gone + low;
+	*ret_first = n > 0 ? &v->gone[low] : NULL;
 	return n;
 }
 
