@@ -169,9 +169,11 @@ static size_t put_tag(struct buf *out, const char *s, size_t n)
 	size_t size = close != NULL ? (size_t)(close - s) + 1 : n;
 	bool end = n > 1 && s[1] == '/';
 	const char *name = s + 1 + end;
-	size_t k = size > (size_t)(1 + end) ? strcspn(name, ">. \t") : 0;
+	size_t left = size > (size_t)(1 + end) ? size - 1 - end : 0, k = 0;
 
-	if (k == 1 && strchr("biu", name[0]) != NULL)
+	while (k < left && memchr(">. \t", name[k], 4) == NULL)
+		k++;
+	if (k == 1 && memchr("biu", name[0], 3) != NULL)
 		buf_printf(out, "{\\%c%d}", name[0], !end);
 	return size;
 }

@@ -2,17 +2,19 @@
  *
  * Runs a fuzz target over files and folders of files, without libFuzzer: how the
  * corpora are replayed by the tests, with whatever compiler and sanitizers the
- * build has.  Each input stands in memory of its own size, so that a byte too far
- * is seen by them.
+ * build has.  Behind each input lies a page that must not be touched, so that a byte
+ * too far ends the program without sanitizers too.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/file.h"
-#include "base/mem.h"
+#include "base/must.h"
 
 #define INPUT_MAX ((size_t)16 << 20)
 
@@ -22,10 +24,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static size_t n_run;
 
+static void run_guarded(const uint8_t *bytes, size_t n)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (n + page) / page * page;
+	uint8_t *all = mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	MUST(all != MAP_FAILED && mprotect(all + room, page, PROT_NONE) == 0);
+	if (n > 0)
+		memcpy(all + room - n, bytes, n);
+	LLVMFuzzerTestOneInput(all + room - n, n);
+	munmap(all, room + page);
+}
+
 static int run_file(const char *path)
 {
 	struct buf b;
-	uint8_t *exact;
 	int e;
 
 	buf_init(&b, INPUT_MAX);
@@ -35,13 +48,9 @@ static int run_file(const char *path)
 		buf_fini(&b);
 		return e;
 	}
-	exact = malloc(b.size > 0 ? b.size : 1);
-	if (b.size > 0)
-		memcpy(exact, b.bytes, b.size);
 	fprintf(stderr, "# %s\n", path); /* the last one before a crash is the one */
-	LLVMFuzzerTestOneInput(exact, b.size);
+	run_guarded(b.bytes, b.size);
 	n_run++;
-	free(exact);
 	buf_fini(&b);
 	return 0;
 }
