@@ -7,12 +7,15 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/buf.h"
 #include "dash/mpd.h"
+
+#define MAX_ATTRIBUTES 10000 /* no '=' more between two '<': text between tags counts, too */
 
 struct run {
 	const char *name;
@@ -100,6 +103,28 @@ static void on_doctype(void *ctxt, const xmlChar *name, const xmlChar *id, const
 	mpd_xml_stop(ctxt, NULL, ERR_SYNTAX, "a document type declaration is not allowed in an MPD: remove <!DOCTYPE ...>");
 }
 
+/* libxml2 looks for an attribute's twin among all before it: 100,000 of them in one tag take ten seconds, and there is
+ * no bound of its own.  A tag has no '<' within (XML 1.0 3.1), and an attribute has one '=' at least. */
+static bool has_crowded_tag(const uint8_t *s, size_t n)
+{
+	const uint8_t *end = s + n, *next;
+
+	for (; (s = memchr(s, '<', (size_t)(end - s))) != NULL; s = next) {
+		size_t equals = 0;
+
+		s++;
+		next = memchr(s, '<', (size_t)(end - s));
+		next = next != NULL ? next : end;
+		if (next - s <= MAX_ATTRIBUTES * 2 || *s == '!' || *s == '?')
+			continue;
+		for (const uint8_t *p = s; p < next; p++)
+			equals += *p == '=';
+		if (equals > MAX_ATTRIBUTES)
+			return true;
+	}
+	return false;
+}
+
 static int parse(const void *bytes, size_t n, struct run *run, const xmlSAXHandler *sax, xmlDocPtr *ret_doc)
 {
 	xmlParserCtxtPtr ctxt;
@@ -111,6 +136,8 @@ static int parse(const void *bytes, size_t n, struct run *run, const xmlSAXHandl
 		                 MPD_MAX_BYTES >> 20);
 	if (n == 0)
 		return fault_set(run->fault, ERR_SYNTAX, "%s: is empty, expected an MPD", run->name);
+	if (has_crowded_tag(bytes, n))
+		return fault_set(run->fault, ERR_LIMIT, "%s: has a tag with more than %d attributes", run->name, MAX_ATTRIBUTES);
 	ctxt = xmlNewParserCtxt();
 	if (ctxt == NULL)
 		return fault_set(run->fault, -ENOMEM, "%s: out of memory", run->name);

@@ -2,7 +2,7 @@
  *
  * XML from strangers, through libxml2: no network, no document type
  * declaration (so no entities and no default attributes), at most
- * MPD_MAX_BYTES, libxml2's own limit on depth.
+ * MPD_MAX_BYTES, 10,000 attributes in a tag, libxml2's own limit on depth.
  */
 #ifndef RIBERA_DASH_MPD_XML_H
 #define RIBERA_DASH_MPD_XML_H
