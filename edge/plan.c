@@ -109,7 +109,7 @@ static int read_files(const json_t *list, size_t i, struct plan_title *t, struct
 	for (size_t k = 0; k < n; k++) {
 		const char *name = json_string_value(json_array_get(list, k));
 
-		if (name == NULL || *name == '\0')
+		if (name == NULL || !str_is_name(name, strlen(name)))
 			return wrong(f, "files", i);
 		t->files[t->n_files++] = mem_dup(name);
 	}
