@@ -16,7 +16,7 @@ static void check_title(const struct plan *p, const struct plan_title *t)
 	MUST(str_is_name(t->title, strlen(t->title)) && strlen(t->revision) == PACKAGE_REVISION_SIZE - 1);
 	MUST(strspn(t->revision, "0123456789abcdef") == PACKAGE_REVISION_SIZE - 1);
 	for (size_t i = 0; i < t->n_files; i++) {
-		MUST(str_is_name(t->files[i], strlen(t->files[i])) && plan_title_wants(t, t->files[i]));
+		MUST(str_is_name(t->files[i], strlen(t->files[i])) && plan_title_wants(t, t->files[i]) == t->hold);
 		MUST(i == 0 || strcmp(t->files[i - 1], t->files[i]) <= 0);
 	}
 	MUST(plan_find(p, t->title, t->revision) != NULL);

@@ -1,0 +1,262 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Attacks that are not told by HTTP's framing (serve_raw, serve_limits): on an edge's cache, by edges on the origin, by origins
+on edges and players, by MPDs on players.  Each gets the answer that doc/PROOF.md promises."""
+import gzip, hashlib, json, os, socket, sys, threading, time
+sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
+import lab, package, tap
+from lab import Edge, Lab, Package
+from origins import Origin, places, raw
+
+os.environ['XDG_STATE_HOME'] = tap.folder()
+NEVER = ('--window-duration', '0s')
+PLAYER = tap.program('ribera-player')
+
+
+# --- the cache of an edge --------------------------------------------------------------------------------------
+
+@tap.test
+def nothing_a_request_says_besides_its_path_changes_what_others_get():
+    p = Package('film', 300_000)
+    origin = Lab(p)
+    edge = Edge(origin, *NEVER)
+    edge.wait_prepared(p)
+    want, path = p.files['video.mp4'], f'/v/{p.key}/video.mp4'
+    plain = edge.get('/v/film/manifest.mpd')
+    evil = {'Host': 'evil.example', 'X-Forwarded-Host': 'evil.example', 'X-Forwarded-Proto': 'https', 'X-Original-URL': '/v/evil', 'X-Rewrite-URL': '/v/evil',
+            'Forwarded': 'host=evil.example', 'X-HTTP-Method-Override': 'DELETE', 'Accept-Encoding': 'evil', 'Cookie': 'a=evil', 'Origin': 'http://evil.example',
+            'Authorization': 'Bearer evil', 'Accept-Language': 'evil'}
+    for name, value in evil.items():
+        for target in (path, '/v/film/manifest.mpd', path + '?evil=1', f'/v/{p.key}/nothing'):
+            lines = [f'GET {target} HTTP/1.1', 'Connection: close', f'{name}: {value}', *([] if name == 'Host' else ['Host: x']), '', '']
+            got = raw(edge.port, '\r\n'.join(lines).encode())
+            tap.check(got.startswith((b'HTTP/1.1 200', b'HTTP/1.1 404')), f'{name} {target}: {got[:60]!r}')
+            tap.check(b'evil' not in got.replace(want, b''), f'{name} {target}: it is reflected')
+    tap.equal(edge.get('/v/film/manifest.mpd').body, plain.body, 'the manifest')
+    r = edge.file(p, 'video.mp4')
+    tap.equal((r.status, r.body == want), (200, True))
+    tap.equal(origin.unknown, [], 'names that reached the origin')
+
+
+@tap.test
+def one_resource_has_one_name():
+    p = Package('film', 300_000)
+    origin = Lab(p)
+    edge = Edge(origin, *NEVER)
+    edge.wait_prepared(p)
+    t, r = p.key.split('/')
+    for path, want in {f'/v/{t}/{r}/%76ideo.mp4': 200, f'/v/{t}/{r}/video.mp4?x': 200, f'/v/{t}/{r}/VIDEO.mp4': 404, f'/v/{t}/{r}/video.mp4/': 404,
+                       f'/v/{t}//{r}/video.mp4': 400, f'/v/{t}/./{r}/video.mp4': 400, f'/v/x/../{t}/{r}/video.mp4': 400, f'/v/{t}%2f{r}/video.mp4': 400,
+                       f'/v/{t}/{r}/..%2fvideo.mp4': 400, f'/v/{t}/{r}/video.mp4%00': 400, f'/v/{t}/{r}/video.mp4;x': 404, f'/v/{t}/{r}/%2e%2e/x': 400,
+                       f'/v/{t}/{r}/video.mp4%20': 404, f'/v/{t}/{r}\\video.mp4': 400, f'/v/{t.upper()}/{r}/video.mp4': 404, f'/v/{t}/{r.upper()}x/video.mp4': 404}.items():
+        got = raw(edge.port, f'GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'.encode())
+        tap.equal(int(got[9:12]), want, path)
+        if want == 200:
+            tap.check(got.endswith(p.files['video.mp4']), path)
+    tap.equal(origin.unknown, [], 'names that reached the origin')
+
+
+# --- hostile edges ---------------------------------------------------------------------------------------------
+
+@tap.test
+def an_edges_lies_reach_nobody_or_are_refused():
+    o = Origin()
+    rev, _ = package.write(o.library, 'film')
+    tap.until(lambda: o.get('/v/film/manifest.mpd').status == 200)
+    honest = o.get('/v/film/manifest.mpd').body
+    for url in ('javascript:alert(1)', 'http://a b/', 'http://u:p@h/', 'http://h/?q', 'http://h/#f', 'ftp://h', '//h', 'http://', 'http://h/"><BaseURL>x', 'http://h\r\nX: y', 5, None):
+        tap.equal(o.api('/edges', 'POST', {'name': 'edge-a', 'url': url, 'capacity': 1}).status, 400, url)
+    for name in ('../x', 'a/b', '', '.', 'a' * 200, 'a b', '"', 'é'):
+        tap.equal(o.register(name, 'http://h').status, 400, name)
+    o.register('edge-a')
+    good = {'free_bytes': 1, 'load': 0.0, 'holds': []}
+    for lie in ({'load': -1}, {'load': 'x'}, {'free_bytes': -1}, {'free_bytes': 1 << 70}, {'holds': ['../../etc/passwd']}, {'holds': [f'film/{rev}/..']}, {'holds': 'film'},
+                {'holds': [{}]}, {'holds': ['film/' + 'x' * 20]}, {'filling': [{'title': '..', 'revision': rev, 'bytes': 1}]}, {'filling': [{'title': 'film', 'revision': rev, 'bytes': -1}]}, {'what': 1}):
+        tap.equal(o.api('/edges/edge-a/heartbeat', 'POST', {**good, **lie}).status, 400, lie)
+    raw_nan = tap.http(o.control + '/api/v1/edges/edge-a/heartbeat', 'POST', b'{"free_bytes": 1, "load": NaN, "holds": []}', {'Content-Type': 'application/json'})
+    tap.equal(raw_nan.status, 400, 'NaN')
+    # what nobody has is held by nobody: no title comes of it, and no place
+    tap.equal(o.beat('edge-a', 'ghost/' + '0' * 20, 'film/' + 'f' * 20).status, 200)
+    tap.equal(o.get('/v/ghost/manifest.mpd').status, 404)
+    tap.equal(o.get('/v/film/manifest.mpd').body, honest)
+    tap.equal(o.get('/api/v1/titles').json()['total'], 1)
+    tap.equal(o.p.stop(), 0)
+
+
+@tap.test
+def a_heartbeat_sent_again_or_under_another_name_does_nothing():
+    o = Origin()
+    o.headers = {'Authorization': 'Bearer ' + o.api('/tokens', 'POST', {'role': 'admin'}).json()['token']}
+    admin = dict(o.headers)
+    mine = o.api('/tokens', 'POST', {'role': 'edge', 'edge': 'edge-a'}).json()
+    o.headers = {'Authorization': 'Bearer ' + mine['token']}
+    tap.equal(o.register('edge-a').status, 201)
+    tap.equal(o.beat('edge-a').status, 200)
+    tap.check(o.register('edge-b').status == 403 and o.beat('edge-b').status == 403, 'another name')
+    for wrong in (mine['token'][:-1], mine['token'] + 'x', mine['token'].swapcase(), '', 'x' * 5000):
+        o.headers = {'Authorization': 'Bearer ' + wrong}
+        tap.check(o.beat('edge-a').status in (400, 401, 431), wrong[:20])
+    o.headers = admin
+    tap.equal(o.api('/edges/edge-a', 'DELETE').status, 204)
+    o.headers = {'Authorization': 'Bearer ' + mine['token']}
+    tap.equal(o.beat('edge-a').status, 404, 'a heartbeat of an edge that was removed, sent again')
+    tap.equal(o.p.stop(), 0)
+
+
+# --- hostile origins, to an edge -------------------------------------------------------------------------------
+
+class Raw:
+    """A server that answers each request with what `answer(path)` gives: bytes, or a function of the socket."""
+
+    def __init__(self, answer):
+        self.answer, self.asked = answer, []
+        self.listener = socket.create_server(('127.0.0.1', 0))
+        self.url = f'http://127.0.0.1:{self.listener.getsockname()[1]}'
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            s, _ = self.listener.accept()
+            threading.Thread(target=self.serve, args=(s,), daemon=True).start()
+
+    def serve(self, s):
+        try:
+            with s, s.makefile('rb') as f:
+                line = f.readline().split()
+                while f.readline().strip():
+                    pass
+                if line:
+                    self.asked.append(line[1].decode())
+                    answer = self.answer(line[1].decode())
+                    answer(s) if callable(answer) else s.sendall(answer)
+        except OSError:
+            pass
+
+
+def reply(body=b'', status='200 OK', *fields, length=None):
+    return '\r\n'.join([f'HTTP/1.1 {status}', f'Content-Length: {len(body) if length is None else length}', 'Connection: close', *fields, '', '']).encode() + body
+
+
+def endless(s, head=b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', part=b' ' * 65536):
+    s.sendall(head)
+    while True:
+        s.sendall(b'%x\r\n%s\r\n' % (len(part), part))
+
+
+def bomb():
+    return gzip.compress(b' ' * 50_000_000)
+
+
+@tap.test
+def a_plan_of_any_kind_leaves_the_edge_serving():
+    p = Package('film', 300_000)
+    origin = Lab(p)
+    edge = Edge(origin)
+    edge.wait_filled(p)
+    good = origin.plan_for
+
+    def plan(**changes):
+        body = json.loads(good('edge-a'))
+        body['titles'][0].update(changes.pop('row', {}))
+        return json.dumps({**body, **changes, 'version': hashlib.sha256(repr(changes).encode()).hexdigest()[:8] + 'x'}).encode()
+    # the fuzz target "plan" has many more; each refusal makes the edge wait a little longer
+    bad = [b'[' * 100_000, plan(origin='file:///etc/passwd'), plan(row={'title': '../x'}), plan(row={'files': ['../x']}), plan(row={'bytes': 1 << 70}), bomb()]
+    for text in bad:
+        asked = threading.Event()
+
+        def lie(name, text=text):
+            asked.set()
+            return text
+        origin.plan_for = lie
+        tap.check(asked.wait(20), f'the edge asks no more after a plan {text[:40]!r}')
+        r = edge.file(p, 'video.mp4')
+        tap.equal((r.status, r.body == p.files['video.mp4']), (200, True), text[:60])
+    origin.plan_for = good
+    edge.check_all(p)
+    tap.check(not [f for f in os.listdir(os.path.dirname(edge.store)) if f == 'x'], 'a file outside the store')
+    tap.equal(edge.process.stop(), 0)
+
+
+@tap.test
+def a_digest_with_names_that_are_paths_is_refused():
+    """The chain of trust begins with the plan: whoever makes it chooses the digest, but never where files go."""
+    origin = Lab()
+    edge = Edge(origin)
+    evil = []
+    for name in ('../evil', '/tmp/evil', '..', '.', 'a/b', 'a\\b', '.hidden', 'evil\0x', ''):
+        p = Package('film', 40_000)
+        p.files[name] = b'evil' * 5000
+        tree = {n: {'': {'length': len(d), **({'pieces root': b'\1' * 32} if d else {})}} for n, d in p.files.items() if len(d) <= lab.PIECE}
+        info = {'file tree': tree, 'meta version': 2, 'name': 'film', 'piece length': lab.PIECE}
+        p.torrent = lab.bencode({'info': info, 'piece layers': {}})
+        p.revision = hashlib.sha256(lab.bencode(info)).hexdigest()[:20]
+        p.served = {**p.files, 'package.torrent': p.torrent, 'package.leaves': b''}
+        evil.append(p)
+    good = Package('good', 100_000)
+    with origin.lock:
+        for p in [*evil, good]:
+            origin.packages[p.key] = p
+        origin.rows = [{**p.row(), 'title': 'film'} for p in evil] + [good.row()]
+    edge.wait_filled(good)
+    tap.until(lambda: len([r for r in origin.requests if r[1] == 'package.torrent']) >= len(evil) + 1, 20, 'the digests')
+    found = [os.path.join(d, f) for d, _, files in os.walk(edge.folder) for f in files if 'evil' in f or f == 'hidden']
+    tap.equal(found, [])
+    tap.check(not os.path.exists('/tmp/evil'))
+    tap.check(not any(r[1].endswith('evil') for r in origin.requests), 'it asked for such a file')
+    edge.check_all(good)
+    tap.equal(edge.process.stop(), 0)
+
+
+# --- hostile servers and MPDs, to the player ---------------------------------------------------------------------
+
+def head(more='', attributes='type="static" mediaPresentationDuration="PT5S"'):
+    return f'<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="x" minBufferTime="PT2S" {attributes}>{more}</MPD>'
+
+
+def one(segments, attributes='type="static" mediaPresentationDuration="PT5S"'):
+    return head(f'<Period><AdaptationSet mimeType="video/mp4"><Representation id="v" bandwidth="1" codecs="avc1.64001f">{segments}</Representation></AdaptationSet></Period>', attributes)
+
+
+LAUGHS = '<!DOCTYPE x [<!ENTITY a "ha">' + ''.join(f'<!ENTITY {chr(98 + i)} "{("&" + chr(97 + i) + ";") * 10}">' for i in range(9)) + ']>'
+HUGE = '18446744073709551615'
+MPDS = {
+    'billion laughs': LAUGHS + head('<Period id="&j;"/>'), 'laughs in text': LAUGHS + one('<BaseURL>&j;</BaseURL>'),
+    'a file as an entity': '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]>' + one('<BaseURL>&a;</BaseURL>'),
+    'deep nesting': '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011">' + '<Period>' * 100_000, 'deep and closed': head('<x>' * 5000 + '</x>' * 5000),
+    'many attributes': head('<Period ' + ' '.join(f'a{i}=""' for i in range(100_000)) + '/>'), 'a long name': head(f'<{"a" * 5_000_000}/>'),
+    'giant r': one(f'<SegmentTemplate timescale="1" media="$Number$.m4s"><SegmentTimeline><S t="0" d="1" r="{HUGE}"/></SegmentTimeline></SegmentTemplate>'),
+    'r of a billion': one('<SegmentTemplate timescale="1000000" media="$Number$.m4s"><SegmentTimeline><S t="0" d="1" r="1000000000"/></SegmentTimeline></SegmentTemplate>', 'type="static" mediaPresentationDuration="PT1000H"'),
+    'd of one tick': one('<SegmentTemplate timescale="4294967295" duration="1" media="$Number$.m4s"/>', 'type="static" mediaPresentationDuration="P9999Y"'),
+    'durations past the end': head('<Period/>', f'type="static" mediaPresentationDuration="PT{HUGE}S"'), 'a width of 100 million digits': one('<SegmentTemplate timescale="1" duration="1" media="$Number%0100000000d$.m4s"/>'),
+    'negative times': one('<SegmentTemplate timescale="0" duration="-1" startNumber="-5" presentationTimeOffset="-1" media="$Time$.m4s"/>'),
+    'links': head('<Period xmlns:xlink="http://www.w3.org/1999/xlink" xlink:href="links.mpd" xlink:actuate="onLoad"/>'),
+}
+
+
+@tap.test
+def hostile_mpds_end_with_a_reason():
+    s = Raw(lambda path: reply(MPDS[path[1:-4].replace('-', ' ')].encode()) if path.endswith('.mpd') else reply(b'', '404 Not Found'))
+    for name in MPDS:
+        r = tap.call(PLAYER, f'{s.url}/{name.replace(" ", "-")}.mpd', '--output', 'null', timeout=60)
+        tap.equal(r.returncode, 1, f'{name}: {r.stderr[-300:]}')
+        tap.check(r.stderr.strip(), f'{name}: failed without a word')
+        tap.check(name != 'many attributes' or 'more than 10000 attributes' in r.stderr, f'refused by us, for libxml2 takes minutes: {r.stderr}')
+        tap.check('hostname' not in r.stdout and 'hahaha' not in r.stdout + r.stderr, f'{name}: an entity was expanded')
+
+
+@tap.test
+def hostile_servers_end_with_a_reason():
+    answers = {'/loop': lambda path: reply(b'', '302 Found', 'Location: /loop'), '/chain': lambda path: reply(b'', '302 Found', f'Location: {path}x'),
+               '/file': lambda path: reply(b'', '302 Found', 'Location: file:///etc/hostname'), '/bomb': lambda path: reply(bomb(), '200 OK', 'Content-Encoding: gzip'),
+               '/endless': lambda path: endless, '/long': lambda path: reply(b'<MPD', length=1 << 60), '/short': lambda path: reply(b'x' * 100, length=10),
+               '/garbage': lambda path: b'\0\1\2 not http\r\n\r\n', '/heads': lambda path: b'HTTP/1.1 200 OK\r\n' + b'X: ' + b'a' * 2_000_000, '/none': lambda path: b'',
+               '/fields': lambda path: b'HTTP/1.1 200 OK\r\n' + b'X: a\r\n' * 200_000 + b'\r\n', '/twice': lambda path: reply(b'<MPD', '200 OK', 'Content-Length: 7')}
+    s = Raw(lambda path: next(a for start, a in answers.items() if path.startswith(start))(path))
+    for path in answers:
+        r = tap.call(PLAYER, s.url + path, '--output', 'null', timeout=60)
+        tap.equal(r.returncode, 1, f'{path}: {r.stderr[-300:]}')
+        tap.check(r.stderr.strip(), f'{path}: no word')
+    tap.check(len(s.asked) < 500, f'{len(s.asked)} requests')
+
+
+tap.run()
