@@ -24,6 +24,7 @@
 #include "base/counter.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/rcu.h"
 #include "serve/inner.h"
 
 #define SLICE (256 << 10)     /* TLS encrypts a whole slice at once */
@@ -79,8 +80,32 @@ void body_wait(struct serve_request *r, uint64_t offset, uint64_t length)
 	r->object->ops->want(r->object, offset, length, r->waiter);
 }
 
+/* Within an RCU section. */
+static int source_of(const struct serve_request *r, uint64_t offset, uint64_t *length)
+{
+	const struct serve_object *o = r->object;
+
+	return r->growing && o->ops->source != NULL ? o->ops->source(r->object, offset, length) : o->fd;
+}
+
+/* The next bytes stand in the object's file, so many of `length`; 0: in memory, or nowhere any more. */
+static uint64_t on_disk(const struct serve_request *r, uint64_t offset, uint64_t length)
+{
+	int fd;
+
+	if (!r->growing || r->object->ops->source == NULL)
+		return length;
+	rcu_read_begin();
+	fd = source_of(r, offset, &length);
+	rcu_read_end();
+	return fd >= 0 && fd == __atomic_load_n(&r->object->fd, __ATOMIC_RELAXED) ? length : 0;
+}
+
 bool body_wait_disk(struct serve_request *r, uint64_t offset, uint64_t length)
 {
+	length = on_disk(r, offset, length);
+	if (length == 0)
+		return false;
 	if (disk_warm(r->lane, r->object, offset, length < TURN ? length : TURN) > 0)
 		return false;
 	counters_add(r->lane->serve->counters, C_DISK_WAITS, 1);
@@ -263,12 +288,14 @@ static int64_t arrived(struct serve_request *r, const struct span *s)
 static int64_t available(struct serve_request *r, const struct span *s, uint64_t max)
 {
 	int64_t n = arrived(r, s);
+	uint64_t here;
 
 	if (n > (int64_t)max)
 		n = (int64_t)max;
 	if (n > (int64_t)s->left)
 		n = (int64_t)s->left;
-	return n > 0 && r->body.on_disk ? (int64_t)disk_warm(r->lane, r->object, s->offset, (uint64_t)n) : n;
+	here = n > 0 && r->body.on_disk ? on_disk(r, s->offset, (uint64_t)n) : 0;
+	return here > 0 ? (int64_t)disk_warm(r->lane, r->object, s->offset, here) : n;
 }
 
 /* Nothing is available: for want of bytes, or of reading them.  False: now something is. */
@@ -283,16 +310,32 @@ static bool await_bytes(struct serve_request *r, const struct span *s)
 	return n == 0;
 }
 
+/* Sends up to n bytes that are available; 0: they have gone again. */
+static ssize_t send_some(struct serve_request *r, const struct span *s, uint64_t n)
+{
+	off_t offset = (off_t)s->offset;
+	ssize_t sent;
+	int from;
+
+	rcu_read_begin();
+	from = source_of(r, s->offset, &n);
+	sent = from < 0 ? 0 : sendfile(h2o_socket_get_fd(r->conn->sock), from, &offset, (size_t)n);
+	if (sent == 0 && from >= 0) {
+		sent = -1;
+		errno = ENODATA; /* the file is shorter than it is said to be */
+	}
+	rcu_read_end();
+	return sent;
+}
+
 static void run_sendfile(struct serve_request *r)
 {
 	struct span *s = &r->body.spans[0];
 	h2o_socket_t *sock = r->conn->sock;
-	int fd = h2o_socket_get_fd(sock);
 	uint64_t budget = TURN;
 
 	while (s->left > 0 && budget > 0) {
 		int64_t n = available(r, s, budget);
-		off_t offset = (off_t)s->offset;
 		ssize_t sent;
 
 		if (n < 0) {
@@ -305,7 +348,7 @@ static void run_sendfile(struct serve_request *r)
 				return;
 			continue;
 		}
-		sent = sendfile(fd, r->object->fd, &offset, (size_t)n);
+		sent = send_some(r, s, (uint64_t)n);
 		if (sent > 0) {
 			s->offset += (uint64_t)sent;
 			s->left -= (uint64_t)sent;
@@ -314,10 +357,10 @@ static void run_sendfile(struct serve_request *r)
 			sock->bytes_written += (size_t)sent;
 			continue;
 		}
-		if (sent < 0 && errno == EINTR)
+		if (sent == 0 || errno == EINTR)
 			continue;
-		if (sent == 0 || errno != EAGAIN) {
-			body_fail(r, sent == 0 ? ERR_TRUNCATED : -errno);
+		if (errno != EAGAIN) {
+			body_fail(r, errno == ENODATA ? ERR_TRUNCATED : -errno);
 			return;
 		}
 		break;
@@ -330,10 +373,26 @@ static void run_sendfile(struct serve_request *r)
 
 /* --- by memory --------------------------------------------------------------------- */
 
-/* Points `ret` to the next bytes of the span, at most `n`. */
+/* As pread(2); *ret_gone: the bytes have gone again. */
+static ssize_t read_some(struct serve_request *r, uint64_t offset, void *buffer, size_t n, bool *ret_gone)
+{
+	uint64_t length = n;
+	ssize_t got;
+	int from;
+
+	rcu_read_begin();
+	from = source_of(r, offset, &length);
+	*ret_gone = from < 0;
+	got = from < 0 ? 0 : pread(from, buffer, (size_t)length, (off_t)offset);
+	rcu_read_end();
+	return got;
+}
+
+/* Points `ret` to the next bytes of the span, at most `n`; none when they have gone again. */
 static int fill(struct serve_request *r, const struct span *s, size_t n, h2o_iovec_t *ret)
 {
 	ssize_t got;
+	bool gone;
 
 	if (r->body.view != NULL) {
 		*ret = h2o_iovec_init(r->body.view + s->offset, n);
@@ -341,8 +400,8 @@ static int fill(struct serve_request *r, const struct span *s, size_t n, h2o_iov
 	}
 	if (r->body.buffer == NULL)
 		r->body.buffer = h2o_mem_alloc_pool(&r->req->pool, BUFFER);
-	got = pread(r->object->fd, r->body.buffer, n < BUFFER ? n : BUFFER, (off_t)s->offset);
-	if (got <= 0)
+	got = read_some(r, s->offset, r->body.buffer, n < BUFFER ? n : BUFFER, &gone);
+	if (got <= 0 && !gone)
 		return got < 0 ? -errno : ERR_TRUNCATED;
 	*ret = h2o_iovec_init(r->body.buffer, (size_t)got);
 	return 0;
@@ -368,7 +427,7 @@ static int gather(struct serve_request *r, h2o_iovec_t vec[static 2], size_t *re
 			return error;
 		s->offset += vec[*ret_n].len;
 		s->left -= vec[*ret_n].len;
-		++*ret_n;
+		*ret_n += vec[*ret_n].len > 0;
 	}
 	return 0;
 }

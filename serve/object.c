@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/rcu.h"
 #include "serve/condition.h"
 #include "serve/inner.h"
 
@@ -259,9 +260,23 @@ static void plan_parts(struct serve_request *r)
 
 /* --- sending ----------------------------------------------------------------------- */
 
+/* All of it stands in the object's file for good. */
+static bool is_settled(struct serve_object *o)
+{
+	uint64_t n = o->size;
+	int fd;
+
+	if (o->ops->source == NULL)
+		return true;
+	rcu_read_begin();
+	fd = o->ops->source(o, 0, &n);
+	rcu_read_end();
+	return fd == __atomic_load_n(&o->fd, __ATOMIC_RELAXED) && n == o->size;
+}
+
 static bool is_growing(struct serve_object *o)
 {
-	return o->ops->ready != NULL && o->ops->ready(o, 0, o->size) < (int64_t)o->size;
+	return o->ops->ready != NULL && (o->ops->ready(o, 0, o->size) < (int64_t)o->size || !is_settled(o));
 }
 
 /* All is decided; the first bytes, if any are to be sent, are there. */

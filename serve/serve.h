@@ -70,6 +70,11 @@ struct serve_object_ops {
 	 * wanted in all) and call serve_wake(waiter) once when ready() would say
 	 * something else.  Takes over one reference of the waiter. */
 	void (*want)(struct serve_object *, uint64_t offset, uint64_t length, struct serve_waiter *);
+	/* Where the bytes at `offset` that ready() spoke of stand: the descriptor that has them at
+	 * that offset (object.fd, or one whose bytes are in memory and may go again), *length
+	 * lowered to those that stand there together; -1: they have gone.  Called inside an RCU
+	 * section that lasts until they were read.  NULL: all stands in object.fd. */
+	int (*source)(struct serve_object *, uint64_t offset, uint64_t *length);
 	/* The last reference is gone. */
 	void (*free)(struct serve_object *);
 };
