@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/rcu.h"
 #include "dash/package.h"
 
 struct package *package_ref(struct package *p)
@@ -246,20 +247,26 @@ bool copy_is_kept(const struct copy *c)
 	return copy_is_whole(c) && (small || __atomic_load_n(&c->n_kept, __ATOMIC_ACQUIRE) == c->n_pieces);
 }
 
-uint64_t copy_ready(const struct copy *c, uint64_t offset, uint64_t length)
+/* Blocks of the piece in memory; inside an RCU section. */
+static uint64_t passage_word(const struct passage *w, size_t piece)
 {
-	uint64_t size = c->object.size, end, at = offset;
+	return w != NULL ? __atomic_load_n(&w->blocks[piece], __ATOMIC_ACQUIRE) : 0;
+}
 
-	if (offset >= size)
-		return 0;
-	end = length < size - offset ? offset + length : size;
-	if (copy_is_whole(c))
-		return end - offset;
+/* From a block on, so many bits in a row. */
+static unsigned run_of(uint64_t word, unsigned block)
+{
+	uint64_t missing = ~word >> block;
+
+	return missing == 0 ? 64 - block : (unsigned)__builtin_ctzll(missing);
+}
+
+static uint64_t ready_to(const struct copy *c, const struct passage *w, uint64_t at, uint64_t end)
+{
 	while (at < end) {
 		size_t piece = (size_t)(at / DIGEST_PIECE);
 		unsigned block = (unsigned)(at % DIGEST_PIECE / DIGEST_BLOCK);
-		uint64_t missing = ~word(c, piece) >> block;
-		uint64_t run = missing == 0 ? 64 - block : (uint64_t)__builtin_ctzll(missing);
+		unsigned run = run_of(word(c, piece) | passage_word(w, piece), block);
 
 		if (run == 0)
 			break;
@@ -267,7 +274,55 @@ uint64_t copy_ready(const struct copy *c, uint64_t offset, uint64_t length)
 		if (block + run < 64)
 			break;
 	}
-	return (at < end ? at : end) - offset;
+	return at < end ? at : end;
+}
+
+uint64_t copy_ready(const struct copy *c, uint64_t offset, uint64_t length)
+{
+	uint64_t size = c->object.size, end;
+
+	if (offset >= size)
+		return 0;
+	end = length < size - offset ? offset + length : size;
+	if (copy_is_whole(c))
+		return end - offset;
+	if (RCU_LOAD(&c->passage) == NULL)
+		return ready_to(c, NULL, offset, end) - offset;
+	rcu_read_begin();
+	end = ready_to(c, RCU_LOAD(&c->passage), offset, end);
+	rcu_read_end();
+	return end - offset;
+}
+
+int copy_source(const struct copy *c, uint64_t offset, uint64_t *length)
+{
+	const struct passage *w;
+	size_t piece = (size_t)(offset / DIGEST_PIECE);
+	uint64_t in_piece = offset % DIGEST_PIECE, here;
+	unsigned block = (unsigned)(in_piece / DIGEST_BLOCK), run;
+	int fd = __atomic_load_n(&c->object.fd, __ATOMIC_ACQUIRE);
+
+	if (copy_is_whole(c))
+		return fd;
+	w = RCU_LOAD(&c->passage);
+	run = run_of(word(c, piece), block);
+	if (run == 0) {
+		run = run_of(passage_word(w, piece), block);
+		fd = w != NULL ? w->fd : -1;
+	}
+	here = (block + run) * DIGEST_BLOCK - in_piece;
+	if (run == 0)
+		return -1;
+	if (here < *length)
+		*length = here;
+	return fd;
+}
+
+bool copy_shows_piece(const struct copy *c, size_t piece)
+{
+	uint64_t size = copy_piece_size(c, piece);
+
+	return copy_ready(c, piece * DIGEST_PIECE, size) == size;
 }
 
 void copy_show_blocks(struct copy *c, size_t piece, unsigned first, unsigned n)

@@ -57,6 +57,12 @@ struct package {
 #define PACKAGE_TORRENT_AT(p) ((p)->digest->n_files)
 #define PACKAGE_LEAVES_AT(p) ((p)->digest->n_files + 1)
 
+/* Pieces that are in memory for those who wait for them, and not to be kept (edge/passing.h). */
+struct passage {
+	int fd;           /* as the file, sparse */
+	uint64_t *blocks; /* as the copy's */
+};
+
 struct copy {
 	struct serve_object object; /* carries the reference count; fd is -1 until copy_open */
 	struct package *package;    /* one reference */
@@ -68,6 +74,7 @@ struct copy {
 	uint64_t *journalled;       /* bitmap of pieces; the journal's lock */
 	size_t n_kept;              /* atomic: pieces whose row is on the disk */
 	uint64_t held;              /* bytes in verified pieces, atomic */
+	struct passage *passage;      /* RCU; NULL mostly; edge/passing.c's */
 	bool evicted;               /* atomic: an earlier copy was given up for others */
 	int gone;                   /* atomic: not in the store any more */
 	mono_us fail_until;         /* atomic: bytes that are not here will not come before */
@@ -92,8 +99,13 @@ int copy_open(struct copy *);
 /* One that was opened while the disk took no writes can be written from now on.  -errno.  The engine's thread. */
 int copy_make_writable(struct copy *);
 
-/* Verified bytes from `offset` on, at most to offset + length.  Any thread. */
+/* Verified bytes from `offset` on, at most to offset + length, in the file or in memory.
+ * Any thread; not inside an RCU section. */
 uint64_t copy_ready(const struct copy *, uint64_t offset, uint64_t length);
+/* As serve_object_ops.source: inside an RCU section. */
+int copy_source(const struct copy *, uint64_t offset, uint64_t *length);
+/* The piece is whole, in the file or in memory.  As copy_ready. */
+bool copy_shows_piece(const struct copy *, size_t piece);
 bool copy_is_whole(const struct copy *);               /* any thread */
 bool copy_is_kept(const struct copy *);                /* whole, and all of it journalled; any thread */
 bool copy_has_piece(const struct copy *, size_t piece); /* any thread */

@@ -6,6 +6,7 @@
 
 #define LOOKUPS_HELP "Requests for package files by how they were met; every miss has its reason."
 #define FETCHED_HELP "Bytes of bodies fetched, by what they were for."
+#define WRITTEN_HELP "Bytes of pieces written to the disk, by what they came for."
 #define FROM_HELP "Bytes of pieces fetched, by where they came from."
 
 static const struct counter_row rows[N_COUNTS] = {
@@ -42,6 +43,10 @@ static const struct counter_row rows[N_COUNTS] = {
                                 "Pieces given up for now after all sources were tried."},
 	[COUNT_NO_SPACE] = {"ribera_edge_no_space_total", NULL, COUNTER_TOTAL, "Pieces not stored for want of space."},
 	[COUNT_WRITE_FAILED] = {"ribera_edge_write_failures_total", NULL, COUNTER_TOTAL, "Writes the disk refused."},
+	[COUNT_WRITTEN_FILL] = {"ribera_edge_written_bytes_total", "by=\"fill\"", COUNTER_TOTAL, WRITTEN_HELP},
+	[COUNT_WRITTEN_PULL] = {"ribera_edge_written_bytes_total", "by=\"pull\"", COUNTER_TOTAL, WRITTEN_HELP},
+	[COUNT_STREAMED] = {"ribera_edge_streamed_bytes_total", NULL, COUNTER_TOTAL,
+                            "Bytes fetched for viewers and passed on through memory, not kept."},
 	[COUNT_EVICTED_BYTES] = {"ribera_edge_evicted_bytes_total", NULL, COUNTER_TOTAL, "Bytes given up for others."},
 	[COUNT_EVICTED_FILES] = {"ribera_edge_evicted_files_total", NULL, COUNTER_TOTAL, "Files given up for others."},
 	[COUNT_SCRUBBED] = {"ribera_edge_scrubbed_bytes_total", NULL, COUNTER_TOTAL, "Bytes re-read and checked."},

@@ -175,7 +175,8 @@ static bool has_leaves(struct title *t, mono_us now, mono_us *wake)
 	return until <= now;
 }
 
-/* Moves the cursor to a piece that is neither here nor on its way here, nor left to other edges for now. */
+/* Moves the cursor to a piece that is neither here nor on its way here; one that another edge was to fetch (edge/swarm.h) is
+ * waited for: WAIT_FOR_OTHERS, then it is looked at anew. */
 static struct copy *next_piece(struct fill *f, struct title *t, mono_us now, mono_us *wake)
 {
 	struct digest *d = t->package->digest;

@@ -3,7 +3,8 @@
  * Flights: pieces on their way here.  One flight a piece, however many viewers
  * wait for it and whether or not the fill wants it too.  Every 16 KiB block is
  * checked against its leaf (and the leaves against the piece's hash) before it
- * is written and shown; without leaves the piece is shown when it is whole.  A
+ * is written and shown; without leaves the piece is shown when it is whole.
+ * What is not to be kept, or cannot be, stands in memory for those who wait.  A
  * source that fails is followed by the next from the last good block on.
  */
 #ifndef RIBERA_EDGE_FLIGHTS_H
@@ -12,6 +13,7 @@
 #include "base/counter.h"
 #include "edge/copy.h"
 #include "edge/engine.h"
+#include "edge/passing.h"
 #include "edge/store.h"
 #include "edge/upstream.h"
 #include "fetch/fetch.h"
@@ -24,8 +26,9 @@ struct flights_settings {
 	struct upstream *upstream;
 	struct counters *counters;
 	struct fetch *pull, *fill; /* two clients: a fill never takes a viewer's connection */
-	/* Makes room for a piece before it is fetched; engine's thread. */
-	void (*make_room)(void *ctx, struct copy *, uint64_t bytes);
+	struct passing *passing;
+	/* Is a piece of this copy to be kept?  Makes room for it if so, as far as that goes; engine's thread. */
+	bool (*keep)(void *ctx, struct copy *, uint64_t bytes, bool fill);
 	/* A flight is over: 0 or why it failed; engine's thread. */
 	void (*landed)(void *ctx, struct copy *, size_t piece, bool fill, int error);
 	void *ctx;

@@ -43,6 +43,7 @@ struct node {
 	struct fetch *fetch_pull, *fetch_fill, *fetch_control;
 	struct flights *flights;
 	struct space space;
+	struct passing *passing;
 	struct fill *fill;
 	struct swarm *swarm;
 	struct prepare *prepare;
@@ -141,11 +142,12 @@ static void on_forget(void *ctx, struct package *p)
 	n->view_due = true;
 }
 
-static void on_make_room(void *ctx, struct copy *c, uint64_t bytes)
+static bool on_keep(void *ctx, struct copy *c, uint64_t bytes, bool fill)
 {
 	struct node *n = ctx;
 
 	space_make_room(&n->space, c, bytes);
+	return true;
 }
 
 static void on_landed(void *ctx, struct copy *c, size_t piece, bool fill, int error)
@@ -197,9 +199,10 @@ static void publish(struct node *n)
 static mono_us idle(void *ctx, mono_us now)
 {
 	struct node *n = ctx;
-	mono_us wake = now + DUR_S, swarm_due;
+	mono_us wake = now + DUR_S, swarm_due, passing_due;
 
 	flights_step(n->flights);
+	passing_due = passing_step(n->passing, now);
 	tell_whole(n);
 	if (store_probe(n->store, now, &wake))
 		n->fill_due = n->prepare_due = 0;
@@ -222,6 +225,8 @@ static mono_us idle(void *ctx, mono_us now)
 		wake = INT64_MAX;
 	if (swarm_due < wake)
 		wake = swarm_due;
+	if (passing_due < wake)
+		wake = passing_due;
 	if (n->prepare_due < wake)
 		wake = n->prepare_due;
 	return n->fill_due < wake ? n->fill_due : wake;
@@ -308,6 +313,11 @@ static bool is_ready(void *ctx)
 	struct node *n = ctx;
 
 	return contact_has_plan(n->contact);
+}
+
+static int on_source(struct serve_object *o, uint64_t offset, uint64_t *length)
+{
+	return copy_source(copy_of_object(o), offset, length);
 }
 
 static struct package **on_packages(void *ctx, size_t *ret_n)
@@ -414,6 +424,7 @@ static int make_store(struct node *n, struct fault *f)
 		.reserve = n->settings->reserve,
 		.ready = on_ready,
 		.want = on_want,
+		.source = on_source,
 		.kept = on_kept,
 		.ctx = n,
 	};
@@ -439,13 +450,14 @@ static void make_parts(struct node *n)
 {
 	struct flights_settings flights = {
 		.engine = n->engine, .store = n->store, .upstream = n->upstream, .counters = n->counters,
-		.pull = n->fetch_pull, .fill = n->fetch_fill, .make_room = on_make_room, .landed = on_landed, .ctx = n,
+		.pull = n->fetch_pull, .fill = n->fetch_fill, .keep = on_keep, .landed = on_landed, .ctx = n,
 	};
 	struct prepare_settings prepare;
 	struct swarm_settings swarm = {n->settings->name, n->engine, n->upstream, n->fetch_pull, on_parts, n};
 	struct fill_settings fill;
 	struct viewers_settings viewers = {n->settings->name, n->store, NULL, n->counters, health, is_ready, n};
 
+	flights.passing = n->passing = passing_new();
 	n->flights = flights_new(&flights);
 	n->space = (struct space){n->store, n->flights, n->counters, n->settings->pull_share, on_forget, n};
 	prepare = (struct prepare_settings){n->engine, n->store, n->flights, n->upstream, n->counters, n->fetch_pull,
@@ -740,6 +752,7 @@ void node_stop(struct node **pn)
 	fill_free(&n->fill);
 	swarm_free(&n->swarm);
 	flights_free(&n->flights);
+	passing_free(&n->passing);
 	store_close(&n->store);
 	upstream_free(&n->upstream);
 	plan_unref(&n->plan);

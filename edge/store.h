@@ -32,6 +32,7 @@ struct store_settings {
 	/* Asked by viewers for bytes that are not there; see serve_object_ops. */
 	int64_t (*ready)(struct serve_object *, uint64_t offset, uint64_t length);
 	void (*want)(struct serve_object *, uint64_t offset, uint64_t length, struct serve_waiter *);
+	int (*source)(struct serve_object *, uint64_t offset, uint64_t *length);
 	/* More pieces are on the disk for good; the journal's thread.  NULL: nobody cares. */
 	void (*kept)(void *ctx);
 	void *ctx; /* object.ctx of every copy */

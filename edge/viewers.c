@@ -195,6 +195,10 @@ static bool only_if_cached(const struct serve_request *req)
 
 static const char *count_miss(struct viewers *v, const struct looked *l)
 {
+	if (disk_reads_only(store_disk(v->s.store))) {
+		counters_add(v->s.counters, COUNT_MISS_READ_ONLY, 1);
+		return "fwd=uri-miss;detail=read-only"; /* through memory */
+	}
 	if (__atomic_load_n(&l->copy->evicted, __ATOMIC_RELAXED)) {
 		counters_add(v->s.counters, COUNT_MISS_EVICTED, 1);
 		return "fwd=uri-miss;detail=evicted";
@@ -257,7 +261,7 @@ static void give(struct copy **copy, const char *cache, struct serve_found *foun
 	*copy = NULL;
 }
 
-/* No room here and none to be made: seen a moment ago. */
+/* Nothing can be taken in, not even in memory: seen a moment ago. */
 static bool is_full(const struct copy *c)
 {
 	int failure = copy_failure(c, clock_mono());
@@ -277,7 +281,7 @@ static void answer(struct viewers *v, struct serve_request *req, struct looked *
 	uint64_t first, length;
 
 	wanted(req, c->object.size, &first, &length);
-	if (copy_open(c) != 0) {
+	if (__atomic_load_n(&c->held, __ATOMIC_RELAXED) > 0 && copy_open(c) != 0) {
 		overloaded(v, l, found);
 		return;
 	}
@@ -293,7 +297,7 @@ static void answer(struct viewers *v, struct serve_request *req, struct looked *
 		found->cache = "fwd=uri-miss;detail=only-if-cached";
 	} else if (!l->listed) {
 		not_found(v, found);
-	} else if (disk_reads_only(store_disk(v->s.store)) || is_full(c)) {
+	} else if (is_full(c)) {
 		overloaded(v, l, found);
 	} else {
 		give(&l->copy, count_miss(v, l), found);

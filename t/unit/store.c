@@ -15,6 +15,8 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/rcu.h"
+#include "edge/passing.h"
 #include "t/lib/unit.h"
 
 #define BIG (3 * DIGEST_PIECE + 5000)
@@ -94,6 +96,68 @@ static void write_piece(struct store *s, struct copy *c, size_t piece, const uin
 	CHECK_INT(file_pwrite_all(c->object.fd, bytes + piece * DIGEST_PIECE, (size_t)n, piece * DIGEST_PIECE), 0);
 	copy_show_blocks(c, piece, 0, (unsigned)((n + DIGEST_BLOCK - 1) / DIGEST_BLOCK));
 	store_settle(s, c, piece, true);
+}
+
+/* What a server would read there; -1: nowhere. */
+static int source(const struct copy *c, uint64_t offset, uint64_t *length, uint8_t *ret_byte)
+{
+	int fd;
+
+	rcu_read_begin();
+	fd = copy_source(c, offset, length);
+	if (fd >= 0)
+		CHECK_INT(file_pread_all(fd, ret_byte, 1, offset), 1);
+	rcu_read_end();
+	return fd;
+}
+
+Test(store, what_passes_through_is_seen_beside_what_is_kept_and_goes)
+{
+	struct store *s = open_store(0);
+	struct package *p = add_film(s);
+	struct passing *passing = passing_new();
+	struct copy *c = p->copies[0];
+	uint64_t n = BIG;
+	uint8_t byte;
+
+	write_piece(s, c, 0, film.big);
+	CHECK_INT(source(c, DIGEST_PIECE, &n, &byte), -1);
+	CHECK_INT(passing_begin(passing, c, 1), 0);
+	CHECK_INT(passing_show(c, 1, 0, film.big + DIGEST_PIECE, 2 * DIGEST_BLOCK), 0);
+	CHECK_INT((int64_t)copy_ready(c, 5, BIG), DIGEST_PIECE + 2 * DIGEST_BLOCK - 5); /* over the seam */
+	CHECK_INT(source(c, 5, &n, &byte), c->object.fd);
+	CHECK_INT((int64_t)n, DIGEST_PIECE - 5);
+	CHECK_INT(byte, film.big[5]);
+	n = BIG;
+	CHECK(source(c, DIGEST_PIECE + 7, &n, &byte) != c->object.fd);
+	CHECK_INT((int64_t)n, 2 * DIGEST_BLOCK - 7);
+	CHECK_INT(byte, film.big[DIGEST_PIECE + 7]);
+	CHECK(!copy_shows_piece(c, 1));
+	CHECK_INT(passing_show(c, 1, 2 * DIGEST_BLOCK, film.big + DIGEST_PIECE + 2 * DIGEST_BLOCK, DIGEST_PIECE - 2 * DIGEST_BLOCK), 0);
+	CHECK(copy_shows_piece(c, 1) && !copy_has_piece(c, 1));
+	CHECK_INT((int64_t)package_held(p), DIGEST_PIECE);
+
+	CHECK_INT(passing_step(passing, 100 * PASSING_LINGER), INT64_MAX); /* while more may come, it stays */
+	passing_end(passing, c, 1, 1000);
+	CHECK_INT(passing_step(passing, 1000), 1000 + PASSING_LINGER);
+	CHECK(copy_shows_piece(c, 1));
+	CHECK_INT(passing_step(passing, 1000 + PASSING_LINGER), INT64_MAX);
+	CHECK(c->passage == NULL);
+	CHECK_INT((int64_t)copy_ready(c, DIGEST_PIECE, BIG), 0);
+	CHECK_INT(source(c, DIGEST_PIECE, &n, &byte), -1);
+
+	for (size_t i = 0; i < 2; i++) { /* one of two goes: the other's bytes stay */
+		CHECK_INT(passing_begin(passing, c, i + 1), 0);
+		CHECK_INT(passing_show(c, i + 1, 0, film.big + (i + 1) * DIGEST_PIECE, DIGEST_PIECE), 0);
+		passing_end(passing, c, i + 1, (mono_us)i * DUR_S);
+	}
+	passing_step(passing, PASSING_LINGER);
+	CHECK(!copy_shows_piece(c, 1) && copy_shows_piece(c, 2));
+	n = BIG;
+	CHECK(source(c, 2 * DIGEST_PIECE, &n, &byte) >= 0 && byte == film.big[2 * DIGEST_PIECE]);
+	passing_free(&passing);
+	CHECK(c->passage == NULL);
+	store_close(&s);
 }
 
 Test(store, pieces_survive_a_restart)
