@@ -186,6 +186,16 @@ static int put_listed_run(void *ctx, const struct timeline_run *run)
 	return put_run(out, &r);
 }
 
+/* What ends before `from` is gone; but the newest segment, which ends at `end`, stays as long as it is the
+ * newest, however short the time shift (A.3.2: a segment is there for its own length at least). */
+static void open_window(struct output *out, wide from, wide end)
+{
+	if (from >= end)
+		from = end - 1;
+	if (from > out->from)
+		out->from = from;
+}
+
 /* What a dynamic timeline lists is there: its own end is the live edge, unless
  * now is before it.  So a stream that has stopped can still be looked at. */
 static void set_window(struct output *out, wide edge)
@@ -203,9 +213,7 @@ static void set_window(struct output *out, wide edge)
 		return;
 	if (mpd->has_availability_start && now > 0 && now < edge)
 		edge = now;
-	edge -= timeline_ticks(mpd->time_shift, out->l->rendition->timescale);
-	if (edge > out->from)
-		out->from = edge;
+	open_window(out, edge - timeline_ticks(mpd->time_shift, out->l->rendition->timescale), edge);
 }
 
 static int put_timeline(struct output *out)
@@ -235,10 +243,7 @@ static int cut_to_available(struct output *out, const struct timeline_run *run, 
 	if (whole < *count)
 		*count = whole;
 	if (mpd->has_time_shift) {
-		wide from = edge - timeline_ticks(mpd->time_shift, out->l->rendition->timescale);
-
-		if (from > out->from)
-			out->from = from;
+		open_window(out, edge - timeline_ticks(mpd->time_shift, out->l->rendition->timescale), whole * run->duration);
 	} else if (*count > TIMELINE_MAX_WINDOW) {
 		out->from = (*count - TIMELINE_MAX_WINDOW) * run->duration;
 	}

@@ -195,22 +195,17 @@ static struct lane *make_lane(struct engine *e, int kind)
 /* Which lanes any period has; what is missing is said once. */
 static int choose_lanes(const struct engine_setup *s, bool ret_has[static N_LANES], struct fault *f)
 {
-	const char *why_video = "the MPD has none", *why_audio = "the MPD has none", *why;
+	struct fault why[N_LANES] = {{0}};
 
 	for (size_t i = 0; i < s->source->timeline->n_periods; i++) {
 		const struct timeline_period *p = &s->source->timeline->periods[i];
 
-		if (source_choose(p, TIMELINE_VIDEO, s->lang, 0, &why) != NULL)
-			ret_has[LANE_VIDEO] = true;
-		else
-			why_video = why;
-		if (source_choose(p, TIMELINE_AUDIO, s->lang, 0, &why) != NULL)
-			ret_has[LANE_AUDIO] = true;
-		else
-			why_audio = why;
+		ret_has[LANE_VIDEO] |= source_choose(p, TIMELINE_VIDEO, s->lang, 0, &why[LANE_VIDEO]) != NULL;
+		ret_has[LANE_AUDIO] |= source_choose(p, TIMELINE_AUDIO, s->lang, 0, &why[LANE_AUDIO]) != NULL;
 	}
 	if (!ret_has[LANE_VIDEO] && !ret_has[LANE_AUDIO])
-		return fault_set(f, ERR_MEDIA, "%s: nothing to play: video: %s; audio: %s", s->source->url, why_video, why_audio);
+		return fault_set(f, ERR_MEDIA, "%s: nothing to play: video: %s; audio: %s", s->source->url,
+		                 fault_text(&why[LANE_VIDEO]), fault_text(&why[LANE_AUDIO]));
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "fetch/fetch.h"
+#include "player/fit.h"
 #include "player/source.h"
 
 #define MAX_INDEX ((size_t)8 << 20)
@@ -192,7 +193,7 @@ static json_t *bases_json(const struct timeline_rendition *r)
 static json_t *rendition_json(struct inspection *x, struct timeline_rendition *r)
 {
 	json_t *o = json_object(), *segments = json_array();
-	struct fault f = {0};
+	struct fault f = {0}, why = {0};
 
 	set_text(o, "error", r->fault);
 	if (r->needs_index && r->n_segments == 0 && read_index(x, r, &f) < 0)
@@ -200,7 +201,9 @@ static json_t *rendition_json(struct inspection *x, struct timeline_rendition *r
 	set_text(o, "id", r->representation->id);
 	set_text(o, "mime_type", r->mime_type);
 	set_text(o, "codecs", r->codecs);
-	json_object_set_new(o, "decodable", json_boolean(source_can_decode(r->codecs)));
+	json_object_set_new(o, "decodable", json_boolean(fit_can_decode(r->codecs)));
+	if (!fit_rendition(r, &why))
+		set_text(o, "unfit", fault_text(&why));
 	set_number(o, "bandwidth", r->bandwidth);
 	set_number(o, "width", r->width);
 	set_number(o, "height", r->height);
@@ -330,9 +333,9 @@ static void print_rendition(const json_t *r, FILE *out)
 		snprintf(size, sizeof size, "%d Hz", (int)json_integer_value(json_object_get(r, "audio_sampling_rate")));
 	fprintf(out, "    %-24s %9.3f %-11s %-28s %6zu %10.3f %10.3f  %s\n", text(r, "id"),
 	        (double)json_integer_value(json_object_get(r, "bandwidth")) / 1e6, size, text(r, "codecs"), n, begin, end,
-	        json_object_get(r, "error") != NULL                     ? text(r, "error")
-	        : json_is_true(json_object_get(r, "decodable")) ? ""
-	                                                        : "cannot be decoded here");
+	        json_object_get(r, "error") != NULL   ? text(r, "error")
+	        : json_object_get(r, "unfit") != NULL ? text(r, "unfit")
+	                                              : "");
 }
 
 /* "12.345 s", or what it means that there is none */

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "player/fit.h"
 #include "player/hub.h"
 #include "player/media.h"
 #include "player/report.h"
@@ -97,7 +98,7 @@ void lane_view(const struct lane *l, struct lane_view *ret)
 
 static bool wanted(const struct lane *l, const struct timeline_rendition *r, bool any_height)
 {
-	if (r->fault != NULL || !source_can_decode(r->codecs))
+	if (!fit_rendition(r, NULL))
 		return false;
 	return any_height || l->set.max_height == 0 || r->height <= l->set.max_height;
 }
@@ -105,8 +106,7 @@ static bool wanted(const struct lane *l, const struct timeline_rendition *r, boo
 static void enter_period(struct lane *l, mono_us now)
 {
 	enum timeline_kind kind = l->set.kind == LANE_VIDEO ? TIMELINE_VIDEO : TIMELINE_AUDIO;
-	const char *why;
-	struct timeline_track *track = source_choose(lane_period(l), kind, l->set.lang, l->next_audio, &why);
+	struct timeline_track *track = source_choose(lane_period(l), kind, l->set.lang, l->next_audio, NULL);
 	bool any = true;
 
 	l->entered = true;

@@ -5,7 +5,6 @@
 #include "player/source.h"
 
 #include <errno.h>
-#include <libavcodec/avcodec.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "base/str.h"
 #include "dash/mpd_link.h"
 #include "fetch/fetch.h"
+#include "player/fit.h"
 
 struct wait {
 	pthread_mutex_t lock;
@@ -226,36 +226,6 @@ void source_close(struct source *s)
 	*s = (struct source){0};
 }
 
-bool source_can_decode(const char *codecs)
-{
-	static const struct {
-		const char *prefix;
-		enum AVCodecID id;
-	} table[] = {
-		{"avc1", AV_CODEC_ID_H264}, {"avc3", AV_CODEC_ID_H264}, {"hvc1", AV_CODEC_ID_HEVC},
-		{"hev1", AV_CODEC_ID_HEVC}, {"av01", AV_CODEC_ID_AV1}, {"vp09", AV_CODEC_ID_VP9},
-		{"vp08", AV_CODEC_ID_VP8}, {"mp4a.6B", AV_CODEC_ID_MP3}, {"mp4a.69", AV_CODEC_ID_MP3},
-		{"mp4a", AV_CODEC_ID_AAC}, {"opus", AV_CODEC_ID_OPUS}, {"Opus", AV_CODEC_ID_OPUS},
-		{"ac-3", AV_CODEC_ID_AC3}, {"ec-3", AV_CODEC_ID_EAC3}, {"fLaC", AV_CODEC_ID_FLAC},
-		{"flac", AV_CODEC_ID_FLAC}, {"mp4v", AV_CODEC_ID_MPEG4},
-	};
-
-	if (codecs == NULL || codecs[0] == '\0')
-		return true;
-	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-		if (strncmp(codecs, table[i].prefix, strlen(table[i].prefix)) == 0)
-			return avcodec_find_decoder(table[i].id) != NULL;
-	return false;
-}
-
-static bool has_scheme(const struct mpd_descriptors *d, const char *part)
-{
-	for (size_t i = 0; i < d->n; i++)
-		if (d->v[i].scheme != NULL && strstr(d->v[i].scheme, part) != NULL)
-			return true;
-	return false;
-}
-
 static bool has_role(const struct mpd_set *s, const char *value)
 {
 	for (size_t i = 0; i < s->roles.n; i++)
@@ -277,44 +247,26 @@ static int score(const struct mpd_set *s, const char *lang)
 	return n;
 }
 
-/* NULL when the track can be played, else why not. */
-static const char *unfit(const struct timeline_track *t)
-{
-	if (has_scheme(&t->set->common.essential, "trickmode") || has_scheme(&t->set->common.supplemental, "trickmode"))
-		return "it is a trick-mode track";
-	if (t->set->common.content_protection.n > 0)
-		return "it is encrypted, and this player has no keys";
-	for (size_t i = 0; i < t->n_renditions; i++)
-		if (t->renditions[i].fault == NULL && source_can_decode(t->renditions[i].codecs))
-			return NULL;
-	return t->n_renditions > 0 && t->renditions[0].fault != NULL ? "the MPD describes it wrongly" : "no decoder here for its codecs";
-}
-
 static struct timeline_track *pick(const struct timeline_period *p, enum timeline_kind kind, size_t from, size_t step)
 {
 	for (size_t i = from; i < p->n_tracks; i++)
-		if (p->tracks[i].kind == kind && unfit(&p->tracks[i]) == NULL && step-- == 0)
+		if (p->tracks[i].kind == kind && fit_track(&p->tracks[i], NULL) && step-- == 0)
 			return &p->tracks[i];
 	return NULL;
 }
 
 struct timeline_track *source_choose(const struct timeline_period *p, enum timeline_kind kind, const char *lang, unsigned next,
-                                     const char **ret_why)
+                                     struct fault *why)
 {
 	struct timeline_track *best = NULL;
 	size_t n = 0, at = 0;
 
-	*ret_why = "the MPD has none";
+	fault_set(why, ERR_NOT_FOUND, "the MPD has none");
 	for (size_t i = 0; i < p->n_tracks; i++) {
 		struct timeline_track *t = &p->tracks[i];
-		const char *why = t->kind == kind ? unfit(t) : NULL;
 
-		if (t->kind != kind)
+		if (t->kind != kind || !fit_track(t, why))
 			continue;
-		if (why != NULL) {
-			*ret_why = why;
-			continue;
-		}
 		if (best == NULL || score(t->set, lang) > score(best->set, lang)) {
 			best = t;
 			at = n;

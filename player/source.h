@@ -37,15 +37,12 @@ int source_get(struct fetch *, const char *url, struct buf *out, char **ret_url,
 /* The path a file URL means; caller frees. */
 char *source_path(const char *file_url);
 
-/* Can this build decode it?  `codecs` is RFC 6381; NULL is worth a try. */
-bool source_can_decode(const char *codecs);
-
-/* The track to play of a kind: decodable, not a trick mode, main before
+/* The track to play of a kind: fit (fit.h), main before
  * commentary, of the wanted language (or NULL) first, and then `next` further in
  * the order of the MPD, round and round.  NULL when there is none;
- * then *ret_why says why, in words. */
+ * then `why` (or NULL) says why, in words. */
 struct timeline_track *source_choose(const struct timeline_period *, enum timeline_kind, const char *lang, unsigned next,
-                                     const char **ret_why);
+                                     struct fault *why);
 
 /* The period that holds presentation time t; the last one for times past the end. */
 unsigned source_period_at(const struct timeline *, dur_us t);
