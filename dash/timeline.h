@@ -100,9 +100,19 @@ struct timeline {
 int timeline_new(const struct mpd *, const char *url, wall_us now, struct timeline **ret_timeline, struct fault *);
 void timeline_free(struct timeline **);
 
-/* Fills the segments of a rendition that needs an index.  ERR_SYNTAX when the
- * index is impossible, ERR_UNSUPPORTED when it points to further indexes. */
-int timeline_set_index(struct timeline_rendition *, const struct bmff_sidx *, struct fault *);
+/* An index in the making: the first sidx, and those it points to, read as their bytes come.
+ * Free it with timeline_index_free. */
+struct timeline_index; /* hidden */
+struct timeline_index *timeline_index_new(void);
+void timeline_index_free(struct timeline_index **);
+/* Reads what it can from `bytes`, which stand at `offset` of the file: at first the first sidx in
+ * them.  ERR_SYNTAX, ERR_LIMIT, the errors of bmff_sidx_read; it is of no use then. */
+int timeline_index_read(struct timeline_index *, const void *bytes, size_t n, uint64_t offset, struct fault *);
+/* Which bytes it has to see next; false: none, it is complete (when something was read). */
+bool timeline_index_wants(const struct timeline_index *, struct mpd_range *ret_range);
+/* Fills the segments of a rendition that needs an index.  ERR_SYNTAX when the index is
+ * impossible here or not complete, ERR_LIMIT. */
+int timeline_set_index(struct timeline_rendition *, const struct timeline_index *, struct fault *);
 
 /* Absolute URL of a reference against base number `base`; caller frees.  NULL for an unusable reference. */
 char *timeline_resolve(const struct timeline_rendition *, size_t base, const char *reference);

@@ -84,20 +84,24 @@ static int get_part(struct inspection *x, const char *url, uint64_t first, size_
 
 static int read_index_from(struct inspection *x, struct timeline_rendition *r, const char *url, struct fault *f)
 {
-	uint64_t n = r->index_range.last - r->index_range.first + 1;
-	struct blob *bytes = NULL;
-	struct bmff_sidx *sidx = NULL;
-	int code;
+	struct mpd_range want = r->index_range;
+	struct timeline_index *index = timeline_index_new();
+	int code = 0;
 
-	if (!r->has_index_range || r->index_range.last < r->index_range.first || n > MAX_INDEX)
-		return fault_set(f, ERR_UNSUPPORTED, "no usable indexRange");
-	code = get_part(x, url, r->index_range.first, (size_t)n, &bytes, f);
-	if (code == 0 && (code = bmff_sidx_read(bytes->bytes, bytes->size, r->index_range.first, &sidx)) < 0)
-		fault_set(f, code, "%s: index: %s", url, err_text(code));
+	if (!r->has_index_range || want.last < want.first || want.last - want.first >= MAX_INDEX)
+		code = fault_set(f, ERR_UNSUPPORTED, "no usable indexRange");
+	do {
+		struct blob *bytes = NULL;
+
+		if (code == 0)
+			code = get_part(x, url, want.first, (size_t)(want.last - want.first + 1), &bytes, f);
+		if (code == 0 && (code = timeline_index_read(index, bytes->bytes, bytes->size, want.first, f)) < 0)
+			fault_prefix(f, "%s", url);
+		blob_unref(&bytes);
+	} while (code == 0 && timeline_index_wants(index, &want));
 	if (code == 0)
-		code = timeline_set_index(r, sidx, f);
-	bmff_sidx_free(&sidx);
-	blob_unref(&bytes);
+		code = timeline_set_index(r, index, f);
+	timeline_index_free(&index);
 	return code;
 }
 

@@ -43,7 +43,7 @@ void rung_begin(struct rung *u, struct grab_world *w, struct timeline_rendition 
 	bool index = r->needs_index && r->n_segments == 0, init = r->init_url != NULL || r->init_has_range;
 	uint64_t first = r->index_range.first, last = r->index_range.last;
 
-	*u = (struct rung){.r = r, .id = id, .state = RUNG_READY};
+	*u = (struct rung){.r = r, .id = id, .state = RUNG_READY, .world = w, .lane = lane};
 	if (index && !r->has_index_range) {
 		dead(u, "its SegmentBase has no indexRange");
 		return;
@@ -64,24 +64,35 @@ void rung_begin(struct rung *u, struct grab_world *w, struct timeline_rendition 
 		rung_end(u);
 }
 
-static void take_index(struct rung *u, struct blob *bytes)
+static void take_init(struct rung *u, const struct blob *bytes)
 {
-	struct bmff_sidx *sidx = NULL;
+	uint64_t from = u->r->init_range.first - u->index_first;
+
+	u->init = blob_copy(bytes->bytes + from, (size_t)(u->r->init_range.last - u->r->init_range.first + 1));
+	u->together = false;
+}
+
+/* An index may point to further ones: they are asked for one after another. */
+static void take_index(struct rung *u, const struct blob *bytes, mono_us now)
+{
+	uint64_t skip = u->index == NULL ? u->r->index_range.first - u->index_first : 0;
 	struct fault f = {0};
-	uint64_t at = u->r->index_range.first - u->index_first;
+	struct mpd_range next;
 	int r;
 
-	if (u->together) {
-		uint64_t from = u->r->init_range.first - u->index_first;
-
-		u->init = blob_copy(bytes->bytes + from, (size_t)(u->r->init_range.last - u->r->init_range.first + 1));
+	if (u->together)
+		take_init(u, bytes);
+	if (u->index == NULL)
+		u->index = timeline_index_new();
+	r = timeline_index_read(u->index, bytes->bytes + skip, (size_t)(bytes->size - skip), u->index_first + skip, &f);
+	if (r == 0 && timeline_index_wants(u->index, &next)) {
+		u->index_first = next.first;
+		u->index_grab = grab(u, u->world, u->r->index_url, true, next.first, next.last, u->lane, now);
+		return;
 	}
-	r = bmff_sidx_read(bytes->bytes + at, (size_t)(bytes->size - at), u->r->index_range.first, &sidx);
-	if (r < 0)
-		fault_set(&f, r, "its index: %s", err_text(r));
-	else
-		r = timeline_set_index(u->r, sidx, &f);
-	bmff_sidx_free(&sidx);
+	if (r == 0)
+		r = timeline_set_index(u->r, u->index, &f);
+	timeline_index_free(&u->index);
 	if (r < 0)
 		dead(u, fault_text(&f));
 	else if (u->r->n_segments == 0)
@@ -100,7 +111,7 @@ static void step_one(struct rung *u, struct grab **g, bool index, mono_us now, m
 	if (state == GRAB_FAILED) {
 		dead(u, result.error);
 	} else if (index) {
-		take_index(u, result.body);
+		take_index(u, result.body, now);
 	} else {
 		u->init = blob_ref(result.body);
 	}
@@ -122,5 +133,6 @@ void rung_end(struct rung *u)
 {
 	grab_free(&u->init_grab);
 	grab_free(&u->index_grab);
+	timeline_index_free(&u->index);
 	blob_unref(&u->init);
 }

@@ -15,8 +15,11 @@ struct rung {
 	unsigned id;                 /* unique in a player's life */
 	enum rung_state state;
 	struct blob *init;           /* NULL: segments stand alone */
+	struct grab_world *world;
+	int lane;
 	struct grab *init_grab, *index_grab;
-	bool together;               /* index_grab brings the initialisation segment too */
+	struct timeline_index *index; /* as far as it is read */
+	bool together;               /* the first index_grab brings the initialisation segment too */
 	uint64_t index_first;        /* file offset of what index_grab brings */
 	char error[256];
 };

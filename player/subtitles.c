@@ -102,16 +102,23 @@ static bool is_mp4(const struct timeline_rendition *r)
 /* Segments of one file need its index first. */
 static bool get_index(struct subtitles *s, struct timeline_rendition *r)
 {
-	struct bmff_sidx *sidx = NULL;
-	struct blob *b;
-	bool ok;
+	struct timeline_index *index;
+	struct mpd_range want = r->index_range;
+	bool ok = r->has_index_range;
 
 	if (!r->needs_index || r->n_segments > 0)
 		return true;
-	b = r->has_index_range ? get(s, r, r->index_url, true, r->index_range) : NULL;
-	ok = b != NULL && bmff_sidx_read(b->bytes, b->size, r->index_range.first, &sidx) == 0 && timeline_set_index(r, sidx, NULL) == 0;
-	bmff_sidx_free(&sidx);
-	blob_unref(&b);
+	index = timeline_index_new();
+	while (ok) {
+		struct blob *b = get(s, r, r->index_url, true, want);
+
+		ok = b != NULL && timeline_index_read(index, b->bytes, b->size, want.first, NULL) == 0;
+		blob_unref(&b);
+		if (!ok || !timeline_index_wants(index, &want))
+			break;
+	}
+	ok = ok && timeline_set_index(r, index, NULL) == 0;
+	timeline_index_free(&index);
 	return ok;
 }
 

@@ -415,6 +415,9 @@ def what_cannot_be_played_is_said_and_ends():
         with open(os.path.join(package(), name), 'w') as f:
             f.write(text)
         return a.url + '/' + name
+    one = ('<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="x" minBufferTime="PT2S" type="static" mediaPresentationDuration="PT5S"><Period>'
+           '<AdaptationSet mimeType="video/mp4" codecs="avc1.64000C">{}<SegmentTemplate duration="1" media="$Number$"/>'
+           '<Representation id="v" bandwidth="1">{}</Representation></AdaptationSet></Period></MPD>')
     gone = badserver.Server(package())
     gone.die()
     cases = [(a.url + '/none.mpd', '404'), (gone.url + '/manifest.mpd', gone.url), ('http://no-such-host.invalid/x.mpd', 'no-such-host.invalid'),
@@ -422,12 +425,30 @@ def what_cannot_be_played_is_said_and_ends():
              (file('cut.mpd', '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><Per'), 'cut.mpd:1'),
              (file('bare.mpd', '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="x" minBufferTime="PT2S" type="static" '
                                'mediaPresentationDuration="PT5S"><Period/></MPD>'), 'bare.mpd'),
-             (os.path.join(package(), 'nothing-here.mpd'), 'nothing-here.mpd')]
+             (os.path.join(package(), 'nothing-here.mpd'), 'nothing-here.mpd'),
+             (file('drm.mpd', one.format('', '<ContentProtection schemeIdUri="urn:mpeg:dash:mp4protection:2011" value="cenc"/>')), 'line 1: this Representation has ContentProtection'),
+             (file('essential.mpd', one.format('<EssentialProperty schemeIdUri="urn:x:1"/>', '')), 'line 1: this AdaptationSet needs EssentialProperty "urn:x:1"'),
+             (file('codec.mpd', one.replace('avc1', 'xxxx').format('', '')), 'no decoder here for its codecs "xxxx')]
     for url, words in cases:
         r, err = play(url, want=1)
         tap.has(err, words, url)
         tap.equal(err.count('\n'), 1, f'lines for {url}: {err}')
         tap.check(r['errors'], f'{url}: no error in the report')
+
+
+@tap.test
+def what_is_not_fit_is_left_out_of_the_choice():
+    a, = servers(1)
+    with open(os.path.join(package(), mpd([a]).lstrip('/'))) as f:
+        text = f.read()
+    high = re.search(r'<Representation id="high"[^>]*>', text).group(0)
+    for name, element in (('unknown', high + '<EssentialProperty schemeIdUri="urn:x:1"/>'), ('half', high.replace('id=', 'dependencyId="low" id='))):
+        with open(os.path.join(package(), name + '.mpd'), 'w') as f:
+            f.write(text.replace(high, element))
+        r, _ = play(f'{a.url}/{name}.mpd', '--speed', 'max', '--duration', '4s')
+        tap.check('high' not in {s['rendition'] for s in segments(r)}, f'{name}: was played')
+        o = json.loads(tap.call(tap.program('ribera-player'), '--inspect', f'{a.url}/{name}.mpd', '--json', check_exit=0).stdout)
+        tap.equal([r['id'] for r in o['periods'][0]['tracks'][0]['renditions'] if 'unfit' in r], ['high'], f'{name}: unfit')
 
 
 @tap.test

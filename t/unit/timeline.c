@@ -275,29 +275,110 @@ Test(timeline, joins_trees_of_base_urls)
 	unmake(&m);
 }
 
+static int set_index(struct timeline_rendition *r, const struct bmff_sidx *x, uint64_t offset)
+{
+	struct timeline_index *index = timeline_index_new();
+	struct buf b;
+	int e;
+
+	buf_init(&b, 1 << 16);
+	CHECK_INT(bmff_sidx_write(x, &b), 0);
+	e = timeline_index_read(index, b.bytes, b.size, offset, NULL);
+	if (e == 0)
+		e = timeline_set_index(r, index, NULL);
+	timeline_index_free(&index);
+	buf_fini(&b);
+	return e;
+}
+
 Test(timeline, takes_an_index)
 {
 	struct made m = make(STATIC("9.5"), "<Period><AdaptationSet mimeType=\"video/mp4\"><Representation id=\"v\" bandwidth=\"1\">"
 	                                    "<BaseURL>v.mp4</BaseURL><SegmentBase timescale=\"10\" presentationTimeOffset=\"5\" indexRange=\"100-199\"/>"
 	                                    "</Representation></AdaptationSet></Period>");
 	struct bmff_sidx_entry e[] = {{.size = 10, .duration = 400}, {.size = 20, .duration = 600}, {.size = 5, .duration = 100}};
-	struct bmff_sidx x = {.timescale = 100, .earliest_time = 50, .first_offset = 3, .anchor = 200, .entries = e, .n_entries = 3};
-	struct fault f = {0};
+	struct bmff_sidx x = {.timescale = 100, .earliest_time = 50, .first_offset = 3, .entries = e, .n_entries = 3};
+	uint64_t box = bmff_sidx_size(3, false);
 
 	CHECK_INT(m.r->n_segments, 0);
 	CHECK_INT(timeline_find(m.r, 0), -1);
-	CHECK_INT(timeline_set_index(m.r, &x, &f), 0);
+	CHECK_INT(set_index(m.r, &x, 100), 0);
 	CHECK_INT(m.r->timescale, 100);
 	CHECK_INT(m.r->n_segments, 2); /* the third starts behind the Period's end */
 	check_segment(m.r, 1, 400, 600, "");
-	CHECK_INT(m.r->segments[1].range.first, 213);
-	CHECK_INT(m.r->segments[1].range.last, 232);
-	e[1].to_index = true;
-	CHECK_INT(timeline_set_index(m.r, &x, &f), ERR_UNSUPPORTED);
-	e[1].to_index = false;
+	CHECK_INT(m.r->segments[1].range.first, 100 + box + 13);
+	CHECK_INT(m.r->segments[1].range.last, 100 + box + 32);
 	x.timescale = 0;
-	CHECK_INT(timeline_set_index(m.r, &x, &f), ERR_SYNTAX);
+	CHECK_INT(set_index(m.r, &x, 100), ERR_SYNTAX);
 	CHECK_INT(m.r->n_segments, 2);
+	unmake(&m);
+}
+
+/* A root that points to two more, the second of which points to a third: with all of them in a row, each in front of its media,
+ * and with a root that comes alone. */
+Test(timeline, follows_an_index_to_further_ones)
+{
+	struct made m = make(STATIC("60"), "<Period><AdaptationSet mimeType=\"video/mp4\"><Representation id=\"v\" bandwidth=\"1\">"
+	                                   "<BaseURL>v.mp4</BaseURL><SegmentBase indexRange=\"100-199\"/>"
+	                                   "</Representation></AdaptationSet></Period>");
+	struct bmff_sidx_entry media[] = {{.size = 1000, .duration = 100}, {.size = 2000, .duration = 200}};
+	struct bmff_sidx_entry chain[] = {{.size = 3000, .duration = 400}, {.to_index = true, .duration = 300}};
+	struct bmff_sidx_entry root[] = {{.to_index = true, .duration = 300}, {.to_index = true, .duration = 700}};
+	struct bmff_sidx x = {.timescale = 100, .n_entries = 2};
+	const uint32_t box = (uint32_t)bmff_sidx_size(2, false);
+	const uint64_t first[] = {100 + 2 * box, 100 + 2 * box + 1000, 100 + 3 * box + 3000, 100 + 4 * box + 6000, 100 + 4 * box + 7000};
+	struct timeline_index *index = timeline_index_new();
+	struct mpd_range want;
+	struct fault f = {0};
+	struct buf b;
+
+	buf_init(&b, 1 << 20);
+	root[0].size = box + 3000;
+	root[1].size = box + 3000 + box + 3000;
+	chain[1].size = box + 3000;
+	x.entries = root;
+	CHECK_INT(bmff_sidx_write(&x, &b), 0);
+	x.entries = media;
+	CHECK_INT(bmff_sidx_write(&x, &b), 0);
+	b.size += 3000;
+	x.entries = chain;
+	CHECK_INT(bmff_sidx_write(&x, &b), 0);
+	b.size += 3000;
+	x.entries = media;
+	CHECK_INT(bmff_sidx_write(&x, &b), 0);
+	CHECK(!timeline_index_wants(index, &want));
+	CHECK_INT(timeline_index_read(index, b.bytes, box, 100, &f), 0);
+	CHECK_INT(timeline_set_index(m.r, index, &f), ERR_SYNTAX);
+	for (int turns = 0; timeline_index_wants(index, &want); turns++) {
+		CHECK(turns < 8 && want.first >= 100 && want.last < 100 + 4 * box + 9000);
+		CHECK_INT(timeline_index_read(index, b.bytes + want.first - 100,
+		                              want.last < 100 + b.size ? want.last - want.first + 1 : 100 + b.size - want.first, want.first, &f), 0);
+	}
+	CHECK_INT(timeline_set_index(m.r, index, &f), 0);
+	CHECK_INT(m.r->n_segments, 5);
+	for (int i = 0; i < 5; i++)
+		CHECK_INT(m.r->segments[i].range.first, first[i]);
+	check_segment(m.r, 4, 800, 200, "");
+	timeline_index_free(&index);
+
+	f = (struct fault){0};
+	/* one that points to itself, and one that points to what is no index */
+	index = timeline_index_new();
+	root[0].size = box;
+	x = (struct bmff_sidx){.timescale = 100, .n_entries = 1, .entries = root};
+	buf_clear(&b);
+	CHECK_INT(bmff_sidx_write(&x, &b), 0);
+	CHECK_INT(timeline_index_read(index, b.bytes, b.size, 0, &f), 0);
+	for (int i = 0; i < 2000 && f.code == 0 && timeline_index_wants(index, &want); i++)
+		timeline_index_read(index, b.bytes, b.size, want.first, &f);
+	CHECK_INT(f.code, ERR_LIMIT);
+	timeline_index_free(&index);
+	index = timeline_index_new();
+	CHECK_INT(timeline_index_read(index, b.bytes, b.size, 0, &f), 0);
+	CHECK(timeline_index_wants(index, &want));
+	CHECK_INT(timeline_index_read(index, "\0\0\0\x10mdat........", 16, want.first, &f), ERR_NOT_FOUND);
+	timeline_index_free(&index);
+	buf_fini(&b);
 	unmake(&m);
 }
 
