@@ -34,6 +34,7 @@ static void seek(struct present *p, dur_us to)
 	dur_us from, end;
 
 	range(p, &from, &end);
+	p->own_pace = to < end;
 	to = to > end ? end : to;
 	to = to < from ? from : to;
 	present_clock_stop(p, to);
@@ -57,17 +58,13 @@ static void seek_part(struct present *p, double part)
 
 static void set_speed(struct present *p, double speed, mono_us now)
 {
-	dur_us t = present_clock(p, now);
-
 	if (p->set.speed <= 0)
 		return;
 	speed = speed < 0.25 ? 0.25 : speed > 4 ? 4 : speed;
 	if (speed > 0.97 && speed < 1.03)
 		speed = 1;
-	p->base_pts = t;
-	p->base = now;
-	p->set.speed = speed;
-	sound_set_speed(&p->sound, speed);
+	p->own_pace = speed != 1;
+	present_set_speed(p, speed, now);
 }
 
 static void set_pause(struct present *p, bool pause, mono_us now)
@@ -75,6 +72,7 @@ static void set_pause(struct present *p, bool pause, mono_us now)
 	if (p->paused == pause)
 		return;
 	p->paused = pause;
+	p->own_pace = true;
 	p->stepping = false;
 	hub_lock(p->hub);
 	p->hub->still = pause;
@@ -367,6 +365,7 @@ json_t *hands_property(void *ctx, const char *name)
 	PROPERTY("width", json_integer(p->width));
 	PROPERTY("height", json_integer(p->height));
 	PROPERTY("seekable", json_true());
+	PROPERTY("latency", p->set.live != NULL && v.to > 0 ? seconds(live_edge(p->set.live) - t) : json_null());
 	PROPERTY("live", json_boolean(v.to > 0));
 	PROPERTY("core-idle", json_boolean(!p->playing));
 	PROPERTY("paused-for-cache", json_boolean(p->stall_began != 0));

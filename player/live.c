@@ -32,6 +32,7 @@ struct live {
 	struct hub *hub;
 	pthread_t thread;
 	char *location;          /* where to ask for it */
+	struct mpd_service service; /* set before the thread starts */
 	struct buf text;         /* of the MPD as it is now */
 	/* the thread's own copy of the facts */
 	bool dynamic, has_update, has_start;
@@ -298,6 +299,7 @@ int live_new(struct fetch *fetch, struct hub *hub, struct source *s, struct live
 	l->hub = hub;
 	l->location = mem_dup(s->url);
 	l->text = s->text;
+	l->service = s->mpd->service;
 	l->received = clock_wall();
 	buf_init(&s->text, MPD_MAX_BYTES);
 	synchronise(l, s->mpd);
@@ -355,6 +357,11 @@ bool live_take(struct live *l, struct source *ret)
 dur_us live_edge(struct live *l)
 {
 	return l->has_start ? now_there(l) - l->availability_start : INT64_MAX;
+}
+
+const struct mpd_service *live_service(const struct live *l)
+{
+	return &l->service;
 }
 
 dur_us live_start(struct live *l, const struct source *s)

@@ -31,6 +31,9 @@ dur_us live_edge(struct live *);
  * latency, suggestedPresentationDelay), else by three segments; within what is there. */
 dur_us live_start(struct live *, const struct source *);
 
+/* What the MPD asked for at first: latency, speeds. */
+const struct mpd_service *live_service(const struct live *);
+
 /* From the oldest to the newest presentation time that is there. */
 void live_window(const struct timeline *, dur_us *ret_from, dur_us *ret_to);
 

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "player/frames_hash.h"
 #include "player/ipc.h"
+#include "player/live.h"
 #include "player/media.h"
 #include "player/report.h"
 #include "player/sound.h"
@@ -24,6 +25,7 @@
 #define SNAP (80 * DUR_MS)         /* a clock further off than this jumps */
 #define LOOK (100 * DUR_MS)        /* signals and events are looked at so often */
 #define LOOK_WINDOW (20 * DUR_MS)
+#define LOOK_PACE (250 * DUR_MS)
 #define GAP DUR_S                 /* more than this is a discontinuity */
 #define PLAIN_STATUS (60 * DUR_S)
 
@@ -32,6 +34,14 @@
 dur_us present_clock(const struct present *p, mono_us now)
 {
 	return p->playing ? p->base_pts + (dur_us)((double)(now - p->base) * p->set.speed) : p->base_pts;
+}
+
+void present_set_speed(struct present *p, double speed, mono_us now)
+{
+	p->base_pts = present_clock(p, now);
+	p->base = now;
+	p->set.speed = speed;
+	sound_set_speed(&p->sound, speed);
 }
 
 void present_clock_stop(struct present *p, dur_us at)
@@ -340,6 +350,26 @@ static void show_any(struct present *p)
 
 /* --- the loop ------------------------------------------------------------------------------------ */
 
+/* A live title is kept as near its edge as its MPD asks for.  Without the hub's lock. */
+static void keep_pace(struct present *p, mono_us now)
+{
+	struct engine_view v;
+	double speed = 1;
+
+	if (p->pace.target == 0 || p->set.speed <= 0 || now < p->paced_next)
+		return;
+	p->paced_next = now + LOOK_PACE;
+	if (p->own_pace)
+		return;
+	engine_view(p->set.engine, &v);
+	if (p->playing)
+		speed = pace_speed(&p->pace, live_edge(p->set.live) - present_clock(p, now), v.buffer);
+	else
+		p->pace.way = 0;
+	if (speed != p->set.speed)
+		present_set_speed(p, speed, now);
+}
+
 static void round_by_clock(struct present *p)
 {
 	mono_us now = clock_mono();
@@ -392,6 +422,9 @@ bool present_run(const struct present_setup *set, dur_us *ret_end, struct fault 
 		.terminal = isatty(STDERR_FILENO) == 1, .video_end = set->start};
 	bool finished = false;
 
+	if (set->live != NULL && set->speed == 1)
+		p.pace = pace_of(live_service(set->live));
+
 	if (set->ipc_path != NULL && ipc_new(set->ipc_path, hands_property, &p, set->ipc, f) < 0)
 		return false;
 	keys_begin();
@@ -409,6 +442,7 @@ bool present_run(const struct present_setup *set, dur_us *ret_end, struct fault 
 			show_any(&p);
 		finished = over(&p);
 		hub_unlock(p.hub);
+		keep_pace(&p, clock_mono());
 		hands_status(&p, clock_mono());
 		hands_draw(&p, clock_mono());
 	}

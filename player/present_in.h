@@ -8,6 +8,7 @@
 
 #include "player/keys.h"
 #include "player/overlay.h"
+#include "player/pace.h"
 #include "player/present.h"
 #include "player/sound.h"
 
@@ -22,6 +23,9 @@ struct present {
 	bool statistics;
 	dur_us base_pts;
 	mono_us base;            /* when the clock showed base_pts */
+	struct pace pace;
+	bool own_pace;           /* the viewer has chosen a speed or a place: it is not steered */
+	mono_us paced_next;
 	dur_us video_end;        /* end of the last picture taken */
 	mono_us stall_began;     /* 0: none */
 	mono_us status_next;
@@ -37,6 +41,8 @@ struct present {
 };
 
 dur_us present_clock(const struct present *, mono_us now);
+/* From now on; not 0. */
+void present_set_speed(struct present *, double speed, mono_us now);
 void present_clock_stop(struct present *, dur_us at);
 
 /* Without the hub's lock. */

@@ -4,6 +4,7 @@
 import json, os, pty, socket, stat, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import badserver, livesim, tap
+from script import Script
 
 
 def film():
@@ -18,31 +19,6 @@ def film():
                     '<Representation id="0" bandwidth="100000"/><Representation id="1" bandwidth="300000"/></AdaptationSet>'
                     + sound.format(1, 'en', 'en') + sound.format(2, 'de', 'de') + '</Period></MPD>')
     return badserver.Server(folder)
-
-
-class Script:
-    """A client of the socket."""
-
-    def __init__(self, path, process):
-        tap.until(lambda: os.path.exists(path) or not process.alive(), 20, 'the socket')
-        tap.check(process.alive(), process.text())
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20)
-        self.socket.connect(path)
-        self.file = self.socket.makefile('r')
-        self.events = []
-
-    def say(self, *command):
-        self.socket.sendall(json.dumps({'command': command, 'request_id': 7}).encode() + b'\n')
-        while True:
-            line = json.loads(self.file.readline())
-            if 'event' not in line:
-                tap.equal(line['request_id'], 7)
-                return line
-            self.events.append(line)
-
-    def get(self, name):
-        return self.say('get_property', name)['data']
 
 
 def start(server, *options, url='/vod.mpd'):

@@ -4,6 +4,7 @@
 import json, os, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import livesim, tap
+from script import Script
 
 KINDS = ('number', 'timeline', 'patch', 'number+chunked', 'timeline+periods', 'periods', 'number+ahead', 'timeline+ahead+head', 'timeline+end')
 SECONDS = 8
@@ -61,6 +62,24 @@ def every_kind_of_live_title_plays():
     whole = [path for _, path in _server.requests if path.startswith('/patch/live.mpd')]
     tap.equal(len(whole), 1, 'the whole MPD in spite of patches')
     tap.equal(len([path for _, path in _server.requests if path == '/number/live.mpd']), 1, 'an MPD that never changes was asked for')
+
+
+@tap.test
+def what_a_stall_cost_is_caught_up():
+    s, path = server(), os.path.join(tap.folder(), 'socket')
+    p = tap.Process(tap.program('ribera-player'), s.url + '/number+service/live.mpd', '--output', 'null', '--quiet', '--ipc-server', path,
+                    log=os.path.join(tap.folder(), 'log'))
+    script = Script(path, p)
+    tap.until(lambda: script.get('time-pos') and not script.get('core-idle') and abs(script.get('latency') - 2.5) < 0.6, 30, 'playing at the latency it was told')
+    s.hold()
+    try:
+        tap.until(lambda: script.get('paused-for-cache') and script.get('latency') > 4, 30, 'a stall')
+    finally:
+        s.release()
+    tap.until(lambda: script.get('speed') == 1.5, 20, 'playing faster')
+    tap.until(lambda: script.get('speed') == 1 and script.get('latency') < 2.7, 40, 'the latency it was told, again')
+    script.say('quit')
+    tap.until(lambda: not p.alive(), 20, 'the end')
 
 
 @tap.test

@@ -6,7 +6,8 @@
 
 Kinds, joined by '+': number (@duration, never updated), timeline (SegmentTimeline, updated), patch (with MPD patches),
 chunked (availabilityTimeOffset, bodies that come as they are made), periods (a new one every 6 s), ahead (the service's
-clock is an hour ahead; UTCTiming says so), head (UTCTiming by Date), end (becomes static 6 s after the server's start).
+clock is an hour ahead; UTCTiming says so), head (UTCTiming by Date), end (becomes static 6 s after the server's start),
+service (ServiceDescription: 2.5 s behind the edge, at most 1.5 times as fast). With hold() media waits until release().
 """
 import email.utils, http.server, os, re, socketserver, subprocess, threading, time, urllib.parse
 import tap
@@ -99,6 +100,8 @@ class Server:
         self.epoch = int(self.born) - 60
         self.back = back
         self.requests = []  # (status, path), without HEAD
+        self.flow = threading.Event()
+        self.release()
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -120,6 +123,12 @@ class Server:
         self.server = Pool(('127.0.0.1', 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.url = f'http://127.0.0.1:{self.server.server_address[1]}'
+
+    def hold(self):
+        self.flow.clear()
+
+    def release(self):
+        self.flow.set()
 
     def now(self, path):
         return time.time() + (3600 if 'ahead' in path else 0)
@@ -143,7 +152,10 @@ class Server:
             attributes += f'mediaPresentationDuration="PT{(last + 1) * SEGMENT}S" '
         head = f'<PatchLocation ttl="60">live.mpp?from={publish}</PatchLocation>' if 'patch' in kinds else ''
         return ('<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-live:2011" ' + attributes + '>' +
-                head + self.periods(kinds, first, last) + self.timing(kinds) + '</MPD>')
+                head + self.service(kinds) + self.periods(kinds, first, last) + self.timing(kinds) + '</MPD>')
+
+    def service(self, kinds):
+        return '<ServiceDescription id="0"><Latency target="2500"/><PlaybackRate max="1.5"/></ServiceDescription>' if 'service' in kinds else ''
 
     def timing(self, kinds):
         if 'head' in kinds:
@@ -213,6 +225,7 @@ class Server:
             return self.send(h, 404, 'text/plain', b'')
         if parts[2] == 'init.mp4':
             return self.send(h, 200, 'video/mp4', track.init)
+        self.flow.wait()
         found = re.fullmatch(r'(t?)(\d+)\.m4s', parts[2])
         number = int(found.group(2))
         if found.group(1):

@@ -14,6 +14,7 @@
 #include "player/cmcd.h"
 #include "player/known.h"
 #include "player/meter.h"
+#include "player/pace.h"
 #include "player/pathway.h"
 
 /* --- meter --- */
@@ -350,4 +351,22 @@ Test(cmcd, query_is_sorted_and_escaped)
 	CHECK_STR(url, "http://h/x.mp4?a=1&CMCD=bl%3D21300%2Cbr%3D3200%2Cbs%2Cd%3D4004%2Cdl%3D21300%2Cmtp%3D48100%2Cot%3Dv%2C"
 	               "rtp%3D16000%2Csf%3Dd%2Csid%3D%226e2f%22%2Cst%3Dv%2Ctb%3D6000");
 	free(url);
+}
+
+Test(pace, catches_up_and_stops)
+{
+	struct mpd_service s = {.latency_target = 3000, .rate_max = 1.2, .rate_min = 0.9};
+	struct pace p = pace_of(&s), none = pace_of(&(struct mpd_service){0});
+
+	CHECK(pace_speed(&none, 60 * DUR_S, 10 * DUR_S) == 1);
+	CHECK(pace_speed(&p, 3400 * DUR_MS, 3 * DUR_S) == 1);
+	CHECK(pace_speed(&p, 3600 * DUR_MS, 3 * DUR_S) == 1.2);
+	CHECK(pace_speed(&p, 3100 * DUR_MS, 3 * DUR_S) == 1.2); /* until it is there */
+	CHECK(pace_speed(&p, 3000 * DUR_MS, 3 * DUR_S) == 1);
+	CHECK(pace_speed(&p, 3600 * DUR_MS, 900 * DUR_MS) == 1); /* not out of the last of the buffer */
+	CHECK(pace_speed(&p, 3600 * DUR_MS, 3 * DUR_S) == 1.2);
+	CHECK(pace_speed(&p, 3600 * DUR_MS, 400 * DUR_MS) == 1);
+	CHECK(pace_speed(&p, 2400 * DUR_MS, 2 * DUR_S) == 0.9);
+	CHECK(pace_speed(&p, 3001 * DUR_MS, 2 * DUR_S) == 1);
+	CHECK(pace_of(&(struct mpd_service){.rate_max = 1e9}).fast <= 2);
 }
