@@ -4,6 +4,7 @@
  */
 #include "player/cmcd.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -147,4 +148,51 @@ char *cmcd_query(const struct cmcd *c, const char *url)
 	buf_fini(&out);
 	buf_fini(&list);
 	return r;
+}
+
+void cmcd_request_init(struct cmcd_request *q, enum cmcd_mode mode, const struct cmcd *c, const char *url)
+{
+	char *all[CMCD_FIELDS];
+
+	*q = (struct cmcd_request){.url = c != NULL && mode == CMCD_QUERY ? cmcd_query(c, url) : mem_dup(url)};
+	if (c == NULL || mode != CMCD_HEADERS)
+		return;
+	cmcd_headers(c, all);
+	for (int i = 0; i < CMCD_FIELDS; i++)
+		if (all[i] != NULL)
+			q->fields[q->n++] = all[i];
+}
+
+void cmcd_request_fini(struct cmcd_request *q)
+{
+	for (size_t i = 0; i < q->n; i++)
+		free(q->fields[i]);
+	free(q->url);
+	*q = (struct cmcd_request){0};
+}
+
+void cmcd_strip(char *url)
+{
+	char *query = strchr(url, '?'), *at = query, *end;
+
+	while (at != NULL && strncmp(at + 1, "CMCD=", 5) != 0)
+		at = strchr(at + 1, '&');
+	if (at == NULL)
+		return;
+	end = at + 1 + strcspn(at + 1, "&");
+	if (at == query && *end == '&') /* the first of several: the mark stays */
+		memmove(at + 1, end + 1, strlen(end + 1) + 1);
+	else
+		memmove(at, end, strlen(end) + 1);
+}
+
+void cmcd_session_id(const uint8_t random[static 16], char out[static 37])
+{
+	uint8_t b[16];
+
+	memcpy(b, random, sizeof b);
+	b[6] = (uint8_t)(0x40 | (b[6] & 0x0f));
+	b[8] = (uint8_t)(0x80 | (b[8] & 0x3f));
+	snprintf(out, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3],
+	         b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -31,25 +30,13 @@ struct engine {
 	struct steering *steering; /* NULL: none */
 	struct lane *lanes[N_LANES];
 	unsigned generation;
-	char session_id[37], content_id[65];
+	char content_id[65];
 	/* under the hub's lock */
 	struct engine_view view;
 	struct fault failure;
 };
 
 /* RFC 9562 5.4: a random UUID */
-static void make_session_id(char out[static 37])
-{
-	uint8_t b[16] = {0};
-
-	if (getrandom(b, sizeof b, 0) != (ssize_t)sizeof b)
-		memcpy(b, &(mono_us){clock_mono()}, sizeof(mono_us));
-	b[6] = (uint8_t)(0x40 | (b[6] & 0x0f));
-	b[8] = (uint8_t)(0x80 | (b[8] & 0x3f));
-	snprintf(out, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3],
-	         b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
-}
-
 static bool known_algorithm(const char *name)
 {
 	for (unsigned i = 0; abr_algorithms[i] != NULL; i++)
@@ -186,8 +173,7 @@ static struct lane *make_lane(struct engine *e, int kind)
 {
 	const struct engine_setup *s = &e->set;
 	struct lane_setup l = {.kind = kind, .source = s->source, .world = &e->world, .algorithm = s->algorithm,
-		.lang = s->lang, .max_height = s->max_height, .buffer = s->buffer, .line = s->line, .start = s->start, .end = s->end,
-		.session_id = e->session_id, .content_id = e->content_id};
+		.lang = s->lang, .max_height = s->max_height, .buffer = s->buffer, .line = s->line, .start = s->start, .end = s->end};
 
 	return lane_new(&l);
 }
@@ -221,10 +207,9 @@ int engine_new(const struct engine_setup *s, struct engine **ret_engine, struct 
 	e = mem_new(sizeof *e);
 	e->set = *s;
 	e->world = (struct grab_world){.fetch = s->fetch, .hub = s->hub, .pathway = &e->pathway, .report = s->report,
-		.cmcd = s->cmcd, .max_bytes = MAX_RESOURCE};
+		.cmcd = s->cmcd, .session_id = s->session_id, .content_id = e->content_id, .max_bytes = MAX_RESOURCE};
 	e->steering = steering_new(&(struct steering_setup){s->source->mpd, s->source->url, s->fetch, s->hub, &e->pathway, s->report},
 	                           clock_mono());
-	make_session_id(e->session_id);
 	snprintf(e->content_id, sizeof e->content_id, "%.64s", s->source->mpd->id != NULL ? s->source->mpd->id : s->source->url);
 	s->hub->position = s->start;
 	for (int i = 0; i < N_LANES; i++) {

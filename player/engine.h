@@ -21,6 +21,7 @@ struct engine_setup {
 	dur_us buffer, start, end;
 	uint64_t line;           /* bit/s that this network gave before; 0: unknown */
 	enum cmcd_mode cmcd;
+	const char *session_id;  /* of CMCD; outlives the engine */
 };
 
 /* Sets hub->lane and starts the thread.  ERR_MEDIA when nothing can be played,

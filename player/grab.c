@@ -17,7 +17,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "fetch/fetch.h"
-#include "player/cmcd.h"
 #include "player/demux.h"
 #include "player/hub.h"
 #include "player/pathway.h"
@@ -340,33 +339,24 @@ static struct transfer *transfer_new(const struct grab *g)
 
 static void ask(struct grab *g, mono_us now)
 {
-	char *url = timeline_resolve(&g->places, (size_t)g->base, g->reference), *fields[CMCD_FIELDS] = {NULL};
-	const char *list[CMCD_FIELDS];
+	char *url = timeline_resolve(&g->places, (size_t)g->base, g->reference);
 	struct transfer *t = transfer_new(g);
+	struct cmcd_request told;
 	struct fetch_request req = {.has_range = t->has_range, .first = t->first, .last = t->last,
 		.stall_timeout = stall_patience(g), .connect_timeout = g->n_bases > 1 ? 1500 * DUR_MS : 4 * DUR_S,
-		.max_bytes = 0, .fields = list};
+		.max_bytes = 0};
 
-	if (url != NULL && g->want.cmcd != NULL && g->world->cmcd == CMCD_QUERY) {
-		char *with = cmcd_query(&g->cmcd, url);
-
-		free(url);
-		url = with;
-	} else if (g->want.cmcd != NULL && g->world->cmcd == CMCD_HEADERS) {
-		cmcd_headers(&g->cmcd, fields);
-		for (int i = 0; i < CMCD_FIELDS; i++)
-			if (fields[i] != NULL)
-				list[req.n_fields++] = fields[i];
-	}
-	req.url = url != NULL ? url : "";
+	cmcd_request_init(&told, g->world->cmcd, g->want.cmcd != NULL ? &g->cmcd : NULL, url != NULL ? url : "");
+	req.url = told.url;
+	req.fields = (const char *const *)told.fields;
+	req.n_fields = told.n;
 	log_debug("player/grab", "ask url=%s first=%llu last=%llu", req.url, (unsigned long long)t->first,
 	          (unsigned long long)t->last);
 	g->transfer = t;
 	g->asked = now;
 	g->attempts++;
 	g->id = fetch_start(g->world->fetch, &req, on_header, on_data, on_done, t);
-	for (int i = 0; i < CMCD_FIELDS; i++)
-		free(fields[i]);
+	cmcd_request_fini(&told);
 	free(url);
 }
 

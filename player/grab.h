@@ -13,16 +13,14 @@
 
 #include "base/clock.h"
 #include "dash/timeline.h"
+#include "player/cmcd.h"
 #include "player/meter.h"
 
 struct blob;
-struct cmcd;
 struct fetch;
 struct hub;
 struct pathway;
 struct report;
-
-enum cmcd_mode { CMCD_NONE, CMCD_HEADERS, CMCD_QUERY };
 
 /* What all grabs of a player share. */
 struct grab_world {
@@ -32,6 +30,7 @@ struct grab_world {
 	struct pathway *pathway;
 	struct report *report;
 	enum cmcd_mode cmcd;
+	const char *session_id, *content_id; /* of CMCD */
 	uint64_t max_bytes;      /* of one resource */
 };
 

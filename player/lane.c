@@ -120,7 +120,8 @@ static void enter_period(struct lane *l, mono_us now)
 		if (!wanted(l, r, any))
 			continue;
 		l->bitrates[l->n_rungs] = r->bandwidth >= UINT32_MAX ? UINT32_MAX : r->bandwidth > 0 ? (uint32_t)r->bandwidth : 1;
-		rung_begin(&l->rungs[l->n_rungs++], l->set.world, r, ++l->next_id, l->set.kind, now);
+		rung_begin(&l->rungs[l->n_rungs++], l->set.world, r, ++l->next_id, l->set.kind,
+		           l->set.source->timeline->dynamic, now);
 		if (any)
 			break; /* nothing is low enough: the lowest */
 	}

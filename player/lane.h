@@ -25,7 +25,6 @@ struct lane_setup {
 	dur_us buffer;               /* target */
 	uint64_t line;               /* bit/s that the network gave before; 0: unknown */
 	dur_us start, end;           /* presentation times to play */
-	const char *session_id, *content_id;
 };
 
 struct lane *lane_new(const struct lane_setup *);

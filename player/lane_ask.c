@@ -14,7 +14,6 @@
 #include "base/blob.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "player/cmcd.h"
 #include "player/hub.h"
 #include "player/media.h"
 #include "player/report.h"
@@ -67,7 +66,7 @@ void lane_ask(struct lane *l, unsigned rung, unsigned index, mono_us now)
 {
 	const struct timeline_rendition *r = l->rungs[rung].r;
 	const struct timeline_segment *s = &r->segments[index];
-	struct cmcd c = {.session_id = l->set.session_id, .content_id = l->set.content_id,
+	struct cmcd c = {.session_id = l->set.world->session_id, .content_id = l->set.world->content_id,
 		.type = l->set.kind == LANE_VIDEO ? 'v' : 'a', .bitrate = r->bandwidth,
 		.top_bitrate = l->bitrates[l->n_rungs - 1], .duration = lane_segment_end(l, r, index) - lane_segment_start(l, r, index),
 		.buffer = lane_buffered(l), .throughput = lane_forecast(l), .startup = lane_buffered(l) < DUR_S,

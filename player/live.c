@@ -28,7 +28,7 @@
 #define DEFAULT_SEGMENT (2 * DUR_S)
 
 struct live {
-	struct fetch *fetch;
+	struct source_door door;
 	struct hub *hub;
 	pthread_t thread;
 	char *location;          /* where to ask for it */
@@ -143,7 +143,7 @@ static void offer(struct live *l, struct source *s)
 static int lay_out(struct live *l, struct fault *f)
 {
 	struct source s;
-	int r = source_parse(l->fetch, &l->text, l->location, l->location, now_there(l), &s, f);
+	int r = source_parse(&l->door, &l->text, l->location, l->location, now_there(l), &s, f);
 
 	if (r < 0)
 		return r;
@@ -160,7 +160,7 @@ static int get_patch(struct live *l, struct buf *out, struct fault *f)
 	int r;
 
 	buf_init(&patch, MPD_MAX_BYTES);
-	r = source_get(l->fetch, l->patch, &patch, &url, f);
+	r = source_get(&l->door, l->patch, &patch, &url, f);
 	if (r == 0)
 		r = mpd_patch(l->text.bytes, l->text.size, patch.bytes, patch.size, l->patch, out, f);
 	if (r < 0)
@@ -173,7 +173,7 @@ static int get_patch(struct live *l, struct buf *out, struct fault *f)
 static int get_whole(struct live *l, struct buf *out, struct fault *f)
 {
 	char *url = NULL;
-	int r = source_get(l->fetch, l->location, out, &url, f);
+	int r = source_get(&l->door, l->location, out, &url, f);
 
 	if (r == 0 && url != NULL && str_starts(url, "http")) { /* redirected for good: relative addresses follow */
 		free(l->location);
@@ -243,7 +243,7 @@ static void synchronise(struct live *l, const struct mpd *m)
 {
 	dur_us offset;
 
-	if (clock_sync(l->fetch, l->location, m, l->received, &offset)) {
+	if (clock_sync(l->door.fetch, l->location, m, l->received, &offset)) {
 		hub_lock(l->hub);
 		l->offset = offset;
 		hub_unlock(l->hub);
@@ -289,13 +289,13 @@ static void *run(void *ctx)
 	return NULL;
 }
 
-int live_new(struct fetch *fetch, struct hub *hub, struct source *s, struct live **ret, struct fault *f)
+int live_new(const struct source_door *door, struct hub *hub, struct source *s, struct live **ret, struct fault *f)
 {
 	struct live *l = mem_new(sizeof *l);
 	struct timeline *t = NULL;
 	int r;
 
-	l->fetch = fetch;
+	l->door = *door;
 	l->hub = hub;
 	l->location = mem_dup(s->url);
 	l->text = s->text;

@@ -17,7 +17,7 @@ struct live; /* hidden */
 
 /* For a source that is dynamic: asks for the time, lays the source's timeline out
  * for it and starts the thread.  The source stays the caller's. */
-int live_new(struct fetch *, struct hub *, struct source *, struct live **ret_live, struct fault *);
+int live_new(const struct source_door *, struct hub *, struct source *, struct live **ret_live, struct fault *);
 /* After hub_quit; joins the thread. */
 void live_free(struct live **);
 

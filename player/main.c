@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/config.h"
 #include "base/log.h"
@@ -223,6 +224,8 @@ static int read_options(struct run *r, int argc, char **argv, struct fault *f)
 /* --- playing -------------------------------------------------------------------------------- */
 
 struct session {
+	char session_id[37];
+	struct source_door door;
 	struct run *run;
 	struct fetch *fetch;
 	struct source source;
@@ -264,7 +267,7 @@ static int start_threads(struct session *s, struct fault *f)
 	struct engine_setup e = {.hub = &s->hub, .fetch = s->fetch, .source = &s->source, .live = s->live, .report = &s->report,
 		.algorithm = o->abr, .lang = o->lang, .max_height = o->max_height, .buffer = o->buffer > 0 ? o->buffer : BUFFER,
 		.line = s->state != NULL ? known_rate(s->state, s->network, clock_wall()) : 0,
-		.start = s->start, .end = o->duration > 0 ? s->start + o->duration : INT64_MAX, .cmcd = s->run->cmcd};
+		.start = s->start, .end = o->duration > 0 ? s->start + o->duration : INT64_MAX, .cmcd = s->run->cmcd, .session_id = s->session_id};
 	int r = engine_new(&e, &s->engine, f);
 
 	for (int i = 0; i < N_LANES && r == 0; i++) {
@@ -296,7 +299,7 @@ static int find_start(struct session *s, struct fault *f)
 			s->start = left;
 		return 0;
 	}
-	r = live_new(s->fetch, &s->hub, &s->source, &s->live, f);
+	r = live_new(&s->door, &s->hub, &s->source, &s->live, f);
 	if (r < 0)
 		return r;
 	live_window(s->source.timeline, &from, &to);
@@ -427,6 +430,17 @@ static void say_result(const struct session *s)
 	        r->n_failovers == 1 ? "" : "s", report_summary(r).qoe);
 }
 
+static const struct source_door *door_of(struct session *s)
+{
+	uint8_t random[16] = {0};
+
+	if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+		memcpy(random, &(mono_us){clock_mono()}, sizeof(mono_us));
+	cmcd_session_id(random, s->session_id);
+	s->door = (struct source_door){.fetch = s->fetch, .cmcd = s->run->cmcd, .session_id = s->session_id};
+	return &s->door;
+}
+
 static int play_url(struct run *run, struct fault *f)
 {
 	static const size_t frames[N_LANES] = {[LANE_VIDEO] = 6, [LANE_AUDIO] = 64};
@@ -440,7 +454,7 @@ static int play_url(struct run *run, struct fault *f)
 	hub_init(&s.hub, 4096, frames);
 	r = open_fetch(&s.fetch, f);
 	if (r == 0)
-		r = source_open(s.fetch, run->url, clock_wall(), &s.source, f);
+		r = source_open(door_of(&s), run->url, clock_wall(), &s.source, f);
 	if (r == 0)
 		r = play(&s, f);
 	end_session(&s);
@@ -465,7 +479,7 @@ static int inspect_url(struct run *run, struct fault *f)
 	int r = open_fetch(&fetch, f);
 
 	if (r == 0)
-		r = source_open(fetch, run->url, run->now != 0 ? run->now : clock_wall(), &source, f);
+		r = source_open(&(struct source_door){.fetch = fetch}, run->url, run->now != 0 ? run->now : clock_wall(), &source, f);
 	if (r == 0)
 		r = inspect(fetch, &source, run->o.json, stdout, f);
 	source_close(&source);

@@ -26,9 +26,10 @@ static bool same(const char *a, const char *b)
 }
 
 static struct grab *grab(struct rung *u, struct grab_world *w, const char *reference, bool has_range, uint64_t first,
-                         uint64_t last, int lane, mono_us now)
+                         uint64_t last, char type, mono_us now)
 {
-	struct grab_want want = {.rendition = u->r, .reference = reference != NULL ? reference : "", .lane = lane,
+	struct cmcd told = {.session_id = w->session_id, .content_id = w->content_id, .type = type, .buffer = -1, .live = u->live};
+	struct grab_want want = {.rendition = u->r, .reference = reference != NULL ? reference : "", .lane = u->lane, .cmcd = &told,
 		.has_range = has_range, .first = first, .last = last, .buffer = 4 * DUR_S, .patience = PATIENCE};
 
 	if (has_range && (last < first || last - first >= MAX_HEADER)) {
@@ -38,12 +39,12 @@ static struct grab *grab(struct rung *u, struct grab_world *w, const char *refer
 	return grab_new(w, &want, now);
 }
 
-void rung_begin(struct rung *u, struct grab_world *w, struct timeline_rendition *r, unsigned id, int lane, mono_us now)
+void rung_begin(struct rung *u, struct grab_world *w, struct timeline_rendition *r, unsigned id, int lane, bool live, mono_us now)
 {
 	bool index = r->needs_index && r->n_segments == 0, init = r->init_url != NULL || r->init_has_range;
 	uint64_t first = r->index_range.first, last = r->index_range.last;
 
-	*u = (struct rung){.r = r, .id = id, .state = RUNG_READY, .world = w, .lane = lane};
+	*u = (struct rung){.r = r, .id = id, .state = RUNG_READY, .world = w, .lane = lane, .live = live};
 	if (index && !r->has_index_range) {
 		dead(u, "its SegmentBase has no indexRange");
 		return;
@@ -57,9 +58,9 @@ void rung_begin(struct rung *u, struct grab_world *w, struct timeline_rendition 
 	u->index_first = first;
 	u->state = index || init ? RUNG_LOADING : RUNG_READY;
 	if (index)
-		u->index_grab = grab(u, w, r->index_url, true, first, last, lane, now);
+		u->index_grab = grab(u, w, r->index_url, true, first, last, u->together ? 'i' : 'o', now);
 	if (init && !u->together && u->state != RUNG_DEAD)
-		u->init_grab = grab(u, w, r->init_url, r->init_has_range, r->init_range.first, r->init_range.last, lane, now);
+		u->init_grab = grab(u, w, r->init_url, r->init_has_range, r->init_range.first, r->init_range.last, 'i', now);
 	if (u->state == RUNG_DEAD)
 		rung_end(u);
 }
@@ -87,7 +88,7 @@ static void take_index(struct rung *u, const struct blob *bytes, mono_us now)
 	r = timeline_index_read(u->index, bytes->bytes + skip, (size_t)(bytes->size - skip), u->index_first + skip, &f);
 	if (r == 0 && timeline_index_wants(u->index, &next)) {
 		u->index_first = next.first;
-		u->index_grab = grab(u, u->world, u->r->index_url, true, next.first, next.last, u->lane, now);
+		u->index_grab = grab(u, u->world, u->r->index_url, true, next.first, next.last, 'o', now);
 		return;
 	}
 	if (r == 0)

@@ -17,6 +17,7 @@ struct rung {
 	struct blob *init;           /* NULL: segments stand alone */
 	struct grab_world *world;
 	int lane;
+	bool live;                   /* of a dynamic MPD */
 	struct grab *init_grab, *index_grab;
 	struct timeline_index *index; /* as far as it is read */
 	bool together;               /* the first index_grab brings the initialisation segment too */
@@ -24,7 +25,8 @@ struct rung {
 	char error[256];
 };
 
-void rung_begin(struct rung *, struct grab_world *, struct timeline_rendition *, unsigned id, int lane, mono_us now);
+void rung_begin(struct rung *, struct grab_world *, struct timeline_rendition *, unsigned id, int lane, bool live,
+                mono_us now);
 void rung_step(struct rung *, mono_us now, mono_us *ret_next);
 void rung_end(struct rung *);
 

@@ -45,20 +45,29 @@ static void on_done(void *ctx, const struct fetch_result *result, const struct f
 	pthread_mutex_unlock(&w->lock);
 }
 
-static void get_once(struct fetch *fetch, const char *url, struct wait *w)
+static void get_once(const struct source_door *door, const char *url, struct wait *w)
 {
-	struct fetch_request req = {.url = url, .max_bytes = MPD_MAX_BYTES, .connect_timeout = 4 * DUR_S,
+	const struct cmcd about = {.session_id = door->session_id, .type = 'm', .buffer = -1};
+	struct cmcd_request told;
+	struct fetch_request req = {.max_bytes = MPD_MAX_BYTES, .connect_timeout = 4 * DUR_S,
 		.stall_timeout = 8 * DUR_S};
 
 	*w = (struct wait){.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
 	buf_init(&w->body, MPD_MAX_BYTES);
-	fetch_start(fetch, &req, NULL, on_data, on_done, w);
+	cmcd_request_init(&told, door->cmcd, &about, url);
+	req.url = told.url;
+	req.fields = (const char *const *)told.fields;
+	req.n_fields = told.n;
+	fetch_start(door->fetch, &req, NULL, on_data, on_done, w);
 	pthread_mutex_lock(&w->lock);
 	while (!w->done)
 		pthread_cond_wait(&w->ended, &w->lock);
 	pthread_mutex_unlock(&w->lock);
 	pthread_cond_destroy(&w->ended);
 	pthread_mutex_destroy(&w->lock);
+	cmcd_request_fini(&told);
+	if (w->url != NULL)
+		cmcd_strip(w->url);
 }
 
 static int verdict(const struct wait *w, const char *url, struct fault *f)
@@ -71,16 +80,16 @@ static int verdict(const struct wait *w, const char *url, struct fault *f)
 	return 0;
 }
 
-static int get_http(struct fetch *fetch, const char *url, struct buf *out, char **ret_url, struct fault *f)
+static int get_http(const struct source_door *door, const char *url, struct buf *out, char **ret_url, struct fault *f)
 {
 	struct wait w;
 	int r;
 
-	get_once(fetch, url, &w);
+	get_once(door, url, &w);
 	if (w.result.error == ERR_TRUNCATED || w.result.status >= 500) { /* worth one more try */
 		buf_fini(&w.body);
 		free(w.url);
-		get_once(fetch, url, &w);
+		get_once(door, url, &w);
 	}
 	r = verdict(&w, url, f);
 	if (r == 0)
@@ -127,13 +136,13 @@ static int get_file(const char *path, struct buf *out, char **ret_url, struct fa
 	return r < 0 ? r : 0;
 }
 
-int source_get(struct fetch *fetch, const char *url, struct buf *out, char **ret_url, struct fault *f)
+int source_get(const struct source_door *door, const char *url, struct buf *out, char **ret_url, struct fault *f)
 {
 	char *path;
 	int r;
 
 	if (!str_starts(url, "file://") && strstr(url, "://") != NULL)
-		return get_http(fetch, url, out, ret_url, f);
+		return get_http(door, url, out, ret_url, f);
 	path = str_starts(url, "file://") ? source_path(url) : mem_dup(url);
 	r = get_file(path, out, ret_url, f);
 	free(path);
@@ -152,13 +161,13 @@ static void say_left_out(void *ctx, const char *text)
 	log_warn("player/source", "%s", text);
 }
 
-static int resolve_links(struct fetch *fetch, struct buf *text, const char *name, struct source *s, struct fault *f)
+static int resolve_links(const struct source_door *door, struct buf *text, const char *name, struct source *s, struct fault *f)
 {
 	struct buf whole;
 	int r;
 
 	buf_init(&whole, MPD_MAX_BYTES);
-	r = mpd_resolve_links(text->bytes, text->size, name, s->url, get_part, say_left_out, fetch, &whole, f);
+	r = mpd_resolve_links(text->bytes, text->size, name, s->url, get_part, say_left_out, (void *)door, &whole, f);
 	if (r < 0) {
 		buf_fini(&whole);
 		return r;
@@ -178,7 +187,7 @@ static void say_faults(const struct timeline *t)
 					log_warn("player/source", "left out: %s", t->periods[i].tracks[k].renditions[n].fault);
 }
 
-int source_parse(struct fetch *fetch, struct buf *text, const char *url, const char *name, wall_us now, struct source *ret,
+int source_parse(const struct source_door *door, struct buf *text, const char *url, const char *name, wall_us now, struct source *ret,
                  struct fault *f)
 {
 	struct source s = {.url = mem_dup(url)};
@@ -186,7 +195,7 @@ int source_parse(struct fetch *fetch, struct buf *text, const char *url, const c
 
 	buf_init(&s.text, MPD_MAX_BYTES);
 	if (r == 0 && mpd_has_links(s.mpd))
-		r = resolve_links(fetch, text, name, &s, f);
+		r = resolve_links(door, text, name, &s, f);
 	if (r == 0 && (r = timeline_new(s.mpd, s.url, now, &s.timeline, f)) < 0)
 		fault_prefix(f, "%s", name);
 	if (r == 0)
@@ -198,16 +207,16 @@ int source_parse(struct fetch *fetch, struct buf *text, const char *url, const c
 	return r;
 }
 
-int source_open(struct fetch *fetch, const char *where, wall_us now, struct source *ret, struct fault *f)
+int source_open(const struct source_door *door, const char *where, wall_us now, struct source *ret, struct fault *f)
 {
 	struct buf text;
 	char *url = NULL;
 	int r;
 
 	buf_init(&text, MPD_MAX_BYTES);
-	r = source_get(fetch, where, &text, &url, f);
+	r = source_get(door, where, &text, &url, f);
 	if (r == 0)
-		r = source_parse(fetch, &text, url, where, now, ret, f);
+		r = source_parse(door, &text, url, where, now, ret, f);
 	if (r == 0)
 		say_faults(ret->timeline);
 	buf_fini(&text);

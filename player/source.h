@@ -8,8 +8,16 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "dash/timeline.h"
+#include "player/cmcd.h"
 
 struct fetch;
+
+/* How MPDs and their parts are got, and what servers are told with it. */
+struct source_door {
+	struct fetch *fetch;
+	enum cmcd_mode cmcd;
+	const char *session_id; /* of CMCD; NULL with CMCD_NONE */
+};
 
 struct source {
 	char *url;               /* where it was found at last */
@@ -22,17 +30,17 @@ struct source {
  * `now` matters for dynamic MPDs: what is available then.  The fault names what
  * was wrong: no such host, a status, not an MPD at line:column.  Remote parts and
  * renditions that are left out are logged. */
-int source_open(struct fetch *, const char *where, wall_us now, struct source *ret_source, struct fault *);
+int source_open(const struct source_door *, const char *where, wall_us now, struct source *ret_source, struct fault *);
 /* The same from a text that is here already; where there are remote parts it is
  * replaced by the text with them in their places.  `url` is where it was found,
  * `name` what faults call it.  ret_source->text is a copy. */
-int source_parse(struct fetch *, struct buf *text, const char *url, const char *name, wall_us now, struct source *ret_source,
+int source_parse(const struct source_door *, struct buf *text, const char *url, const char *name, wall_us now, struct source *ret_source,
                  struct fault *);
 void source_close(struct source *);
 
 /* Waits for what stands at an absolute URL (http, https or file), MPD_MAX_BYTES at most.
  * *ret_url (or NULL) is where it was found at last; caller frees. */
-int source_get(struct fetch *, const char *url, struct buf *out, char **ret_url, struct fault *);
+int source_get(const struct source_door *, const char *url, struct buf *out, char **ret_url, struct fault *);
 
 /* The path a file URL means; caller frees. */
 char *source_path(const char *file_url);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ribera-player against servers that die, stall, lie and crawl: every frame comes, and the report says what happened."""
-import functools, html.parser, json, os, re, signal, subprocess, sys, time
+import concurrent.futures, functools, html.parser, json, os, re, signal, subprocess, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import badserver, tap
 
@@ -97,6 +97,12 @@ def play(url, *options, want=0, timeout=90):
         return json.load(f), done.stderr
 
 
+def side_by_side(test, *cases):
+    """In real time, and therefore all at once; the first that fails is what is told."""
+    with concurrent.futures.ThreadPoolExecutor(len(cases)) as pool:
+        list(pool.map(test, cases))
+
+
 def whole(r, frames=SECONDS * FPS):
     """Every picture decoded and shown, once."""
     tap.equal(r['frames']['decoded'], frames, 'frames decoded')
@@ -143,14 +149,15 @@ def real_time_is_real_and_start_is_quick():
 
 @tap.test
 def an_edge_killed_in_the_middle_of_a_body_costs_no_stall_and_no_frame():
-    for n in (30_000, 150_000, 400_000):
+    def killed(n):
         a, b = servers()
         a.die_after(n)
-        r, _ = play(badserver_mpd(b, a, b), '--speed', '3', '--buffer', '6s')
+        r, _ = play(badserver_mpd(b, a, b, name=f'killed{n}.mpd'), '--buffer', '6s')
         whole(r)
         tap.equal(r['stalls'], [], f'stalls after {n} bytes')
         tap.check(len(r['failovers']) >= 1, 'no fail-over in the report')
         tap.equal({s['service_location'] for s in segments(r)} | {'a'}, {'a', 'b'})
+    side_by_side(killed, 30_000, 150_000, 400_000)
 
 
 def badserver_mpd(host, *bases, **how):
@@ -194,14 +201,15 @@ def a_stalled_connection_is_left_in_time():
 
 @tap.test
 def a_slow_base_and_a_silent_one_are_left_in_time():
-    for fault in ('trickle', 'hang'):
+    def left(fault):
         a, b = servers()
         a.fault = lambda q: fault if media(q) and q.first > 200_000 else None
-        r, _ = play(badserver_mpd(b, a, b, renditions=['high']), '--buffer', '10s', '--duration', '6s')
+        r, _ = play(badserver_mpd(b, a, b, renditions=['high'], name=fault + '.mpd'), '--buffer', '10s', '--duration', '6s')
         tap.equal(r['stalls'], [], f'{fault}: stalls')
         tap.check(1 <= len(r['failovers']) <= 3, f"{fault}: {r['failovers']}")  # sticky: no way back to it at once
         tap.equal(segments(r)[-1]['service_location'], 'b', fault)
         tap.check(all(s['bandwidth'] == 1380000 for s in segments(r)), fault)
+    side_by_side(left, 'trickle', 'hang')
 
 
 @tap.test
@@ -337,26 +345,33 @@ def a_recording_has_what_was_played():
 
 @tap.test
 def the_rendition_follows_the_line():
-    a, = servers(1)
-    a.rate = 27_000  # 216 kbit/s
-    r, _ = play(a.url + mpd([a]), '--duration', '8s', '--buffer', '6s')
-    tap.equal({s['rendition'] for s in segments(r)[1:]}, {'low'}, 'renditions on a slow line')
-    tap.check(r['startup_ms'] < 4000, f"start-up {r['startup_ms']} ms")
-    tap.equal(r['stalls'], [])
-    a, = servers(1)
-    r, _ = play(a.url + mpd([a]), '--speed', 'max')
-    tap.equal(segments(r)[-1]['rendition'], 'high', 'last rendition on a fast line')
-    a, = servers(1)
+    def slow():
+        a, = servers(1)
+        a.rate = 27_000  # 216 kbit/s
+        r, _ = play(a.url + mpd([a], name='slow.mpd'), '--duration', '8s', '--buffer', '6s')
+        tap.equal({s['rendition'] for s in segments(r)[1:]}, {'low'}, 'renditions on a slow line')
+        tap.check(r['startup_ms'] < 4000, f"start-up {r['startup_ms']} ms")
+        tap.equal(r['stalls'], [])
 
-    def slow_down(q):
-        if media(q) and q.path == '/high.mp4' and q.first > 400_000:
-            a.rate = 40_000
-    a.fault = slow_down
-    r, _ = play(a.url + mpd([a]), '--speed', '1.5', '--buffer', '6s')
-    whole(r)
-    names = [s['rendition'] for s in segments(r)]
-    tap.check('high' in names and names[-1] in ('low', 'mid'), f'renditions {names}')
-    tap.check(any(s['from'] == 'high' for s in r['switches']), 'switches')
+    def fast():
+        a, = servers(1)
+        r, _ = play(a.url + mpd([a], name='fast.mpd'), '--speed', 'max')
+        tap.equal(segments(r)[-1]['rendition'], 'high', 'last rendition on a fast line')
+
+    def slower():
+        a, = servers(1)
+
+        def slow_down(q):
+            if media(q) and q.path == '/high.mp4' and q.first > 400_000:
+                a.rate = 40_000
+        a.fault = slow_down
+        r, _ = play(a.url + mpd([a], name='slower.mpd'), '--speed', '1.5', '--buffer', '6s')
+        whole(r)
+        names = [s['rendition'] for s in segments(r)]
+        tap.check('high' in names and names[-1] in ('low', 'mid'), f'renditions {names}')
+        tap.check(any(s['from'] == 'high' for s in r['switches']), 'switches')
+    fast()
+    side_by_side(lambda test: test(), slow, slower)
 
 
 @tap.test
@@ -393,12 +408,17 @@ def start_and_duration_are_exact():
 def servers_are_told_about_requests():
     a, = servers(1)
     play(a.url + mpd([a]), '--speed', 'max')
+    tap.equal(next(q for q in a.requests if q.path.endswith('.mpd')).headers['cmcd-object'], 'ot=m')
+    head = next(q for q in a.requests if q.path.endswith('.mp4') and not media(q))  # the index and the initialisation together
+    tap.equal(head.headers['cmcd-object'], 'ot=i')
+    tap.equal(len({re.search('sid="[^"]*"', q.headers['cmcd-session']).group() for q in a.requests}), 1, 'sessions')
     q = next(q for q in a.requests if media(q) and 'cmcd-object' in q.headers and 'ot=v' in q.headers['cmcd-object'])
     tap.check(re.fullmatch(r'br=\d+,d=2000,ot=v,tb=1380', q.headers['cmcd-object']), q.headers['cmcd-object'])
     tap.check(re.search(r'sf=d,sid="[0-9a-f-]{36}",st=v', q.headers['cmcd-session']), q.headers['cmcd-session'])
     b, = servers(1)
     play(b.url + mpd([b]), '--speed', 'max', '--cmcd', 'query')
-    q = next(q for q in b.requests if 'CMCD=' in q.path)
+    tap.check(all('CMCD=' in q.path for q in b.requests), 'requests without CMCD')
+    q = next(q for q in b.requests if 'ot%3Dv' in q.path)
     tap.has(q.path, 'br%3D')
     tap.check('cmcd-object' not in q.headers)
     c, = servers(1)

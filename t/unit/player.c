@@ -370,3 +370,18 @@ Test(pace, catches_up_and_stops)
 	CHECK(pace_speed(&p, 3001 * DUR_MS, 2 * DUR_S) == 1);
 	CHECK(pace_of(&(struct mpd_service){.rate_max = 1e9}).fast <= 2);
 }
+
+Test(cmcd, can_be_taken_out_of_an_address)
+{
+	static const char *const rows[][2] = {{"http://h/a?CMCD=x", "http://h/a"}, {"http://h/a?b=1&CMCD=x%2C", "http://h/a?b=1"},
+		{"http://h/a?CMCD=x&b=1", "http://h/a?b=1"}, {"http://h/a?b=1&CMCD=x&c", "http://h/a?b=1&c"},
+		{"http://h/a?XCMCD=x", "http://h/a?XCMCD=x"}, {"http://h/CMCD=x", "http://h/CMCD=x"}, {"", ""}};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char *url = mem_dup(rows[i][0]);
+
+		cmcd_strip(url);
+		CHECK_STR(url, rows[i][1]);
+		free(url);
+	}
+}
