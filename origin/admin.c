@@ -15,7 +15,7 @@
 #include "base/str.h"
 
 struct options {
-	const char *control, *token_file, *note, *edge, *capacity, *svg, *url_keys, *client, *compare;
+	const char *control, *token_file, *note, *edge, *capacity, *svg, *url_keys, *client, *compare, *tag;
 	uint64_t budget, edges;
 	dur_us expires;
 	bool json, dry_run, history, from_stdin, help, version;
@@ -35,6 +35,7 @@ static const struct config_row rows[] = {
 	ROW("budget", CONFIG_UINT, budget, "0", 0, 100, "PERCENT", "simulate: of the capacity a night may bring; 0 is 5, saved up when unused"),
 	ROW("edges", CONFIG_UINT, edges, "1", 1, 64, "N", "simulate: of one site, as large as capacity says each"),
 	ROW("svg", CONFIG_PATH, svg, NULL, 0, 0, "FILE", "simulate, plan: draw it as well"),
+	ROW("tag", CONFIG_STRING, tag, NULL, 0, 0, "TAG", "titles: with this tag"),
 	ROW("edge", CONFIG_STRING, edge, NULL, 0, 0, "NAME", "token new edge: for the edge of this name alone"),
 	ROW("note", CONFIG_STRING, note, "", 0, 0, "TEXT", "token new: what the token is for"),
 	ROW("expires", CONFIG_DURATION, expires, NULL, 0, 0, "TIME", "token new, sign: how long it is good; unset is for ever, and 12 h for sign"),
@@ -50,7 +51,8 @@ static const struct command {
 	int n_args; /* negative: or one less */
 	int (*run)(const struct admin *, char **args, struct fault *);
 } commands[] = {
-	{{"titles", NULL}, "", "titles of the library", 0, admin_titles},
+	{{"titles", NULL}, " [WORDS]", "titles of the library: all, or those that have these words", -1, admin_titles},
+	{{"tags", NULL}, "", "tags, and how many titles have each", 0, admin_tags},
 	{{"title", "show"}, " TITLE", "one title: revisions, renditions, files", 1, admin_title_show},
 	{{"title", "pin"}, " TITLE", "hold it on every edge, before all others", 1, admin_title_pin},
 	{{"title", "urgent"}, " TITLE", "pin it, and fetch it at once, outside fill windows too", 1, admin_title_urgent},
@@ -135,6 +137,7 @@ static int run(const struct options *o, int argc, char **argv, struct fault *f)
 		.from_stdin = o->from_stdin,
 		.history = o->history,
 		.compare = o->compare,
+		.tag = o->tag,
 		.capacity = o->capacity,
 		.svg = o->svg,
 		.budget_percent = o->budget,

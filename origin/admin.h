@@ -25,6 +25,7 @@ struct admin {
 	uint64_t budget_percent, edges;
 	const char *url_keys, *client;
 	const char *compare; /* NULL: no */
+	const char *tag;     /* NULL: any */
 	bool history;
 };
 
@@ -34,7 +35,7 @@ struct admin {
  * of 400 and above is an error with the problem's detail. */
 int admin_call(const struct admin *, const char *method, const char *path, json_t *body, json_t **ret_json,
                struct fault *);
-/* All pages of a list: the array named `list`, joined. */
+/* All pages of a list: the array named `list`, joined.  `path` may have a query. */
 int admin_list(const struct admin *, const char *path, const char *list, json_t **ret_array, struct fault *);
 
 struct blob;
@@ -54,6 +55,7 @@ int admin_write_svg(const char *path, void (*draw)(void *ctx, FILE *), void *ctx
 
 /* The commands; args[0..n-1] stand behind their words. */
 int admin_titles(const struct admin *, char **args, struct fault *);
+int admin_tags(const struct admin *, char **args, struct fault *);
 int admin_title_show(const struct admin *, char **args, struct fault *);
 int admin_title_urgent(const struct admin *, char **args, struct fault *);
 int admin_title_pin(const struct admin *, char **args, struct fault *);

@@ -59,14 +59,58 @@ static void field_bytes(const char *name, const json_t *v)
 
 /* --- titles --- */
 
+/* "&NAME=" and the value in percent-encoding; nothing for NULL.  To be freed. */
+static char *parameter(const char *name, const char *value)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+	char *out, *p;
+
+	if (value == NULL)
+		return mem_dup("");
+	out = mem_printf("&%s=%*s", name, (int)strlen(value) * 3, "");
+	p = strchr(out, '=') + 1;
+	for (; *value != '\0'; value++) {
+		if (strchr(plain, *value) != NULL)
+			*p++ = *value;
+		else
+			p += snprintf(p, 4, "%%%02X", (unsigned char)*value);
+	}
+	*p = '\0';
+	return out;
+}
+
+int admin_tags(const struct admin *a, char **args, struct fault *f)
+{
+	static const char *const heads[] = {"TAG", ">TITLES"};
+	struct admin_table *t;
+	json_t *tags, *o;
+	size_t i;
+	int e = admin_list(a, "/api/v1/tags", "tags", &tags, f);
+
+	if (e != 0 || a->json)
+		return e != 0 ? e : print_json(tags);
+	t = admin_table_new(heads, N_OF(heads));
+	json_array_foreach(tags, i, o) {
+		admin_table_cell(t, "%s", text(o, "tag"));
+		admin_table_cell(t, "%lld", (long long)json_integer_value(json_object_get(o, "titles")));
+	}
+	admin_table_print(&t, stdout);
+	json_decref(tags);
+	return 0;
+}
+
 int admin_titles(const struct admin *a, char **args, struct fault *f)
 {
 	static const char *const heads[] = {"TITLE", "NAME", ">DURATION", ">SIZE", ">EDGES", "REVISION", "PUBLISHED"};
 	struct admin_table *t;
 	json_t *titles, *o;
 	size_t i;
-	int e = admin_list(a, "/api/v1/titles", "titles", &titles, f);
+	char *q = parameter("q", args[0]), *tag = parameter("tag", a->tag), *path = mem_printf("/api/v1/titles?order=name%s%s", q, tag);
+	int e = admin_list(a, path, "titles", &titles, f);
 
+	free(q);
+	free(tag);
+	free(path);
 	if (e != 0 || a->json)
 		return e != 0 ? e : print_json(titles);
 	t = admin_table_new(heads, N_OF(heads));

@@ -45,6 +45,7 @@ static const struct route {
 } routes[] = {
 	{"GET", "/api/v1/titles", ROLE_ANY, api_list_titles},
 	{"GET", "/api/v1/titles/*", ROLE_ANY, api_get_title},
+	{"GET", "/api/v1/tags", ROLE_ANY, api_list_tags},
 	{"DELETE", "/api/v1/titles/*", ROLE_ADMIN | ROLE_PUBLISHER, api_withdraw_title},
 	{"POST", "/api/v1/titles/*/restore", ROLE_ADMIN | ROLE_PUBLISHER, api_restore_title},
 	{"GET", "/api/v1/titles/*/metadata", ROLE_ANY, api_get_metadata},

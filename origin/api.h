@@ -29,6 +29,7 @@ struct api_call {
 
 /* api_titles.c */
 void api_list_titles(struct api_call *);
+void api_list_tags(struct api_call *);
 void api_get_title(struct api_call *);
 void api_list_withdrawn(struct api_call *);
 void api_withdraw_title(struct api_call *);

@@ -30,13 +30,17 @@
 
 void api_list_titles(struct api_call *c)
 {
-	titles_answer_list(c->req, c->origin->library, registry_holders(c->origin->registry), c->origin->metadata,
-	                   c->origin->popular);
+	titles_answer_list(c->req, c->origin);
 }
 
 void api_get_title(struct api_call *c)
 {
-	titles_answer_one(c->req, c->origin->library, registry_holders(c->origin->registry), c->origin->metadata, c->name);
+	titles_answer_one(c->req, c->origin, c->name);
+}
+
+void api_list_tags(struct api_call *c)
+{
+	titles_answer_tags(c->req, c->origin);
 }
 
 /* --- what was withdrawn --- */

@@ -56,15 +56,35 @@ struct library {
 
 /* --- readers --- */
 
+struct library_view *library_view_ref(struct library_view *v)
+{
+	__atomic_add_fetch(&v->refs, 1, __ATOMIC_RELAXED);
+	return v;
+}
+
 struct library_view *library_view(struct library *l)
 {
 	struct library_view *v;
 
 	rcu_read_begin();
-	v = RCU_LOAD(&l->view);
-	__atomic_add_fetch(&v->refs, 1, __ATOMIC_RELAXED);
+	v = library_view_ref(RCU_LOAD(&l->view));
 	rcu_read_end();
 	return v;
+}
+
+size_t library_view_behind(const struct library_view *v, const char *name)
+{
+	size_t low = 0, high = v->n_titles;
+
+	while (name != NULL && low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(v->titles[middle].name, name) <= 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
 static struct revision *pick(const struct library_title *t, const char *revision, size_t n)

@@ -46,7 +46,7 @@ struct library_settings {
 	dur_us rescan;               /* look again even without an event */
 	dur_us grace;                /* how long withdrawn revisions are kept */
 	/* Something changed (`old` NULL: the first look); in the library's thread.  NULL: nobody cares. */
-	void (*changed)(void *ctx, const struct library_view *old, const struct library_view *now);
+	void (*changed)(void *ctx, const struct library_view *old, struct library_view *now);
 	void *ctx;
 };
 
@@ -58,8 +58,11 @@ void library_close(struct library **); /* the servers are gone by now */
 
 /* The present view, one reference.  Any thread. */
 struct library_view *library_view(struct library *);
+struct library_view *library_view_ref(struct library_view *);
 void library_view_unref(struct library_view **); /* any thread; takes NULL, sets NULL */
 const struct library_title *library_view_find(const struct library_view *, const char *name, size_t n);
+/* The place of the first title behind the name (NULL: of the first). */
+size_t library_view_behind(const struct library_view *, const char *name);
 /* The revision of a key "TITLE/REVISION", or NULL; lives as long as the view. */
 const struct revision *library_view_revision(const struct library_view *, const char *key);
 

@@ -34,6 +34,7 @@
 #include "origin/popular.h"
 #include "origin/ready.h"
 #include "origin/registry.h"
+#include "origin/search.h"
 #include "origin/steer.h"
 #include "origin/tokens.h"
 #include "origin/upload.h"
@@ -80,15 +81,16 @@ static int open_listeners(struct origin *o, struct fault *f)
 	return e;
 }
 
-/* Takes in what the catalogue knows; what it cannot tell now comes with a later tick. */
-static void load_catalogue(struct origin *o)
+/* Takes in what the catalogue knows; false: what it cannot tell now comes with a later tick. */
+static bool load_catalogue(struct origin *o)
 {
 	struct fault f = {0};
 
 	/* tokens last: from then on the control API lets in */
-	if (registry_load(o->registry, clock_mono(), &f) != 0 || metadata_load(o->metadata, &f) != 0 ||
-	    tokens_load(o->tokens, &f) != 0)
-		log_verbose("origin", "the catalogue cannot be read yet: %s", fault_text(&f));
+	if (registry_load(o->registry, clock_mono(), &f) == 0 && metadata_load(o->metadata, &f) == 0 && tokens_load(o->tokens, &f) == 0)
+		return true;
+	log_verbose("origin", "the catalogue cannot be read yet: %s", fault_text(&f));
+	return false;
 }
 
 static int open_catalogue(struct origin *o, struct fault *f)
@@ -104,6 +106,7 @@ static int open_catalogue(struct origin *o, struct fault *f)
 		return e;
 	o->metadata = metadata_new(o->catalogue);
 	o->popular = popular_new();
+	o->search = search_new(o->metadata);
 	o->failures = failures_new();
 	o->registry = registry_new(o->catalogue, o->events, s->heartbeat);
 	load_catalogue(o);
@@ -111,10 +114,11 @@ static int open_catalogue(struct origin *o, struct fault *f)
 }
 
 /* In the library's thread. */
-static void tell_changes(void *ctx, const struct library_view *old, const struct library_view *now)
+static void tell_changes(void *ctx, const struct library_view *old, struct library_view *now)
 {
 	struct origin *o = ctx;
 
+	search_take_library(o->search, old, now);
 	news_of_library(o->events, old, now);
 }
 
@@ -181,6 +185,7 @@ static void close_parts(struct origin *o)
 	library_close(&o->library);
 	registry_free(&o->registry);
 	tokens_free(&o->tokens);
+	search_free(&o->search);
 	metadata_free(&o->metadata);
 	popular_free(&o->popular);
 	failures_free(&o->failures);
@@ -233,8 +238,11 @@ static void tick(struct origin *o, mono_us now, struct memory *m)
 	registry_tick(o->registry, now);
 	if (now >= m->next_retry) {
 		catalogue_tick(o->catalogue);
-		if (!tokens_known(o->tokens))
-			load_catalogue(o);
+		if (!tokens_known(o->tokens) && load_catalogue(o)) {
+			view = library_view(o->library);
+			search_take_all(o->search, view);
+			library_view_unref(&view);
+		}
 		m->next_retry = clock_mono() + CATALOGUE_RETRY;
 	}
 	tell_problems(o, m);

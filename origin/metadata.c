@@ -18,12 +18,12 @@
 #include "origin/library.h"
 #include "origin/origin.h"
 #include "origin/reply.h"
+#include "origin/search.h"
 #include "serve/serve.h"
 
 #define NAME_MAX_BYTES 200
 #define DESCRIPTION_MAX 4000
 #define TAGS_MAX 32
-#define TAG_MAX 64
 #define YEAR_MIN 1800
 #define YEAR_MAX 2999
 
@@ -126,8 +126,7 @@ int metadata_load(struct metadata *m, struct fault *f)
 	return e;
 }
 
-/* One reference: what is said of the title, or what is said of one of whom nothing is. */
-static json_t *about(struct metadata *m, const char *title)
+json_t *metadata_about(struct metadata *m, const char *title)
 {
 	json_t *o = NULL;
 	size_t at;
@@ -142,7 +141,7 @@ static json_t *about(struct metadata *m, const char *title)
 
 void metadata_add(struct metadata *m, const char *title, json_t *o)
 {
-	json_t *said = about(m, title);
+	json_t *said = metadata_about(m, title);
 
 	if (json_is_string(json_object_get(said, "name")))
 		json_object_set(o, "name", json_object_get(said, "name"));
@@ -207,7 +206,7 @@ static json_t *document(struct api_call *c)
 		reply_fault(c->req, &f);
 		return NULL;
 	}
-	said = about(c->origin->metadata, c->name);
+	said = metadata_about(c->origin->metadata, c->name);
 	o = json_copy(said);
 	json_decref(said);
 	json_object_set_new(o, "policy", json_string(s.policy));
@@ -232,8 +231,8 @@ static int check_tags(const json_t *tags, struct form_error *e)
 		char field[32];
 
 		snprintf(field, sizeof field, "tags[%zu]", i);
-		if (s == NULL || !form_is_text(s, json_string_length(v), TAG_MAX) || *s == '\0')
-			return form_fail(e, field, "expected text of 1 to %d bytes", TAG_MAX);
+		if (s == NULL || !form_is_text(s, json_string_length(v), METADATA_TAG_MAX) || *s == '\0')
+			return form_fail(e, field, "expected text of 1 to %d bytes", METADATA_TAG_MAX);
 		for (size_t j = 0; j < i; j++)
 			if (json_equal(json_array_get(tags, j), v))
 				return form_fail(e, field, "stands there twice");
@@ -254,6 +253,7 @@ static int save(struct api_call *c, const struct wish *w, struct fault *f)
 	char *tags = w->tags != NULL ? json_dumps(w->tags, JSON_COMPACT) : NULL;
 	struct catalogue_meta row = {w->name, w->description, (int64_t)w->year, tags};
 	struct metadata *m = c->origin->metadata;
+	struct library_view *view;
 	int e = catalogue_put_meta(c->origin->catalogue, c->name, &row, strcmp(w->policy, "none") != 0 ? w->policy : NULL, c->who,
 	                           clock_wall(), f);
 
@@ -261,6 +261,9 @@ static int save(struct api_call *c, const struct wish *w, struct fault *f)
 		pthread_rwlock_wrlock(&m->lock);
 		load_one(m, c->name, &row);
 		pthread_rwlock_unlock(&m->lock);
+		view = library_view(c->origin->library);
+		search_take_title(c->origin->search, view, c->name);
+		library_view_unref(&view);
 		events_say(c->origin->events, EVENT_TITLE_CHANGED, json_pack("{s:s}", "title", c->name));
 	}
 	free(tags);

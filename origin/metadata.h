@@ -15,11 +15,15 @@ struct api_call;
 struct catalogue;
 struct metadata; /* hidden */
 
+#define METADATA_TAG_MAX 64 /* bytes */
+
 struct metadata *metadata_new(struct catalogue *); /* borrowed */
 void metadata_free(struct metadata **);
 /* Reads the catalogue; until that has worked nothing is known. */
 int metadata_load(struct metadata *, struct fault *);
 
+/* What is said of the title, one reference: name (or null), description, year, tags. */
+json_t *metadata_about(struct metadata *, const char *title);
 /* Adds name (if one is set), description, year and tags (or null) to a title's JSON. */
 void metadata_add(struct metadata *, const char *title, json_t *o);
 

@@ -22,6 +22,7 @@ struct page;
 struct planner;
 struct popular;
 struct registry;
+struct search;
 struct serve;
 struct steering;
 struct tokens;
@@ -42,6 +43,7 @@ struct origin {
 	struct metadata *metadata;
 	struct masters *masters;
 	struct popular *popular;
+	struct search *search;
 	struct uploads *uploads;   /* the control thread's */
 	struct page *page;
 	struct serve *viewers, *control;

@@ -18,8 +18,11 @@
 #include "origin/holders.h"
 #include "origin/library.h"
 #include "origin/metadata.h"
+#include "origin/origin.h"
 #include "origin/popular.h"
+#include "origin/registry.h"
 #include "origin/reply.h"
+#include "origin/search.h"
 #include "serve/serve.h"
 
 #define REPORT_MAX ((size_t)4 << 20)
@@ -47,35 +50,40 @@ static json_t *duration_json(const struct revision *r)
 	return r->duration > 0 ? json_real((double)r->duration / (double)DUR_S) : json_null();
 }
 
-static json_t *title_json(struct serve_request *req, const struct library_title *t, const struct holders *h,
-                          struct metadata *m)
+static json_t *title_json(struct serve_request *req, const struct origin *o, const struct library_title *t)
 {
 	const struct revision *r = t->revisions[0];
 	char published[CLOCK_RFC3339_SIZE], *scope = mem_printf("/v/%s/", t->name);
 	const char *prefix = serve_sign(req, scope, 2);
-	json_t *o;
+	json_t *j;
 
 	free(scope);
 	clock_to_rfc3339(r->published, published);
-	o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:I}", "title", t->name, "name", r->name, "revision", r->revision,
+	j = json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:I}", "title", t->name, "name", r->name, "revision", r->revision,
 	              "published", published, "bytes", (json_int_t)r->bytes, "duration", duration_json(r), "edges",
-	              (json_int_t)count_holders(h, r->key));
-	set_text(o, "manifest", mem_printf("%s/v/%s/" PACKAGE_MANIFEST, prefix, t->name));
-	set_text(o, "playlist", mem_printf("%s/v/%s/" PACKAGE_PLAYLIST, prefix, t->name));
+	              (json_int_t)count_holders(registry_holders(o->registry), r->key));
+	set_text(j, "manifest", mem_printf("%s/v/%s/" PACKAGE_MANIFEST, prefix, t->name));
+	set_text(j, "playlist", mem_printf("%s/v/%s/" PACKAGE_PLAYLIST, prefix, t->name));
 	if (r->has_poster)
-		set_text(o, "poster", mem_printf("%s/v/%s/" PACKAGE_POSTER, prefix, r->key));
+		set_text(j, "poster", mem_printf("%s/v/%s/" PACKAGE_POSTER, prefix, r->key));
 	else
-		json_object_set_new(o, "poster", json_null());
-	metadata_add(m, t->name, o);
-	return o;
+		json_object_set_new(j, "poster", json_null());
+	metadata_add(o->metadata, t->name, j);
+	return j;
 }
 
 bool titles_read_page(struct serve_request *req, size_t *ret_limit, const char **ret_after)
 {
-	const char *limit = serve_param(req, "limit"), *after = serve_param(req, "after");
+	const char *limit = serve_param(req, "limit"), *after = serve_param(req, "after"), *query;
 	struct form_error e;
 	uint64_t n = PAGE_LIMIT_DEFAULT;
+	size_t query_n;
 
+	query = serve_query(req, &query_n);
+	if (form_check_query(query, query_n, &e) != 0) {
+		reply_form_error(req, &e);
+		return false;
+	}
 	if (limit != NULL && (str_parse_u64(limit, strlen(limit), &n) != 0 || n == 0 || n > PAGE_LIMIT_MAX)) {
 		form_fail(&e, "limit", "expected a number from 1 to %d", PAGE_LIMIT_MAX);
 		reply_form_error(req, &e);
@@ -91,35 +99,18 @@ bool titles_read_page(struct serve_request *req, size_t *ret_limit, const char *
 	return true;
 }
 
-/* The first title behind the name. */
-static size_t first_behind(const struct library_view *v, const char *after)
+static void answer_popular(struct serve_request *req, const struct origin *o, size_t limit)
 {
-	size_t low = 0, high = v->n_titles;
-
-	while (after != NULL && low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (strcmp(v->titles[middle].name, after) <= 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static void answer_popular(struct serve_request *req, struct library *l, const struct holders *h, struct metadata *m, struct popular *p,
-                           size_t limit)
-{
-	struct library_view *v = library_view(l);
+	struct library_view *v = library_view(o->library);
 	struct popular_list list;
 	json_t *titles = json_array();
 
-	popular_read(p, &list);
+	popular_read(o->popular, &list);
 	for (size_t i = 0; i < list.n && json_array_size(titles) < limit; i++) {
 		const struct library_title *t = library_view_find(v, list.titles[i], strlen(list.titles[i]));
 
 		if (t != NULL)
-			json_array_append_new(titles, title_json(req, t, h, m));
+			json_array_append_new(titles, title_json(req, o, t));
 	}
 	popular_list_fini(&list);
 	reply_json(req, 200, json_pack("{s:o, s:I, s:n}", "titles", titles, "total", (json_int_t)json_array_size(titles), "next"));
@@ -140,28 +131,95 @@ static bool read_order(struct serve_request *req, bool *ret_popular)
 	return false;
 }
 
-void titles_answer_list(struct serve_request *req, struct library *l, const struct holders *h, struct metadata *m, struct popular *p)
+static void answer_page(struct serve_request *req, const struct origin *o, size_t limit, const char *after)
 {
-	bool popular;
-	struct library_view *v;
-	const char *after;
-	json_t *titles, *body;
-	size_t limit, i;
+	struct library_view *v = library_view(o->library);
+	json_t *titles = json_array(), *body;
+	size_t i;
 
-	if (!titles_read_page(req, &limit, &after) || !read_order(req, &popular))
-		return;
-	if (popular) {
-		answer_popular(req, l, h, m, p, limit);
-		return;
-	}
-	v = library_view(l);
-	titles = json_array();
-	for (i = first_behind(v, after); i < v->n_titles && json_array_size(titles) < limit; i++)
-		json_array_append_new(titles, title_json(req, &v->titles[i], h, m));
+	for (i = library_view_behind(v, after); i < v->n_titles && json_array_size(titles) < limit; i++)
+		json_array_append_new(titles, title_json(req, o, &v->titles[i]));
 	body = json_pack("{s:o, s:I, s:s?}", "titles", titles, "total", (json_int_t)v->n_titles, "next",
 	                 i < v->n_titles ? v->titles[i - 1].name : NULL);
 	library_view_unref(&v);
 	reply_json(req, 200, body);
+}
+
+static void answer_search(struct serve_request *req, const struct origin *o, const struct search_query *q)
+{
+	struct library_view *v;
+	struct search_found found;
+	json_t *titles = json_array(), *body;
+
+	search_find(o->search, q, &found);
+	v = library_view(o->library);
+	for (size_t i = 0; i < found.n; i++) {
+		const struct library_title *t = library_view_find(v, found.titles[i], strlen(found.titles[i]));
+
+		if (t != NULL) /* else it was withdrawn at this moment */
+			json_array_append_new(titles, title_json(req, o, t));
+	}
+	body = json_pack("{s:o, s:I, s:s?}", "titles", titles, "total", (json_int_t)found.total, "next",
+	                 found.more ? found.titles[found.n - 1] : NULL);
+	library_view_unref(&v);
+	search_found_fini(&found);
+	reply_json(req, 200, body);
+}
+
+/* What is searched for; empty is as not there.  False: it has been answered. */
+static bool read_search(struct serve_request *req, bool popular, struct search_query *q)
+{
+	struct form_error e = {.text = ""};
+
+	q->text = serve_param(req, "q");
+	q->tag = serve_param(req, "tag");
+	if (q->text != NULL && *q->text == '\0')
+		q->text = NULL;
+	if (q->tag != NULL && *q->tag == '\0')
+		q->tag = NULL;
+	if (q->text != NULL && search_is_too_long(q->text))
+		form_fail(&e, "q", "expected at most %d bytes and %d words", SEARCH_TEXT_MAX, SEARCH_WORDS_MAX);
+	else if (q->tag != NULL && strlen(q->tag) > METADATA_TAG_MAX)
+		form_fail(&e, "tag", "expected at most %d bytes", METADATA_TAG_MAX);
+	else if (popular && (q->text != NULL || q->tag != NULL))
+		form_fail(&e, "order", "what is searched for comes by name: leave popular away");
+	if (e.text[0] == '\0')
+		return true;
+	reply_form_error(req, &e);
+	return false;
+}
+
+void titles_answer_list(struct serve_request *req, const struct origin *o)
+{
+	struct search_query q = {0};
+	bool popular;
+
+	if (!titles_read_page(req, &q.limit, &q.after) || !read_order(req, &popular) || !read_search(req, popular, &q))
+		return;
+	if (popular)
+		answer_popular(req, o, q.limit);
+	else if (q.text != NULL || q.tag != NULL)
+		answer_search(req, o, &q);
+	else
+		answer_page(req, o, q.limit, q.after);
+}
+
+void titles_answer_tags(struct serve_request *req, const struct origin *o)
+{
+	struct search_tag *tags;
+	const char *after;
+	json_t *list = json_array();
+	size_t limit, n;
+
+	if (!titles_read_page(req, &limit, &after))
+		return;
+	n = search_tags(o->search, limit, &tags);
+	for (size_t i = 0; i < n; i++) {
+		json_array_append_new(list, json_pack("{s:s, s:I}", "tag", tags[i].tag, "titles", (json_int_t)tags[i].titles));
+		free(tags[i].tag);
+	}
+	free(tags);
+	reply_json(req, 200, json_pack("{s:o}", "tags", list));
 }
 
 /* --- one title --- */
@@ -231,22 +289,21 @@ static json_t *report_json(const struct revision *r)
 	return json_null();
 }
 
-void titles_answer_one(struct serve_request *req, struct library *l, const struct holders *h, struct metadata *m,
-                       const char *title)
+void titles_answer_one(struct serve_request *req, const struct origin *o, const char *title)
 {
-	struct library_view *v = library_view(l);
+	struct library_view *v = library_view(o->library);
 	const struct library_title *t = library_view_find(v, title, strlen(title));
-	json_t *o;
+	json_t *j;
 
 	if (t == NULL) {
 		library_view_unref(&v);
 		reply_problem(req, 404, "there is no title \"%.128s\"", title);
 		return;
 	}
-	o = title_json(req, t, h, m);
-	json_object_set_new(o, "revisions", revisions_json(t));
-	json_object_set_new(o, "files", files_json(t->revisions[0]));
-	json_object_set_new(o, "report", report_json(t->revisions[0]));
+	j = title_json(req, o, t);
+	json_object_set_new(j, "revisions", revisions_json(t));
+	json_object_set_new(j, "files", files_json(t->revisions[0]));
+	json_object_set_new(j, "report", report_json(t->revisions[0]));
 	library_view_unref(&v);
-	reply_json(req, 200, o);
+	reply_json(req, 200, j);
 }

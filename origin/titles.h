@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * The answers about titles, the same on both listeners.  They read a view of
- * the library, the holders' table and the metadata in memory; no database.
+ * the library, the holders' table, the metadata and the search in memory; no database.
  */
 #ifndef RIBERA_ORIGIN_TITLES_H
 #define RIBERA_ORIGIN_TITLES_H
@@ -9,16 +9,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct holders;
-struct library;
-struct metadata;
-struct popular;
+struct origin;
 struct serve_request;
 
-/* GET /api/v1/titles?limit=&after= by name, or ?order=popular&limit= */
-void titles_answer_list(struct serve_request *, struct library *, const struct holders *, struct metadata *, struct popular *);
+/* GET /api/v1/titles?q=&tag=&limit=&after= by name, or ?order=popular&limit= */
+void titles_answer_list(struct serve_request *, const struct origin *);
 /* GET /api/v1/titles/{title} */
-void titles_answer_one(struct serve_request *, struct library *, const struct holders *, struct metadata *, const char *title);
+void titles_answer_one(struct serve_request *, const struct origin *, const char *title);
+/* GET /api/v1/tags?limit= */
+void titles_answer_tags(struct serve_request *, const struct origin *);
 
 #define PAGE_LIMIT_DEFAULT 100
 #define PAGE_LIMIT_MAX 1000

@@ -26,6 +26,7 @@
 #include "serve/serve.h"
 
 #define TITLES "/api/v1/titles"
+#define TAGS "/api/v1/tags"
 #define EVENTS_PATH "/api/v1/events"
 #define METRICS_MAX ((size_t)1 << 20)
 
@@ -102,11 +103,19 @@ static void answer_titles(void *ctx, struct serve_request *req)
 	const char *path = serve_path(req, NULL), *title = path + strlen(TITLES);
 
 	if (*title == '\0')
-		titles_answer_list(req, o->library, registry_holders(o->registry), o->metadata, o->popular);
+		titles_answer_list(req, o);
 	else if (*title == '/' && str_is_name(title + 1, strlen(title + 1)))
-		titles_answer_one(req, o->library, registry_holders(o->registry), o->metadata, title + 1);
+		titles_answer_one(req, o, title + 1);
 	else
 		reply_problem(req, 404, "there is nothing at this path");
+}
+
+static void answer_tags(void *ctx, struct serve_request *req)
+{
+	if (strcmp(serve_path(req, NULL), TAGS) != 0)
+		reply_problem(req, 404, "there is nothing at this path");
+	else
+		titles_answer_tags(req, ctx);
 }
 
 static void answer_steer(void *ctx, struct serve_request *req)
@@ -165,6 +174,7 @@ void viewers_route(struct origin *o)
 {
 	serve_route_objects(o->viewers, "/v/", find_object, o);
 	serve_route_read(o->viewers, TITLES, answer_titles, o);
+	serve_route_read(o->viewers, TAGS, answer_tags, o);
 	serve_route_read(o->viewers, EVENTS_PATH, answer_events, o);
 	serve_route_read(o->viewers, "/steer", answer_steer, o);
 	serve_route_read(o->viewers, "/healthz", answer_health, o);

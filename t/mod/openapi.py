@@ -159,6 +159,8 @@ def every_operation_answers_as_described():
     ask('patchMetadata', 200, {'name': 'A', 'description': 'B', 'year': 1999, 'tags': ['c'], 'policy': 'none'}, title='film')
     ask('getMetadata', 200, title='film')
     ask('listTitles', 200)
+    ask('listTitles', 200, path='?q=a%20b&tag=C')
+    ask('listTags', 200)
     ask('getTitle', 200, title='film')
     ask('getTitle', 404, title='none')
     ask('getCurrent', 200, title='film')
