@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 
 struct admin {
@@ -38,11 +39,10 @@ int admin_call(const struct admin *, const char *method, const char *path, json_
 /* All pages of a list: the array named `list`, joined.  `path` may have a query. */
 int admin_list(const struct admin *, const char *path, const char *list, json_t **ret_array, struct fault *);
 
-struct blob;
-/* An answer that is no JSON; one reference. */
-int admin_get_blob(const struct admin *, const char *path, struct blob **ret_blob, struct fault *);
-/* An answer without an end: its bytes as they come, until it ends or `take` returns another than 0. */
-int admin_stream(const struct admin *, const char *path, int (*take)(void *ctx, const void *bytes, size_t n), void *ctx, struct fault *);
+/* An answer that is long, or without an end: its bytes as they come, until it ends or `take` returns another than 0; it may
+ * be silent for `patience`. */
+int admin_stream(const struct admin *, const char *path, dur_us patience, int (*take)(void *ctx, const void *bytes, size_t n), void *ctx,
+                 struct fault *);
 
 /* admin_table.c: rows of text under a head; numbers to the right ('>' before the head's text). */
 struct admin_table;

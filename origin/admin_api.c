@@ -150,29 +150,6 @@ static int begin_asking(const struct admin *a, const char *path, struct asking *
 	return e;
 }
 
-int admin_get_blob(const struct admin *a, const char *path, struct blob **ret_blob, struct fault *f)
-{
-	struct fetch_result result = {0};
-	struct blob *blob = NULL;
-	struct asking k;
-	int e = begin_asking(a, path, &k, f);
-
-	if (e != 0)
-		return e;
-	k.req.max_bytes = (uint64_t)4 << 30;
-	k.req.stall_timeout = 10 * TIMEOUT;
-	e = fetch_get(k.fetch, &k.req, &blob, &result, NULL, f);
-	if (e == ERR_HTTP && result.status >= 400)
-		e = read_answer(blob, result.status, NULL, f);
-	else if (e != 0)
-		fault_prefix(f, "cannot ask the origin at %s", a->control);
-	if (e == 0)
-		*ret_blob = blob_ref(blob);
-	blob_unref(&blob);
-	asking_fini(&k);
-	return e;
-}
-
 /* In the fetch thread, which nobody else needs. */
 struct streaming {
 	int (*take)(void *ctx, const void *bytes, size_t n);
@@ -204,8 +181,8 @@ static void on_done(void *ctx, const struct fetch_result *result, const struct f
 	sem_post(&s->done);
 }
 
-int admin_stream(const struct admin *a, const char *path, int (*take)(void *ctx, const void *bytes, size_t n), void *ctx,
-                 struct fault *f)
+int admin_stream(const struct admin *a, const char *path, dur_us patience, int (*take)(void *ctx, const void *bytes, size_t n),
+                 void *ctx, struct fault *f)
 {
 	struct streaming s = {.take = take, .ctx = ctx};
 	struct blob *refused;
@@ -214,7 +191,7 @@ int admin_stream(const struct admin *a, const char *path, int (*take)(void *ctx,
 
 	if (e != 0)
 		return e;
-	k.req.stall_timeout = 2 * TIMEOUT; /* it says something every 15 s */
+	k.req.stall_timeout = patience;
 	buf_init(&s.refused, 65536);
 	sem_init(&s.done, 0, 0);
 	fetch_start(k.fetch, &k.req, on_head, on_bytes, on_done, &s);

@@ -8,12 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/blob.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "origin/admin.h"
 
+#define HEAD_SIZE 100 /* of a database */
+#define BACKUP_PATIENCE (5 * DUR_MIN) /* while the copy is made nothing comes */
 #define N_OF(a) (sizeof(a) / sizeof(a)[0])
 
 static int change(const struct admin *a, const char *method, json_t *body, struct fault *f, const char *fmt, const char *one,
@@ -201,22 +202,73 @@ int admin_masters(const struct admin *a, char **args, struct fault *f)
 
 /* --- the copy of the catalogue --- */
 
+struct copying {
+	int fd, error; /* error: of writing */
+	uint64_t n;
+	uint8_t head[HEAD_SIZE];
+};
+
+static int take_copy(void *ctx, const void *bytes, size_t n)
+{
+	struct copying *k = ctx;
+
+	for (size_t i = 0; i < n && k->n + i < HEAD_SIZE; i++)
+		k->head[k->n + i] = ((const uint8_t *)bytes)[i];
+	k->error = file_write_all(k->fd, bytes, n);
+	k->n += n;
+	return k->error;
+}
+
+/* The size that the database itself says (its file format, 1.3): page size and number of pages. */
+static uint64_t size_said(const uint8_t *head)
+{
+	uint64_t page = (uint64_t)head[16] << 8 | head[17];
+	uint64_t pages = (uint64_t)head[28] << 24 | (uint64_t)head[29] << 16 | (uint64_t)head[30] << 8 | head[31];
+
+	return (page == 1 ? 65536 : page) * pages;
+}
+
+static int check_copy(const struct copying *k, struct fault *f)
+{
+	if (k->n < HEAD_SIZE || memcmp(k->head, "SQLite format 3", 16) != 0)
+		return fault_set(f, ERR_HTTP, "what came is no database");
+	if (size_said(k->head) != k->n)
+		return fault_set(f, ERR_HTTP, "of the copy %llu bytes came, and it has %llu: try again", (unsigned long long)k->n,
+		                 (unsigned long long)size_said(k->head));
+	return 0;
+}
+
+static int keep_copy(int fd, const char *part, const char *path, struct fault *f)
+{
+	int e = fsync(fd) != 0 || link(part, path) != 0 ? -errno : 0; /* unlike rename() it replaces nothing */
+
+	return e == 0 ? 0 : fault_set(f, e, "\"%s\": %s", path, err_text(e));
+}
+
 int admin_backup(const struct admin *a, char **args, struct fault *f)
 {
-	struct blob *copy;
-	int e;
+	struct copying k = {.fd = -1};
+	char *part = mem_printf("%s.part", args[0]);
+	int e = 0;
 
 	if (file_exists(args[0]))
-		return fault_set(f, ERR_EXISTS, "\"%s\" is there already", args[0]);
-	e = admin_get_blob(a, "/api/v1/backup", &copy, f);
-	if (e != 0)
-		return e;
-	if (copy->size < 16 || memcmp(copy->bytes, "SQLite format 3", 16) != 0)
-		e = fault_set(f, ERR_HTTP, "what came is no database");
-	else if ((e = file_write_atomic(args[0], copy->bytes, copy->size, 0600)) != 0) /* tokens' hashes are in it */
-		fault_set(f, e, "\"%s\": %s", args[0], err_text(e));
-	else if (!a->json)
-		printf("%s: %zu bytes\n", args[0], copy->size);
-	blob_unref(&copy);
+		e = fault_set(f, ERR_EXISTS, "\"%s\" is there already", args[0]);
+	else if ((k.fd = open(part, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600)) < 0) /* tokens' hashes are in it */
+		e = fault_set(f, -errno, "\"%s\": %s", part, err_text(-errno));
+	if (e == 0)
+		e = admin_stream(a, "/api/v1/backup", BACKUP_PATIENCE, take_copy, &k, f);
+	if (e != 0 && k.error != 0)
+		e = fault_set(f, k.error, "\"%s\": %s", part, err_text(k.error));
+	if (e == 0)
+		e = check_copy(&k, f);
+	if (e == 0)
+		e = keep_copy(k.fd, part, args[0], f);
+	if (e == 0 && !a->json)
+		printf("%s: %llu bytes\n", args[0], (unsigned long long)k.n);
+	if (k.fd >= 0) {
+		close(k.fd);
+		unlink(part);
+	}
+	free(part);
 	return e;
 }

@@ -102,7 +102,7 @@ int admin_events(const struct admin *a, char **args, struct fault *f)
 		char *path = mem_printf("/api/v1/events%s%s", l.last_id != NULL ? "?last-event-id=" : "", l.last_id != NULL ? l.last_id : "");
 		char *before = l.last_id != NULL ? mem_dup(l.last_id) : NULL;
 
-		e = admin_stream(a, path, take_bytes, &l, f);
+		e = admin_stream(a, path, DUR_MIN /* it says something every 15 s */, take_bytes, &l, f);
 		tries = before == NULL || l.last_id == NULL || strcmp(before, l.last_id) != 0 ? 0 : tries + 1;
 		free(before);
 		free(path);

@@ -4,14 +4,9 @@
  * revision, and the log of who did it.  The log is written first: what is not on
  * record is not done.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/blob.h"
-#include "base/buf.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -25,8 +20,6 @@
 #include "origin/reply.h"
 #include "origin/titles.h"
 #include "serve/serve.h"
-
-#define BACKUP_MAX ((size_t)2 << 30) /* it goes through memory */
 
 void api_list_titles(struct api_call *c)
 {
@@ -250,41 +243,4 @@ void api_read_log(struct api_call *c)
 		reply_json(c->req, 200, json_pack("{s:O, s:O?}", "entries", list, "next", last));
 	}
 	json_decref(list);
-}
-
-/* --- the copy --- */
-
-static struct blob *read_copy(const char *path, struct fault *f)
-{
-	struct blob *copy = NULL;
-	struct buf b;
-	int e;
-
-	buf_init(&b, BACKUP_MAX);
-	e = file_read(path, &b);
-	if (e == 0)
-		copy = blob_take_buf(&b);
-	if (copy == NULL)
-		fault_set(f, e != 0 ? e : -ENOMEM, "the copy \"%s\": %s", path, err_text(e != 0 ? e : -ENOMEM));
-	buf_fini(&b);
-	return copy;
-}
-
-void api_backup(struct api_call *c)
-{
-	static const struct serve_header fields[] = {
-		{"cache-control", "no-store"}, {"content-disposition", "attachment; filename=\"catalogue.sqlite\""}};
-	struct fault f = {0};
-	struct blob *copy = NULL;
-	char *path = catalogue_beside(c->origin->catalogue, ".copy");
-
-	unlink(path); /* of a process that was killed */
-	if (catalogue_backup(c->origin->catalogue, path, &f) == 0)
-		copy = read_copy(path, &f);
-	unlink(path);
-	free(path);
-	if (copy == NULL)
-		reply_fault(c->req, &f);
-	else
-		serve_reply(c->req, 200, "application/vnd.sqlite3", copy, fields, 2);
 }

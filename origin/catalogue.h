@@ -168,8 +168,9 @@ int catalogue_end_once(struct catalogue *, int status, const char *location, con
 
 /* PATH and the ending; to be freed. */
 char *catalogue_beside(const struct catalogue *, const char *ending);
-/* A copy of the database as it is now, while it is in use (SQLite's backup).  PATH must not exist. */
-int catalogue_backup(struct catalogue *, const char *path, struct fault *);
+/* A copy of the database `from` as it is now, while it is in use (SQLite's backup).  PATH must not exist.  Needs no
+ * catalogue, so any thread at any time: it holds up nobody. */
+int catalogue_copy(const char *from, const char *path, struct fault *);
 
 /* --- places: what operators want of edges (and, under the name "*", of all) --- */
 

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "origin/catalogue_sql.h"
 
-#define BACKUP_PAGES 256 /* between two looks at others */
+#define BACKUP_PAGES 1024 /* between two looks at others */
 #define BACKUP_PAUSE 5   /* ms */
 
 static const char *text(sqlite3_stmt *s, int column)
@@ -183,13 +183,15 @@ static int copy_pages(sqlite3 *from, sqlite3 *to)
 	return r;
 }
 
-/* A connection of its own reads, so that nobody waits for the copy. */
+/* A connection of its own reads, so that nobody waits for the copy.  Its one transaction sees one state: without it
+ * every write by others would make the copy begin anew, and of a large catalogue none would ever end. */
 static int copy_database(const char *from, const char *to, struct fault *f)
 {
 	sqlite3 *a = NULL, *b = NULL;
 	int e = 0;
 
-	if (sqlite3_open_v2(from, &a, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
+	if (sqlite3_open_v2(from, &a, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK ||
+	    sqlite3_exec(a, "BEGIN; SELECT COUNT(*) FROM sqlite_schema", NULL, NULL, NULL) != SQLITE_OK)
 		e = catalogue_error(a, from, f);
 	else if (sqlite3_open_v2(to, &b, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK ||
 	         copy_pages(a, b) != SQLITE_DONE || sqlite3_exec(b, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL) != SQLITE_OK)
@@ -204,7 +206,7 @@ char *catalogue_beside(const struct catalogue *c, const char *ending)
 	return mem_printf("%s%s", c->path, ending);
 }
 
-int catalogue_backup(struct catalogue *c, const char *path, struct fault *f)
+int catalogue_copy(const char *from, const char *path, struct fault *f)
 {
 	char *part = mem_printf("%s.part", path);
 	int e, fd;
@@ -215,7 +217,7 @@ int catalogue_backup(struct catalogue *c, const char *path, struct fault *f)
 	}
 	unlink(part);
 	fd = open(part, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600); /* tokens' hashes are in it */
-	e = fd < 0 ? fault_set(f, -errno, "backup \"%s\": %s", part, err_text(-errno)) : copy_database(c->path, part, f);
+	e = fd < 0 ? fault_set(f, -errno, "backup \"%s\": %s", part, err_text(-errno)) : copy_database(from, part, f);
 	if (fd >= 0) {
 		if (e == 0 && fsync(fd) != 0)
 			e = fault_set(f, -errno, "backup \"%s\": %s", part, err_text(-errno));

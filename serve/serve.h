@@ -163,10 +163,12 @@ void serve_reply(struct serve_request *, int status, const char *type, struct bl
 
 /* --- replies without an end (server-sent events) ------------------------------------- */
 
+#define SERVE_STREAM_CUT (-1000000)
 struct serve_stream_ops {
 	/* The next piece, when the viewer has room: 1 and *ret_piece (one reference passes,
 	 * not empty); 0: nothing is new, and a reference of the waiter was kept, to be woken
-	 * by serve_wake() once; negative: the reply ends.  The request's loop. */
+	 * by serve_wake() once; negative: the reply ends, with SERVE_STREAM_CUT so that it is
+	 * seen to be no whole.  The request's loop. */
 	int (*next)(void *ctx, struct serve_waiter *, struct blob **ret_piece);
 	/* The viewer has left or the reply has ended.  The request's loop. */
 	void (*free)(void *ctx);

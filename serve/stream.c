@@ -24,7 +24,7 @@ void stream_run(struct serve_request *r)
 	if (n == 0) {
 		body_begin_wait(r);
 	} else if (n < 0) {
-		h2o_send(r->req, NULL, 0, H2O_SEND_STATE_FINAL);
+		h2o_send(r->req, NULL, 0, n == SERVE_STREAM_CUT ? H2O_SEND_STATE_ERROR : H2O_SEND_STATE_FINAL);
 	} else {
 		MUST(r->blob != NULL && r->blob->size > 0);
 		piece = h2o_iovec_init(r->blob->bytes, r->blob->size);

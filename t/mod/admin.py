@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ribera-admin: every command that speaks with a running origin, for people and for machines; exit codes; completion."""
-import json, os, pty, select, sqlite3, subprocess, sys, time
+import json, os, pty, select, socket, sqlite3, subprocess, sys, threading, time
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import package, tap
 from origins import ADMIN, Origin
@@ -88,6 +88,41 @@ def a_backup_of_a_running_origin_is_whole():
     other.start('--heartbeat', '1h')
     tap.equal([e['name'] for e in other.api('/edges').json()['edges']], ['edge-a'], 'an origin starts from it')
     tap.equal([n for n in os.listdir(os.path.dirname(o.database)) if 'copy' in n], [])
+    other.p.stop()
+
+
+@tap.test
+def a_large_backup_ends_while_others_write():
+    other = Origin(options=['--heartbeat', '1h'])
+    other.register('edge-a')
+    db = sqlite3.connect(other.database, timeout=30)
+    with db:
+        db.executemany('insert into audit(at, who, what, subject, detail) values(1, ?, ?, ?, ?)', [('w', 'x', 's', 'd' * 20000)] * 1500)
+    db.close()
+    stop, written = threading.Event(), []
+    def write():
+        while not stop.is_set():
+            written.append(other.api('/titles/none/policy', 'PUT', {'policy': 'pin'}).status)
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        path = os.path.join(other.folder, 'copy.sqlite')
+        other.admin('backup', path)
+        with socket.create_connection(('127.0.0.1', other.ports['control'])) as s:  # somebody who asks and does not read
+            s.sendall(b'GET /api/v1/backup HTTP/1.1\r\nHost: localhost\r\n\r\n')
+            s.recv(100)
+            tap.equal(other.api('/backup').status, 503, 'a second one at the same time')
+        tap.until(lambda: other.api('/backup', 'HEAD').status == 200, 20, 'the end of the one who left')
+    finally:
+        stop.set()
+        writer.join()
+    tap.equal(set(written), {204})
+    copy = sqlite3.connect(path)
+    tap.equal(copy.execute('pragma integrity_check').fetchone()[0], 'ok')
+    tap.check(copy.execute('select count(*) from audit').fetchone()[0] > 1500 and os.path.getsize(path) > 30e6, 'rows are missing')
+    copy.close()
+    tap.until(lambda: not [n for n in os.listdir(os.path.dirname(other.database)) if 'copy' in n], 20, 'nothing left')
+    tap.equal([n for n in os.listdir(other.folder) if 'part' in n], [])
     other.p.stop()
 
 
