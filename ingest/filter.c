@@ -30,6 +30,7 @@ struct filter {
 	const struct plan *plan, *deep;
 	int width, height, format;
 	enum AVColorRange range;
+	bool has_fields;          /* such a picture has come where none was expected; it stays so */
 	struct tone tone;         /* by the first frame: later ones do not change what is told */
 };
 
@@ -43,13 +44,17 @@ static int failed(struct fault *f, const char *what, int code)
 	return fault_set(f, code == AVERROR(ENOMEM) ? -ENOMEM : ERR_MEDIA, "%s: %s", what, text);
 }
 
-static void put_mends(struct buf *b, const struct source_info *i, enum plan_fields fields)
+static void put_mends(struct buf *b, const struct filter *fl)
 {
 	static const char *const turns[] = {"", "transpose=clock,", "hflip,vflip,", "transpose=cclock,"};
 
-	if (fields != PLAN_NO_FIELDS)
+	enum plan_fields fields = fl->plan->fields;
+
+	if (fields == PLAN_TO_FRAMES || fields == PLAN_TO_PICTURES)
 		buf_printf(b, "bwdif=mode=%s:deint=all,", fields == PLAN_TO_PICTURES ? "send_field" : "send_frame");
-	buf_puts(b, turns[i->rotation / 90]);
+	else if (fl->has_fields)
+		buf_puts(b, "bwdif=mode=send_frame:deint=interlaced,");
+	buf_puts(b, turns[fl->info->rotation / 90]);
 }
 
 /* scale keeps the master's colours: matrix and range are told, never guessed anew.  B = 0, C = 1 is the sharp end of Mitchell
@@ -133,7 +138,7 @@ static void put_video_graph(struct buf *b, const struct filter *fl, const char *
 	const struct plan *p = fl->plan;
 
 	buf_puts(b, "[in]");
-	put_mends(b, fl->info, p->fields);
+	put_mends(b, fl);
 	if (fl->deep != NULL)
 		put_deep(b, fl);
 	for (size_t n = p->n_rungs; n-- > 0;) {
@@ -212,6 +217,11 @@ static int finish_new(struct filter *fl, int r, struct filter **ret_filter)
 	return r;
 }
 
+static bool begins_fields(const struct filter *fl, const AVFrame *frame)
+{
+	return fl->plan->fields == PLAN_AS_FLAGGED && !fl->has_fields && frame->interlaced_frame;
+}
+
 static int build_video(struct filter *fl, const AVFrame *first, struct fault *f)
 {
 	char args[256], *table = NULL;
@@ -219,6 +229,7 @@ static int build_video(struct filter *fl, const AVFrame *first, struct fault *f)
 	int r;
 
 	fl->width = first->width, fl->height = first->height, fl->format = first->format, fl->range = first->color_range;
+	fl->has_fields = fl->has_fields || begins_fields(fl, first);
 	r = fl->tone.is_hdr ? tone_write_table(&fl->tone, &table, f) : 0;
 	if (r != 0)
 		return r;
@@ -308,7 +319,7 @@ static int drain(struct filter *fl, filter_out_f out, void *ctx, struct fault *f
 	return 0;
 }
 
-/* A master may change its picture's size or format on its way; the renditions do not. */
+/* A master may change its picture's size or format on its way, or come to pictures with fields; the renditions stay as they are. */
 static int rebuild(struct filter *fl, const AVFrame *frame, filter_out_f out, void *ctx, struct fault *f)
 {
 	int r = filter_push(fl, NULL, out, ctx, f);
@@ -324,7 +335,8 @@ int filter_push(struct filter *fl, AVFrame *frame, filter_out_f out, void *ctx, 
 	int r = 0;
 
 	if (frame != NULL && fl->info != NULL &&
-	    (frame->width != fl->width || frame->height != fl->height || frame->format != fl->format || frame->color_range != fl->range))
+	    (frame->width != fl->width || frame->height != fl->height || frame->format != fl->format || frame->color_range != fl->range ||
+	     begins_fields(fl, frame)))
 		r = rebuild(fl, frame, out, ctx, f);
 	if (r != 0)
 		return r;

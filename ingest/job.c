@@ -67,8 +67,10 @@ static void warn(void *ctx, char *text)
 
 static enum plan_fields fields_of(const struct job_settings *s, const struct source_info *i)
 {
-	if (!i->interlaced || strcmp(s->deinterlace, "off") == 0)
+	if (strcmp(s->deinterlace, "off") == 0)
 		return PLAN_NO_FIELDS;
+	if (!i->interlaced)
+		return PLAN_AS_FLAGGED;
 	return strcmp(s->deinterlace, "field") == 0 ? PLAN_TO_PICTURES : PLAN_TO_FRAMES;
 }
 
@@ -117,7 +119,9 @@ static int take_frame(void *ctx, int audio, AVFrame *frame, AVRational time_base
 		                 j->resumable ? ", what is finished is kept: the same command goes on from there" : "");
 	if (audio >= 0)
 		return sounds_take(j->sounds, (size_t)audio, frame, time_base, j->fault);
-	r = reel_take(j->reel, frame, time_base, j->fault);
+	r = texts_see(j->texts, frame, time_base, j->fault);
+	if (r == 0)
+		r = reel_take(j->reel, frame, time_base, j->fault);
 	if (r == 0)
 		r = sounds_release(j->sounds, reel_time(j->reel), j->fault);
 	show_progress(j);

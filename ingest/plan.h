@@ -17,9 +17,10 @@
 
 /* What is done with interlaced pictures. */
 enum plan_fields {
-	PLAN_NO_FIELDS,   /* none are there, or they stay as they are */
+	PLAN_NO_FIELDS,   /* they stay as they are */
 	PLAN_TO_FRAMES,   /* two fields make one picture */
 	PLAN_TO_PICTURES, /* each field makes one: twice the rate, all of the motion */
+	PLAN_AS_FLAGGED,  /* none are expected: pictures that say they have fields become frames */
 };
 
 struct plan_rung {

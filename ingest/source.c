@@ -291,6 +291,11 @@ static int open_all(struct source *s, const char *path, struct fault *f)
 		s->format->streams[i]->discard = AVDISCARD_ALL;
 	for (size_t i = 0; i < s->n_decoders; i++)
 		s->format->streams[s->decoders[i].stream]->discard = AVDISCARD_DEFAULT;
+	for (size_t i = 0; i < s->info.n_text; i++) /* what is read on looking is read once */
+		s->format->streams[s->info.text[i].stream]->discard = AVDISCARD_DEFAULT;
+	source_look(s);
+	for (size_t i = 0; i < s->info.n_text; i++)
+		s->format->streams[s->info.text[i].stream]->discard = AVDISCARD_ALL;
 	return 0;
 }
 
@@ -323,6 +328,8 @@ void source_close(struct source **ps)
 		avcodec_free_context(&s->decoders[i].ctx);
 	for (size_t i = 0; i < s->n_waiting; i++)
 		av_frame_free(&s->waiting[i]);
+	source_forget(s);
+	free(s->kept);
 	free(s->waiting);
 	free(s->waiting_of);
 	free(s->decoders);

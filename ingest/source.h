@@ -47,7 +47,7 @@ struct source_info {
 	AVRational sar;         /* sample aspect ratio; 1/1 when unknown */
 	int rotation;           /* clockwise degrees to turn the picture for viewing: 0, 90, 180, 270 */
 	AVRational frame_rate;  /* of the grid that pictures are put on */
-	bool interlaced;
+	bool interlaced;        /* the header says so and the first pictures do not deny it, or they say so */
 	int depth;              /* bits per component */
 	enum AVColorTransferCharacteristic transfer;
 	size_t n_audio;

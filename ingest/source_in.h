@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * What the two parts of a source share: source.c opens, source_run.c decodes.
+ * What the parts of a source share: source.c opens, source_look.c looks at the first pictures, source_run.c decodes.
  */
 #ifndef RIBERA_INGEST_SOURCE_IN_H
 #define RIBERA_INGEST_SOURCE_IN_H
@@ -37,6 +37,15 @@ struct source {
 	AVFrame **waiting;      /* sound decoded before the first picture is known */
 	int *waiting_of;
 	size_t n_waiting, cap_waiting, cap_waiting_of;
+	AVPacket **kept;        /* read by source_look, for source_read */
+	size_t n_kept, next_kept, cap_kept;
 };
+
+/* source_look.c: decodes the first pictures and says in info.interlaced what they are; what was read is kept. */
+void source_look(struct source *);
+/* The next packet into s->packet, as av_read_frame. */
+int source_read(struct source *);
+/* Drops what is kept: the source is to be read from another place. */
+void source_forget(struct source *);
 
 #endif

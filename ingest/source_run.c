@@ -174,7 +174,7 @@ static int read_all(struct run *run)
 	struct source *s = run->s;
 	int r;
 
-	while ((r = av_read_frame(s->format, s->packet)) >= 0) {
+	while ((r = source_read(s)) >= 0) {
 		struct decoder *d = decoder_of(s, s->packet->stream_index);
 
 		note_end(s);
@@ -254,6 +254,7 @@ int source_seek(struct source *s, double seconds, struct fault *f)
 
 	if (r < 0)
 		return fault_set(f, ERR_UNSUPPORTED, "it cannot be sought in: %s", av_err2str(r));
+	source_forget(s);
 	for (size_t i = 0; i < s->n_decoders; i++) {
 		avcodec_flush_buffers(s->decoders[i].ctx);
 		s->decoders[i].last = s->decoders[i].guess = AV_NOPTS_VALUE;

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/must.h"
 #include "base/str.h"
 #include "ingest/captions.h"
 #include "ingest/language.h"
@@ -30,6 +31,9 @@ struct texts {
 	struct text all[PACKAGE_MAX_TEXTS];
 	size_t n;
 	size_t of_stream[SOURCE_MAX_TEXT]; /* index in `all`; PACKAGE_MAX_TEXTS: left out */
+	size_t of_picture;       /* the same for closed captions, once has_picture */
+	bool has_picture, has_708;
+	char language[LANGUAGE_SIZE]; /* what is spoken first, which is what closed captions are written in */
 };
 
 const char *text_kind_name(enum text_kind kind)
@@ -143,6 +147,7 @@ int texts_new(const struct source_info *info, const struct texts_settings *s, te
 
 	t->warn = warn;
 	t->ctx = ctx;
+	language_tag(info->n_audio > 0 ? info->audio[0].language : "", t->language);
 	for (size_t i = 0; r == 0 && i < s->n_files; i++)
 		r = add_file(t, s->files[i], f);
 	for (size_t i = 0; r == 0 && i < info->n_text; i++)
@@ -173,6 +178,74 @@ int texts_take(struct texts *t, size_t text, const AVPacket *p, struct fault *f)
 
 	if (r != 0)
 		fault_prefix(f, "subtitles \"%s\"", t->all[index].name);
+	return r;
+}
+
+/* --- in the pictures ------------------------------------------------------------------------ */
+
+static int add_picture(struct texts *t, struct fault *f)
+{
+	AVCodecParameters *p = avcodec_parameters_alloc();
+	struct text *x = &t->all[t->n];
+	int r;
+
+	MUST(p != NULL);
+	t->has_picture = true;
+	t->of_picture = PACKAGE_MAX_TEXTS;
+	p->codec_type = AVMEDIA_TYPE_SUBTITLE;
+	p->codec_id = AV_CODEC_ID_EIA_608;
+	if (t->n >= PACKAGE_MAX_TEXTS || !captions_can_read(p)) {
+		t->warn(t->ctx, mem_dup("closed captions in the pictures are left out: this FFmpeg does not read them, or there are too many subtitles"));
+		avcodec_parameters_free(&p);
+		return 0;
+	}
+	r = captions_new(p, AV_TIME_BASE_Q, &x->captions, f);
+	avcodec_parameters_free(&p);
+	if (r != 0)
+		return r;
+	memcpy(x->language, t->language, sizeof x->language);
+	x->label = "";
+	x->kind = TEXT_SDH;
+	x->of_file = true; /* pictures come in film time */
+	give_name(t, x);
+	t->of_picture = t->n++;
+	return 0;
+}
+
+/* ATSC A/53 part 4, 6.2.3: three bytes each, of kind 0 and 1 (CEA-608, its two fields) or 2 and 3 (CEA-708).  Most are filling. */
+static bool has_captions(struct texts *t, const AVFrameSideData *d)
+{
+	bool found = false;
+
+	for (size_t i = 0; i + 3 <= d->size; i += 3) {
+		bool is_valid = (d->data[i] & 4) != 0, is_708 = (d->data[i] & 2) != 0, is_filling = (d->data[i + 1] & 127) == 0 && (d->data[i + 2] & 127) == 0;
+
+		found = found || (is_valid && !is_708 && !is_filling);
+		t->has_708 = t->has_708 || (is_valid && is_708 && !is_filling);
+	}
+	return found;
+}
+
+int texts_see(struct texts *t, const AVFrame *frame, AVRational time_base, struct fault *f)
+{
+	const AVFrameSideData *d = av_frame_get_side_data(frame, AV_FRAME_DATA_A53_CC);
+	AVPacket *p;
+	int r = 0;
+
+	if (d == NULL || (!has_captions(t, d) && !t->has_picture))
+		return 0;
+	if (!t->has_picture)
+		r = add_picture(t, f);
+	if (r != 0 || t->of_picture >= t->n)
+		return r;
+	p = av_packet_alloc();
+	MUST(p != NULL && av_new_packet(p, (int)d->size) >= 0);
+	memcpy(p->data, d->data, d->size);
+	p->pts = av_rescale_q(frame->pts, time_base, AV_TIME_BASE_Q);
+	r = captions_take(t->all[t->of_picture].captions, p, f);
+	if (r != 0)
+		fault_prefix(f, "closed captions");
+	av_packet_free(&p);
 	return r;
 }
 
@@ -211,6 +284,8 @@ int texts_end(struct texts *t, int64_t zero, int64_t length, const char *folder,
 {
 	int r = 0;
 
+	if (t->has_708 && !t->has_picture)
+		t->warn(t->ctx, mem_dup("closed captions in the pictures are left out: they are CEA-708 alone, and CEA-608 is read; give them with --subtitles"));
 	for (size_t i = 0; r == 0 && i < t->n; i++) {
 		const struct text *x = &t->all[i];
 		struct package_text *out = &p->text[p->n_text];

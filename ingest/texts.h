@@ -27,6 +27,9 @@ void texts_free(struct texts **);
 /* A packet of the master's text stream `text`. */
 int texts_take(struct texts *, size_t text, const AVPacket *, struct fault *);
 
+/* A picture in film time, in the order of showing: takes the closed captions (CEA-608 in ATSC A/53's data) that it carries. */
+int texts_see(struct texts *, const AVFrame *, AVRational time_base, struct fault *);
+
 /* The film begins at `zero` in the master's time and lasts `length`, microseconds: writes the files into `folder` and
  * fills package->text.  A stream without a cue is left out. */
 int texts_end(struct texts *, int64_t zero, int64_t length, const char *folder, struct package *, struct fault *);

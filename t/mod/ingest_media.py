@@ -221,6 +221,57 @@ def subtitles_that_are_pictures_are_left_out_and_told():
     tap.has(done.stderr, 'left out')
 
 
+def with_parity(b):
+    return b | 128 * (bin(b).count('1') % 2 == 0)
+
+
+def captioned(name, script, seconds=4):
+    """A film of 25/s whose pictures carry CEA-608 pairs as broadcasts do (ATSC A/53 in an SEI message): `script` has (picture, pairs),
+    a pair a picture from there on; filling between."""
+    raw = make('plain.h264', *picture(seconds, '160x96'), '-c:v', 'libx264', '-preset', 'ultrafast', '-bf', '0', '-x264-params', 'slices=1')
+    pairs = {at + i: pair for at, these in script for i, pair in enumerate(these)}
+    with open(raw, 'rb') as f:
+        nals = re.split(b'\0\0\0?\1', f.read())[1:]
+    out, number = b'', 0
+    for nal in nals:
+        if nal[0] & 31 in (1, 5):
+            pair = bytes(with_parity(b) for b in pairs.get(number, (0, 0)))
+            data = b'\xb5\0\x31GA94\3' + bytes((0xc2, 0xff, 0xfc)) + pair + b'\xfd\x80\x80\xff'
+            # 7.3.1.1: no start code within
+            body = re.sub(b'\0\0(?=[\0-\3])', b'\0\0\3', bytes((6, 4, len(data))) + data + b'\x80')
+            out += b'\0\0\0\1' + body
+            number += 1
+        out += b'\0\0\0\1' + nal
+    return make(name, '-r', '25', '-i', write('captioned.h264', out), '-f', 'lavfi', '-i', f'sine=440:duration={seconds}', '-map', '0', '-map', '1', '-c:v', 'copy',
+                '-c:a', 'aac', '-metadata:s:a:0', 'language=eng')
+
+
+def pop_on(text):
+    """Resume caption loading, erase what is not shown, text into row 15, end of caption: which shows it (CEA-608)."""
+    letters = text + '\0' * (len(text) % 2)
+    return [(0x14, 0x20), (0x14, 0x2e), (0x14, 0x70), *((ord(a), ord(b)) for a, b in zip(letters[::2], letters[1::2])), (0x14, 0x2f)]
+
+
+@tap.test
+def closed_captions_in_the_pictures_become_webvtt():
+    first, second = pop_on('GOOD EVENING.'), pop_on('ALL')
+    for name in ('captions.ts', 'captions.mp4'):
+        master = captioned(name, [(25 - len(first) + 1, first), (50, [(0x14, 0x2c)]), (75 - len(second) + 1, second)])
+        done, library = ingest(master)
+        tap.equal(done.returncode, 0, done.stderr)
+        folder = glob.glob(library + '/t/*/')[0]
+        got = cues(folder, 'text-en-sdh.vtt')
+        tap.equal([c[3] for c in got], ['GOOD EVENING.', 'ALL'], 'text')
+        for c, (start, end) in zip(got, ((1, 2), (3, 4))):
+            tap.near(c[0], start, 0.045, 'start')
+            tap.near(c[1], end, 0.045, 'end')
+        tap.equal([(s.get('lang'), s.find(MPD + 'Role').get('value')) for s in sets(folder, 'text')], [('en', 'caption')])
+        tap.has(read(folder, 'main.m3u8'), 'NAME="English (SDH)"')
+        tap.call(tap.program('ribera-ingest'), '--verify', folder, check_exit=0)
+    done, library = ingest(captioned('filling.mp4', []))
+    tap.check(done.returncode == 0 and 'aption' not in done.stderr and not glob.glob(library + '/t/*/*.vtt'), 'filling alone made captions')
+
+
 # --- colours --------------------------------------------------------------------------------------
 
 def colours(path):
@@ -247,10 +298,10 @@ def top(folder):
     return max(glob.glob(folder + 'video-*p-*.mp4'), key=lambda p: int(re.search(r'(\d+)p-', p)[1]))
 
 
-def hdr_film(name, transfer, colour, size='320x180', coder=('-c:v', 'libx264', '-preset', 'ultrafast', '-qp', '4')):
+def hdr_film(name, transfer, colour, size='160x96', coder=('-c:v', 'libx264', '-preset', 'ultrafast', '-qp', '4')):
     """One colour, 10 bit; `colour` in the master's own R'G'B' (0 to 1)."""
     geq = ':'.join(f"{k}='{round(v * 1023)}'" for k, v in zip('rgb', colour))
-    return make(name, '-f', 'lavfi', '-i', f'color=size={size}:rate=10:duration=1,format=gbrp10,geq={geq},scale=out_color_matrix=bt2020:out_range=tv,format=yuv420p10le',
+    return make(name, '-f', 'lavfi', '-i', f'color=size={size}:rate=10:duration=0.6,format=gbrp10,geq={geq},scale=out_color_matrix=bt2020:out_range=tv,format=yuv420p10le',
                 *coder, '-color_primaries', 'bt2020', '-color_trc', transfer, '-colorspace', 'bt2020nc', '-color_range', 'tv')
 
 
@@ -284,10 +335,10 @@ def colours_are_told_and_kept():
     for name, options in (('rgb.mkv', ('-c:v', 'ffv1', '-pix_fmt', 'gbrp')), ('444.mkv', ('-c:v', 'ffv1', '-pix_fmt', 'yuv444p12le')),
                           ('422.mkv', ('-c:v', 'ffv1', '-pix_fmt', 'yuv422p10le')), ('png.mov', ('-c:v', 'png', '-pix_fmt', 'rgba')),
                           ('mjpeg.avi', ('-c:v', 'mjpeg', '-q:v', '1', '-pix_fmt', 'yuvj422p'))):
-        master = make(name, '-f', 'lavfi', '-i', 'color=0x4080c0:size=320x180:rate=5:duration=1', *options)
-        got = colours(top(package(master)))
-        tap.equal(got[3:], ('tv', 'yuv420p'), name)
-        near_rgb(mean_rgb(top(package(master))), (0x40, 0x80, 0xc0))
+        master = make(name, '-f', 'lavfi', '-i', 'color=0x4080c0:size=160x96:rate=5:duration=1', *options)
+        path = top(package(master))
+        tap.equal(colours(path)[3:], ('tv', 'yuv420p'), name)
+        near_rgb(mean_rgb(path), (0x40, 0x80, 0xc0))
 
 
 # --- AV1 and Opus ---------------------------------------------------------------------------------
@@ -378,7 +429,7 @@ def what_a_master_says_of_its_light_is_kept_in_av1():
 @tap.test
 def an_interrupted_av1_ingest_gives_the_same_bits():
     options = ('--segment', '1s', '--codecs', 'av1,opus', '--av1-preset', '8')
-    master = film_with_sound()
+    master = film_with_sound(seconds=4)
     whole = os.path.basename(package(master, *options).rstrip('/'))
     library = os.path.join(WORK, 'killed')
     command = (tap.program('ribera-ingest'), master, '--library', library, '--title', 't', '--preset', 'ultrafast', '--ladder', 'fixed', '--max-rungs', '1', *options)
@@ -456,6 +507,29 @@ def interlaced_masters_give_frames_or_fields():
         tap.equal((int(got['nb_read_packets']), got['avg_frame_rate']), (frames, rate), mode)
         tap.equal(report(folder)['source']['interlaced'], True)
     refused(master, 'frame, field, off', options=('--deinterlace', 'weave'))
+
+
+@tap.test
+def fields_that_only_the_pictures_tell_of_are_found():
+    """Headers say progressive or nothing; the second film begins with whole pictures, and its fields come later."""
+    fields = ('-f', 'lavfi', '-i', 'testsrc2=size=160x96:rate=50:duration=1,scroll=horizontal=0.03,interlace', '-flags', '+ilme+ildct')
+    for name, coder, mode, frames in (('fields.mkv', ('-c:v', 'libx264', '-preset', 'ultrafast'), 'field', 50), ('fields.avi', ('-c:v', 'mpeg4', '-q:v', '2'), 'frame', 25)):
+        folder = package(make(name, *fields, *coder), '--deinterlace', mode)
+        tap.equal((int(stream(top(folder))['nb_read_packets']), report(folder)['source']['interlaced']), (frames, True), f'{name} {mode}')
+    parts = [make('a.ts', *picture(2, '160x96'), '-c:v', 'libx264', '-preset', 'ultrafast'), make('b.ts', *fields, '-c:v', 'libx264', '-preset', 'ultrafast')]
+    with open(parts[0], 'rb') as a, open(parts[1], 'rb') as b:
+        both = write('both.ts', a.read() + b.read())
+    master = make('both.mkv', '-i', both, '-c', 'copy')
+    woven, mended = (top(package(master, '--deinterlace', mode)) for mode in ('off', 'frame'))
+    tap.equal(int(stream(mended)['nb_read_packets']), 75)
+    combs = [lines_apart(path) for path in (woven, mended)]
+    tap.check(combs[0] > 2 and combs[1] < combs[0] / 2, f'combs: {combs}')
+
+
+def lines_apart(path):
+    """How much more a line of luma differs from the next than from the one behind that, over the last second: combs."""
+    raw = subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-ss', '2', '-i', path, '-pix_fmt', 'gray', '-f', 'rawvideo', '-'], capture_output=True, check=True).stdout
+    return sum(abs(a - b) - abs(a - c) for a, b, c in zip(raw, raw[160:], raw[320:])) / len(raw)
 
 
 @tap.test
