@@ -10,6 +10,7 @@
 
 #define MAX_CHOSEN 16
 #define NOTICEABLE 0.02 /* difference in load that decides between two */
+#define SENT_FEW 8      /* and so many viewers, beside a tenth, of those sent there of late */
 
 /* FNV-1a, then the finaliser of splitmix64: FNV's high bits alone are too even
  * for names that differ in the last letter. */
@@ -122,6 +123,14 @@ static bool keep_current(struct best *b, const char *current, const struct steer
 	return false;
 }
 
+/* Reports of load come seldom, viewers all the time: what was sent since then counts where the load says nothing. */
+static bool second_is_freer(const struct steer_edge *a, const struct steer_edge *b)
+{
+	if (fabs(a->load - b->load) > NOTICEABLE)
+		return a->load > b->load;
+	return a->sent > b->sent + b->sent / 10 + SENT_FEW;
+}
+
 size_t steer_choose(uint64_t client_key, const char *current, const struct steer_edge *edges, size_t n, size_t max,
                     size_t *ret_order)
 {
@@ -131,7 +140,7 @@ size_t steer_choose(uint64_t client_key, const char *current, const struct steer
 		if (usable(&edges[i]))
 			consider(&b, i, rank_of(client_key, &edges[i]));
 	if (!keep_current(&b, current, edges, n, client_key) && b.n >= 2 && same_class(b.rank[0], b.rank[1]) &&
-	    edges[b.index[0]].load > edges[b.index[1]].load + NOTICEABLE)
+	    second_is_freer(&edges[b.index[0]], &edges[b.index[1]]))
 		swap_first_two(&b);
 	if (b.n > max)
 		b.n = max;

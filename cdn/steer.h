@@ -7,7 +7,9 @@
  *   2. those with room before those that have none
  *   3. the nearer before the farther
  *   4. of equally near ones the two that weighted rendezvous hashing names for this
- *      viewer, the less loaded of them first: viewers are spread by free capacity,
+ *      viewer, the less loaded of them first, or of equally loaded ones the one to
+ *      which clearly fewer were sent of late: viewers are spread by free capacity,
+ *      also while news of the load is old,
  *      and when an edge goes only its own viewers move
  *   5. where a viewer is now it stays, unless that place falls behind in 1 to 3
  */
@@ -26,6 +28,7 @@ struct steer_edge {
 	bool draining;
 	unsigned distance;  /* any unit; equal: equally near */
 	double hold_back;   /* 0 to 1: part of its share it shall not have yet (slow start) */
+	unsigned sent;      /* viewers sent there of late, by any count that fades */
 };
 
 /* A viewer's key from its address ("192.0.2.1", "2001:db8::1"): equal text, equal key. */

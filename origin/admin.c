@@ -15,7 +15,8 @@
 #include "base/str.h"
 
 struct options {
-	const char *control, *token_file, *note, *edge, *capacity, *svg, *url_keys, *client, *compare, *tag;
+	const char *ip, *title, *current, *tag;
+	const char *control, *token_file, *note, *edge, *capacity, *svg, *url_keys, *client, *compare;
 	uint64_t budget, edges;
 	dur_us expires;
 	bool json, dry_run, history, from_stdin, help, version;
@@ -41,6 +42,9 @@ static const struct config_row rows[] = {
 	ROW("expires", CONFIG_DURATION, expires, NULL, 0, 0, "TIME", "token new, sign: how long it is good; unset is for ever, and 12 h for sign"),
 	ROW("url_keys", CONFIG_PATH, url_keys, NULL, 0, 0, "FILE", "sign: the keys of signed URLs, the origin's url_keys"),
 	ROW("client", CONFIG_STRING, client, NULL, 0, 0, "NET", "sign: only for viewers of this network, 192.0.2.0/24"),
+	ROW("ip", CONFIG_STRING, ip, NULL, 0, 0, "ADDRESS", "steering explain: the viewer's address"),
+	ROW("title", CONFIG_STRING, title, NULL, 0, 0, "TITLE", "steering explain: what it wants to see"),
+	ROW("current", CONFIG_STRING, current, NULL, 0, 0, "EDGE", "steering explain: where it is now"),
 	ROW("help", CONFIG_BOOL, help, "no", 0, 0, NULL, "print this and exit"),
 	ROW("version", CONFIG_BOOL, version, "no", 0, 0, NULL, "print the version and exit"),
 };
@@ -78,6 +82,7 @@ static const struct command {
 	{{"edge", "set"}, " EDGE KEY VALUE", "where it stands: site, region, zone (IANA), share (percent), mirror (yes, no); value none: not set", 3, admin_edge_set},
 	{{"places", NULL}, "", "what was set of edges, and everywhere", 0, admin_places},
 	{{"copies", NULL}, " N", "hold every title at least N times in every region, as far as there is room", 1, admin_copies},
+	{{"steering", "explain"}, "", "why a viewer gets edges in this order: --ip ADDRESS --title TITLE [--current EDGE]", 0, admin_steering_explain},
 	{{"plan", NULL}, " EDGE", "what an edge shall hold, and what that moves", 1, admin_plan},
 	{{"placement", NULL}, "", "the placement rule behind a line protocol, to be measured", 0, admin_placement},
 	{{"simulate", NULL}, " TRACE", "placement and pull caches on a log of lines second,item,bytes", 1, admin_simulate},
@@ -132,6 +137,9 @@ static int run(const struct options *o, int argc, char **argv, struct fault *f)
 		.edge = o->edge,
 		.url_keys = o->url_keys,
 		.client = o->client,
+		.ip = o->ip,
+		.title = o->title,
+		.current = o->current,
 		.expires_seconds = (uint64_t)(o->expires / DUR_S),
 		.dry_run = o->dry_run,
 		.from_stdin = o->from_stdin,

@@ -25,6 +25,7 @@ struct admin {
 	const char *capacity, *svg; /* svg NULL: none */
 	uint64_t budget_percent, edges;
 	const char *url_keys, *client;
+	const char *ip, *title, *current; /* current NULL: nowhere yet */
 	const char *compare; /* NULL: no */
 	const char *tag;     /* NULL: any */
 	bool history;
@@ -80,6 +81,7 @@ int admin_edge_drain(const struct admin *, char **args, struct fault *);
 int admin_edge_undrain(const struct admin *, char **args, struct fault *);
 int admin_places(const struct admin *, char **args, struct fault *);
 int admin_edge_set(const struct admin *, char **args, struct fault *);
+int admin_steering_explain(const struct admin *, char **args, struct fault *);
 int admin_copies(const struct admin *, char **args, struct fault *);
 int admin_plan(const struct admin *, char **args, struct fault *);
 int admin_placement(const struct admin *, char **args, struct fault *);

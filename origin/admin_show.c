@@ -202,7 +202,9 @@ int admin_edges(const struct admin *a, char **args, struct fault *f)
 		const json_t *load = json_object_get(o, "load");
 
 		admin_table_cell(t, "%s", text(o, "name"));
-		admin_table_cell(t, "%s%s", text(o, "state"), json_is_true(json_object_get(o, "draining")) ? ", draining" : "");
+		admin_table_cell(t, "%s%s%s%s", text(o, "state"), json_is_true(json_object_get(o, "draining")) ? ", draining" : "",
+		                 json_is_false(json_object_get(o, "reachable")) ? ", not reached" : "",
+		                 json_number_value(json_object_get(o, "held_out_seconds")) > 0 ? ", held out" : "");
 		bytes_cell(t, json_object_get(o, "capacity"));
 		bytes_cell(t, json_object_get(o, "free_bytes"));
 		if (json_is_number(load))

@@ -69,6 +69,7 @@ static const struct route {
 	{"GET", "/api/v1/edges/*/plan", ROLE_ADMIN | ROLE_EDGE, api_plan},
 	{"GET", "/api/v1/edges/*/plans", ROLE_ADMIN | ROLE_PUBLISHER, api_list_plans},
 	{"PUT", "/api/v1/edges/*/place", ROLE_ADMIN, api_set_place},
+	{"GET", "/api/v1/steering", ROLE_ADMIN | ROLE_PUBLISHER | ROLE_VIEWER_STATS, api_explain_steering},
 	{"GET", "/api/v1/placement", ROLE_ADMIN | ROLE_PUBLISHER, api_list_rules},
 	{"PUT", "/api/v1/placement", ROLE_ADMIN, api_set_everywhere},
 	{"POST", "/api/v1/edges/*/demand", ROLE_ADMIN | ROLE_EDGE, api_put_demand},

@@ -56,6 +56,8 @@ void api_plan(struct api_call *);
 void api_put_demand(struct api_call *);
 void api_get_demand(struct api_call *);
 void api_set_policy(struct api_call *);
+/* api_steering.c */
+void api_explain_steering(struct api_call *);
 /* api_plans.c */
 void api_list_plans(struct api_call *);
 void api_set_place(struct api_call *);

@@ -66,6 +66,7 @@ static json_t *with_parts(json_t *o, const struct registry_edge *e, const char *
 /* With at most so many of what it holds whole; the numbers are there in any case. */
 static json_t *edge_json(const struct registry_edge *e, mono_us now, size_t max_held)
 {
+	mono_us out_until = __atomic_load_n(&e->shown->out_until, __ATOMIC_RELAXED);
 	json_t *held = json_array();
 	json_t *o = json_pack("{s:s, s:s, s:I, s:s, s:b, s:o?, s:o?, s:f, s:o}", "name", e->name, "url", e->url, "capacity",
 	                      (json_int_t)e->capacity, "state", e->up ? "up" : "down", "draining", (int)e->draining, "free_bytes",
@@ -77,6 +78,8 @@ static json_t *edge_json(const struct registry_edge *e, mono_us now, size_t max_
 	json_object_set_new(o, "store_errors", json_integer((json_int_t)e->store_errors));
 	json_object_set_new(o, "clock_offset_ms", e->has_clock ? json_integer(e->clock_offset / DUR_MS) : json_null());
 	json_object_set_new(o, "wrong_bytes_reported", json_integer((json_int_t)e->accused));
+	json_object_set_new(o, "reachable", !e->health.probed ? json_null() : json_boolean(e->health.misses < HEALTH_MISSES));
+	json_object_set_new(o, "held_out_seconds", json_real(out_until > now ? (double)(out_until - now) / (double)DUR_S : 0));
 	json_object_set_new(o, "holds", json_integer((json_int_t)e->n_holds));
 	json_object_set_new(o, "fills", json_integer((json_int_t)e->n_filling));
 	for (size_t i = 0; i < e->n_holds && i < max_held; i++)

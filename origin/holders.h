@@ -21,8 +21,13 @@ struct holders_edge {
 	char *url;              /* without a slash at the end */
 	uint32_t load_permille; /* atomic */
 	uint32_t witnesses;     /* atomic: players who could not use it, of late */
+	uint32_t sent;          /* atomic: viewers it was named first to, of late */
+	uint64_t sent_last;     /* atomic: the key of the last of them, who counts once */
+	bool unreachable;       /* atomic: it says that it lives, and cannot be reached */
+	bool doubtful;          /* atomic: the origin reached others, this one never */
 	bool draining;          /* atomic: nobody new, and who is there shall go */
 	mono_us back_since;     /* atomic: when it came back from being down; 0: it never was */
+	mono_us out_until;      /* atomic: it came and went too often, and gets nobody until then */
 };
 
 /* The edges of one revision. */

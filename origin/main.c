@@ -32,6 +32,7 @@
 #include "origin/pdns.h"
 #include "origin/planner.h"
 #include "origin/popular.h"
+#include "origin/probe.h"
 #include "origin/ready.h"
 #include "origin/registry.h"
 #include "origin/search.h"
@@ -162,6 +163,9 @@ static int open_parts(struct origin *o, struct fault *f)
 	                                                   .take_master = masters_take,
 	                                                   .other_bytes = masters_bytes,
 	                                                   .ctx = o->masters});
+	e = probe_new(o->registry, o->settings.probe, &o->probe);
+	if (e != 0)
+		return fault_set(f, e, "edges cannot be asked: %s", err_text(e));
 	o->manifests = manifest_cache_new(registry_holders(o->registry), o->steering, o->public_url);
 	o->planner = planner_new(o->registry, o->catalogue, o->public_url, steering_url(o->steering));
 	viewers_route(o);
@@ -183,6 +187,7 @@ static void close_parts(struct origin *o)
 	uploads_free(&o->uploads);
 	masters_free(&o->masters);
 	library_close(&o->library);
+	probe_free(&o->probe);
 	registry_free(&o->registry);
 	tokens_free(&o->tokens);
 	search_free(&o->search);
@@ -236,6 +241,7 @@ static void tick(struct origin *o, mono_us now, struct memory *m)
 	struct fault f = {0};
 
 	registry_tick(o->registry, now);
+	probe_tick(o->probe, now);
 	if (now >= m->next_retry) {
 		catalogue_tick(o->catalogue);
 		if (!tokens_known(o->tokens) && load_catalogue(o)) {

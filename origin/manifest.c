@@ -105,6 +105,8 @@ static void add_edges(struct places *p, const struct steering *steering, const s
 
 	steering_describe(steering, set, client, candidates);
 	n = steer_order(steer_client_key(client), candidates, set->n, MANIFEST_MAX_EDGES, order);
+	if (n > 0)
+		steering_sent(set->edges[order[0]], client);
 	for (size_t i = 0; i < n; i++)
 		add_place(p, set->edges[order[i]]->name, set->edges[order[i]]->url, r);
 	free(candidates);

@@ -20,6 +20,7 @@ struct masters;
 struct metadata;
 struct page;
 struct planner;
+struct probe;
 struct popular;
 struct registry;
 struct search;
@@ -35,6 +36,7 @@ struct origin {
 	struct catalogue *catalogue;
 	struct library *library;
 	struct registry *registry;
+	struct probe *probe;       /* NULL: nobody is asked */
 	struct steering *steering;
 	struct manifest_cache *manifests;
 	struct planner *planner; /* the control thread's */

@@ -15,7 +15,7 @@
 #include "origin/events.h"
 
 #define SAID_KEYS 20      /* of what an edge holds anew, in an event */
-#define WITNESS_FADE (30 * DUR_S) /* half of what players witnessed against an edge is forgotten */
+#define WITNESS_FADE (30 * DUR_S) /* half of what players witnessed against an edge, and of who was sent there, is forgotten */
 
 struct registry {
 	struct catalogue *catalogue;
@@ -237,6 +237,7 @@ static void renew(struct registry *r, struct registry_edge *e, const char *url, 
 		holders_edge_free(&e->shown);
 		e->shown = holders_edge_new(e->name, url);
 		set_draining(e, e->draining);
+		health_moved(e);
 		free(e->url);
 		e->url = mem_dup(url);
 	}
@@ -274,6 +275,8 @@ static int put_locked(struct registry *r, const char *name, const char *url, uin
 		                                                       (json_int_t)capacity));
 	else if (!e->up)
 		say_state(r, e, true);
+	if (!is_new && !e->up)
+		health_back(e, now);
 	show(r, e);
 	*ret_new = is_new;
 	return 0;
@@ -489,7 +492,7 @@ static void take_beat(struct registry *r, struct registry_edge *e, struct regist
 	free_keys(b->liars, b->n_liars);
 	*b = (struct registry_beat){0};
 	if (!e->up) {
-		__atomic_store_n(&e->shown->back_since, now, __ATOMIC_RELAXED);
+		health_back(e, now);
 		show(r, e);
 		record_up(r, e, true);
 	}
@@ -521,6 +524,22 @@ void registry_note_plan(struct registry *r, const char *name, const char *versio
 	pthread_mutex_unlock(&r->lock);
 }
 
+void registry_note_probe(struct registry *r, const char *name, const char *url, bool answered)
+{
+	struct registry_edge *e;
+
+	pthread_mutex_lock(&r->lock);
+	e = find(r, name);
+	if (e != NULL && e->up && strcmp(e->url, url) == 0)
+		health_probed(r->edges, r->n_edges, e, answered);
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void halve(uint32_t *v)
+{
+	__atomic_store_n(v, __atomic_load_n(v, __ATOMIC_RELAXED) / 2, __ATOMIC_RELAXED);
+}
+
 void registry_tick(struct registry *r, mono_us now)
 {
 	bool fade = now - r->faded >= WITNESS_FADE;
@@ -531,10 +550,13 @@ void registry_tick(struct registry *r, mono_us now)
 	for (size_t i = 0; i < r->n_edges; i++) {
 		struct registry_edge *e = r->edges[i];
 
-		if (fade)
-			__atomic_store_n(&e->shown->witnesses, __atomic_load_n(&e->shown->witnesses, __ATOMIC_RELAXED) / 2, __ATOMIC_RELAXED);
+		if (fade) {
+			halve(&e->shown->witnesses);
+			halve(&e->shown->sent);
+		}
 		if (e->up && now - e->last > REGISTRY_MISSED * interval(r)) {
 			hide(r, e);
+			health_fell(e, now);
 			record_up(r, e, false);
 		}
 	}

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "origin/health.h"
 #include "origin/holders.h"
 
 #define REGISTRY_MISSED 3
@@ -54,7 +55,8 @@ struct registry_edge {
 	bool has_clock;          /* it said what its clock shows */
 	dur_us clock_offset;     /* its clock before ours, by the last heartbeat */
 	uint64_t accused;        /* heartbeats of others that said it sent wrong bytes, since this process started */
-	struct holders_edge *shown; /* private */
+	struct health health;
+	struct holders_edge *shown; /* private, but for origin/health */
 };
 
 /* `catalogue` and `events` (NULL: nobody is told) are borrowed. */
@@ -99,6 +101,9 @@ int registry_heartbeat(struct registry *, const char *name, struct registry_beat
 
 /* Notes the version of the plan an edge was given; says "plan.changed" when it is another one. */
 void registry_note_plan(struct registry *, const char *name, const char *version);
+
+/* What the origin found when it asked the edge at `url`; nothing is noted when it is gone or elsewhere now. */
+void registry_note_probe(struct registry *, const char *name, const char *url, bool answered);
 
 /* Makes edges down that were not heard of; to be called about once a heartbeat. */
 void registry_tick(struct registry *, mono_us now);

@@ -42,6 +42,8 @@ const struct config_row settings_rows[] = {
 	ROW("max_open_files", CONFIG_UINT, max_open_files, "4096", 16, 1000000, "N", "library files kept open at most"),
 	ROW("heartbeat", CONFIG_DURATION, heartbeat, "2s", 100 * DUR_MS, DUR_HOUR, "TIME",
 	    "how often edges report; three missed reports make one down"),
+	ROW("probe", CONFIG_DURATION, probe, "10s", 0, DUR_HOUR, "TIME",
+	    "how often edges are asked at the address viewers get; one that was reached once and is silent twice gets no viewers; 0s is never"),
 	ROW("steering.ttl", CONFIG_DURATION, steering_ttl, "30s", 0, DUR_HOUR, "TIME",
 	    "how often running players ask where to go (content steering), whole seconds; 0s is never"),
 	ROW("networks", CONFIG_PATH, networks, NULL, 0, 0, "FILE",

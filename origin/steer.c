@@ -24,7 +24,6 @@
 
 #define MAX_TABLE ((size_t)64 << 20)
 #define SLOW_START (60 * DUR_S)
-#define WITNESSES 3        /* so many against an edge put it behind the others */
 #define N_ASKERS 4096
 #define ASKS_PER_TTL 30    /* of one session; more is 429 */
 
@@ -91,6 +90,11 @@ static double hold_back(const struct holders_edge *e, mono_us now)
 	return since == 0 || now - since >= SLOW_START ? 0 : 1 - (double)(now - since) / (double)SLOW_START;
 }
 
+bool steering_knows(const struct steering *s, const char *address)
+{
+	return prefix_find(s->networks, address) != 0;
+}
+
 void steering_describe(const struct steering *s, const struct holders_set *set, const char *address, struct steer_edge *ret)
 {
 	unsigned network = prefix_find(s->networks, address);
@@ -98,20 +102,30 @@ void steering_describe(const struct steering *s, const struct holders_set *set, 
 
 	for (size_t i = 0; i < set->n; i++) {
 		const struct holders_edge *e = set->edges[i];
-		bool accused = __atomic_load_n(&e->witnesses, __ATOMIC_RELAXED) >= WITNESSES;
+		bool behind = __atomic_load_n(&e->doubtful, __ATOMIC_RELAXED) ||
+		              __atomic_load_n(&e->witnesses, __ATOMIC_RELAXED) >= STEER_WITNESSES;
 		double load = __atomic_load_n(&e->load_permille, __ATOMIC_RELAXED) / 1000.0;
 
 		ret[i] = (struct steer_edge){
 			.name = e->name,
-			.up = true,
+			.up = !__atomic_load_n(&e->unreachable, __ATOMIC_RELAXED) && now >= __atomic_load_n(&e->out_until, __ATOMIC_RELAXED),
 			.holds = true,
-			.load = accused && load < 1 ? 1 : load,
+			.load = behind && load < 1 ? 1 : load,
 			.draining = __atomic_load_n(&e->draining, __ATOMIC_RELAXED),
 			.distance = prefix_distance(s->networks, network, e->name),
 			/* in eighths, so that the order changes a few times, not with every question */
 			.hold_back = (double)(int)(hold_back(e, now) * 8) / 8,
+			.sent = __atomic_load_n(&e->sent, __ATOMIC_RELAXED),
 		};
 	}
+}
+
+void steering_sent(struct holders_edge *e, const char *address)
+{
+	uint64_t key = steer_client_key(address);
+
+	if (__atomic_exchange_n(&e->sent_last, key, __ATOMIC_RELAXED) != key)
+		__atomic_add_fetch(&e->sent, 1, __ATOMIC_RELAXED);
 }
 
 /* --- what the player says --------------------------------------------------------------- */

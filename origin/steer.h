@@ -17,6 +17,7 @@
 #include "origin/holders.h"
 
 #define STEER_MAX_EDGES 8 /* in one answer */
+#define STEER_WITNESSES 3 /* so many against an edge put it behind the others */
 
 struct library;
 struct serve_request;
@@ -32,8 +33,14 @@ struct steering_settings {
 int steering_new(const struct steering_settings *, const struct holders *, struct steering **ret_steering, struct fault *);
 void steering_free(struct steering **);
 
+/* Does anything say which edges are near the address? */
+bool steering_knows(const struct steering *, const char *address);
+
 /* The edges of a set as cdn/steer sees them; room for set->n.  Inside a read section. */
 void steering_describe(const struct steering *, const struct holders_set *, const char *address, struct steer_edge *ret_edges);
+
+/* A newcomer was sent there; who asks again and again counts once.  Inside a read section. */
+void steering_sent(struct holders_edge *, const char *address);
 
 /* What stands in a manifest behind "?": the URL's base, without which places are listed; NULL: no steering. */
 const char *steering_url(const struct steering *);

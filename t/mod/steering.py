@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Content steering as players ask for it, draining, near networks, and names through the real pdns_server."""
-import glob, os, re, socket, sys, urllib.parse
+import glob, http.server, os, re, socket, sys, threading, urllib.parse
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import package, tap
 from origins import Origin, places
@@ -199,6 +199,103 @@ def players_who_could_not_use_an_edge_bear_witness():
         d = steer(o, steer(o, q, _DASH_pathway=first)['RELOAD-URI'], _DASH_pathway=f'"{other}"')
     tap.equal(steer(o, q)['PATHWAY-PRIORITY'], [other, first, 'origin'], 'for a newcomer')
     tap.equal(steer(o, q, _DASH_pathway=f'"{first}"')['PATHWAY-PRIORITY'][0], other, 'for one who is there')
+
+
+class Listening:
+    """What an edge is to the origin's probe: something that answers at an address, or does not."""
+
+    def __init__(self, port=0):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = 'HTTP/1.0'
+
+            def do_GET(self):
+                self.send_response(404)
+                self.end_headers()
+
+            def log_message(self, *args):
+                pass
+        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', port), Handler)
+        self.port = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, kwargs={'poll_interval': 0.01}, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+        return self.port
+
+
+def explain(o, ip='127.0.0.1', **more):
+    r = o.api('/steering?' + urllib.parse.urlencode({'ip': ip, 'title': 'film', **more}))
+    tap.equal(r.status, 200, r.body)
+    return {e['name']: e for e in r.json()['edges']}
+
+
+@tap.test
+def an_edge_that_says_it_lives_and_cannot_be_reached_gets_no_viewers():
+    o = system(options=['--probe', '100ms'])
+    there = {name: Listening() for name in 'ab'}
+    o.register('never', f'http://127.0.0.1:{free_port()}')
+    o.beat('never', o.key)
+    for name, x in there.items():
+        o.register(name, f'http://127.0.0.1:{x.port}')
+        o.beat(name, o.key)
+    reached = lambda: {e['name']: e['reachable'] for e in o.api('/edges').json()['edges']}
+    tap.until(lambda: reached() == {'a': True, 'b': True, 'never': False}, 20, 'every edge was asked')
+    tap.until(lambda: [n for n, _ in places(mpd(o))][2:] == ['never', 'origin'], 20, 'one that never answered comes last')
+    tap.has(explain(o)['never']['why'], 'never reached')
+    port = there['a'].stop()
+    tap.until(lambda: [n for n, _ in places(mpd(o))] == ['b', 'never', 'origin'], 20, 'nobody is sent to a')
+    tap.equal((explain(o)['a']['place'], o.api('/edges/a').json()['state']), (None, 'up'))
+    tap.has(explain(o)['a']['why'], 'cannot reach it')
+    tap.has(o.admin('edges').stdout, 'up, not reached')
+    there['a'] = Listening(port)
+    tap.until(lambda: sorted(n for n, _ in places(mpd(o))) == ['a', 'b', 'never', 'origin'], 20, 'it is back')
+    port = there['a'].stop()
+    tap.until(lambda: not reached()['a'], 20, 'it fell again')
+    there['a'] = Listening(port)
+    tap.until(lambda: reached()['a'], 20, 'it answers again')
+    tap.check(10 < o.api('/edges/a').json()['held_out_seconds'] <= 15, 'an edge that comes and goes is held out')
+    tap.check('a' not in [n for n, _ in places(mpd(o))])
+    tap.has(explain(o)['a']['why'], 'came and went')
+    tap.has(o.admin('edges').stdout, 'up, held out')
+
+
+@tap.test
+def when_most_edges_are_silent_at_once_it_is_the_origins_own_line():
+    o = system(options=['--probe', '100ms'])
+    there = {name: Listening() for name in 'abc'}
+    for name, x in there.items():
+        o.register(name, f'http://127.0.0.1:{x.port}')
+        o.beat(name, o.key)
+    reached = lambda: sum(bool(e['reachable']) for e in o.api('/edges').json()['edges'])
+    tap.until(lambda: reached() == 3, 20, 'every edge answered')
+    for x in there.values():
+        x.stop()
+    tap.until(lambda: reached() == 0, 20, 'none answers')
+    tap.equal(len(places(mpd(o))), 4, 'all are named still')
+
+
+@tap.test
+def why_a_viewer_gets_this_order_can_be_asked():
+    table = os.path.join(tap.folder(), 'networks')
+    with open(table, 'w') as f:
+        f.write('192.0.2.0/24 b 3\n192.0.2.0/24 a 9\n')
+    o = system('a', 'b', 'c', options=['--networks', table])
+    o.register('empty')
+    o.beat('empty')
+    o.admin('edge', 'drain', 'c')
+    why = explain(o, '192.0.2.7')
+    tap.equal(list(why), ['b', 'a', 'c', 'empty'])
+    tap.equal([e['place'] for e in why.values()], [1, 2, None, None])
+    tap.equal([e['why'] for e in why.values()], ['3 ms away', '9 ms away', 'being drained', 'does not hold it'])
+    tap.has(explain(o, '203.0.113.1', current='a')['a']['why'], 'the viewer is there already')
+    o.beat('b', o.key, load=1.2)
+    tap.equal(explain(o, '192.0.2.7')['b']['why'], 'behind the others: no room')
+    text = o.admin('steering', 'explain', '--ip', '2001:db8::1', '--title', 'film').stdout
+    for part in 'PLACE', 'being drained', 'no line of the networks file':
+        tap.has(text, part)
+    o.admin('steering', 'explain', '--ip', '192.0.2', '--title', 'film', code=2)
+    tap.equal(o.api('/steering?ip=192.0.2.1').status, 400)
 
 
 # --- DNS ------------------------------------------------------------------------------------------
