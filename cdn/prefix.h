@@ -6,8 +6,12 @@
  *   192.0.2.0/24       vienna  3
  *   192.0.2.0/24       linz    8
  *   2001:db8::/32      vienna
+ *   as:64500           linz    5
+ *   country:AT         vienna  10
+ *   continent:EU       vienna  30
  *
- * The longest network that has the address counts.  Immutable once read; any thread.
+ * The longest network that has the address counts.  Names stand for what somebody
+ * else knows of an address (origin/geo).  Immutable once read; any thread.
  */
 #ifndef RIBERA_CDN_PREFIX_H
 #define RIBERA_CDN_PREFIX_H
@@ -27,6 +31,8 @@ void prefix_free(struct prefix_table **);
 
 /* The network an address ("192.0.2.1", "2001:db8::1") lies in: 0 is none, and for NULL tables. */
 unsigned prefix_find(const struct prefix_table *, const char *address);
+/* The network of a name ("country:AT"): 0 is none, and for NULL tables. */
+unsigned prefix_named(const struct prefix_table *, const char *name);
 /* How far an edge is from there, in ms, PREFIX_FAR when nothing says. */
 unsigned prefix_distance(const struct prefix_table *, unsigned network, const char *edge);
 

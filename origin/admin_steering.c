@@ -37,6 +37,10 @@ static void print(const json_t *o)
 	const json_t *e;
 	size_t i;
 
+	json_array_foreach(json_object_get(o, "located"), i, e)
+		printf("%s%s", i > 0 ? ", " : "the viewer is in ", json_string_value(e));
+	if (json_array_size(json_object_get(o, "located")) > 0)
+		puts("\n");
 	json_array_foreach(json_object_get(o, "edges"), i, e) {
 		number_cell(t, json_object_get(e, "place"), 1, "");
 		admin_table_cell(t, "%s", json_string_value(json_object_get(e, "name")));

@@ -169,11 +169,22 @@ static const char *name_param(struct serve_request *req, const char *name)
 	return v != NULL && str_is_name(v, strlen(v)) ? v : NULL;
 }
 
+static json_t *located(const struct geo_place *at)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < at->n; i++)
+		json_array_append_new(names, json_string(at->names[i]));
+	return names;
+}
+
 void api_explain_steering(struct api_call *c)
 {
 	struct asked q = {.address = serve_param(c->req, "ip"), .current = name_param(c->req, "current")};
 	const char *title = name_param(c->req, "title"), *revision = name_param(c->req, "revision");
 	struct revision *r = title != NULL ? library_current(c->origin->library, title, strlen(title)) : NULL;
+	struct geo_place at;
+	unsigned network;
 	struct view view;
 
 	if (!is_address(q.address) || title == NULL) {
@@ -184,9 +195,10 @@ void api_explain_steering(struct api_call *c)
 		revision = revision != NULL ? revision : r->revision;
 		snprintf(q.key, sizeof q.key, "%s/%s", title, revision);
 		look(c->origin, &q, &view);
+		network = steering_locate(c->origin->steering, q.address, &at);
 		registry_each(c->origin->registry, NULL, add_edge, &(struct explaining){&q, &view});
-		reply_json(c->req, 200, json_pack("{s:s, s:s, s:s, s:b, s:o}", "ip", q.address, "title", title, "revision", revision,
-		                                  "network_known", (int)steering_knows(c->origin->steering, q.address), "edges", in_order(&view)));
+		reply_json(c->req, 200, json_pack("{s:s, s:s, s:s, s:b, s:o, s:o}", "ip", q.address, "title", title, "revision", revision,
+		                                  "network_known", (int)(network != 0), "located", located(&at), "edges", in_order(&view)));
 		for (size_t i = 0; i < view.n; i++)
 			free(view.v[i].name);
 		free(view.v);

@@ -24,7 +24,7 @@ struct settings {
 	const char *masters_options;
 	dur_us masters_again;
 	dur_us probe, heartbeat, rescan, withdraw_grace, upload_life, grace, steering_ttl, max_lag;
-	const char *networks, *dns_zone;
+	const char *networks, *geo, *dns_zone;
 	dur_us dns_ttl;
 };
 

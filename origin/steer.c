@@ -36,6 +36,7 @@ struct steering {
 	char *origin_url, *url;
 	const struct holders *holders;
 	struct prefix_table *networks;
+	struct geo *geo;
 	dur_us ttl;
 	struct asker askers[N_ASKERS]; /* atomic fields; a collision only forgets */
 };
@@ -60,6 +61,8 @@ int steering_new(const struct steering_settings *settings, const struct holders 
 			e = prefix_read((const char *)b.bytes, b.size, settings->networks, &s->networks, f);
 	}
 	buf_fini(&b);
+	if (e == 0 && settings->geo != NULL)
+		e = geo_open(settings->geo, &s->geo, f);
 	if (e != 0)
 		steering_free(&s);
 	else
@@ -72,6 +75,7 @@ void steering_free(struct steering **ps)
 	if (*ps == NULL)
 		return;
 	prefix_free(&(*ps)->networks);
+	geo_free(&(*ps)->geo);
 	free((*ps)->origin_url);
 	free((*ps)->url);
 	free(*ps);
@@ -90,14 +94,21 @@ static double hold_back(const struct holders_edge *e, mono_us now)
 	return since == 0 || now - since >= SLOW_START ? 0 : 1 - (double)(now - since) / (double)SLOW_START;
 }
 
-bool steering_knows(const struct steering *s, const char *address)
+/* What the operator wrote of networks is more exact than what a file of the world says. */
+unsigned steering_locate(const struct steering *s, const char *address, struct geo_place *ret_place)
 {
-	return prefix_find(s->networks, address) != 0;
+	unsigned network = prefix_find(s->networks, address);
+
+	geo_find(s->geo, address, ret_place);
+	for (size_t i = 0; i < ret_place->n && network == 0; i++)
+		network = prefix_named(s->networks, ret_place->names[i]);
+	return network;
 }
 
 void steering_describe(const struct steering *s, const struct holders_set *set, const char *address, struct steer_edge *ret)
 {
-	unsigned network = prefix_find(s->networks, address);
+	struct geo_place place;
+	unsigned network = steering_locate(s, address, &place);
 	mono_us now = clock_mono();
 
 	for (size_t i = 0; i < set->n; i++) {

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "cdn/prefix.h"
 #include "cdn/steer.h"
+#include "origin/geo.h"
 #include "origin/holders.h"
 
 #define STEER_MAX_EDGES 8 /* in one answer */
@@ -26,15 +27,16 @@ struct steering; /* hidden */
 struct steering_settings {
 	const char *origin_url;
 	const char *networks; /* file of cdn/prefix.h, or NULL */
+	const char *geo;      /* file of origin/geo.h, or NULL */
 	dur_us ttl;           /* 0: no steering */
 };
 
-/* -errno and prefix_read's errors. */
+/* -errno, prefix_read's and geo_open's errors. */
 int steering_new(const struct steering_settings *, const struct holders *, struct steering **ret_steering, struct fault *);
 void steering_free(struct steering **);
 
-/* Does anything say which edges are near the address? */
-bool steering_knows(const struct steering *, const char *address);
+/* What is known of where the address is (names, most exact first), and the network whose edges are near it: 0, none. */
+unsigned steering_locate(const struct steering *, const char *address, struct geo_place *ret_place);
 
 /* The edges of a set as cdn/steer sees them; room for set->n.  Inside a read section. */
 void steering_describe(const struct steering *, const struct holders_set *, const char *address, struct steer_edge *ret_edges);

@@ -3,7 +3,7 @@
 """Content steering as players ask for it, draining, near networks, and names through the real pdns_server."""
 import glob, http.server, os, re, socket, sys, threading, urllib.parse
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
-import package, tap
+import mmdb, package, tap
 from origins import Origin, places
 
 
@@ -273,6 +273,44 @@ def when_most_edges_are_silent_at_once_it_is_the_origins_own_line():
         x.stop()
     tap.until(lambda: reached() == 0, 20, 'none answers')
     tap.equal(len(places(mpd(o))), 4, 'all are named still')
+
+
+@tap.test
+def a_country_or_an_operators_network_can_say_who_is_near():
+    folder = tap.folder()
+    table, geo = os.path.join(folder, 'networks'), os.path.join(folder, 'world.mmdb')
+    austria = {'continent': {'code': 'EU'}, 'country': {'iso_code': 'AT', 'names': {'en': 'Austria'}}}
+    mmdb.write(geo, {'192.0.2.0/24': {**austria, 'autonomous_system_number': 64500}, '198.51.100.0/24': austria,
+                     '203.0.113.0/25': {'continent': {'code': 'EU'}, 'country': {'iso_code': 'at?'}}, '2001:db8::/32': austria,
+                     '203.0.113.128/25': {'country': 'AT'}})
+    with open(table, 'w') as f:
+        f.write('as:64500 a 4\ncountry:AT b 8\ncountry:AT a 30\ncontinent:EU c 20\n192.0.2.128/25 c 2\n')
+    o = system('a', 'b', 'c', options=['--networks', table, '--geo', geo])
+    first = lambda ip: next(iter(explain(o, ip)))
+    tap.equal({ip: first(ip) for ip in ('192.0.2.1', '198.51.100.1', '2001:db8::7', '203.0.113.1', '192.0.2.200')},
+              {'192.0.2.1': 'a', '198.51.100.1': 'b', '2001:db8::7': 'b', '203.0.113.1': 'c', '192.0.2.200': 'c'})
+    tap.equal(list(explain(o, '198.51.100.1'))[:2], ['b', 'a'], 'all lines of a country count')
+    said = o.api('/steering?ip=192.0.2.1&title=film').json()
+    tap.equal((said['located'], said['network_known']), (['as:64500', 'country:AT', 'continent:EU'], True))
+    for ip in '203.0.113.200', '8.8.8.8', '::1':
+        tap.check(not o.api(f'/steering?ip={ip}&title=film').json()['network_known'], ip)
+    tap.has(o.admin('steering', 'explain', '--ip', '198.51.100.1', '--title', 'film').stdout, 'the viewer is in country:AT, continent:EU')
+    for name, text, part in ('none', None, 'No such file'), ('no', b'x' * 4000, 'no MaxMind DB'), ('short', open(geo, 'rb').read()[:90], 'no MaxMind DB'):
+        path = os.path.join(folder, name)
+        if text is not None:
+            with open(path, 'wb') as f:
+                f.write(text)
+        p = tap.call(tap.program('ribera-origin'), '--library', o.library, '--listen', '127.0.0.1:0', '--control', '127.0.0.1:0',
+                     '--database', os.path.join(folder, f'{name}.sqlite'), '--geo', path, timeout=20)
+        tap.equal(p.returncode, 1)
+        tap.has(p.stderr, part)
+    for line in 'as:x a', 'as:4294967296 a', 'country:at a', 'continent:EUR a', 'planet:EA a', 'country:AT a 1000', 'country:AT':
+        with open(table, 'w') as f:
+            f.write(line + '\n')
+        p = tap.call(tap.program('ribera-origin'), '--library', o.library, '--listen', '127.0.0.1:0', '--control', '127.0.0.1:0',
+                     '--database', os.path.join(folder, 'x.sqlite'), '--networks', table, timeout=20)
+        tap.equal(p.returncode, 1)
+        tap.has(p.stderr, 'line 1')
 
 
 @tap.test
