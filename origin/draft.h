@@ -38,7 +38,6 @@ int64_t drafter_day(struct drafter *, const char *edge, int64_t *ret_east);
 
 struct around {
 	struct drafter *drafter;
-	struct drafter *dlanner;
 	const char *self;
 	struct place place;
 	bool found;

@@ -6,10 +6,12 @@
 #include "origin/planner.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/blob.h"
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "origin/catalogue.h"
@@ -22,6 +24,7 @@
 #define VERSION_SIZE 33 /* 128 bits in hex and a NUL */
 #define MAX_KEPT REGISTRY_MAX_EDGES
 #define DAY 86400
+#define MAX_PLAN ((size_t)1 << 30)
 
 struct kept {
 	char *edge;
@@ -113,17 +116,35 @@ static json_t *title_json(const struct revision *r, bool hold, json_t *files)
 
 struct adding {
 	const struct rules *rules;
-	json_t *titles;
+	struct buf *text;
+	size_t n;
 };
 
+/* `value` is taken over. */
+static void put_json(struct buf *b, json_t *value)
+{
+	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+
+	buf_puts(b, text != NULL ? text : "null");
+	free(text);
+	json_decref(value);
+}
+
+/* Written as text at once, a hundred thousand times a plan; names and hashes need no escapes. */
 static void add_title(void *ctx, const struct draft *d, const struct revision *r, size_t first, size_t end, bool hold)
 {
-	const struct adding *a = ctx;
-	json_t *o = title_json(r, hold, hold ? files_json(d, first, end) : NULL);
+	struct adding *a = ctx;
+	char digest[SHA256_HEX_SIZE];
+	json_t *files = hold ? files_json(d, first, end) : NULL;
 
-	if (hold && rules_urgent(a->rules, r->title))
-		json_object_set_new(o, "urgent", json_true());
-	json_array_append_new(a->titles, o);
+	sha256_to_hex(&r->digest, digest);
+	buf_printf(a->text, "%s{\"title\":\"%s\",\"revision\":\"%s\",\"digest\":\"%s\",\"digest_bytes\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"hold\":%s",
+	           a->n++ > 0 ? "," : "", r->title, r->revision, digest, (uint64_t)r->digest_bytes, (uint64_t)r->bytes, hold ? "true" : "false");
+	if (files != NULL) {
+		buf_puts(a->text, ",\"files\":");
+		put_json(a->text, files);
+	}
+	buf_puts(a->text, hold && rules_urgent(a->rules, r->title) ? ",\"urgent\":true}" : "}");
 }
 
 /* --- history --- */
@@ -183,26 +204,28 @@ static void record(struct planner *p, const struct draft *d, struct kept *k)
 
 /* --- the plan --- */
 
+/* The version is a hash of all that stands before it. */
 static int write_plan(struct planner *p, const struct draft *d, const struct library_view *v, struct kept *k, struct fault *f)
 {
-	json_t *titles = json_array(), *plan;
-	struct adding adding = {p->drafter.rules, titles};
-	char *text;
+	struct buf b;
+	struct adding adding = {p->drafter.rules, &b, 0};
 
+	buf_init(&b, MAX_PLAN);
+	buf_puts(&b, "{\"origin\":");
+	put_json(&b, json_string(p->origin_url));
+	buf_puts(&b, ",\"titles\":[");
 	draft_each_title(d, v, add_title, &adding);
-	plan = json_pack("{s:s, s:o, s:o}", "origin", p->origin_url, "titles", titles, "peers",
-	                 peers_json(p->drafter.registry, p->drafter.rules, k->edge));
-	if (p->steering_url != NULL)
-		json_object_set_new(plan, "steering", json_string(p->steering_url));
-	text = json_dumps(plan, JSON_COMPACT);
-	hash_text(text, k->version);
-	free(text);
-	json_object_set_new(plan, "version", json_string(k->version));
-	text = json_dumps(plan, JSON_COMPACT);
-	k->json = blob_copy(text, strlen(text));
-	free(text);
-	json_decref(plan);
-	return k->json != NULL ? 0 : fault_set(f, -ENOMEM, "no memory for a plan");
+	buf_puts(&b, "],\"peers\":");
+	put_json(&b, peers_json(p->drafter.registry, p->drafter.rules, k->edge));
+	if (p->steering_url != NULL) {
+		buf_puts(&b, ",\"steering\":");
+		put_json(&b, json_string(p->steering_url));
+	}
+	hash_text(buf_text(&b), k->version);
+	buf_printf(&b, ",\"version\":\"%s\"}", k->version);
+	k->json = buf_error(&b) == 0 ? blob_take_buf(&b) : NULL;
+	buf_fini(&b);
+	return k->json != NULL ? 0 : fault_set(f, -ENOMEM, "no memory for a plan, or it has more than %zu bytes", MAX_PLAN);
 }
 
 static int make(struct planner *p, const struct library_view *v, struct kept *k, struct fault *f)
