@@ -80,3 +80,188 @@ Test(cues, are_bounded)
 	cues_free(&c);
 	buf_fini(&text);
 }
+
+/* --- tracks of our own writing ------------------------------------------------------------- */
+
+static size_t begin(struct buf *b, const char *type)
+{
+	size_t at = b->size;
+
+	buf_append(b, "\0\0\0\0", 4);
+	buf_append(b, type, 4);
+	return at;
+}
+
+static void put32(struct buf *b, uint32_t v)
+{
+	const uint8_t p[] = {(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v};
+
+	buf_append(b, p, 4);
+}
+
+static void end(struct buf *b, size_t at)
+{
+	uint32_t n = (uint32_t)(b->size - at);
+
+	for (int i = 0; i < 4; i++)
+		b->bytes[at + (size_t)i] = (uint8_t)(n >> (24 - 8 * i));
+}
+
+static void put_zeros(struct buf *b, size_t n)
+{
+	while (n-- > 0)
+		buf_append(b, "", 1);
+}
+
+/* A box of 32-bit words. */
+static void words(struct buf *b, const char *type, size_t n, const uint32_t *v)
+{
+	size_t at = begin(b, type);
+
+	for (size_t i = 0; i < n; i++)
+		put32(b, v[i]);
+	end(b, at);
+}
+
+/* The initialisation segment of track 7, timescale 1000, with a sample entry of that kind. */
+static void put_init(struct buf *b, const char *entry)
+{
+	size_t moov = begin(b, "moov"), trak, mdia, minf, stbl, stsd, e;
+
+	words(b, "mvhd", 25, (uint32_t[25]){0, 0, 0, 1000});
+	trak = begin(b, "trak");
+	words(b, "tkhd", 21, (uint32_t[21]){7, 0, 0, 7});
+	mdia = begin(b, "mdia");
+	words(b, "mdhd", 6, (uint32_t[6]){0, 0, 0, 1000});
+	words(b, "hdlr", 7, (uint32_t[7]){0, 0, strcmp(entry, "wvtt") == 0 ? 0x74657874 : 0x73756274});
+	minf = begin(b, "minf");
+	stbl = begin(b, "stbl");
+	stsd = begin(b, "stsd");
+	put32(b, 0);
+	put32(b, 1);
+	e = begin(b, entry);
+	put_zeros(b, 6);
+	buf_append(b, "\0\1", 2);
+	if (strcmp(entry, "wvtt") == 0) {
+		size_t c = begin(b, "vttC");
+
+		buf_puts(b, "WEBVTT");
+		end(b, c);
+	} else {
+		buf_append(b, "http://www.w3.org/ns/ttml\0\0", 28);
+	}
+	end(b, e);
+	end(b, stsd);
+	words(b, "stts", 2, (uint32_t[2]){0});
+	words(b, "stsc", 2, (uint32_t[2]){0});
+	words(b, "stsz", 3, (uint32_t[3]){0});
+	words(b, "stco", 2, (uint32_t[2]){0});
+	end(b, stbl);
+	end(b, minf);
+	end(b, mdia);
+	end(b, trak);
+	e = begin(b, "mvex");
+	words(b, "trex", 6, (uint32_t[6]){0, 7, 1});
+	end(b, e);
+	end(b, moov);
+}
+
+/* One fragment from track time `t`, samples of `duration` each. */
+static void put_fragment(struct buf *b, uint32_t t, uint32_t duration, size_t n, const struct buf *samples)
+{
+	size_t moof = begin(b, "moof"), traf, trun, mdat;
+
+	words(b, "mfhd", 2, (uint32_t[2]){0, 1});
+	traf = begin(b, "traf");
+	words(b, "tfhd", 3, (uint32_t[3]){0x020008, 7, duration}); /* default-base-is-moof, default duration */
+	words(b, "tfdt", 2, (uint32_t[2]){0, t});
+	trun = begin(b, "trun");
+	put32(b, 0x000201); /* data offset, sizes */
+	put32(b, (uint32_t)n);
+	put32(b, (uint32_t)(b->size - moof + 4 + 4 * n + 8));
+	for (size_t i = 0; i < n; i++)
+		put32(b, (uint32_t)samples[i].size);
+	end(b, trun);
+	end(b, traf);
+	end(b, moof);
+	mdat = begin(b, "mdat");
+	for (size_t i = 0; i < n; i++)
+		buf_append(b, samples[i].bytes, samples[i].size);
+	end(b, mdat);
+}
+
+static void put_cue(struct buf *b, const char *text)
+{
+	size_t vttc = begin(b, "vttc"), payl;
+
+	words(b, "iden", 1, (uint32_t[1]){0x31323334});
+	payl = begin(b, "payl");
+	buf_append(b, text, strlen(text));
+	end(b, payl);
+	end(b, vttc);
+}
+
+Test(cues, reads_wvtt_in_fragments)
+{
+	struct buf init, body, v[3];
+	struct cues c = {0};
+	struct fault f = {0};
+
+	buf_init(&init, 1 << 16);
+	buf_init(&body, 1 << 16);
+	for (int i = 0; i < 3; i++)
+		buf_init(&v[i], 4096);
+	put_init(&init, "wvtt");
+	put_cue(&v[0], "one <b>bold</b>");
+	words(&v[1], "vtte", 0, NULL);
+	put_cue(&v[2], "two");
+	put_cue(&v[2], "at once");
+	put_fragment(&body, 5000, 2000, 3, v);
+	put_fragment(&body, 20000, 500, 1, v);
+	cr_assert(cues_from_mp4(init.bytes, init.size, body.bytes, body.size, 1 * DUR_S, &c, &f) == 0, "%s", f.text);
+	CHECK_INT(c.n, 4);
+	check_cue(&c, 0, 6 * DUR_S, 8 * DUR_S, "one {\\b1}bold{\\b0}");
+	check_cue(&c, 1, 10 * DUR_S, 12 * DUR_S, "two");
+	check_cue(&c, 2, 10 * DUR_S, 12 * DUR_S, "at once");
+	check_cue(&c, 3, 21 * DUR_S, 21500 * DUR_MS, "one {\\b1}bold{\\b0}");
+	/* cut anywhere, and with any byte wrong: no crash, and what comes is bounded */
+	for (size_t n = 0; n < body.size; n++)
+		cues_from_mp4(init.bytes, init.size, body.bytes, n, 0, &c, NULL);
+	for (size_t n = 0; n < init.size; n++)
+		cues_from_mp4(init.bytes, n, body.bytes, body.size, 0, &c, NULL);
+	for (size_t i = 0; i < body.size; i++) {
+		body.bytes[i] ^= 0xff;
+		cues_from_mp4(init.bytes, init.size, body.bytes, body.size, 0, &c, NULL);
+		body.bytes[i] ^= 0xff;
+	}
+	CHECK(c.n <= CUES_MAX);
+	cues_free(&c);
+	for (int i = 0; i < 3; i++)
+		buf_fini(&v[i]);
+	buf_fini(&init);
+	buf_fini(&body);
+}
+
+Test(cues, reads_stpp_in_fragments)
+{
+	static const char text[] = TT "<body><div><p begin=\"6s\" end=\"7s\" tts:color=\"#00FF00\">green</p></div></body></tt>";
+	struct buf init, body, v;
+	struct cues c = {0};
+	struct fault f = {0};
+
+	buf_init(&init, 1 << 16);
+	buf_init(&body, 1 << 16);
+	buf_init(&v, 4096);
+	put_init(&init, "stpp");
+	buf_append(&v, text, sizeof text - 1);
+	put_fragment(&body, 5000, 4000, 1, &v);
+	cr_assert(cues_from_mp4(init.bytes, init.size, body.bytes, body.size, 100 * DUR_S, &c, &f) == 0, "%s", f.text);
+	CHECK_INT(c.n, 1);
+	check_cue(&c, 0, 106 * DUR_S, 107 * DUR_S, "{\\c&H00FF00&}green");
+	cues_free(&c);
+	init.bytes[0] ^= 1;
+	CHECK(cues_from_mp4(init.bytes, init.size, body.bytes, body.size, 0, &c, &f) < 0);
+	buf_fini(&v);
+	buf_fini(&init);
+	buf_fini(&body);
+}
