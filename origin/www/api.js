@@ -22,7 +22,7 @@ async function get(path) {
 		throw new ApiError('api_down');
 	}
 	if (!answer.ok)
-		throw new ApiError('api_status', answer.status);
+		throw new ApiError(answer.status === 400 && path.includes('q=') ? 'search_long' : 'api_status', answer.status);
 	try {
 		return await answer.json();
 	} catch {
@@ -30,23 +30,30 @@ async function get(path) {
 	}
 }
 
-/**
- * All published titles, page by page: calls `on_page(titles so far, true when there are more)` after each, so that
- * the first films are there before the last are known.
- */
-export async function listTitles(on_page) {
-	const all = [];
-	let after = null;
-	do {
-		const page = await get('/api/v1/titles?limit=200' + (after === null ? '' : `&after=${encodeURIComponent(after)}`));
-		if (!Array.isArray(page.titles))
-			throw new ApiError('api_unreadable');
-		all.push(...page.titles);
-		if (page.next && page.next === after)
-			throw new ApiError('api_unreadable'); // would never end
-		after = page.next ?? null;
-		on_page(all, after !== null);
-	} while (after !== null);
+/** A page of titles by name: {titles, total, next}; `next` is the `after` of the page behind, null on the last one. */
+export async function titlesPage({q = '', tag = null, after = null, limit = 200} = {}) {
+	const query = new URLSearchParams({limit});
+	if (q.trim())
+		query.set('q', q);
+	if (tag !== null)
+		query.set('tag', tag);
+	if (after !== null)
+		query.set('after', after);
+	const page = await get('/api/v1/titles?' + query);
+	if (!Array.isArray(page.titles) || (page.next && page.next === after)) // the latter would never end
+		throw new ApiError('api_unreadable');
+	return {titles: page.titles, total: page.total ?? page.titles.length, next: page.next ?? null};
+}
+
+/** The tags of most titles: [[tag, number of titles]]; nothing where that cannot be had. */
+export async function listTags(limit) {
+	try {
+		return (await get(`/api/v1/tags?limit=${limit}`)).tags.map(x => [x.tag, x.titles]);
+	} catch (error) {
+		if (error instanceof ApiError)
+			return [];
+		throw error;
+	}
 }
 
 /** What most people watch at the moment; nothing where that cannot be had: the page does without. */

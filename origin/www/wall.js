@@ -2,7 +2,7 @@
 //
 // The wall of posters and its search.
 import {announce, dress, el} from './dom.js';
-import {ApiError, listPopular, listTitles} from './api.js';
+import {ApiError, listPopular, listTags, titlesPage} from './api.js';
 import {mine} from './playlist.js';
 import {bytes, clock, t} from './strings.js';
 
@@ -74,25 +74,30 @@ function tagsOf(titles) {
 }
 
 const TAGS_SHOWN = 24, POPULAR_SHOWN = 6, POPULAR_LEAST = 7;
+/** So many films are taken whole and searched here; of more the origin searches, and the wall grows as one goes down. */
+const WHOLE_MAX = 400, PAGE = 100, TYPING_MS = 150;
 
 /** What a search looks at. */
 const words = x => fold([x.name, x.title, x.description ?? '', x.year ?? '', ...(x.tags ?? [])].join(' '));
 
 /** Shows the wall in `root`; `filter` is {q, tag}; returns {search(filter), close()}. */
 export function showWall(root, filter) {
-	let titles = [], closed = false, more = true;
+	let titles = [], popular = [], tagged = [], closed = false, whole = true, total = 0, next = null, ready = false;
+	let turn = 0, timer = 0, growing = false; // of what the origin searches
 	const heading = el('h1', {class: 'sr'}, t('films'));
 	const count = el('p', {class: 'count', id: 'count'}, t('loading'));
 	const grid = el('ul', {class: 'wall', id: 'wall'});
 	const tags = el('nav', {class: 'tags', id: 'tags', hidden: true, 'aria-label': t('tags')});
 	const now = el('section', {class: 'popular', id: 'popular', hidden: true});
+	const more = el('button', {type: 'button', class: 'button quiet', id: 'more', hidden: true, on: {click: grow}}, t('more_films'));
 	const rest = el('div');
-	let popular = [];
-	root.replaceChildren(heading, tags, now, count, grid, rest);
+	root.replaceChildren(heading, tags, now, count, grid, el('p', {class: 'further'}, more), rest);
 	root.setAttribute('aria-busy', 'true');
+	const sight = new IntersectionObserver(seen => seen.some(x => x.isIntersecting) && grow(), {rootMargin: '800px'});
+	sight.observe(more);
 
 	function drawTags() {
-		const all = tagsOf(titles).slice(0, TAGS_SHOWN);
+		const all = whole ? tagsOf(titles).slice(0, TAGS_SHOWN) : tagged;
 		tags.hidden = !all.length;
 		tags.replaceChildren(...all.map(([tag, n]) => {
 			const on = tag === filter.tag;
@@ -107,60 +112,109 @@ export function showWall(root, filter) {
 			now.replaceChildren(el('h2', {}, t('popular_now')), el('ul', {class: 'wall'}, ...popular.map(card)));
 	}
 
-	function draw() {
-		const query = filter.q;
-		const parts = fold(query).split(/\s+/).filter(Boolean);
-		drawTags();
-		drawPopular();
+	/** Hides what is not searched for, where all films are here; the number of the others. */
+	function sift() {
+		const parts = fold(filter.q).split(/\s+/).filter(Boolean);
 		let found = 0;
 		for (const x of titles) {
 			x.card ??= grid.appendChild(card(x));
 			x.card.hidden = !parts.every(w => x.folded.includes(w)) || (filter.tag !== null && !x.tags?.includes(filter.tag));
 			found += !x.card.hidden;
 		}
-		count.textContent = more && !found ? t('loading') : t('found', {n: found});
-		count.hidden = !more && !titles.length;
+		return found;
+	}
+
+	function draw() {
+		const found = whole ? sift() : total, empty = ready && !total && !filter.q && filter.tag === null;
+		drawTags();
+		drawPopular();
+		count.textContent = ready || found ? t('found', {n: found}) : t('loading');
+		count.hidden = empty;
+		more.hidden = whole || next === null;
 		rest.replaceChildren();
-		if (!more && !titles.length)
+		if (empty)
 			rest.append(emptyLibrary());
-		else if (!more && !found)
-			rest.append(el('section', {class: 'notice', id: 'nothing'}, el('p', {}, t('nothing_found', {q: query || filter.tag})),
+		else if (ready && !found)
+			rest.append(el('section', {class: 'notice', id: 'nothing'}, el('p', {}, t('nothing_found', {q: filter.q || filter.tag})),
 				el('p', {}, el('a', {class: 'button', href: '#/'}, t('clear_search')))));
 		return found;
 	}
 
-	function fail(error) {
-		const text = t(error.key, {status: error.status});
-		rest.replaceChildren(el('section', {class: 'notice error', role: 'alert', id: 'error'}, el('p', {}, text),
-			el('button', {type: 'button', class: 'button', on: {click: load}}, t('retry'))));
-		count.hidden = !titles.length;
-	}
-
-	async function load() {
-		count.hidden = false;
-		grid.replaceChildren();
-		rest.replaceChildren();
+	/** What `work` asks of the origin can fail; that is said with a way to try again. */
+	async function guarded(work, again) {
 		try {
-			await listTitles((all, is_more) => {
-				if (closed)
-					return;
-				titles = all.map(x => Object.assign(x, {folded: x.folded ?? words(x)}));
-				more = is_more;
-				draw();
-			});
+			await work();
 		} catch (error) {
 			if (!(error instanceof ApiError))
 				throw error; // a mistake of ours belongs on the console
-			if (!closed)
-				fail(error);
+			if (closed)
+				return;
+			more.hidden = true;
+			count.hidden = !titles.length;
+			rest.replaceChildren(el('section', {class: 'notice error', role: 'alert', id: 'error'}, el('p', {}, t(error.key, {status: error.status})),
+				el('button', {type: 'button', class: 'button', on: {click: again}}, t('retry'))));
 		}
-		if (!closed)
-			root.removeAttribute('aria-busy');
+	}
+
+	const load = () => guarded(async () => {
+		count.hidden = false;
+		grid.replaceChildren();
+		rest.replaceChildren();
+		ready = false;
+		titles = [];
+		do {
+			const page = await titlesPage({after: next, limit: PAGE * 2});
+			if (closed)
+				return;
+			total = page.total;
+			next = page.next;
+			whole = total <= WHOLE_MAX;
+			titles.push(...page.titles.map(x => Object.assign(x, {folded: words(x)})));
+			ready = next === null;
+			if (whole)
+				draw();
+		} while (whole && next !== null);
+		if (!whole) {
+			tagged = await listTags(TAGS_SHOWN);
+			await browse();
+		}
+		root.removeAttribute('aria-busy');
+	}, () => { next = null; load(); });
+
+	/** Many films: the first page of what is searched for; what comes too late for another search is dropped. */
+	const browse = () => guarded(async () => {
+		const this_turn = ++turn;
+		const page = await titlesPage({...filter, limit: PAGE});
+		if (closed || this_turn !== turn)
+			return;
+		({titles, total, next} = page);
+		ready = true;
+		grid.replaceChildren(...titles.map(card));
+		const n = draw();
+		announce(n ? t('found', {n}) : t('nothing_found', {q: filter.q || filter.tag}));
+	}, browse);
+
+	function grow() {
+		if (growing || whole || next === null || closed)
+			return;
+		growing = true;
+		const of = turn;
+		guarded(async () => {
+			const page = await titlesPage({...filter, after: next, limit: PAGE});
+			if (closed || of !== turn)
+				return;
+			next = page.next;
+			titles.push(...page.titles);
+			grid.append(...page.titles.map(card));
+			draw();
+			sight.unobserve(more); // to be told again, if it is still in sight
+			sight.observe(more);
+		}, grow).finally(() => { growing = false; });
 	}
 
 	listPopular(POPULAR_SHOWN).then(list => {
 		popular = list;
-		if (!closed && !more)
+		if (!closed && ready)
 			drawPopular();
 	});
 	const redraw = () => [...titles, ...popular].forEach(x => x.redraw?.());
@@ -169,11 +223,19 @@ export function showWall(root, filter) {
 	return {
 		search(wanted) {
 			filter = wanted;
+			clearTimeout(timer);
+			if (!whole) {
+				drawTags();
+				timer = setTimeout(browse, TYPING_MS);
+				return;
+			}
 			const n = draw();
 			announce(n ? t('found', {n}) : t('nothing_found', {q: filter.q || filter.tag}));
 		},
 		close() {
 			closed = true;
+			clearTimeout(timer);
+			sight.disconnect();
 			mine.removeEventListener('change', redraw);
 			root.removeAttribute('aria-busy');
 		},

@@ -65,6 +65,29 @@ test('search finds without accents and capitals, is in the address, and says whe
 	await linked.close();
 });
 
+test('of very many films the origin searches, and the wall grows as one goes down', async () => {
+	const many = await startSystem('many');
+	browser ??= await startBrowser();
+	const page = await openPage(browser, many.url + '/');
+	await until(async () => (await names(page)).length >= 100, 20, 'the first films');
+	equal(await page.locator('#count').textContent(), '450 films', 'count');
+	await page.evaluate(() => document.querySelector('#more').scrollIntoView());
+	await until(async () => (await names(page)).length >= 200, 20, 'more of them');
+	await page.fill('#search', 'RIO num');
+	await until(async () => (await names(page)).join() === 'Number 7 río,Number 157 río,Number 307 río', 20, 'what is searched for');
+	equal(await page.locator('#count').textContent(), '3 films', 'count of the search');
+	equal(await page.isVisible('#more'), false, 'more of the search');
+	await page.fill('#search', 'nothing of the kind');
+	await page.waitForSelector('#nothing');
+	await page.fill('#search', 'x'.repeat(300));
+	await page.waitForSelector('#error');
+	equal(await page.locator('#error p').textContent(), 'That is too long to search for: use fewer words.', 'too long');
+	await page.fill('#search', '');
+	await until(async () => (await names(page)).length >= 100, 20, 'all films again');
+	checkClean(page, many, complaint => /400/.test(complaint));
+	await page.close();
+});
+
 test('the keyboard alone opens a film and works all of its controls', async () => {
 	const page = await home();
 	await loaded(page);

@@ -5,11 +5,11 @@ Says one JSON line when all edges hold the film, then obeys one command a line o
 one JSON line: "kill NAME", "start NAME", "stop NAME", "continue NAME" (an edge, or "origin"),
 "drain NAME", "undrain NAME".  Ends everything at the end of
 standard input.
-Usage: browser_system.py full|empty
+Usage: browser_system.py full|empty|many   (many: more films than a page takes whole, without pictures or edges)
 """
 import json, os, shutil, signal, sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import film, tap
+import film, package, tap
 
 FILMS = (  # folder, name, seconds, size
     ('film', 'The moving test picture', 60, '1280x720'),
@@ -31,6 +31,13 @@ def library():
     return folder
 
 
+def many():
+    folder = tap.folder()
+    for i in range(450):
+        package.write(folder, f'film-{i:03}', name=f'Number {i} {"río" if i % 150 == 7 else "film"}')
+    return folder
+
+
 def listed(system, title):
     """Whether viewers are sent to every edge and the origin."""
     answer = tap.http(f'{system.url}/v/{title}/manifest.mpd')
@@ -39,7 +46,7 @@ def listed(system, title):
 
 def main():
     full = sys.argv[1] == 'full'
-    system = System(library() if full else tap.folder(), edges=2 if full else 0, edge_options=('--demand', '500ms'))
+    system = System(library() if full else many() if sys.argv[1] == 'many' else tap.folder(), edges=2 if full else 0, edge_options=('--demand', '500ms'))
     if full:
         for title, *_ in FILMS:
             tap.until(lambda: listed(system, title), 120, f'the edges in the manifest of {title}')
