@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * What was asked for where, per file and hour.  A batch and its number are one
- * transaction, so it counts once however often it comes.
+ * transaction, so it counts once however often it comes.  What is old is old by the
+ * clock here and by the newest hour there is: one clock that is years ahead, ours or
+ * an edge's, makes nothing of it go.
  */
 #include <string.h>
 
@@ -30,7 +32,7 @@ int catalogue_put_demand(struct catalogue *c, const char *edge, const struct cat
 		                                    (int64_t)k->bytes, (int64_t)k->sessions), f);
 	}
 	if (news > 0 && e >= 0)
-		e = catalogue_run(c, catalogue_bind(c, SQL_FORGET_DEMAND, "i", (int64_t)(when / DUR_S / 3600 - KEEP_HOURS) * 3600), f);
+		e = catalogue_run(c, catalogue_bind(c, SQL_FORGET_DEMAND, "ii", (int64_t)(when / DUR_S), (int64_t)KEEP_HOURS * 3600), f);
 	e = catalogue_end(c, e < 0 ? e : 0, f);
 	if (e == 0)
 		*ret_new = news > 0;

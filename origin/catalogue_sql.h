@@ -53,7 +53,7 @@
 	X(SQL_ADD_DEMAND, "INSERT INTO demand(hour, edge, name, requests, bytes, sessions) VALUES(?1, ?2, ?3, ?4, ?5, ?6) " \
 	                  "ON CONFLICT(hour, edge, name) DO UPDATE SET " GROWN("requests", "?4") ", "                 \
 	                  GROWN("bytes", "?5") ", " GROWN("sessions", "?6"))                                          \
-	X(SQL_FORGET_DEMAND, "DELETE FROM demand WHERE hour < ?1")                                                    \
+	X(SQL_FORGET_DEMAND, "DELETE FROM demand WHERE hour < MIN(?1, (SELECT MAX(hour) FROM demand)) - ?2")          \
 	X(SQL_DEMAND_BY_FILE, "SELECT 0, NULL, name, " DEMAND_TOTALS                                                  \
 	                      DEMAND_WHERE "GROUP BY name ORDER BY 5 DESC, name LIMIT ?5")                            \
 	X(SQL_DEMAND_BY_HOUR, "SELECT hour, NULL, NULL, " DEMAND_TOTALS                                               \

@@ -198,6 +198,41 @@ Test(catalogue, a_damaged_database_is_a_state_and_recovers)
 	done(place);
 }
 
+static void count_hour(void *ctx, const struct catalogue_count *k)
+{
+	++*(size_t *)ctx;
+}
+
+/* The hours that are there after a batch of `hour` came when the clock said `when`, both in years. */
+static size_t hours_after(struct catalogue *c, uint64_t sequence, int64_t when, int64_t hour)
+{
+	const int64_t year = INT64_C(365) * 24 * 3600;
+	struct catalogue_count k = {.hour = hour * year, .name = "t/0/f", .requests = 1};
+	struct catalogue_batch b = {"s", sequence, &k, 1};
+	struct catalogue_demand_query q = {.by = CATALOGUE_EACH, .to = INT64_MAX, .limit = 100};
+	bool news;
+	size_t n = 0;
+
+	CHECK_INT(catalogue_put_demand(c, "edge-a", &b, when * year * DUR_S, &news, NULL), 0);
+	CHECK_INT(catalogue_each_demand(c, &q, count_hour, &n, NULL), 0);
+	return n;
+}
+
+Test(catalogue, a_clock_years_ahead_makes_it_forget_nothing)
+{
+	char *place = folder();
+	struct catalogue *c = open_in(place);
+
+	CHECK_INT(catalogue_put_edge(c, &(struct catalogue_edge){"edge-a", "http://a", 1, true, false}, "x", 0, NULL), 0);
+	CHECK_INT(hours_after(c, 1, 56, 56), 1);
+	CHECK_INT(hours_after(c, 2, 90, 57), 2); /* ours */
+	CHECK_INT(hours_after(c, 3, 57, 90), 3); /* an edge's */
+	CHECK_INT(hours_after(c, 4, 3, 57), 3);  /* ours is years behind */
+	CHECK_INT(hours_after(c, 5, 60, 59), 2); /* time went by indeed, but for the wrong hour: 59 and 90 */
+	catalogue_free(&c);
+	done(place);
+}
+
 Test(catalogue, a_newer_schema_is_refused)
 {
 	char *place = folder(), *path = path_join(place, "catalogue.sqlite");
