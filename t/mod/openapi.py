@@ -13,7 +13,7 @@ METHODS = ('get', 'put', 'post', 'patch', 'delete', 'options')
 SCHEMAS = DOC['components']['schemas']
 OPERATIONS = {item[m]['operationId']: (m.upper(), path, item[m]) for path, item in DOC['paths'].items() for m in METHODS if m in item}
 # fields that need a state of the world which other tests bring about (t/mod/demand.py, placement.py, steering.py, the player's)
-ELSEWHERE = {'Plan', 'PlanTitle', 'PlanWhy', 'Event'}
+ELSEWHERE = {'Event'}
 b64 = lambda s: base64.b64encode(s.encode()).decode()
 
 
@@ -149,7 +149,18 @@ def every_operation_answers_as_described():
     ask('explainSteering', 404, path='?ip=2001:db8::1&title=none')
     ask('drainEdge', 204, edge='edge-a')
     ask('undrainEdge', 204, edge='edge-a')
+    ask('registerEdge', 201, {'name': 'edge-b', 'url': 'http://edge-b.example', 'capacity': 10**9})
+    ask('heartbeat', 200, {**beat, 'holds': [f'film/{rev}']}, edge='edge-b')
+    ask('setPolicy', 204, {'policy': 'urgent'}, title='film')
     ask('getPlan', 200, edge='edge-a')
+    ask('getPlan', 200, path='?why', edge='edge-a')
+    ask('setPlace', 204, {'key': 'site', 'value': 'madrid'}, edge='edge-a')
+    ask('setPlace', 400, {'key': 'share', 'value': '101'}, edge='edge-a')
+    ask('setEverywhere', 204, {'key': 'copies', 'value': '2'})
+    ask('listRules', 200)
+    ask('listPlans', 200, edge='edge-a')
+    today = w.o.api('/edges/edge-a/plans').json()['plans'][-1]['day']
+    ask('listPlans', 200, path=f'?from={today}&to={today}', edge='edge-a')
     ask('heartbeat', 200, beat, edge='edge-a')
     ask('putDemand', 200, {'stream': 's', 'sequence': 1, 'hours': [{'hour': 3600 * 400000, 'files': [
         {'title': 'film', 'revision': rev, 'file': 'video.mp4', 'requests': 1, 'bytes': 5, 'sessions': 1}]}]}, edge='edge-a')
@@ -209,19 +220,19 @@ def every_operation_answers_as_described():
     ask('removeEdge', 204, headers=key, edge='edge-a')
     tap.equal(wrong, [], 'what the server says and the description does not, or otherwise')
     mine = set(w.asked)
-    unasked = [i for i in OPERATIONS if i not in mine and i not in ('setPlace', 'setEverywhere')]
+    unasked = [i for i in OPERATIONS if i not in mine]
     tap.equal(unasked, [], 'operations without a request here')
     # the other direction: what is described has been seen
     for id_ in mine:
         operation, described = OPERATIONS[id_][2], set()
         for status in operation['responses']:
             schema = json_schema(operation, status) if status.startswith('2') else None
-            if schema is not None and not ELSEWHERE & {schema.get('$ref', '').rsplit('/', 1)[-1]} and id_ not in ('listPlans', 'listPlaces', 'getPlacement', 'listRules'):
+            if schema is not None and not ELSEWHERE & {schema.get('$ref', '').rsplit('/', 1)[-1]}:
                 all_fields(schema, id_, described)
         body = operation.get('requestBody', {}).get('content', {}).get('application/json', {}).get('schema')
         if body is not None and id_ != 'heartbeat':
             all_fields(body, id_ + ' request', described)
-        missing = sorted(d for d in described - seen if not re.search(r'\.report\.|\.(files|hours)(\[\]|$)|trouble', d))
+        missing = sorted(d for d in described - seen if not re.search(r'\.report\.|\.(files|hours)(\[\]|$)|trouble|listPlans\.(in|out)\[\]', d))
         tap.equal(missing, [], f'{id_}: described, and never said')
     w.o.p.stop()
 
