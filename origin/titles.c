@@ -208,11 +208,12 @@ void titles_answer_tags(struct serve_request *req, const struct origin *o)
 {
 	struct search_tag *tags;
 	const char *after;
-	json_t *list = json_array();
+	json_t *list;
 	size_t limit, n;
 
 	if (!titles_read_page(req, &limit, &after))
 		return;
+	list = json_array();
 	n = search_tags(o->search, limit, &tags);
 	for (size_t i = 0; i < n; i++) {
 		json_array_append_new(list, json_pack("{s:s, s:I}", "tag", tags[i].tag, "titles", (json_int_t)tags[i].titles));
