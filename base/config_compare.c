@@ -41,8 +41,10 @@ static void value_text(const struct config_row *row, const void *field, char *te
 		v = (uint64_t) * (const dur_us *)field;
 		if (v % (uint64_t)DUR_S == 0)
 			snprintf(text, size, "%" PRIu64 "s", v / (uint64_t)DUR_S);
-		else
+		else if (v % (uint64_t)DUR_MS == 0)
 			snprintf(text, size, "%" PRIu64 "ms", v / (uint64_t)DUR_MS);
+		else
+			snprintf(text, size, "%" PRIu64 "us", v);
 		break;
 	case CONFIG_LIST:
 	case CONFIG_EACH:
@@ -112,17 +114,39 @@ void config_log_changes(const char *where, const struct config_row *rows, size_t
 		log_info(where, "reload: the settings have not changed");
 }
 
-/* YAML 1.2 double-quoted: bytes above 0x7f stand as they are. */
-static void print_quoted(const char *s, FILE *out)
+/* What ends a line in YAML 1.1 (which libyaml reads), or may not stand in it at all, beyond ASCII: U+0080 to U+009F, the
+ * separators of lines and paragraphs, the byte order mark and the two that are no characters.  Its bytes; 0: none of them. */
+static size_t special(const uint8_t *s, unsigned *ret_code)
+{
+	if (s[0] == 0xc2 && s[1] >= 0x80 && s[1] <= 0x9f) {
+		*ret_code = s[1];
+		return 2;
+	}
+	if ((s[0] == 0xe2 && s[1] == 0x80 && (s[2] == 0xa8 || s[2] == 0xa9)) || (s[0] == 0xef && s[1] == 0xbb && s[2] == 0xbf) ||
+	    (s[0] == 0xef && s[1] == 0xbf && s[2] >= 0xbe)) {
+		*ret_code = (s[0] & 0xfu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
+		return 3;
+	}
+	return 0;
+}
+
+/* YAML 1.2 double-quoted: other bytes above 0x7f stand as they are. */
+static void print_quoted(const char *text, FILE *out)
 {
 	fputc('"', out);
-	for (; *s != '\0'; s++) {
-		if (*s == '"' || *s == '\\')
+	for (const uint8_t *s = (const uint8_t *)text; *s != '\0';) {
+		unsigned code;
+		size_t n = special(s, &code);
+
+		if (n > 0)
+			fprintf(out, "\\u%04x", code);
+		else if (*s == '"' || *s == '\\')
 			fprintf(out, "\\%c", *s);
-		else if ((unsigned char)*s < 0x20)
-			fprintf(out, "\\x%02x", (unsigned char)*s);
+		else if (*s < 0x20 || *s == 0x7f)
+			fprintf(out, "\\x%02x", *s);
 		else
 			fputc(*s, out);
+		s += n > 0 ? n : 1;
 	}
 	fputc('"', out);
 }
