@@ -26,9 +26,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "times.h"
+
 #define MAX_REQUESTS 65536
 #define MAX_CONNECTIONS 4096
-#define BUCKETS 4096
 
 struct request {
 	char *text, *range; /* range: what Content-Range has to begin with, or NULL */
@@ -44,10 +45,6 @@ struct connection {
 	size_t n_head;
 	uint64_t left; /* bytes of the body */
 	bool in_body, any;
-};
-
-struct times {
-	uint64_t buckets[BUCKETS], n;
 };
 
 static struct request requests[MAX_REQUESTS];
@@ -75,27 +72,6 @@ static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *fmt,
 	fputc('\n', stderr);
 	va_end(args);
 	exit(1);
-}
-
-/* Logarithmic: 1 us to 100 s, about 0.45 % a bucket. */
-static void note_time(struct times *t, double seconds)
-{
-	double at = seconds > 1e-6 ? __builtin_log(seconds / 1e-6) / __builtin_log(1e8) * BUCKETS : 0;
-
-	t->buckets[at < BUCKETS ? (size_t)at : BUCKETS - 1]++;
-	t->n++;
-}
-
-static double quantile(const struct times *t, double q)
-{
-	uint64_t seen = 0;
-
-	for (size_t i = 0; i < BUCKETS; i++) {
-		seen += t->buckets[i];
-		if ((double)seen >= q * (double)t->n)
-			return 1e-6 * __builtin_exp((double)(i + 1) / BUCKETS * __builtin_log(1e8)) * 1e3;
-	}
-	return 0;
 }
 
 static void read_requests(void)
@@ -173,7 +149,7 @@ static bool take_head(struct connection *c, size_t n)
 static void answered(struct connection *c)
 {
 	n_bytes += c->asked->length;
-	note_time(&last, now() - c->begun);
+	times_note(&last, now() - c->begun);
 	n_running--;
 	if (!once) {
 		n_running++;
@@ -192,7 +168,7 @@ static void readable(struct connection *c)
 		if (n <= 0)
 			die("the server closed a connection: %s", n < 0 ? strerror(errno) : "end of stream");
 		if (!c->any)
-			note_time(&first, now() - c->begun);
+			times_note(&first, now() - c->begun);
 		c->any = true;
 		if (c->in_body)
 			c->left -= (uint64_t)n;
@@ -247,6 +223,6 @@ int main(int argc, char **argv)
 		die("%zu answers did not end within two minutes", n_running);
 	printf("{\"seconds\": %.3f, \"requests\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f, "
 	       "\"first_p50_ms\": %.3f, \"first_p99_ms\": %.3f}\n",
-	       now() - begun, last.n, n_bytes, quantile(&last, 0.5), quantile(&last, 0.99), quantile(&last, 1), quantile(&first, 0.5), quantile(&first, 0.99));
+	       now() - begun, last.n, n_bytes, times_quantile(&last, 0.5), times_quantile(&last, 0.99), times_quantile(&last, 1), times_quantile(&first, 0.5), times_quantile(&first, 0.99));
 	return 0;
 }
