@@ -237,7 +237,7 @@ static void readable(struct viewer *v, mono_us now)
 {
 	uint32_t size = film.sizes[v->segment * film.n_rungs + v->rung];
 
-	for (int turns = 0; turns < 8 && (v->state == HEAD || v->state == BODY); turns++) {
+	for (int turns = 0; turns < 8; turns++) {
 		ssize_t n = v->state == HEAD ? recv(v->fd, v->head + v->n_head, sizeof v->head - 1 - v->n_head, MSG_DONTWAIT)
 		                             : recv(v->fd, garbage, size - v->got < sizeof garbage ? size - v->got : sizeof garbage, MSG_TRUNC | MSG_DONTWAIT);
 
@@ -264,11 +264,11 @@ static void readable(struct viewer *v, mono_us now)
 			}
 			v->state = r > 0 ? BODY : HEAD;
 		}
-		if (v->state == BODY && v->got >= size)
+		if (v->state == BODY && v->got >= size) {
 			arrived(v, now);
+			return;
+		}
 	}
-	if (v->state != HEAD && v->state != BODY)
-		return;
 }
 
 /* --- all of them --- */
