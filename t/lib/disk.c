@@ -7,6 +7,8 @@
  *   DISK_DIARY  file to which every successful change is appended: "OP INODE OFFSET SIZE PATH\n" and, for a write, its bytes
  *   DISK_FAULT  while this file is there it says what fails and how: "ERRNO OP..." with OP one of write fsync create
  *               rename unlink truncate mkdir, or "any"; EINTR-free and without effect
+ *   DISK_NTH    "I ERRNO": the I-th of these operations fails, counted from 1, and no other
+ *   DISK_COUNT  file into which their number is written at the end of the program
  *
  * Operations are serialised, so that the diary's order is the disk's.  Changes through mmap (SQLite's -shm, which
  * holds nothing that must survive) are not seen.
@@ -61,18 +63,51 @@ static void path_at(int at, const char *name, char path[4096])
 		snprintf(path, 4096, "%.2000s/%.2000s", path_of(at, folder) ? folder : "", name);
 }
 
+static const struct {
+	const char *name;
+	int code;
+} codes[] = {{"ENOSPC", ENOSPC}, {"EIO", EIO}, {"EROFS", EROFS}, {"EDQUOT", EDQUOT}};
+
+static unsigned long n_done; /* under the lock */
+
+static bool is_the_one(void)
+{
+	const char *nth = getenv("DISK_NTH");
+	char *rest;
+
+	n_done++;
+	if (nth == NULL || strtoul(nth, &rest, 10) != n_done)
+		return false;
+	errno = EIO;
+	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+		if (strcmp(rest + strspn(rest, " "), codes[i].name) == 0)
+			errno = codes[i].code;
+	return true;
+}
+
+static void __attribute__((destructor)) tell_count(void)
+{
+	const char *file = getenv("DISK_COUNT");
+	FILE *f = file != NULL ? fopen(file, "w") : NULL;
+
+	if (f != NULL) {
+		fprintf(f, "%lu\n", n_done);
+		fclose(f);
+	}
+}
+
 /* True: this one fails, and errno says how. */
 static bool fails(const char *op)
 {
-	static const struct {
-		const char *name;
-		int code;
-	} codes[] = {{"ENOSPC", ENOSPC}, {"EIO", EIO}, {"EROFS", EROFS}, {"EDQUOT", EDQUOT}};
 	const char *file = getenv("DISK_FAULT");
 	char text[256] = "", *word, *rest = text;
-	int code = EIO, fd = file != NULL ? (int)syscall(SYS_openat, AT_FDCWD, file, O_RDONLY | O_CLOEXEC) : -1;
+	int code = EIO, fd = -1;
 	ssize_t n;
 
+	if (is_the_one())
+		return true;
+	if (file != NULL)
+		fd = (int)syscall(SYS_openat, AT_FDCWD, file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
 	n = read(fd, text, sizeof text - 1);
