@@ -6,7 +6,7 @@ sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'
 import tap
 from lab import Edge, Lab, Package, PIECE
 
-KILLS = 10
+KILLS = int(os.environ.get('RIBERA_KILLS', 10))
 
 
 class Viewer(threading.Thread):
