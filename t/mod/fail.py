@@ -61,11 +61,14 @@ def ingest(kind):
         not_a_crash(kind, r.returncode, f'{kind} {i} of {n}: {r.stderr[-800:]}')
         tap.check(r.returncode <= 0 or r.stderr.strip(), f'{i}: failed without a word')
         seen = [x for x in (os.listdir(os.path.join(library, 'film')) if os.path.isdir(os.path.join(library, 'film')) else []) if not x.startswith('.')]
-        tap.check(seen in ([], revision), f'{i}: the library shows {seen}')
-        tap.check(r.returncode != 0 or seen == revision, f'{i}: exit code 0 and nothing published')
+        # without memory a library may leave out what is not essential (a word in report.json): another revision, and whole
+        tap.check(seen in ([], revision) or (kind == 'memory' and len(seen) == 1 and r.returncode == 0), f'{i}: the library shows {seen}')
+        for x in seen:
+            tap.equal(tap.call(tap.program('ribera-ingest'), '--verify', os.path.join(library, 'film', x), timeout=60).returncode, 0, f'{i}: what was published')
+        tap.check(r.returncode != 0 or seen, f'{i}: exit code 0 and nothing published')
         r = run(library, {})
         seen = [x for x in os.listdir(os.path.join(library, 'film')) if not x.startswith('.')]
-        tap.check(r.returncode in (0, 1) and seen == revision, f'{i}: the next run: {r.returncode} {seen} {r.stderr[-500:]}')
+        tap.check(r.returncode in (0, 1) and revision[0] in seen, f'{i}: the next run: {r.returncode} {seen} {r.stderr[-500:]}')
         r = tap.call(tap.program('ribera-ingest'), '--verify', os.path.join(library, 'film', revision[0]), timeout=60)
         tap.equal(r.returncode, 0, f'{i}: {r.stderr[-500:]}')
         shutil.rmtree(library)
