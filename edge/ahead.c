@@ -62,7 +62,7 @@ void ahead_of(struct flights *all, struct copy *c, struct serve_request *req, ui
 	size_t piece, last;
 
 	if (length == 0 || copy_ready(c, first, 1) == 0)
-		flights_pull(all, c, (size_t)(first / DIGEST_PIECE)); /* what is asked for comes before what will be */
+		flights_pull(all, c, (size_t)(first / DIGEST_PIECE), req); /* what is asked for comes before what will be */
 	read_cmcd(req, &cmcd);
 	next.copy = next_file(c, cmcd.next);
 	if (next.copy != c && cmcd.range[0] == '\0')
@@ -72,7 +72,7 @@ void ahead_of(struct flights *all, struct copy *c, struct serve_request *req, ui
 		piece = (size_t)(next.first / DIGEST_PIECE);
 		last = (size_t)((next.first + next.length - 1) / DIGEST_PIECE);
 		for (size_t n = 0; n < AHEAD_PIECES && piece <= last && piece < next.copy->n_pieces; n++, piece++)
-			flights_pull(all, next.copy, piece);
+			flights_pull(all, next.copy, piece, req);
 	}
 	copy_unref(&next.copy);
 }

@@ -207,7 +207,7 @@ static void read_leaves(struct flight *f)
 
 static void send_request(struct flight *f)
 {
-	static const char *const fields[] = {"Cache-Control: only-if-cached"}; /* a peer does not ask others for us */
+	const char *fields[1 + SERVE_TRACE_FIELDS];
 	struct package *p = f->copy->package;
 	char *url = upstream_url(f->all->s.upstream, f->place, p->title, p->revision, f->copy->name);
 	bool peer = !f->place->source.origin;
@@ -217,13 +217,18 @@ static void send_request(struct flight *f)
 		.first = f->first + f->checked,
 		.last = f->first + f->size - 1,
 		.fields = fields,
-		.n_fields = peer ? 1 : 0,
+		.trace = f->traced ? &f->trace.parent : NULL,
 		.max_bytes = f->size - f->checked,
 		.connect_timeout = 2 * DUR_S,
 		.stall_timeout = f->fill ? 8 * DUR_S : 4 * DUR_S,
 		.total_timeout = sources_deadline(&f->place->source, f->size - f->checked),
 	};
 
+	if (peer)
+		fields[req.n_fields++] = "Cache-Control: only-if-cached"; /* a peer does not ask others for us */
+	for (size_t i = 0; i < SERVE_TRACE_FIELDS; i++)
+		if (f->trace.fields[i] != NULL)
+			fields[req.n_fields++] = f->trace.fields[i];
 	f->lied = false;
 	f->try_start = f->checked;
 	__atomic_store_n(&f->got, f->checked, __ATOMIC_RELEASE);
@@ -309,9 +314,9 @@ static void judge(struct flight *f, int *ret_error)
 		if (*ret_error == ERR_TIMEOUT && f->tries.n < UPSTREAM_MAX_TRIES)
 			f->tries.places[f->tries.n++] = f->place; /* no second chance: somebody waits */
 		counters_add(all->s.counters, COUNT_SOURCE_FAILED, 1);
-		log_verbose(WHERE, "a source failed: %s status=%d text=\"%s\" source=%s file=%s piece=%zu got=%llu",
+		log_verbose(WHERE, "a source failed: %s status=%d text=\"%s\" source=%s file=%s piece=%zu got=%llu trace=%s",
 		            err_text(*ret_error), r->status, r->text, f->place->name, f->copy->name, f->piece,
-		            (unsigned long long)r->bytes);
+		            (unsigned long long)r->bytes, f->traced ? f->trace.parent.trace : "-");
 	}
 }
 

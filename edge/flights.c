@@ -180,6 +180,7 @@ void flights_end(struct flight *f, int error)
 		all->pulling--;
 	all->s.landed(all->s.ctx, f->copy, f->piece, f->fill, error == 0 && f->fill ? f->disk_error : error);
 	copy_unref(&f->copy);
+	serve_trace_fini(&f->trace);
 	free(f->bytes);
 	free(f);
 }
@@ -206,18 +207,22 @@ static void enqueue(struct flights *all, struct flight *f)
 	}
 }
 
-static struct flight *find_or_add(struct flights *all, struct copy *c, size_t piece)
+/* `viewer` (or NULL) is whose bytes these are. */
+static struct flight *find_or_add(struct flights *all, struct copy *c, size_t piece, struct serve_request *viewer)
 {
 	struct flight *f = find(c, piece);
 
 	if (f == NULL && all->n_queued < MAX_QUEUED) {
 		f = add(all, c, piece, false);
+		f->traced = viewer != NULL;
+		if (f->traced)
+			serve_trace(viewer, &f->trace);
 		enqueue(all, f);
 	}
 	return f;
 }
 
-static void read_ahead(struct flights *all, struct copy *c, uint64_t offset, uint64_t length)
+static void read_ahead(struct flights *all, struct copy *c, uint64_t offset, uint64_t length, struct serve_request *viewer)
 {
 	uint64_t left = c->object.size - offset;
 	size_t last;
@@ -229,7 +234,7 @@ static void read_ahead(struct flights *all, struct copy *c, uint64_t offset, uin
 	last = (size_t)((offset + length - 1) / DIGEST_PIECE);
 	for (size_t piece = (size_t)(offset / DIGEST_PIECE) + 1; piece <= last; piece++)
 		if (!copy_shows_piece(c, piece))
-			find_or_add(all, c, piece);
+			find_or_add(all, c, piece, viewer);
 }
 
 /* Under the lock: true when the viewer now waits. */
@@ -246,7 +251,7 @@ static bool wait_for(struct flights *all, struct copy *c, uint64_t offset, uint6
 		counters_add(all->s.counters, COUNT_JOINED, 1);
 	else if (copy_failure(c, clock_mono()) != 0)
 		return false;
-	f = find_or_add(all, c, piece);
+	f = find_or_add(all, c, piece, serve_waiter_request(viewer));
 	if (f == NULL) {
 		copy_fail(c, ERR_BUSY, clock_mono() + FAILURE_MEMORY);
 		return false;
@@ -254,7 +259,7 @@ static bool wait_for(struct flights *all, struct copy *c, uint64_t offset, uint6
 	w = mem_new(sizeof *w);
 	*w = (struct waiter){f->waiters, offset, viewer};
 	f->waiters = w;
-	read_ahead(all, c, offset, length);
+	read_ahead(all, c, offset, length, serve_waiter_request(viewer));
 	return true;
 }
 
@@ -324,11 +329,11 @@ int flights_fill(struct flights *all, struct copy *c, size_t piece)
 	return 0;
 }
 
-void flights_pull(struct flights *all, struct copy *c, size_t piece)
+void flights_pull(struct flights *all, struct copy *c, size_t piece, struct serve_request *viewer)
 {
 	pthread_mutex_lock(&all->lock);
 	if (!all->stopped && copy_failure(c, clock_mono()) == 0 && !copy_shows_piece(c, piece))
-		find_or_add(all, c, piece);
+		find_or_add(all, c, piece, viewer);
 	pthread_mutex_unlock(&all->lock);
 }
 

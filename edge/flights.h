@@ -47,8 +47,8 @@ unsigned flights_filling(const struct flights *); /* fill flights now; the engin
 /* A flight of this piece, or any of this copy, is under way.  Any thread. */
 bool flights_has(struct flights *, struct copy *, size_t piece);
 bool flights_touch(struct flights *, const struct copy *);
-/* As if a viewer wanted the piece.  Any thread. */
-void flights_pull(struct flights *, struct copy *, size_t piece);
+/* As if a viewer wanted the piece; `viewer` (or NULL) is the request for whose sake.  Any thread (with one, its loop's). */
+void flights_pull(struct flights *, struct copy *, size_t piece, struct serve_request *viewer);
 /* Starts what is queued, as many at once as there may be; after every round.  The engine's thread. */
 void flights_step(struct flights *);
 

@@ -39,6 +39,8 @@ struct flight {
 	fetch_id id;
 	struct fetch_result result;
 	mono_us asked;
+	bool traced;             /* a viewer's request began it: what follows says which */
+	struct serve_trace trace;
 
 	/* under the lock */
 	struct waiter *waiters;

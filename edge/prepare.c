@@ -207,7 +207,7 @@ static void pull_manifest(struct prepare *all, struct package *p)
 	struct copy *c = at >= 0 ? p->copies[at] : NULL;
 
 	for (size_t i = 0; c != NULL && !copy_is_whole(c) && i < c->n_pieces; i++)
-		flights_pull(all->s.flights, c, i);
+		flights_pull(all->s.flights, c, i, NULL);
 }
 
 static bool wants_leaves(const struct package *p, const struct plan_title *t)

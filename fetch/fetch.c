@@ -17,6 +17,7 @@
 #include "base/background.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/traceparent.h"
 #include "fetch/response.h"
 
 #define CONNECT_TIMEOUT (3 * DUR_S)
@@ -434,6 +435,20 @@ static void set_callbacks(struct transfer *t)
 	curl_easy_setopt(e, CURLOPT_NOPROGRESS, 0L);
 }
 
+/* Every request can be found again in the log of who answers it. */
+static void add_trace(struct transfer *t, const struct traceparent *trace)
+{
+	static const char name[] = "traceparent: ";
+	char field[sizeof name - 1 + TRACEPARENT_SIZE];
+	struct traceparent own;
+
+	if (trace == NULL)
+		traceparent_new(&own);
+	memcpy(field, name, sizeof name - 1);
+	traceparent_format(trace != NULL ? trace : &own, field + sizeof name - 1);
+	t->fields = curl_slist_append(t->fields, field);
+}
+
 static void set_protocol(const struct fetch *f, struct transfer *t, const struct fetch_request *req)
 {
 	CURL *e = t->easy;
@@ -451,6 +466,7 @@ static void set_protocol(const struct fetch *f, struct transfer *t, const struct
 	if (f->ca_file != NULL)
 		curl_easy_setopt(e, CURLOPT_CAINFO, f->ca_file);
 	t->fields = curl_slist_append(NULL, "Expect:"); /* bodies here are small: no 100-continue round trip */
+	add_trace(t, req->trace);
 	for (size_t i = 0; i < req->n_fields; i++)
 		t->fields = curl_slist_append(t->fields, req->fields[i]);
 	MUST(t->fields != NULL);

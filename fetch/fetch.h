@@ -18,6 +18,7 @@
 
 struct blob;
 struct fetch; /* hidden */
+struct traceparent;
 
 struct fetch_settings {
 	const char *user_agent;
@@ -40,6 +41,7 @@ struct fetch_request {
 	size_t body_size;
 	const char *const *fields; /* "Name: value", n_fields of them; copied */
 	size_t n_fields;
+	const struct traceparent *trace; /* whose part it is; NULL: it begins a trace of its own */
 	uint64_t max_bytes;     /* of the response's body; more is ERR_LIMIT; 0: no limit */
 	uint64_t max_rate;      /* bytes per second; 0: no limit */
 	dur_us connect_timeout; /* 0: 3 s */

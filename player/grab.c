@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/traceparent.h"
 #include "fetch/fetch.h"
 #include "player/demux.h"
 #include "player/hub.h"
@@ -72,6 +73,7 @@ struct grab {
 	char *etag;
 	struct transfer *transfer;
 	fetch_id id;
+	struct traceparent trace; /* one for the resource, a span for each attempt */
 	mono_us started, asked, pause_end;
 	dur_us first_byte, total;
 	struct meter before, after;
@@ -268,6 +270,7 @@ struct grab *grab_new(struct grab_world *world, const struct grab_want *want, mo
 	g->base = -1;
 	g->retry = MAX_RETRY;
 	g->started = now;
+	traceparent_new(&g->trace);
 	return g;
 }
 
@@ -344,14 +347,16 @@ static void ask(struct grab *g, mono_us now)
 	struct cmcd_request told;
 	struct fetch_request req = {.has_range = t->has_range, .first = t->first, .last = t->last,
 		.stall_timeout = stall_patience(g), .connect_timeout = g->n_bases > 1 ? 1500 * DUR_MS : 4 * DUR_S,
-		.max_bytes = 0};
+		.max_bytes = 0, .trace = &g->trace};
 
 	cmcd_request_init(&told, g->world->cmcd, g->want.cmcd != NULL ? &g->cmcd : NULL, url != NULL ? url : "");
 	req.url = told.url;
 	req.fields = (const char *const *)told.fields;
 	req.n_fields = told.n;
-	log_debug("player/grab", "ask url=%s first=%llu last=%llu", req.url, (unsigned long long)t->first,
-	          (unsigned long long)t->last);
+	if (g->attempts > 0)
+		traceparent_step(&g->trace);
+	log_debug("player/grab", "ask url=%s first=%llu last=%llu trace=%s id=%s", req.url, (unsigned long long)t->first,
+	          (unsigned long long)t->last, g->trace.trace, g->trace.span);
 	g->transfer = t;
 	g->asked = now;
 	g->attempts++;
@@ -461,8 +466,8 @@ static void failed(struct grab *g, const struct transfer *t, mono_us now)
 
 	describe(g, t, reason, sizeof reason);
 	put(g->error, sizeof g->error, "%s: %s", g->hosts[g->base], reason);
-	log_verbose("player/grab", "base=%s reference=\"%s\" have=%zu reason=\"%s\"", g->keys[g->base], g->reference,
-	            g->have.size, reason);
+	log_verbose("player/grab", "base=%s reference=\"%s\" have=%zu reason=\"%s\" trace=%s", g->keys[g->base], g->reference,
+	            g->have.size, reason, g->trace.trace);
 	/* 408, 429 and 5xx may pass (RFC 9110 15.5, 15.6), as may all that is no answer */
 	if (t->retry_after < g->retry)
 		g->retry = t->retry_after;
@@ -539,6 +544,7 @@ void grab_result(struct grab *g, struct grab_result *ret)
 	*ret = (struct grab_result){.retries = g->attempts > 0 ? g->attempts - 1 : 0, .bytes = g->have.size,
 		.first_byte = g->first_byte, .total = g->total};
 	put(ret->error, sizeof ret->error, "%s", g->error);
+	put(ret->trace, sizeof ret->trace, "%s", g->trace.trace);
 	if (g->base >= 0) {
 		put(ret->key, sizeof ret->key, "%s", g->keys[g->base]);
 		put(ret->host, sizeof ret->host, "%s", g->hosts[g->base]);

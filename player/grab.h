@@ -61,6 +61,7 @@ struct grab_result {
 	uint64_t line_bytes;     /* that came over the line meanwhile, all transfers */
 	dur_us line_busy;
 	char error[256];         /* of a failed one */
+	char trace[33];          /* by which servers' logs know it (base/traceparent.h) */
 };
 
 struct grab; /* hidden */

@@ -148,6 +148,7 @@ static void record(struct lane *l, const struct grab_result *g, bool skipped)
 	snprintf(s.rendition, sizeof s.rendition, "%s", r->representation->id != NULL ? r->representation->id : "");
 	snprintf(s.service_location, sizeof s.service_location, "%s", g->key);
 	snprintf(s.host, sizeof s.host, "%s", g->host);
+	snprintf(s.trace, sizeof s.trace, "%s", g->trace);
 	report_add_segment(l->set.world->report, &s);
 	l->set.world->report->bytes += g->bytes;
 	snprintf(l->view.rendition, sizeof l->view.rendition, "%s", s.rendition);

@@ -128,13 +128,13 @@ static json_t *segments_json(const struct report *r)
 	for (size_t i = 0; i < r->n_segments; i++) {
 		const struct report_segment *s = &r->segments[i];
 
-		json_array_append_new(list, json_pack("{ss sI ss sI sI ss ss sf sf sI sf sf sf sf sI sb}",
+		json_array_append_new(list, json_pack("{ss sI ss sI sI ss ss sf sf sI sf sf sf sf sI sb ss}",
 			"track", track_name(s->lane), "index", (json_int_t)s->index, "rendition", s->rendition,
 			"bandwidth", (json_int_t)s->bandwidth, "bytes", (json_int_t)s->bytes, "base", s->host,
 			"service_location", s->service_location, "first_byte_ms", ms(s->first_byte),
 			"total_ms", ms(s->total), "throughput_kbps", (json_int_t)(s->throughput / 1000),
 			"asked_s", secs(s->asked), "buffer_s", secs(s->buffer), "start_s", secs(s->start), "duration_s", secs(s->duration),
-			"retries", (json_int_t)s->retries, "skipped", s->skipped));
+			"retries", (json_int_t)s->retries, "skipped", s->skipped, "trace", s->trace));
 	}
 	return list;
 }

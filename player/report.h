@@ -18,7 +18,7 @@
 struct report_segment {
 	int lane;
 	unsigned index, retries;
-	char rendition[64], service_location[128], host[128];
+	char rendition[64], service_location[128], host[128], trace[33];
 	uint64_t bandwidth, bytes, throughput; /* bit/s, bytes, bit/s */
 	dur_us first_byte, total, buffer;      /* buffer when it was asked for */
 	dur_us start, duration;

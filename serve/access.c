@@ -133,21 +133,6 @@ static void put_hex(struct line *l, uint8_t v)
 	*l->p++ = "0123456789abcdef"[v & 15];
 }
 
-/* 16 digits: the nibbles of each half spread to bytes, and all eight made digits at once. */
-static void put_id(struct line *l, uint64_t id)
-{
-	for (int i = 0; i < 2; i++) {
-		uint64_t v = id >> (i == 0 ? 32 : 0) & 0xffffffff, letters;
-
-		v = (v | v << 16) & 0x0000ffff0000ffff;
-		v = (v | v << 8) & 0x00ff00ff00ff00ff;
-		v = (v | v << 4) & 0x0f0f0f0f0f0f0f0f;
-		letters = (v + 0x0606060606060606) >> 4 & 0x0101010101010101;
-		v = htobe64(v + 0x3030303030303030 + letters * ('a' - '0' - 10));
-		put(l, (const char *)&v, 8);
-	}
-}
-
 /* Bytes that stand for themselves in a JSON string of ours: printable ASCII but '"' and '\\'. */
 static const bool is_plain[256] = {[0x20 ... 0x21] = true, [0x23 ... 0x5b] = true, [0x5d ... 0x7e] = true};
 
@@ -214,6 +199,23 @@ static void put_time(struct line *l, struct lane *lane)
 	*l->p++ = 'Z';
 }
 
+/* One trace finds a request in the logs of all the programs it went through; "parent" is the "id" of the line before. */
+static void put_trace(struct line *l, struct serve_request *r)
+{
+	const struct request_trace *t = trace_of(r);
+
+	PUT(l, "\",\"trace\":\"");
+	put(l, t->trace, 32);
+	if (t->parent != NULL) {
+		PUT(l, "\",\"parent\":\"");
+		put(l, t->parent, 16);
+	}
+	if (t->request_id != t->trace) { /* the client's own */
+		PUT(l, "\",\"request\":\"");
+		put(l, t->request_id, strlen(t->request_id));
+	}
+}
+
 static void put_times(struct line *l, const struct serve_request *r, const char *session, mono_us now)
 {
 	PUT(l, ",\"first_ms\":");
@@ -252,7 +254,7 @@ static void put_path(struct line *l, const h2o_req_t *req, const struct serve_re
 		put_text(l, req->input.path.base + from, n - from);
 }
 
-void access_write(struct lane *lane, h2o_req_t *req, const struct serve_request *r, const char *session, mono_us now)
+void access_write(struct lane *lane, h2o_req_t *req, struct serve_request *r, const char *session, mono_us now)
 {
 	struct access_buffer *b = &lane->access;
 	struct conn *c = req->conn->callbacks->get_socket(req->conn)->on_close.data;
@@ -268,7 +270,10 @@ void access_write(struct lane *lane, h2o_req_t *req, const struct serve_request 
 	PUT(&l, "{\"time\":\"");
 	put_time(&l, lane);
 	PUT(&l, "\",\"id\":\"");
-	put_id(&l, r != NULL ? r->id : 0);
+	put_digits(l.p, r != NULL ? r->id : 0);
+	l.p += 16;
+	if (r != NULL)
+		put_trace(&l, r);
 	PUT(&l, "\",\"client\":\"");
 	put(&l, c->peer, strlen(c->peer));
 	PUT(&l, "\",\"method\":\"");

@@ -127,6 +127,11 @@ struct serve_waiter *serve_waiter_ref(struct serve_waiter *w)
 	return w;
 }
 
+struct serve_request *serve_waiter_request(struct serve_waiter *w)
+{
+	return w->request;
+}
+
 void serve_wake(struct serve_waiter *w)
 {
 	struct mailbox *m = w->mailbox;
@@ -501,6 +506,7 @@ void body_start(struct serve_request *r)
 	if (r->is_head || r->req->res.status == 204 || r->req->res.status == 304)
 		b->n = 0;
 	request_add(r, H2O_TOKEN_SERVER, l->serve->settings.name);
+	trace_answer(r);
 	h2o_start_response(r->req, &r->generator);
 	if (r->stream != NULL) {
 		stream_run(r);

@@ -156,6 +156,7 @@ struct lane {
 		int64_t second; /* of `date` */
 		char date[CLOCK_RFC3339_SIZE];
 	} head; /* head.c */
+	char traces[17]; /* traces that begin in this lane: these digits, then the request's id */
 	bool closing; /* the doors are closed */
 	struct {
 		h2o_multithread_receiver_t receiver;
@@ -244,12 +245,21 @@ struct serve_request {
 	int seen_queued;
 	mono_us started, first_byte;
 	uint64_t id;
+	const struct request_trace *trace; /* NULL until it is asked for */
 	void (*resume)(struct serve_request *); /* when what it waits for came */
 	/* what a reply of an object needs once its first bytes are there */
 	int status;
 	uint64_t length;
 	size_t n_ranges;
 	struct range *ranges;
+};
+
+/* Where a request belongs (W3C Trace Context); its own span is serve_request.id. */
+struct request_trace {
+	const char *trace;      /* 32 hex digits: the client's, or made here; NUL-terminated */
+	const char *parent;     /* 16, the span of the client's; NULL: it gave none */
+	const char *request_id; /* the client's X-Request-Id, or the trace; NUL-terminated */
+	unsigned flags;
 };
 
 struct serve_waiter {
@@ -345,6 +355,25 @@ int guard_refresh(struct guard *, bool always, struct fault *); /* as serve_refr
 int guard_take(struct serve_request *); /* takes the token out of the path: 0, or the status to refuse with */
 bool guard_lets_pass(struct serve_request *); /* false: it has been answered */
 
+/* 16 digits: the nibbles of each half spread to bytes, and all eight made digits at once. */
+static inline void put_digits(char text[static 16], uint64_t id)
+{
+	for (int i = 0; i < 2; i++) {
+		uint64_t v = id >> (i == 0 ? 32 : 0) & 0xffffffff, letters;
+
+		v = (v | v << 16) & 0x0000ffff0000ffff;
+		v = (v | v << 8) & 0x00ff00ff00ff00ff;
+		v = (v | v << 4) & 0x0f0f0f0f0f0f0f0f;
+		letters = (v + 0x0606060606060606) >> 4 & 0x0101010101010101;
+		v = htobe64(v + 0x3030303030303030 + letters * ('a' - '0' - 10));
+		memcpy(text + 8 * i, &v, 8);
+	}
+}
+
+/* trace.c */
+const struct request_trace *trace_of(struct serve_request *); /* found out once; lives as long as the request */
+void trace_answer(struct serve_request *); /* X-Request-Id */
+
 /* watch.c */
 void watch_begin(struct serve_request *);
 void watch_end(struct serve_request *);
@@ -355,7 +384,7 @@ int access_open(const char *path, struct access_log **ret, struct fault *);
 void access_close(struct access_log **);
 void access_reopen(struct access_log *);
 /* `r` is NULL for what h2o answered itself; `session` may be "". */
-void access_write(struct lane *, h2o_req_t *, const struct serve_request *r, const char *session, mono_us now);
+void access_write(struct lane *, h2o_req_t *, struct serve_request *r, const char *session, mono_us now);
 void access_flush(struct lane *);
 
 #endif

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/traceparent.h"
 #include "serve/inner.h"
 #include "serve/tls.h"
 
@@ -452,6 +453,7 @@ static void join_lanes(struct serve *s, unsigned n)
 int lanes_start(struct serve *s, struct fault *fault)
 {
 	unsigned n = s->settings.threads, i;
+	struct traceparent begin;
 	sigset_t all, old;
 	int error = 0;
 
@@ -463,6 +465,8 @@ int lanes_start(struct serve *s, struct fault *fault)
 		s->lanes[i].serve = s;
 		s->lanes[i].index = i;
 		s->lanes[i].next_id = ((uint64_t)clock_wall() << 8 | i) * 0x9e3779b97f4a7c15u;
+		traceparent_new(&begin);
+		memcpy(s->lanes[i].traces, begin.trace, 16);
 		error = pthread_create(&s->lanes[i].thread, NULL, lane_main, &s->lanes[i]);
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -85,7 +85,7 @@ void request_add_cors(struct serve_request *r)
 {
 	static const h2o_iovec_t expose = REQUEST_NAME("access-control-expose-headers"), timing = REQUEST_NAME("timing-allow-origin");
 	static const char exposed[] = "Accept-Ranges, Age, Cache-Status, Content-Length, Content-Range, Date, ETag, Last-Modified, Location, "
-				      "Retry-After, Server-Timing";
+				      "Retry-After, Server-Timing, X-Request-Id";
 	const char *origin = r->lane->serve->settings.allow_origin;
 
 	if (origin == NULL)

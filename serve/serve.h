@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/traceparent.h"
 
 struct blob;
 struct buf;
@@ -102,6 +103,8 @@ struct serve_object {
 struct serve_object *serve_object_ref(struct serve_object *); /* any thread */
 void serve_object_unref(struct serve_object **);              /* any thread; takes NULL, sets NULL */
 
+/* Whose bytes are wanted; within want() only. */
+struct serve_request *serve_waiter_request(struct serve_waiter *);
 /* Any thread, any time later, exactly once per want(); harmless when the viewer has left. */
 void serve_wake(struct serve_waiter *);
 
@@ -129,6 +132,17 @@ const char *serve_prefix(const struct serve_request *, size_t *ret_n);
 const char *serve_sign(struct serve_request *, const char *path, unsigned depth);
 /* The same for requests of our own to others that have the same keys; all paths, for an hour.  Any thread. */
 void serve_sign_own(const struct serve *, wall_us now, char ret_prefix[static SERVE_PREFIX_SIZE]);
+
+/* --- traces (W3C Trace Context) ------------------------------------------------------- */
+
+enum { SERVE_TRACE_FIELDS = 2 };
+/* What requests carry that we make for the sake of this one. */
+struct serve_trace {
+	struct traceparent parent;        /* the trace it belongs to, and it as the parent */
+	char *fields[SERVE_TRACE_FIELDS]; /* its tracestate and its X-Request-Id, "name: value"; NULL: it has none */
+};
+void serve_trace(struct serve_request *, struct serve_trace *ret); /* the request's loop */
+void serve_trace_fini(struct serve_trace *);
 
 /* --- handlers ---------------------------------------------------------------------- */
 
