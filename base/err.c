@@ -28,8 +28,8 @@ const char *err_text(int code)
 	for (size_t i = 0; i < N_ROWS; i++)
 		if (rows[i].code == code)
 			return rows[i].text;
-	if (code < 0 && code > -1000)
-		return strerror_r(-code, text, sizeof text);
+	if (code < 0 && code > -1000 && strerrordesc_np(-code) != NULL)
+		return strerrordesc_np(-code); /* not strerror's, which is in the reader's language: this goes to logs */
 	snprintf(text, sizeof text, "error %d", code);
 	return text;
 }

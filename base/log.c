@@ -4,6 +4,7 @@
  */
 #include "base/log.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +13,10 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/journald.h"
 
 static int current_level = LOG_INFO;
+static int journal = -1; /* set once */
 
 static const struct {
 	const char *name;
@@ -55,8 +58,15 @@ static size_t put_head(char *line, size_t size, enum log_level level, const char
 	return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
 }
 
+static void open_journal(void)
+{
+	journal = journald_open();
+}
+
 void log_write(enum log_level level, const char *where, const char *fmt, ...)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct journald_entry entry = {.priority = levels[level].priority, .level = levels[level].name, .where = where};
 	char line[2048];
 	size_t n, head;
 	va_list ap;
@@ -64,6 +74,7 @@ void log_write(enum log_level level, const char *where, const char *fmt, ...)
 
 	if (!log_enabled(level))
 		return;
+	pthread_once(&once, open_journal);
 	head = n = put_head(line, sizeof line - 1, level, where);
 	va_start(ap, fmt);
 	r = vsnprintf(line + n, sizeof line - 1 - n, fmt, ap);
@@ -74,6 +85,13 @@ void log_write(enum log_level level, const char *where, const char *fmt, ...)
 	for (size_t i = head; i < n; i++)
 		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
 			line[i] = ' ';
+	entry.text = line + head;
+	entry.n = n - head;
+	va_start(ap, fmt);
+	r = journal >= 0 ? journald_send(journal, &entry, fmt, ap) : -1;
+	va_end(ap);
+	if (r == 0)
+		return;
 	line[n++] = '\n';
 	if (write(STDERR_FILENO, line, n) < 0)
 		return; /* nowhere left to say it */

@@ -2,8 +2,9 @@
  *
  * The log: one line an event on standard error,
  *   2026-01-02T03:04:05.678Z warn edge/fill: piece has a wrong hash title=bbb piece=17
- * or, under a service manager that reads standard error (JOURNAL_STREAM is
- * set), "<4>edge/fill: ..." with the syslog priority and no time.
+ * or, where standard error is the journal's (JOURNAL_STREAM), an entry with a
+ * field RIBERA_TITLE, RIBERA_PIECE, ... for each value (base/journald.h); if the
+ * journal cannot be reached, "<4>edge/fill: ..." with the syslog priority.
  *
  * Messages are lower case, values follow as key=value, the offending value
  * quoted.  Nothing per segment above debug.  A line is written by one write(2),

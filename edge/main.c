@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "base/notify.h"
 #include "edge/node.h"
 #include "edge/setup.h"
@@ -260,6 +261,7 @@ static int set_up(struct config *config, struct settings *s, int argc, char **ar
 
 	if (r == 0 && argc > 1)
 		r = fault_set(f, ERR_USAGE, "found \"%s\", expected only options; --help lists them", argv[1]);
+	words_start("ribera-edge");
 	return r == 0 ? setup_run(s, path, replace, f) : r;
 }
 

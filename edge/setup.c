@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "edge/setup_ask.h"
 #include "edge/setup_measure.h"
 #include "edge/setup_try.h"
@@ -61,7 +62,7 @@ static int until_good(struct setup *u, int (*check)(struct setup *, struct fault
 		if (r == 0)
 			return 0;
 		if (u->ask.ended)
-			return fault_set(f, ERR_CANCELLED, "stopped; nothing was written");
+			return fault_set(f, ERR_CANCELLED, _("stopped; nothing was written"));
 		if (!u->ask.people)
 			return r;
 		fprintf(u->ask.out, "  %s\n", fault_text(f));
@@ -82,9 +83,9 @@ static int ask_name(struct setup *u, struct fault *f)
 	gethostname(host, sizeof host - 1);
 	host[strcspn(host, ".")] = '\0';
 	slug = str_slug(host);
-	u->s.name = keep(u, ask_text(&u->ask, "Name of this edge, unique at its origin", u->s.name != NULL ? u->s.name : slug));
+	u->s.name = keep(u, ask_text(&u->ask, _("Name of this edge, unique at its origin"), u->s.name != NULL ? u->s.name : slug));
 	free(slug);
-	return str_is_name(u->s.name, strlen(u->s.name)) ? 0 : fault_set(f, ERR_USAGE, "name: found \"%s\", expected letters, digits, '.', '_' and '-'", u->s.name);
+	return str_is_name(u->s.name, strlen(u->s.name)) ? 0 : fault_set(f, ERR_USAGE, _("name: found \"%s\", expected letters, digits, '.', '_' and '-'"), u->s.name);
 }
 
 static struct setup_origin origin_of(const struct setup *u)
@@ -94,23 +95,23 @@ static struct setup_origin origin_of(const struct setup *u)
 
 static int ask_origin_url(struct setup *u, struct fault *f)
 {
-	char *answer = ask_text(&u->ask, "Origin's control listener, as http://HOST:8081 or https://HOST", u->s.origin), *ill = NULL;
+	char *answer = ask_text(&u->ask, _("Origin's control listener, as http://HOST:8081 or https://HOST"), u->s.origin), *ill = NULL;
 	struct setup_origin o;
 	size_t n = answer != NULL ? strlen(answer) : 0;
 	dur_us trip;
 	int r;
 
 	if (answer == NULL)
-		return fault_set(f, ERR_USAGE, "origin is not set: give --origin http://HOST:8081");
+		return fault_set(f, ERR_USAGE, _("origin is not set: give --origin http://HOST:8081"));
 	while (n > 0 && answer[n - 1] == '/')
 		answer[--n] = '\0';
 	u->s.origin = keep(u, answer);
 	if (!str_starts(answer, "http://") && !str_starts(answer, "https://"))
-		return fault_set(f, ERR_USAGE, "origin: found \"%s\", expected an http or https URL", answer);
+		return fault_set(f, ERR_USAGE, _("origin: found \"%s\", expected an http or https URL"), answer);
 	o = origin_of(u);
 	r = origin_probe(&o, &ill, &trip, f);
 	if (r == 0) {
-		fprintf(u->ask.out, "  it answers, %.1f ms away%s%s\n", (double)trip / (double)DUR_MS, ill[0] != '\0' ? ", but is not well: " : "", ill);
+		fprintf(u->ask.out, _("  it answers, %.1f ms away%s%s\n"), (double)trip / (double)DUR_MS, ill[0] != '\0' ? _(", but is not well: ") : "", ill);
 	}
 	free(ill);
 	return r;
@@ -128,7 +129,7 @@ static int read_token_file(struct setup *u, struct fault *f)
 		u->token = mem_dup_n(buf_text(&b), strcspn(buf_text(&b), " \t\r\n"));
 	}
 	buf_fini(&b);
-	return r == 0 ? 0 : fault_set(f, r, "token_file: cannot read %s: %s", u->s.token_file, err_text(r));
+	return r == 0 ? 0 : fault_set(f, r, _("token_file: cannot read %s: %s"), u->s.token_file, err_text(r));
 }
 
 /* Without a file the token is typed, and written beside the settings. */
@@ -143,7 +144,7 @@ static int ask_token(struct setup *u, struct fault *f)
 		if (r != 0)
 			return r;
 	} else if (u->ask.people) {
-		answer = ask_secret(&u->ask, "Token for the origin, from \"ribera-admin token new edge\"; empty for none");
+		answer = ask_secret(&u->ask, _("Token for the origin, from \"ribera-admin token new edge\"; empty for none"));
 		free(u->token);
 		u->token = answer[0] != '\0' ? answer : NULL;
 		if (u->token == NULL)
@@ -166,11 +167,11 @@ static void say_disk(const struct setup *u)
 	str_format_bytes(d->free_bytes, room);
 	str_format_bytes((uint64_t)d->write_rate, write);
 	str_format_bytes((uint64_t)d->read_rate, read);
-	fprintf(u->ask.out, "  %s free; writes %s/s, reads %s/s%s\n", room, write, read, d->cached ? " (from memory: this file system knows no direct reading)" : "");
+	fprintf(u->ask.out, _("  %s free; writes %s/s, reads %s/s%s\n"), room, write, read, d->cached ? _(" (from memory: this file system knows no direct reading)") : "");
 	if (d->free_bytes < (uint64_t)10 << 30)
-		say(u, "that is little: a film of two hours has about 10 GiB", "");
+		say(u, _("that is little: a film of two hours has about 10 GiB"), "");
 	else if (!d->cached && d->read_rate < 125e6)
-		say(u, "such a disk fills less than 1 Gbit/s with films that are not in memory", "");
+		say(u, _("such a disk fills less than 1 Gbit/s with films that are not in memory"), "");
 }
 
 static int ask_store(struct setup *u, struct fault *f)
@@ -179,12 +180,12 @@ static int ask_store(struct setup *u, struct fault *f)
 	bool there;
 	int r;
 
-	u->s.store = keep(u, ask_text(&u->ask, "Folder for the films, on the disk they shall fill", u->s.store != NULL ? u->s.store : usual));
+	u->s.store = keep(u, ask_text(&u->ask, _("Folder for the films, on the disk they shall fill"), u->s.store != NULL ? u->s.store : usual));
 	free(usual);
 	there = file_exists(u->s.store);
 	r = folder_make(u->s.store, 0750);
 	if (r != 0)
-		return fault_set(f, r, "store: cannot make the folder %s: %s", u->s.store, err_text(r));
+		return fault_set(f, r, _("store: cannot make the folder %s: %s"), u->s.store, err_text(r));
 	real = realpath(u->s.store, NULL);
 	if (real != NULL)
 		u->s.store = keep(u, real);
@@ -204,24 +205,24 @@ static int ask_addresses(struct setup *u, struct fault *f)
 	const char *port;
 	bool named;
 
-	u->s.listen = keep(u, ask_text(&u->ask, "Address and port for viewers (*:PORT for all addresses)", u->s.listen));
+	u->s.listen = keep(u, ask_text(&u->ask, _("Address and port for viewers (*:PORT for all addresses)"), u->s.listen));
 	port = strrchr(u->s.listen, ':');
 	if (port == NULL)
-		return fault_set(f, ERR_USAGE, "listen: found \"%s\", expected ADDRESS:PORT", u->s.listen);
-	u->s.tls_cert = keep(u, ask_text(&u->ask, "Certificate chain for https, a PEM file; empty for plain http", u->s.tls_cert != NULL ? u->s.tls_cert : ""));
-	u->s.tls_key = u->s.tls_cert[0] == '\0' ? NULL : keep(u, ask_text(&u->ask, "Its private key, a PEM file", u->s.tls_key != NULL ? u->s.tls_key : ""));
+		return fault_set(f, ERR_USAGE, _("listen: found \"%s\", expected ADDRESS:PORT"), u->s.listen);
+	u->s.tls_cert = keep(u, ask_text(&u->ask, _("Certificate chain for https, a PEM file; empty for plain http"), u->s.tls_cert != NULL ? u->s.tls_cert : ""));
+	u->s.tls_key = u->s.tls_cert[0] == '\0' ? NULL : keep(u, ask_text(&u->ask, _("Its private key, a PEM file"), u->s.tls_key != NULL ? u->s.tls_key : ""));
 	if (u->s.tls_cert[0] == '\0')
 		u->s.tls_cert = NULL;
 	gethostname(host, sizeof host - 1);
 	named = u->s.listen[0] != '*' && u->s.listen[0] != ':';
 	usual = mem_printf("%s://%s%s", settings_has_tls(&u->s) ? "https" : "http", named ? u->s.listen : host, named ? "" : port);
-	u->s.public_url = keep(u, ask_text(&u->ask, "How viewers and other edges reach it", u->s.public_url != NULL ? u->s.public_url : usual));
+	u->s.public_url = keep(u, ask_text(&u->ask, _("How viewers and other edges reach it"), u->s.public_url != NULL ? u->s.public_url : usual));
 	if (named && strcmp(u->s.public_url, usual) == 0)
 		u->s.public_url = NULL; /* the edge knows it, and its port when that is any */
 	u->reach = keep(u, mem_dup(u->s.public_url != NULL ? u->s.public_url : usual));
 	free(usual);
 	if (!str_starts(u->reach, "http://") && !str_starts(u->reach, "https://"))
-		return fault_set(f, ERR_USAGE, "public_url: found \"%s\", expected an http or https URL", u->reach);
+		return fault_set(f, ERR_USAGE, _("public_url: found \"%s\", expected an http or https URL"), u->reach);
 	return 0;
 }
 
@@ -251,15 +252,15 @@ static int ask_window(struct setup *u, struct fault *f)
 	char *zone = fresh ? local_zone() : mem_dup(u->s.window_zone), *hours, was[STR_BYTES_SIZE];
 	int r;
 
-	u->s.window_zone = keep(u, ask_text(&u->ask, "Time zone of the quiet hours", zone));
-	u->s.window_start = keep(u, ask_text(&u->ask, "They begin at", fresh ? "02:00" : u->s.window_start));
+	u->s.window_zone = keep(u, ask_text(&u->ask, _("Time zone of the quiet hours"), zone));
+	u->s.window_start = keep(u, ask_text(&u->ask, _("They begin at"), fresh ? "02:00" : u->s.window_start));
 	snprintf(was, sizeof was, "%lldmin", (long long)(u->s.window_duration / (60 * DUR_S)));
-	hours = ask_text(&u->ask, "And last (24h: the edge fills at any time)", fresh ? "5h" : was);
+	hours = ask_text(&u->ask, _("And last (24h: the edge fills at any time)"), fresh ? "5h" : was);
 	r = str_parse_duration(hours, strlen(hours), &u->s.window_duration);
 	if (r != 0 || u->s.window_duration > 86400 * DUR_S)
-		r = fault_set(f, ERR_USAGE, "window.duration: found \"%s\", expected a time up to 24h", hours);
+		r = fault_set(f, ERR_USAGE, _("window.duration: found \"%s\", expected a time up to 24h"), hours);
 	else if (window_parse_start(u->s.window_start, &u->s.window.start) != 0)
-		r = fault_set(f, ERR_USAGE, "window.start: found \"%s\", expected a time such as 02:00", u->s.window_start);
+		r = fault_set(f, ERR_USAGE, _("window.start: found \"%s\", expected a time such as 02:00"), u->s.window_start);
 	else
 		r = setup_check_zone(u->s.window_zone, f);
 	if (r != 0 && u->ask.people)
@@ -275,13 +276,13 @@ static void say_line(const struct setup *u, const struct line_speed *l)
 	double seconds = (double)u->s.window_duration / (double)DUR_S;
 
 	if (l->rate <= 0) {
-		say(u, "the line from the origin was not measured:", l->why_not);
+		say(u, _("the line from the origin was not measured:"), l->why_not);
 		return;
 	}
 	str_format_bytes((uint64_t)l->rate, rate);
 	str_format_bytes((uint64_t)(l->rate * seconds), night);
 	str_format_duration(u->s.window_duration, hours);
-	fprintf(u->ask.out, "  the origin sends %s/s (%.0f Mbit/s): %s in a window of %s\n", rate, l->rate * 8e-6, night, hours);
+	fprintf(u->ask.out, _("  the origin sends %s/s (%.0f Mbit/s): %s in a window of %s\n"), rate, l->rate * 8e-6, night, hours);
 }
 
 static int ask_rate(struct setup *u, struct fault *f)
@@ -295,10 +296,10 @@ static int ask_rate(struct setup *u, struct fault *f)
 		return r;
 	say_line(u, &line);
 	str_format_bytes(u->s.rate, was);
-	answer = ask_text(&u->ask, "Most bytes per second for filling, as 50MiB (0: no cap)", u->s.rate == 0 ? "0" : was);
+	answer = ask_text(&u->ask, _("Most bytes per second for filling, as 50MiB (0: no cap)"), u->s.rate == 0 ? "0" : was);
 	r = str_parse_bytes(answer, strlen(answer), &u->s.rate);
 	if (r != 0)
-		fault_set(f, ERR_USAGE, "rate: found \"%s\", expected bytes per second such as 50MiB", answer);
+		fault_set(f, ERR_USAGE, _("rate: found \"%s\", expected bytes per second such as 50MiB"), answer);
 	free(answer);
 	return r;
 }
@@ -327,15 +328,15 @@ static int make_room(struct setup *u, struct fault *f)
 
 	if (!file_exists(u->path))
 		return 0;
-	question = mem_printf("%s is there already. Replace it", u->path);
+	question = mem_printf(_("%s is there already. Replace it"), u->path);
 	yes = yes || (u->ask.people && ask_yes(&u->ask, question, false));
 	free(question);
 	if (!yes)
-		return fault_set(f, ERR_EXISTS, "%s is there already: give --replace to write it anew (it is kept as %s.before), or another --config", u->path, u->path);
+		return fault_set(f, ERR_EXISTS, _("%s is there already: give --replace to write it anew (it is kept as %s.before), or another --config"), u->path, u->path);
 	before = mem_printf("%s.before", u->path);
 	r = rename(u->path, before) < 0 ? -errno : 0;
 	free(before);
-	return r == 0 ? 0 : fault_set(f, r, "%s cannot be moved away: %s", u->path, err_text(r));
+	return r == 0 ? 0 : fault_set(f, r, _("%s cannot be moved away: %s"), u->path, err_text(r));
 }
 
 static int write_settings(struct setup *u, struct fault *f)
@@ -354,7 +355,7 @@ static int write_settings(struct setup *u, struct fault *f)
 	}
 	free(text);
 	config_free(&c);
-	return r == 0 ? 0 : fault_set(f, r, "cannot write %s: %s", u->path, err_text(r));
+	return r == 0 ? 0 : fault_set(f, r, _("cannot write %s: %s"), u->path, err_text(r));
 }
 
 static int write_files(struct setup *u, struct fault *f)
@@ -369,15 +370,15 @@ static int write_files(struct setup *u, struct fault *f)
 		r = file_write_atomic(u->token_path, line, strlen(line), 0600);
 		free(line);
 		if (r != 0)
-			return fault_set(f, r, "cannot write %s: %s", u->token_path, err_text(r));
+			return fault_set(f, r, _("cannot write %s: %s"), u->token_path, err_text(r));
 		real = realpath(u->token_path, NULL);
 		u->s.token_file = real != NULL ? keep(u, real) : u->token_path;
-		say(u, "wrote", u->token_path);
+		say(u, _("wrote"), u->token_path);
 	}
 	if (r == 0)
 		r = write_settings(u, f);
 	if (r == 0)
-		say(u, "wrote", u->path);
+		say(u, _("wrote"), u->path);
 	return r;
 }
 
@@ -386,9 +387,9 @@ static void say_next(const struct setup *u)
 	char *unit = mem_printf("/etc/ribera/edge-%s.yaml", u->s.name);
 
 	if (strcmp(u->path, unit) == 0)
-		fprintf(u->ask.out, "\nAll of it works. Start it, now and at every boot:\n  systemctl enable --now ribera-edge@%s\n", u->s.name);
+		fprintf(u->ask.out, _("\nAll of it works. Start it, now and at every boot:\n  systemctl enable --now ribera-edge@%s\n"), u->s.name);
 	else
-		fprintf(u->ask.out, "\nAll of it works. Start it:\n  ribera-edge --config %s\n", u->path);
+		fprintf(u->ask.out, _("\nAll of it works. Start it:\n  ribera-edge --config %s\n"), u->path);
 	free(unit);
 }
 
@@ -400,7 +401,7 @@ static int run_steps(struct setup *u, struct fault *f)
 	for (size_t i = 0; r == 0 && i < sizeof steps / sizeof steps[0]; i++)
 		r = until_good(u, steps[i], f);
 	if (r == 0 && u->ask.ended)
-		r = fault_set(f, ERR_CANCELLED, "stopped; nothing was written");
+		r = fault_set(f, ERR_CANCELLED, _("stopped; nothing was written"));
 	if (r == 0)
 		r = write_files(u, f);
 	if (r == 0)

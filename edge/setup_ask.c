@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/words.h"
 
 void ask_init(struct ask *a, FILE *in, FILE *out)
 {
@@ -65,7 +66,7 @@ char *ask_secret(struct ask *a, const char *question)
 		quiet.c_lflag &= ~(tcflag_t)ECHO;
 		tcsetattr(fileno(a->in), TCSAFLUSH, &quiet);
 	}
-	fprintf(a->out, "%s (not shown): ", question); /* only now: somebody may answer at once */
+	fprintf(a->out, _("%s (not shown): "), question); /* only now: somebody may answer at once */
 	fflush(a->out);
 	text = read_line(a);
 	if (hidden) {
@@ -77,7 +78,7 @@ char *ask_secret(struct ask *a, const char *question)
 
 bool ask_yes(struct ask *a, const char *question, bool def)
 {
-	char *full = mem_printf("%s (%s)", question, def ? "Y/n" : "y/N"), *text = ask_text(a, full, "");
+	char *full = mem_printf("%s (%s)", question, def ? _("Y/n") : _("y/N")), *text = ask_text(a, full, "");
 	bool yes = text[0] == '\0' ? def : strchr("yYsS", text[0]) != NULL;
 
 	free(text);

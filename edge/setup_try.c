@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "edge/node.h"
 #include "fetch/fetch.h"
 
@@ -88,11 +89,11 @@ static int wait_until_well(const struct settings *s, uint16_t port, struct fetch
 	else if (words[0] != '\0')
 		r = fault_set(f, ERR_TIMEOUT, "the edge runs, but is not well: %s", words);
 	else
-		fprintf(out, "  the edge starts, has its plan and answers at %s\n", where);
+		fprintf(out, _("  the edge starts, has its plan and answers at %s\n"), where);
 	free(words);
 	words = r == 0 && s->public_url != NULL && where == own ? ask_health(fetch, s->public_url) : NULL;
 	if (r == 0 && s->public_url != NULL && where == own && (words == NULL || words[0] != '\0'))
-		fprintf(out, "  but %s does not lead to it from here: check the name, the firewall and the router, unless only others can use it\n", s->public_url);
+		fprintf(out, _("  but %s does not lead to it from here: check the name, the firewall and the router, unless only others can use it\n"), s->public_url);
 	free(words);
 	free(own);
 	return r;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "base/words.h"
 #include "player/ipc.h"
 #include "player/live.h"
 #include "player/present_in.h"
@@ -111,17 +112,17 @@ static void notice(struct present *p, const struct command *c, mono_us now)
 
 	out[0] = '\0';
 	if (c->verb == CMD_SPEED_BY || c->verb == CMD_SET_SPEED)
-		snprintf(out, n, "speed %.2f", p->set.speed);
+		snprintf(out, n, _("speed %.2f"), p->set.speed);
 	else if (c->verb == CMD_RUNG && c->value > 0)
-		snprintf(out, n, "rendition %.0f only", c->value);
+		snprintf(out, n, _("rendition %.0f only"), c->value);
 	else if (c->verb == CMD_RUNG)
-		snprintf(out, n, "rendition: by the line");
+		snprintf(out, n, _("rendition: by the line"));
 	else if (c->verb == CMD_NEXT_AUDIO)
-		snprintf(out, n, "next sound track");
+		snprintf(out, n, _("next sound track"));
 	if (c->verb == CMD_NEXT_TEXT) {
 		if (p->set.subtitles != NULL)
 			subtitles_name(p->set.subtitles, name, sizeof name);
-		snprintf(out, n, "subtitles: %s", name[0] != '\0' ? name : "none");
+		snprintf(out, n, _("subtitles: %s"), name[0] != '\0' ? name : _("none"));
 	}
 	p->notice_end = now + 2 * DUR_S;
 	p->drawn_next = 0;
@@ -200,14 +201,14 @@ static void times(const struct present *p, const struct engine_view *v, mono_us 
 	str_format_duration(t, at);
 	str_format_duration(p->set.duration > 0 ? p->set.duration : 0, whole);
 	if (v->to > 0)
-		snprintf(out, n, "live, %.1f s behind what is there", (double)(v->to - t) / 1e6);
+		snprintf(out, n, _("live, %.1f s behind what is there"), (double)(v->to - t) / 1e6);
 	else
 		snprintf(out, n, "%s / %s", at, whole);
 }
 
 static const char *state(const struct present *p)
 {
-	return p->stall_began != 0 ? "  (waiting for media)" : p->paused ? "  (paused)" : "";
+	return p->stall_began != 0 ? _("  (waiting for media)") : p->paused ? _("  (paused)") : "";
 }
 
 void hands_status(struct present *p, mono_us now)
@@ -223,9 +224,9 @@ void hands_status(struct present *p, mono_us now)
 	if (p->set.speed > 0 && p->set.speed != 1)
 		snprintf(speed, sizeof speed, "  %.2fx", p->set.speed);
 	if (p->statistics)
-		snprintf(statistics, sizeof statistics, "  shown %llu dropped %llu A/V %.1f ms", (unsigned long long)p->report->presented,
+		snprintf(statistics, sizeof statistics, _("  shown %llu dropped %llu A/V %.1f ms"), (unsigned long long)p->report->presented,
 		         (unsigned long long)p->report->dropped, (double)p->report->max_av_offset / 1000);
-	fprintf(stderr, "%s%s%s  buffer %.1f s  %s %.2f Mbit/s  line %.2f Mbit/s  from %s%s%s", p->terminal ? "\r\033[K" : "", at,
+	fprintf(stderr, _("%s%s%s  buffer %.1f s  %s %.2f Mbit/s  line %.2f Mbit/s  from %s%s%s"), p->terminal ? "\r\033[K" : "", at,
 	        speed, (double)v.buffer / 1e6, l->rendition, (double)l->bandwidth / 1e6, (double)l->throughput / 1e6, l->key,
 	        statistics, state(p));
 	if (!p->terminal)
@@ -244,15 +245,15 @@ static void put_message(struct present *p, const struct engine_view *v, mono_us 
 		live_trouble(p->set.live, trouble, sizeof trouble);
 	out[0] = '\0';
 	if (p->stall_began != 0 && now - p->stall_began > DUR_S / 2 && v->trouble[0] != '\0')
-		snprintf(out, n, "waiting for media\n%s\nasking again, and elsewhere", v->trouble);
+		snprintf(out, n, _("waiting for media\n%s\nasking again, and elsewhere"), v->trouble);
 	else if (p->stall_began != 0 && now - p->stall_began > DUR_S / 2)
-		snprintf(out, n, "waiting for media: the line is slow");
+		snprintf(out, n, _("waiting for media: the line is slow"));
 	else if (trouble[0] != '\0')
-		snprintf(out, n, "%s\nplaying on with what is known; asking again", trouble);
+		snprintf(out, n, _("%s\nplaying on with what is known; asking again"), trouble);
 	else if (p->notice[0] != '\0' && now < p->notice_end)
 		snprintf(out, n, "%s", p->notice);
 	else if (p->paused)
-		snprintf(out, n, "paused");
+		snprintf(out, n, _("paused"));
 }
 
 static void put_statistics(struct present *p, const struct engine_view *v)
@@ -263,8 +264,8 @@ static void put_statistics(struct present *p, const struct engine_view *v)
 	if (!p->statistics)
 		return;
 	snprintf(p->facts.statistics, sizeof p->facts.statistics,
-	         "picture  %s  %dx%d  %.2f Mbit/s\nsound    %s  %.0f kbit/s\nbuffer   %.1f s\nline     %.2f Mbit/s\nfrom     %s\n"
-	         "shown    %llu  dropped %llu  decoder errors %llu\nA/V      within %.1f ms\nstalls   %zu  fail-overs %zu\nspeed    %.2f",
+	         _("picture  %s  %dx%d  %.2f Mbit/s\nsound    %s  %.0f kbit/s\nbuffer   %.1f s\nline     %.2f Mbit/s\nfrom     %s\n"
+	         "shown    %llu  dropped %llu  decoder errors %llu\nA/V      within %.1f ms\nstalls   %zu  fail-overs %zu\nspeed    %.2f"),
 	         l->rendition, p->width, p->height, (double)l->bandwidth / 1e6, a->rendition, (double)a->bandwidth / 1e3,
 	         (double)v->buffer / 1e6, (double)l->throughput / 1e6, l->key, (unsigned long long)p->report->presented,
 	         (unsigned long long)p->report->dropped, (unsigned long long)p->report->decode_errors,

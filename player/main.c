@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <jansson.h>
 #include <libavutil/log.h>
-#include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "dash/mpd_values.h"
 #include "fetch/fetch.h"
 #include "player/abr.h"
@@ -421,13 +421,14 @@ static int write_reports(const struct session *s, struct fault *f)
 static void say_result(const struct session *s)
 {
 	const struct report *r = &s->report;
-	char played[STR_BYTES_SIZE];
+	char played[STR_BYTES_SIZE], stalls[48], failovers[48];
 
 	str_format_duration(r->played, played);
-	fprintf(stderr, "played %s: %zu stall%s, %llu frames shown, %llu dropped, A/V within %.1f ms, %zu fail-over%s, QoE %.2f\n",
-	        played, r->n_stalls, r->n_stalls == 1 ? "" : "s", (unsigned long long)r->presented,
-	        (unsigned long long)r->dropped, (double)r->max_av_offset / 1000, r->n_failovers,
-	        r->n_failovers == 1 ? "" : "s", report_summary(r).qoe);
+	snprintf(stalls, sizeof stalls, ngettext("%zu stall", "%zu stalls", r->n_stalls), r->n_stalls);
+	snprintf(failovers, sizeof failovers, ngettext("%zu fail-over", "%zu fail-overs", r->n_failovers), r->n_failovers);
+	fprintf(stderr, _("played %s: %s, %llu frames shown, %llu dropped, A/V within %.1f ms, %s, QoE %.2f\n"), played, stalls,
+	        (unsigned long long)r->presented, (unsigned long long)r->dropped, (double)r->max_av_offset / 1000, failovers,
+	        report_summary(r).qoe);
 }
 
 static const struct source_door *door_of(struct session *s)
@@ -517,7 +518,7 @@ int main(int argc, char **argv)
 	struct fault f = {0};
 	int r = config_read_args(config, &argc, argv, &f);
 
-	setlocale(LC_CTYPE, "");
+	words_start("ribera-player");
 	if (r == 0 && run.o.help) {
 		usage(stdout);
 	} else if (r == 0 && run.o.version) {

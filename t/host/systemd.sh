@@ -61,6 +61,8 @@ inside ip link set lo up 2>/dev/null || nsenter -t "$init" -n -- ip link set lo 
 
 # --- origin ---
 is "the origin runs after the boot" active systemctl is-active ribera-origin
+inside journalctl -u ribera-origin -o json --no-pager | grep -q '"RIBERA_PART":"origin'
+result $? "its log has fields in the journal"
 [ $failed = 0 ] || { inside journalctl -u ribera-origin -n 10 --no-pager | sed 's/^/# /'; echo "1..$n"; exit 1; }
 until_true 20 inside curl -sf http://127.0.0.1:8080/healthz
 result $? "the origin answers"
