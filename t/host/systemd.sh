@@ -61,8 +61,6 @@ inside ip link set lo up 2>/dev/null || nsenter -t "$init" -n -- ip link set lo 
 
 # --- origin ---
 is "the origin runs after the boot" active systemctl is-active ribera-origin
-inside journalctl -u ribera-origin -o json --no-pager | grep -q '"RIBERA_PART":"origin'
-result $? "its log has fields in the journal"
 [ $failed = 0 ] || { inside journalctl -u ribera-origin -n 10 --no-pager | sed 's/^/# /'; echo "1..$n"; exit 1; }
 until_true 20 inside curl -sf http://127.0.0.1:8080/healthz
 result $? "the origin answers"
@@ -80,6 +78,8 @@ until_true 10 inside systemctl is-active ribera-ingest
 inside install -o ribera -g ribera -m 644 /root/film.mp4 /var/lib/ribera/incoming/film.mp4
 until_true 90 inside curl -sf http://127.0.0.1:8080/v/film/manifest.mpd
 result $? "a master that lands in the watch folder becomes a title" "$(inside journalctl -u ribera-ingest -n 5 --no-pager 2>&1)"
+inside journalctl -u ribera-origin -o json --no-pager | grep -q '"RIBERA_TITLE":'
+result $? "the origin's log has fields in the journal"
 
 # --- edges ---
 for edge in one two; do
