@@ -57,7 +57,7 @@ struct transfer {
 struct grab {
 	struct grab_world *world;
 	struct grab_want want;
-	char *reference;
+	char *reference, *mime_type; /* copied, as below */
 	struct cmcd cmcd;
 	struct timeline_rendition places; /* its bases, copied: an MPD may be replaced meanwhile */
 	const char **keys;       /* per base */
@@ -255,6 +255,7 @@ struct grab *grab_new(struct grab_world *world, const struct grab_want *want, mo
 	g->world = world;
 	g->want = *want;
 	g->reference = mem_dup(want->reference);
+	g->mime_type = mem_dup(want->mime_type);
 	g->places.bases = mem_new_array(PATHWAY_MAX, sizeof *g->places.bases);
 	g->keys = mem_new_array(PATHWAY_MAX, sizeof *g->keys);
 	g->hosts = mem_new_array(PATHWAY_MAX, sizeof *g->hosts);
@@ -308,6 +309,7 @@ void grab_free(struct grab **pg)
 	free(g->hosts);
 	free(g->keys);
 	free(g->reference);
+	free(g->mime_type);
 	free(g->etag);
 	buf_fini(&g->have);
 	free(g);
@@ -413,7 +415,7 @@ static bool complete(struct grab *g, const struct transfer *t)
 
 	if (buf_error(&g->have) != 0 || !whole || t->wrong != NULL || t->result.status >= 400)
 		return false;
-	if (g->want.mime_type == NULL || demux_check(&view, g->want.mime_type) == 0)
+	if (g->mime_type == NULL || demux_check(&view, g->mime_type) == 0)
 		return true;
 	put(g->error, sizeof g->error, "the bytes are no media segment");
 	buf_clear(&g->have);

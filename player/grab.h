@@ -40,7 +40,7 @@ struct grab_want {
 	bool has_range;
 	bool fresh;              /* just made: a 404 may pass */
 	uint64_t first, last;    /* inclusive */
-	const char *mime_type;   /* for the look at the finished bytes; NULL: none */
+	const char *mime_type;   /* for the look at the finished bytes; NULL: none; copied */
 	int lane;
 	unsigned index;          /* for reports */
 	dur_us buffer;           /* media in hand: how patient to be */

@@ -11,6 +11,7 @@
 #include "dash/bmff_fragment.h"
 #include "dash/bmff_header.h"
 #include "dash/bmff_track.h"
+#include "dash/timeline.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -46,6 +47,34 @@ static void check_header(const uint8_t *data, size_t n)
 	buf_fini(&out);
 }
 
+/* The data as a file whose index is followed wherever it points. */
+static void check_index(const uint8_t *data, size_t n)
+{
+	struct timeline_index *x = timeline_index_new();
+	struct timeline_rendition r = {.timescale = 1, .period_duration = -1};
+	struct mpd_range want = {0, n};
+	int e = timeline_index_read(x, data, n, 0, NULL);
+
+	while (e == 0 && timeline_index_wants(x, &want)) {
+		MUST(want.last >= want.first);
+		if (want.first >= n)
+			break;
+		e = timeline_index_read(x, data + want.first, n - (size_t)want.first, want.first, NULL);
+		if (e == 0 && want.first + 8 > n)
+			break;
+	}
+	if (e == 0 && timeline_set_index(&r, x, NULL) == 0)
+		for (size_t i = 0; i < r.n_segments; i++) {
+			const struct timeline_segment *s = &r.segments[i];
+
+			MUST(s->range.last >= s->range.first);
+			MUST(i == 0 || s->start >= s[-1].start + (int64_t)s[-1].duration);
+		}
+	timeline_index_free(&x);
+	free(r.segments);
+	free(r.urls);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static const struct bmff_movie none = {.timescale = 1};
@@ -61,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		buf_fini(&out);
 	}
 	check_header(data, n);
+	check_index(data, n);
 	bmff_sidx_free(&x);
 	bmff_movie_free(&m);
 	return 0;
