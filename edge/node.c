@@ -258,6 +258,10 @@ static int forget_bad(struct store *s, struct copy *c, size_t piece)
 {
 	if (__atomic_load_n(&c->gone, __ATOMIC_ACQUIRE))
 		return 0;
+	if (c->index >= c->package->digest->n_files) {
+		store_drop_small(s, c);
+		return 0;
+	}
 	return c->n_pieces == 1 ? store_reset_copy(s, c) : store_forget_piece(s, c, piece);
 }
 
@@ -267,7 +271,7 @@ static void run_bad(struct job *job)
 
 	if (forget_bad(j->node->store, j->copy, j->piece) != 0)
 		log_error(WHERE, "cannot take a bad piece out of the journal");
-	j->node->fill_due = 0;
+	j->node->fill_due = j->node->prepare_due = 0;
 	copy_unref(&j->copy);
 	free(j);
 }

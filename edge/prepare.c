@@ -116,7 +116,7 @@ static int take_in(struct grab *g, struct fault *f)
 	if (g->leaves)
 		return p != NULL ? store_add_leaves(store, p, g->body.bytes, g->body.size) : 0;
 	if (p != NULL)
-		return 0;
+		return p->copies[PACKAGE_TORRENT_AT(p)] == NULL ? store_add_torrent(store, p, g->body.bytes, g->body.size) : 0;
 	return store_add_package(store, t->title, t->revision, &t->digest, g->body.bytes, g->body.size, &p, f);
 }
 
@@ -227,7 +227,7 @@ static void look_after(struct prepare *all, size_t index, mono_us now)
 		pull_manifest(all, p);
 	if (record->busy || record->paused_until > now || all->active >= AT_ONCE)
 		return;
-	if (p == NULL)
+	if (p == NULL || p->copies[PACKAGE_TORRENT_AT(p)] == NULL)
 		start(all, index, false, max, now);
 	else if (wants_leaves(p, t))
 		start(all, index, true, digest_leaves_size(p->digest), now);

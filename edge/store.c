@@ -295,6 +295,32 @@ int store_add_leaves(struct store *s, struct package *p, const uint8_t *leaves, 
 	return r;
 }
 
+int store_add_torrent(struct store *s, struct package *p, const uint8_t *torrent, size_t n)
+{
+	size_t at = PACKAGE_TORRENT_AT(p);
+	struct sha256 hash;
+	int r;
+
+	sha256_of(torrent, n, &hash);
+	if (!sha256_equal(&hash, &p->torrent_hash))
+		return ERR_HASH;
+	r = write_small(s, p->folder, PACKAGE_DIGEST, torrent, n);
+	if (r == 0 && p->copies[at] == NULL)
+		__atomic_store_n(&p->copies[at], store_new_whole_copy(s, p, at, PACKAGE_DIGEST, n), __ATOMIC_RELEASE);
+	return r;
+}
+
+void store_drop_small(struct store *s, struct copy *c)
+{
+	struct package *p = c->package;
+
+	__atomic_store_n(&c->gone, 1, __ATOMIC_RELEASE);
+	__atomic_sub_fetch(&s->used, load(&c->held), __ATOMIC_RELAXED);
+	__atomic_store_n(&p->copies[c->index], NULL, __ATOMIC_RELEASE);
+	rcu_synchronize();
+	copy_unref(&c);
+}
+
 int store_remove_package(struct store *s, struct package *p)
 {
 	char *folder = mem_dup(p->folder), *title = mem_dup_n(folder, strlen(folder) - strlen(p->revision) - 1);

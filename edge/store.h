@@ -59,6 +59,11 @@ int store_add_package(struct store *, const char *title, const char *revision, c
 /* Takes in its package.leaves.  ERR_HASH, -ENOSPC, -errno. */
 int store_add_leaves(struct store *, struct package *, const uint8_t *leaves, size_t n);
 
+/* Its package.torrent again, after store_drop_small: as the one it had.  ERR_HASH, -ENOSPC, -errno. */
+int store_add_torrent(struct store *, struct package *, const uint8_t *torrent, size_t n);
+/* package.torrent or package.leaves is not what it was: it is to be added anew. */
+void store_drop_small(struct store *, struct copy *);
+
 /* Forgets the package and its files; viewers who have them open keep them. */
 int store_remove_package(struct store *, struct package *);
 /* Starts the file anew, empty. */

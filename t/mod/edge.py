@@ -517,6 +517,25 @@ def a_small_file_that_changed_on_the_disk_comes_anew():
 
 
 @tap.test
+def digests_that_changed_on_the_disk_come_anew():
+    p = Package('film', PIECE)
+    edge = Edge(Lab(p), '--scrub-every', '1s', '--scrub-rate', '100MiB')
+    edge.wait_filled(p)
+    names = ('package.torrent', 'package.leaves')
+    for name in names:
+        with open(os.path.join(edge.store, p.key, name), 'r+b') as f:
+            f.seek(40)
+            byte = f.read(1)
+            f.seek(40)
+            f.write(bytes([byte[0] ^ 4]))
+    tap.until(lambda: edge.metric('ribera_edge_scrub_bad_pieces_total') >= 2, 20, 'the scrub')
+    for name in names:
+        tap.until(lambda: open(os.path.join(edge.store, p.key, name), 'rb').read() == p.served[name], 20, name)
+        tap.until(lambda: edge.file(p, name).body == p.served[name], 20, f'{name} being served')
+    tap.until(lambda: edge.holds(p), 20, 'all being here again')
+
+
+@tap.test
 def operators_have_a_listener_of_their_own():
     p = Package('film', PIECE)
     edge = Edge(Lab(p), '--control', '127.0.0.1:0')
