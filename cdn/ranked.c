@@ -134,6 +134,19 @@ void ranked_know(struct ranked *r, uint32_t item, uint64_t bytes)
 		tier_put(&r->tier, &items, item);
 }
 
+void ranked_forget(struct ranked *r, uint32_t item)
+{
+	if (item >= r->n)
+		return;
+	ranked_know(r, item, 0);
+	begin_item(r, item);
+}
+
+void ranked_set_capacity(struct ranked *r, uint64_t bytes)
+{
+	r->s.capacity = bytes;
+}
+
 bool ranked_knows(const struct ranked *r, uint32_t item)
 {
 	return item < r->n && r->bytes[item] > 0;

@@ -42,6 +42,9 @@ void ranked_free(struct ranked **);
 
 /* Makes an item known, or gives it other bytes.  Numbers are small and dense. */
 void ranked_know(struct ranked *, uint32_t item, uint64_t bytes);
+/* As if it had never been known; its number can be another's. */
+void ranked_forget(struct ranked *, uint32_t item);
+void ranked_set_capacity(struct ranked *, uint64_t bytes); /* what is held stays until something outranks it */
 bool ranked_knows(const struct ranked *, uint32_t item);
 /* An item that is known was played: `bytes` of it were streamed. */
 void ranked_played(struct ranked *, uint32_t item, uint64_t bytes, int64_t second);

@@ -35,6 +35,7 @@ void package_unref(struct package **pp)
 	digest_free(&p->digest);
 	free(p->copies);
 	free(p->seen);
+	free(p->ranks);
 	free(p->keep);
 	free(p->folder);
 	free(p->title);

@@ -32,6 +32,12 @@ struct demand_seen {
 	uint64_t requests, bytes, told;  /* what was reported; the contact thread's */
 };
 
+/* Of one file of a package; edge/admit's. */
+struct rank {
+	uint32_t number; /* there, from 1 on; 0: not known */
+	uint64_t seen;   /* of copy.bytes */
+};
+
 struct package {
 	unsigned refs;
 	struct store *store;
@@ -48,6 +54,7 @@ struct package {
 	struct copy **copies;
 	size_t n_copies;
 	struct demand_seen *seen;   /* one for every file of the digest */
+	struct rank *ranks;         /* one for every file of the digest */
 	/* By the plan in force; the engine's thread writes, any reads (atomic). */
 	int listed;                 /* it exists */
 	int hold;                   /* some of it is to be filled, and is not evicted: */
@@ -80,8 +87,6 @@ struct copy {
 	mono_us fail_until;         /* atomic: bytes that are not here will not come before */
 	int fail_code;              /* atomic: why */
 	uint64_t requests, bytes;   /* asked for so far, atomic: the demand */
-	unsigned uses;              /* since it came in, atomic: for eviction */
-	uint64_t order;             /* of coming in; the engine's */
 	struct flight *flights;     /* under way; the flights' lock */
 };
 

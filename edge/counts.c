@@ -47,6 +47,8 @@ static const struct counter_row rows[N_COUNTS] = {
 	[COUNT_WRITTEN_PULL] = {"ribera_edge_written_bytes_total", "by=\"pull\"", COUNTER_TOTAL, WRITTEN_HELP},
 	[COUNT_STREAMED] = {"ribera_edge_streamed_bytes_total", NULL, COUNTER_TOTAL,
                             "Bytes fetched for viewers and passed on through memory, not kept."},
+	[COUNT_ADMITTED] = {"ribera_edge_admitted_files_total", NULL, COUNTER_TOTAL,
+                            "Files beside the plan that are kept since they outranked what went for them, or there was room."},
 	[COUNT_EVICTED_BYTES] = {"ribera_edge_evicted_bytes_total", NULL, COUNTER_TOTAL, "Bytes given up for others."},
 	[COUNT_EVICTED_FILES] = {"ribera_edge_evicted_files_total", NULL, COUNTER_TOTAL, "Files given up for others."},
 	[COUNT_SCRUBBED] = {"ribera_edge_scrubbed_bytes_total", NULL, COUNTER_TOTAL, "Bytes re-read and checked."},

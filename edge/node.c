@@ -42,6 +42,7 @@ struct node {
 	struct upstream *upstream;
 	struct fetch *fetch_pull, *fetch_fill, *fetch_control;
 	struct flights *flights;
+	struct admit *admit;
 	struct space space;
 	struct passing *passing;
 	struct fill *fill;
@@ -97,6 +98,7 @@ static void mark_packages(struct node *n)
 static void look_anew(struct node *n)
 {
 	mark_packages(n);
+	admit_take_stock(n->admit, n->store, clock_mono());
 	fill_set_plan(n->fill, n->plan);
 	n->view_due = true;
 	n->fill_due = n->prepare_due = 0;
@@ -138,6 +140,7 @@ static void on_forget(void *ctx, struct package *p)
 	struct node *n = ctx;
 
 	fill_forget(n->fill, p);
+	admit_forget(n->admit, p);
 	swarm_forget(n->swarm, p);
 	n->view_due = true;
 }
@@ -146,8 +149,14 @@ static bool on_keep(void *ctx, struct copy *c, uint64_t bytes, bool fill)
 {
 	struct node *n = ctx;
 
-	space_make_room(&n->space, c, bytes);
-	return true;
+	return !disk_reads_only(store_disk(n->store)) ? space_keeps(&n->space, c, bytes) || fill : fill;
+}
+
+static void on_displaced(void *ctx, struct copy *c)
+{
+	struct node *n = ctx;
+
+	space_displace(&n->space, c);
 }
 
 static void on_landed(void *ctx, struct copy *c, size_t piece, bool fill, int error)
@@ -203,6 +212,7 @@ static mono_us idle(void *ctx, mono_us now)
 
 	flights_step(n->flights);
 	passing_due = passing_step(n->passing, now);
+	space_step(&n->space);
 	tell_whole(n);
 	if (store_probe(n->store, now, &wake))
 		n->fill_due = n->prepare_due = 0;
@@ -463,7 +473,8 @@ static void make_parts(struct node *n)
 
 	flights.passing = n->passing = passing_new();
 	n->flights = flights_new(&flights);
-	n->space = (struct space){n->store, n->flights, n->counters, n->settings->pull_share, on_forget, n};
+	n->admit = admit_new(on_displaced, n);
+	n->space = (struct space){n->store, n->flights, n->admit, n->counters, n->settings->pull_share, on_forget, n, false};
 	prepare = (struct prepare_settings){n->engine, n->store, n->flights, n->upstream, n->counters, n->fetch_pull,
 	                                    on_prepared, n};
 	n->prepare = prepare_new(&prepare);
@@ -757,6 +768,7 @@ void node_stop(struct node **pn)
 	swarm_free(&n->swarm);
 	flights_free(&n->flights);
 	passing_free(&n->passing);
+	admit_free(&n->admit);
 	store_close(&n->store);
 	upstream_free(&n->upstream);
 	plan_unref(&n->plan);

@@ -10,7 +10,6 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "cdn/evict.h"
 #include "edge/counts.h"
 
 #define WHERE "edge/space"
@@ -63,42 +62,42 @@ static bool remove_unlisted(struct space *s)
 /* --- pulled files ---------------------------------------------------------------------- */
 
 struct pulled {
-	struct copy **copies;
-	struct evict_item *items;
-	size_t n, cap_copies, cap_items;
-	uint64_t bytes;
+	struct copy *copy;
+	double worth;
 };
 
-static void add_pulled(struct pulled *p, struct copy *c)
+static int least_first(const void *a, const void *b)
 {
-	MEM_GROW(p->copies, p->cap_copies, p->n);
-	MEM_GROW(p->items, p->cap_items, p->n);
-	p->copies[p->n] = c;
-	p->items[p->n++] = (struct evict_item){held(c), c->order, __atomic_load_n(&c->uses, __ATOMIC_RELAXED)};
+	const struct pulled *x = a, *y = b;
+
+	return (x->worth > y->worth) - (x->worth < y->worth);
 }
 
 /* The manifest stays: without it nobody would come for the rest. */
 static bool may_go(struct space *s, const struct copy *c, const struct copy *except)
 {
-	return c != except && held(c) > 0 && strcmp(c->name, PACKAGE_MANIFEST) != 0 && !flights_touch(s->flights, c);
+	return c != except && !package_keeps(c->package, c->index) && held(c) > 0 && strcmp(c->name, PACKAGE_MANIFEST) != 0 &&
+	       !flights_touch(s->flights, c);
 }
 
-static void find_pulled(struct space *s, struct pulled *p, const struct copy *except)
+static struct pulled *find_pulled(struct space *s, const struct copy *except, size_t *ret_n)
 {
-	size_t n;
-	struct package **packages = store_packages(s->store, &n);
+	size_t count, n = 0, cap = 0;
+	struct package **packages = store_packages(s->store, &count);
+	struct pulled *pulled = NULL;
+	mono_us now = clock_mono();
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < count; i++)
 		for (size_t k = 0; k < packages[i]->digest->n_files; k++) {
 			struct copy *c = packages[i]->copies[k];
 
-			if (package_keeps(packages[i], k))
+			if (!may_go(s, c, except))
 				continue;
-			p->bytes += held(c);
-			if (may_go(s, c, except))
-				add_pulled(p, c);
+			MEM_GROW(pulled, cap, n);
+			pulled[n++] = (struct pulled){c, admit_worth(s->admit, c, now)};
 		}
-	}
+	*ret_n = n;
+	return pulled;
 }
 
 static void evict_copy(struct space *s, struct copy *c)
@@ -106,8 +105,10 @@ static void evict_copy(struct space *s, struct copy *c)
 	struct package *p = c->package;
 	size_t index = c->index;
 	uint64_t bytes = held(c);
-	int r = store_reset_copy(s->store, c);
+	int r;
 
+	admit_dropped(s->admit, c);
+	r = store_reset_copy(s->store, c);
 	if (r != 0) {
 		log_error(WHERE, "cannot remove a file: %s title=%s", err_text(r), p->title);
 		return;
@@ -117,48 +118,45 @@ static void evict_copy(struct space *s, struct copy *c)
 	counters_add(s->counters, COUNT_EVICTED_FILES, 1);
 }
 
-static void evict(struct space *s, struct pulled *p, uint64_t need)
-{
-	size_t *victims = mem_new_array(p->n + 1, sizeof *victims);
-	size_t n = evict_pick(p->items, p->n, need, victims);
-
-	for (size_t i = 0; i < p->n; i++) {
-		p->copies[i]->order = p->items[i].order;
-		__atomic_store_n(&p->copies[i]->uses, p->items[i].uses, __ATOMIC_RELAXED);
-	}
-	for (size_t i = 0; i < n; i++)
-		evict_copy(s, p->copies[victims[i]]);
-	free(victims);
-}
-
 static void evict_pulled(struct space *s, uint64_t need, const struct copy *except)
 {
-	struct pulled p = {0};
+	size_t n;
+	struct pulled *pulled = find_pulled(s, except, &n);
+	uint64_t freed = 0;
 
-	find_pulled(s, &p, except);
-	evict(s, &p, need);
-	free(p.copies);
-	free(p.items);
+	if (n > 1)
+		qsort(pulled, n, sizeof *pulled, least_first);
+	for (size_t i = 0; i < n && freed < need; i++) {
+		freed += held(pulled[i].copy);
+		evict_copy(s, pulled[i].copy);
+	}
+	free(pulled);
+}
+
+void space_displace(struct space *s, struct copy *c)
+{
+	if (may_go(s, c, NULL))
+		evict_copy(s, c);
+	else if (held(c) > 0 || flights_touch(s->flights, c))
+		s->displaced = true;
+}
+
+void space_step(struct space *s)
+{
+	size_t n;
+	struct pulled *pulled;
+
+	if (!s->displaced)
+		return;
+	s->displaced = false;
+	pulled = find_pulled(s, NULL, &n);
+	for (size_t i = 0; i < n; i++)
+		if (!admit_holds(s->admit, pulled[i].copy))
+			evict_copy(s, pulled[i].copy);
+	free(pulled);
 }
 
 /* --- what callers ask ------------------------------------------------------------------ */
-
-static uint64_t pull_share(const struct space *s)
-{
-	return store_capacity(s->store) / 100 * s->pull_percent;
-}
-
-static void keep_share(struct space *s, struct copy *c, uint64_t bytes)
-{
-	uint64_t share = pull_share(s);
-	struct pulled p = {0};
-
-	find_pulled(s, &p, c);
-	if (p.bytes + bytes > share)
-		evict(s, &p, p.bytes + bytes - share);
-	free(p.copies);
-	free(p.items);
-}
 
 static void make_available(struct space *s, uint64_t bytes, const struct copy *except)
 {
@@ -170,12 +168,18 @@ static void make_available(struct space *s, uint64_t bytes, const struct copy *e
 		evict_pulled(s, bytes - available, except);
 }
 
-void space_make_room(struct space *s, struct copy *c, uint64_t bytes)
+bool space_keeps(struct space *s, struct copy *c, uint64_t bytes)
 {
-	if (!package_keeps(c->package, c->index))
-		keep_share(s, c, bytes);
+	if (!package_keeps(c->package, c->index) && strcmp(c->name, PACKAGE_MANIFEST) != 0) {
+		bool held_before = admit_holds(s->admit, c);
+
+		if (!admit_keeps(s->admit, c, store_capacity(s->store) / 100 * s->pull_percent, clock_mono()))
+			return false;
+		counters_add(s->counters, COUNT_ADMITTED, !held_before);
+	}
 	if (store_available(s->store) < bytes)
 		make_available(s, bytes, c);
+	return true;
 }
 
 bool space_for_fill(struct space *s, uint64_t bytes)

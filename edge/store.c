@@ -169,7 +169,6 @@ static struct copy *new_copy(struct store *s, struct package *p, size_t index)
 	snprintf(etag, sizeof etag, "\"%s\"", hex);
 	c = copy_new(p, index, file->name, file->size, etag, &s->ops);
 	c->object.ctx = s->ctx;
-	c->order = ++s->last_order;
 	return c;
 }
 
@@ -206,6 +205,7 @@ struct package *store_new_package(struct store *s, struct digest *d, const char 
 	p->n_copies = d->n_files + 2;
 	p->copies = mem_new_array(p->n_copies, sizeof *p->copies);
 	p->seen = mem_new_array(d->n_files + 1, sizeof *p->seen);
+	p->ranks = mem_new_array(d->n_files + 1, sizeof *p->ranks);
 	p->keep = mem_new_array(p->n_copies, sizeof *p->keep);
 	for (size_t i = 0; i < d->n_files; i++)
 		p->copies[i] = new_copy(s, p, i);

@@ -23,7 +23,6 @@ struct store {
 	size_t n_packages, cap_packages;
 	uint64_t used;     /* atomic: bytes verified, and whole small files */
 	uint64_t reserved; /* atomic: bytes of pieces being written */
-	uint64_t last_order;
 };
 
 /* The store's; the digest is taken over. */

@@ -251,7 +251,6 @@ static void count_demand(struct copy *c, uint64_t length, struct serve_request *
 	demand_see(c, req);
 	__atomic_add_fetch(&c->requests, 1, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&c->bytes, length, __ATOMIC_RELAXED);
-	__atomic_add_fetch(&c->uses, 1, __ATOMIC_RELAXED);
 }
 
 static void give(struct copy **copy, const char *cache, struct serve_found *found)

@@ -380,25 +380,49 @@ def a_real_peer_that_lacks_it_asks_nobody():
 
 
 @tap.test
-def a_full_store_evicts_what_was_pulled_and_never_what_is_planned():
-    planned = Package('planned', 3 * PIECE)
-    others = [Package(f'other{i}', 3 * PIECE) for i in range(6)]
-    origin = Lab(planned, *others)
+def what_is_played_stays_and_a_scan_of_cold_titles_passes_through():
+    planned, hot, new = (Package(n, 3 * PIECE) for n in ('planned', 'hot', 'new'))
+    cold = [Package(f'cold{i}', 3 * PIECE) for i in range(5)]
+    origin = Lab(planned, hot, new, *cold)
     for row in origin.rows[1:]:
         row['hold'] = False
-    edge = Edge(origin, '--capacity', '12MiB', '--pull-share', '60')
+    edge = Edge(origin, '--capacity', '18MiB', '--pull-share', '55')
     edge.wait_filled(planned)
-    for p in others:
+    for p in (hot, new, *cold):
         edge.wait_prepared(p)
-        tap.check(edge.file(p, 'video.mp4').body == p.files['video.mp4'], 'wrong bytes')
-    tap.check(edge.metric('ribera_edge_evicted_files_total') >= 1)
-    tap.check(edge.metric('ribera_edge_store_used_bytes') <= 12 * PIECE)
+    fetched = lambda p: sum(t == p.title and n == 'video.mp4' for t, n, *_ in origin.requests)
+    written = lambda: edge.metric('ribera_edge_written_bytes_total{by="pull"}')
+    watch = lambda p: tap.check(edge.file(p, 'video.mp4').body == p.files['video.mp4'], 'wrong bytes')
+    for p in (hot, hot, cold[0], cold[1]):  # there is room for three
+        watch(p)
+    before = written()
+    tap.check(before >= 9 * PIECE, before)
+    for p in cold[2:]:
+        watch(p)
+    tap.equal(written(), before, 'a scan writes nothing')
+    watch(hot)
+    tap.has(edge.file(hot, 'video.mp4').headers['Cache-Status'], 'hit')
+    tap.equal(fetched(hot), 3)
+    tap.equal(edge.metric('ribera_edge_evicted_files_total'), 0)
+    part = lambda p, piece: tap.check(edge.file(p, 'video.mp4', {'Range': f'bytes={piece * PIECE}-{(piece + 1) * PIECE - 1}'}).body ==
+                                      p.files['video.mp4'][piece * PIECE:(piece + 1) * PIECE], 'wrong bytes')
+    for _ in range(9):  # three plays' worth of its beginning, and then it outranks the coldest of what is here
+        part(new, 0)
+    tap.equal((written(), edge.metric('ribera_edge_evicted_files_total')), (before, 0))
+    part(new, 2)
+    tap.equal(edge.metric('ribera_edge_evicted_files_total'), 1)
+    tap.equal(written(), before + PIECE)
+    tap.check(edge.metric('ribera_edge_store_used_bytes') <= 18 * PIECE)
+    tap.has(edge.file(hot, 'video.mp4').headers['Cache-Status'], 'hit')
+    gone = [p for p in cold[:2] if 'evicted' in edge.file(p, 'video.mp4', {'Range': 'bytes=0-9'}).headers['Cache-Status']]
+    tap.equal(len(gone), 1, 'one had to go')
+    edge.process.stop()
+    edge.start()  # what is here counts as played: a scan changes nothing after a restart either
+    for p in cold:
+        watch(p)
+    tap.has(edge.file(hot, 'video.mp4').headers['Cache-Status'], 'hit')
     edge.check_all(planned)
     tap.check(edge.holds(planned))
-    tap.equal(len(origin.asked('video.mp4')), 3 + 6 * 3)
-    r = edge.file(others[0], 'video.mp4')
-    tap.check(r.body == others[0].files['video.mp4'])
-    tap.has(r.headers['Cache-Status'], 'evicted')
 
 
 @tap.test

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * cdn/sources and cdn/evict: who is asked, who has to go.
+ * cdn/sources: who is asked.
  */
 #include "cdn/sources.h"
 
-#include "cdn/evict.h"
 #include "t/lib/unit.h"
 
 #define NOT_EXPLORING 1
@@ -92,51 +91,4 @@ Test(sources, rates_are_smoothed_and_deadlines_follow)
 	sources_good(&s, 2000000, DUR_S);
 	CHECK_INT(s.rate, 1250000);
 	sources_good(&s, 1, 0); /* no division by nothing */
-}
-
-/* --- eviction ---------------------------------------------------------------------- */
-
-Test(evict, first_in_first_out)
-{
-	struct evict_item items[] = {{100, 3, 0}, {100, 1, 0}, {100, 2, 0}};
-	size_t victims[3];
-
-	CHECK_INT(evict_pick(items, 3, 150, victims), 2);
-	CHECK_INT(victims[0], 1);
-	CHECK_INT(victims[1], 2);
-}
-
-Test(evict, used_again_gets_another_round)
-{
-	struct evict_item items[] = {{100, 1, 2}, {100, 2, 0}, {100, 3, 0}};
-	size_t victims[3];
-
-	CHECK_INT(evict_pick(items, 3, 100, victims), 1);
-	CHECK_INT(victims[0], 1);
-	CHECK_INT(items[0].uses, 1);
-	CHECK(items[0].order > 3);
-}
-
-Test(evict, everything_can_go)
-{
-	struct evict_item items[] = {{100, 1, 1000000}, {100, 2, 3}, {100, 3, 1}};
-	size_t victims[3];
-
-	CHECK_INT(evict_pick(items, 3, 1000, victims), 3);
-	CHECK_INT(victims[0], 2);
-	CHECK_INT(evict_pick(items, 0, 1000, victims), 0);
-	CHECK_INT(evict_pick(items, 3, 0, victims), 0);
-}
-
-Test(evict, a_scan_does_not_push_out_what_is_used)
-{
-	struct evict_item items[64] = {{0}};
-	size_t victims[64], n;
-
-	for (size_t i = 0; i < 64; i++)
-		items[i] = (struct evict_item){10, i, i < 8 ? 3 : 0};
-	n = evict_pick(items, 64, 300, victims);
-	CHECK_INT(n, 30);
-	for (size_t i = 0; i < n; i++)
-		CHECK(victims[i] >= 8);
 }

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Files are numbered when they are first met; a package knows the numbers of its
+ * files (ranks), the table here knows the files of the numbers.
+ */
+#include "edge/admit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "cdn/ranked.h"
+
+struct item {
+	struct package *package; /* NULL: the number is free */
+	size_t index;
+};
+
+struct admit {
+	struct ranked *ranked;
+	struct item *items;
+	size_t n, cap;
+	uint32_t *spare; /* free numbers */
+	size_t n_spare, cap_spare;
+	void (*evict)(void *ctx, struct copy *);
+	void *ctx;
+};
+
+struct admit *admit_new(void (*evict)(void *ctx, struct copy *), void *ctx)
+{
+	const struct ranked_settings s = {.admits = true};
+	struct admit *a = mem_new(sizeof *a);
+
+	a->ranked = ranked_new(&s);
+	a->evict = evict;
+	a->ctx = ctx;
+	return a;
+}
+
+void admit_free(struct admit **pa)
+{
+	if (*pa == NULL)
+		return;
+	ranked_free(&(*pa)->ranked);
+	free((*pa)->items);
+	free((*pa)->spare);
+	free(*pa);
+	*pa = NULL;
+}
+
+/* --- numbers --------------------------------------------------------------------------- */
+
+static struct rank *rank_of(const struct copy *c)
+{
+	return &c->package->ranks[c->index];
+}
+
+static struct copy *copy_at(const struct admit *a, uint32_t number)
+{
+	const struct item *item = &a->items[number];
+
+	return item->package != NULL ? item->package->copies[item->index] : NULL;
+}
+
+static void forget(struct admit *a, uint32_t number)
+{
+	struct item *item = &a->items[number];
+
+	item->package->ranks[item->index].number = 0;
+	item->package = NULL;
+	ranked_forget(a->ranked, number);
+	MEM_GROW(a->spare, a->cap_spare, a->n_spare);
+	a->spare[a->n_spare++] = number;
+}
+
+struct standing {
+	double worth;
+	uint32_t number;
+};
+
+static int least_first(const void *a, const void *b)
+{
+	const struct standing *x = a, *y = b;
+
+	return (x->worth > y->worth) - (x->worth < y->worth);
+}
+
+/* Of what is not held, the half that is worth least. */
+static void forget_half(struct admit *a, mono_us now)
+{
+	struct standing *all = mem_new_array(a->n + 1, sizeof *all);
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < a->n; i++)
+		if (a->items[i].package != NULL && !ranked_holds(a->ranked, i))
+			all[n++] = (struct standing){ranked_worth(a->ranked, i, now / DUR_S), i};
+	qsort(all, n, sizeof *all, least_first);
+	for (size_t i = 0; i < n / 2 + 1 && i < n; i++)
+		forget(a, all[i].number);
+	free(all);
+}
+
+static uint32_t number_of(struct admit *a, const struct copy *c, mono_us now)
+{
+	struct rank *rank = rank_of(c);
+	uint32_t number;
+
+	if (rank->number > 0)
+		return rank->number - 1;
+	if (a->n_spare == 0 && a->n >= ADMIT_MAX_FILES)
+		forget_half(a, now);
+	if (a->n_spare > 0) {
+		number = a->spare[--a->n_spare];
+	} else {
+		MEM_GROW(a->items, a->cap, a->n);
+		number = (uint32_t)a->n++;
+	}
+	a->items[number] = (struct item){c->package, c->index};
+	rank->number = number + 1;
+	ranked_know(a->ranked, number, c->object.size);
+	return number;
+}
+
+/* --- plays ----------------------------------------------------------------------------- */
+
+/* What was streamed of it since the last look; at least `least` bytes. */
+static void look(struct admit *a, const struct copy *c, uint64_t least, mono_us now)
+{
+	struct rank *rank = rank_of(c);
+	uint32_t number = number_of(a, c, now);
+	uint64_t bytes = __atomic_load_n(&c->bytes, __ATOMIC_RELAXED), fresh = bytes - rank->seen;
+
+	rank->seen = bytes;
+	ranked_played(a->ranked, number, fresh > least ? fresh : least, now / DUR_S);
+}
+
+/* At each decision: what was asked for a moment ago must not go as if nobody wanted it. */
+static void look_at_held(struct admit *a, mono_us now)
+{
+	for (uint32_t i = 0; i < a->n; i++)
+		if (a->items[i].package != NULL && ranked_holds(a->ranked, i))
+			look(a, copy_at(a, i), 0, now);
+}
+
+bool admit_holds(const struct admit *a, const struct copy *c)
+{
+	return rank_of(c)->number > 0 && ranked_holds(a->ranked, rank_of(c)->number - 1);
+}
+
+double admit_worth(struct admit *a, struct copy *c, mono_us now)
+{
+	look(a, c, 0, now);
+	return ranked_worth(a->ranked, number_of(a, c, now), now / DUR_S);
+}
+
+void admit_dropped(struct admit *a, const struct copy *c)
+{
+	if (rank_of(c)->number > 0)
+		ranked_set_held(a->ranked, rank_of(c)->number - 1, false);
+}
+
+bool admit_keeps(struct admit *a, struct copy *c, uint64_t share, mono_us now)
+{
+	const struct tier_changes *changes;
+
+	if (c->object.size == 0)
+		return true;
+	ranked_set_capacity(a->ranked, share);
+	look(a, c, 1, now); /* one read ahead of all plays is worth next to nothing, but something */
+	if (admit_holds(a, c))
+		return true;
+	look_at_held(a, now);
+	changes = ranked_admit(a->ranked, rank_of(c)->number - 1);
+	for (size_t i = 0; i < changes->n; i++)
+		if (!changes->v[i].add)
+			a->evict(a->ctx, copy_at(a, changes->v[i].item));
+	return changes->n > 0;
+}
+
+/* --- stock ----------------------------------------------------------------------------- */
+
+static void take_in(struct admit *a, struct package *p, size_t index, mono_us now)
+{
+	struct copy *c = p->copies[index];
+	uint64_t held = __atomic_load_n(&c->held, __ATOMIC_RELAXED);
+
+	if (package_keeps(p, index)) {
+		admit_dropped(a, c);
+	} else if (held > 0 && strcmp(c->name, PACKAGE_MANIFEST) != 0 && !admit_holds(a, c)) {
+		look(a, c, rank_of(c)->number == 0 ? held : 0, now); /* it was played to come here */
+		ranked_set_held(a->ranked, rank_of(c)->number - 1, true);
+	}
+}
+
+void admit_take_stock(struct admit *a, const struct store *store, mono_us now)
+{
+	size_t n;
+	struct package **packages = store_packages(store, &n);
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < packages[i]->digest->n_files; k++)
+			take_in(a, packages[i], k, now);
+}
+
+void admit_forget(struct admit *a, struct package *p)
+{
+	for (size_t i = 0; i < p->digest->n_files; i++)
+		if (p->ranks[i].number > 0)
+			forget(a, p->ranks[i].number - 1);
+}
