@@ -101,6 +101,14 @@ static uint64_t on_disk(const struct serve_request *r, uint64_t offset, uint64_t
 	return fd >= 0 && fd == __atomic_load_n(&r->object->fd, __ATOMIC_RELAXED) ? length : 0;
 }
 
+/* What of it is read is looked at later: a reply may need none. */
+void body_wait_open(struct serve_request *r)
+{
+	body_make_waiter(r);
+	body_begin_wait(r);
+	disk_open(r->lane->serve->disk, r->object, serve_waiter_ref(r->waiter));
+}
+
 bool body_wait_disk(struct serve_request *r, uint64_t offset, uint64_t length)
 {
 	length = on_disk(r, offset, length);
@@ -161,7 +169,9 @@ void body_on_messages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *mess
 			r->waiting = false;
 			watch_end(r);
 			made_progress(r);
-			if (error < 0)
+			if (error < 0 && !r->replied && r->object != NULL && !object_is_open(r->object) && error != ERR_CANCELLED)
+				object_not_opened(r, error);
+			else if (error < 0)
 				body_fail(r, error);
 			else
 				r->resume(r);

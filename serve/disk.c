@@ -2,7 +2,7 @@
  *
  * Keeps loops from waiting for disks.  Before bytes of a file are sent, the page
  * cache is asked whether they are there; when not, a small pool of threads reads
- * them and the reply goes on when they are.
+ * them and the reply goes on when they are.  Files are opened by these threads too.
  *
  * What was seen to be there is believed for 4 to 8 seconds, so that files in
  * demand cost nothing: one mark for every 256 KiB of an object.
@@ -29,6 +29,7 @@ struct job {
 	struct serve_object *object; /* one reference */
 	struct serve_waiter *waiter; /* one reference */
 	uint64_t offset, length;
+	bool to_open; /* and no more */
 };
 
 struct disk {
@@ -120,6 +121,8 @@ static int run(const struct job *j, char *buffer)
 	uint64_t end = (j->offset + j->length + CHUNK - 1) / CHUNK * CHUNK;
 	int error;
 
+	if (j->to_open)
+		return object_is_open(o) ? 0 : o->ops->open(o);
 	if (end > o->size)
 		end = o->size;
 	(void)posix_fadvise(o->fd, (off_t)offset, (off_t)(end - offset + AHEAD), POSIX_FADV_WILLNEED);
@@ -211,11 +214,11 @@ static void run_here(struct job *j)
 	finish(j, error);
 }
 
-void disk_fetch(struct disk *d, struct serve_object *o, uint64_t offset, uint64_t length, struct serve_waiter *w)
+static void add(struct disk *d, const struct job *job)
 {
 	struct job *j = mem_new(sizeof *j);
 
-	*j = (struct job){.object = serve_object_ref(o), .waiter = w, .offset = offset, .length = length < AHEAD ? length : AHEAD};
+	*j = *job;
 	pthread_mutex_lock(&d->lock);
 	*d->last = j;
 	d->last = &j->next;
@@ -226,4 +229,14 @@ void disk_fetch(struct disk *d, struct serve_object *o, uint64_t offset, uint64_
 	pthread_mutex_unlock(&d->lock);
 	if (j != NULL)
 		run_here(j);
+}
+
+void disk_open(struct disk *d, struct serve_object *o, struct serve_waiter *w)
+{
+	add(d, &(struct job){.object = serve_object_ref(o), .waiter = w, .to_open = true});
+}
+
+void disk_fetch(struct disk *d, struct serve_object *o, uint64_t offset, uint64_t length, struct serve_waiter *w)
+{
+	add(d, &(struct job){.object = serve_object_ref(o), .waiter = w, .offset = offset, .length = length < AHEAD ? length : AHEAD});
 }

@@ -216,6 +216,7 @@ struct serve_request {
 	h2o_filereq_t anchor; /* req->filereq points here: how the logger finds us */
 	unsigned magic;
 	bool replied, waiting, stopped, is_head;
+	bool found_again;    /* after it could not be opened */
 	bool is_conditional; /* it may have fields of conditions or of ranges */
 	bool has_cmcd;       /* the same */
 	bool asked_alone;    /* of HTTP/1.1, without a body and with nothing behind it yet */
@@ -301,6 +302,8 @@ static inline struct serve_request *request_of(h2o_req_t *req)
 void object_answer(struct serve_request *);
 /* All bytes of a complete object in memory, kept as long as the object; NULL: cannot be had. */
 const uint8_t *object_view(struct serve_object *);
+bool object_is_open(const struct serve_object *);
+void object_not_opened(struct serve_request *, int error);
 bool object_is_copied(const struct serve_object *); /* is its view memory of ours, not the file's? */
 
 #define SMALL_BODY ((uint64_t)16 << 10) /* goes out in one write with the head */
@@ -322,6 +325,7 @@ void body_leave(struct serve_request *); /* the viewer has gone */
 void body_release(struct serve_request *);
 void body_on_stall(h2o_timeout_entry_t *);
 bool body_wait_disk(struct serve_request *, uint64_t offset, uint64_t length); /* false: nothing to wait for */
+void body_wait_open(struct serve_request *); /* for the object's file to be opened */
 void body_wake(struct serve_waiter *, int error); /* takes over a reference; any thread */
 void body_on_messages(h2o_multithread_receiver_t *, h2o_linklist_t *);
 
@@ -334,6 +338,8 @@ struct disk *disk_new(void);
 void disk_free(struct disk **); /* ends its threads; after the lanes */
 /* Of `length` bytes from `offset` on, so many can be sent without a wait for the disk; 0: have them fetched. */
 uint64_t disk_warm(struct lane *, struct serve_object *, uint64_t offset, uint64_t length);
+/* Has its file opened, and wakes the waiter as disk_fetch does. */
+void disk_open(struct disk *, struct serve_object *, struct serve_waiter *);
 /* Reads them, or the first of them, and wakes the waiter, one reference of which is taken over. */
 void disk_fetch(struct disk *, struct serve_object *, uint64_t offset, uint64_t length, struct serve_waiter *);
 

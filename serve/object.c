@@ -60,6 +60,11 @@ void serve_object_unref(struct serve_object **po)
 	o->ops->free(o);
 }
 
+bool object_is_open(const struct serve_object *o)
+{
+	return o->ops->open == NULL || __atomic_load_n(&o->fd, __ATOMIC_ACQUIRE) >= 0;
+}
+
 static void *make_view(const struct serve_object *o)
 {
 	struct stat st;
@@ -306,11 +311,12 @@ static void send_object(struct serve_request *r)
 static void send_when_ready(struct serve_request *r)
 {
 	const struct span *s = r->body.spans;
-	int64_t ready = r->growing && r->body.n > 0 && !r->is_head
-	                        ? r->object->ops->ready(r->object, s->offset, s->left)
-	                        : 1;
+	int64_t ready;
 
 	r->resume = send_when_ready;
+	ready = r->growing && r->body.n > 0 && !r->is_head
+	                        ? r->object->ops->ready(r->object, s->offset, s->left)
+	                        : 1;
 	if (ready > 0 && (r->is_head || r->body.n == 0 || object_is_copied(r->object) || !body_wait_disk(r, s->offset, s->left)))
 		send_object(r);
 	else if (ready > 0)
@@ -334,9 +340,15 @@ static void send_not_modified(struct serve_request *r)
 
 static void answer_found(struct serve_request *r)
 {
-	enum condition condition = r->is_conditional ? judge(r) : CONDITION_PASSED;
+	enum condition condition;
 	enum range_verdict range;
 
+	if (!object_is_open(r->object)) {
+		r->resume = answer_found;
+		body_wait_open(r);
+		return;
+	}
+	condition = r->is_conditional ? judge(r) : CONDITION_PASSED;
 	if (condition == CONDITION_NOT_MODIFIED) {
 		send_not_modified(r);
 		return;
@@ -385,4 +397,16 @@ void object_answer(struct serve_request *r)
 		answer_without_object(r, &found);
 	}
 	free(found.location);
+}
+
+/* What was found may have been closed, renamed or removed meanwhile; or its owner knows now that its disk fails. */
+void object_not_opened(struct serve_request *r, int error)
+{
+	if (r->found_again) {
+		request_refuse(r, error == ERR_NOT_FOUND || error == -ENOENT ? 404 : 503);
+		return;
+	}
+	r->found_again = true;
+	serve_object_unref(&r->object);
+	object_answer(r);
 }

@@ -78,6 +78,10 @@ struct serve_object_ops {
 	int (*source)(struct serve_object *, uint64_t offset, uint64_t *length);
 	/* The last reference is gone. */
 	void (*free)(struct serve_object *);
+	/* fd is negative: sets it once and for all (with release order), or says why not.  Runs beside the loops, for a
+	 * disk may keep it waiting; perhaps twice at a time.  When it fails find is asked once more, which may answer
+	 * otherwise; then it is 404 (ERR_NOT_FOUND, -ENOENT) or 503.  NULL: objects are open when they are found. */
+	int (*open)(struct serve_object *);
 };
 
 /* Facts and bytes of one resource.  Filled by the owner before it is first
@@ -86,7 +90,7 @@ struct serve_object_ops {
 struct serve_object {
 	unsigned magic;             /* SERVE_OBJECT_MAGIC */
 	unsigned refs;              /* by serve_object_ref and _unref */
-	int fd;                     /* for pread, sendfile and mmap; closed by ops->free */
+	int fd;                     /* for pread, sendfile and mmap; closed by ops->free; negative: ops->open comes first */
 	uint64_t size;
 	wall_us modified;           /* 0: no Last-Modified */
 	wall_us since;              /* when the bytes came from their origin, for Age; 0: they are at home here; atomic */

@@ -62,7 +62,7 @@ static const struct config_row rows[] = {
 /* One file; those that grow have a copy of their own per request. */
 struct file {
 	struct serve_object object;
-	char *path, *etag;
+	char *path, *etag, *on_disk;
 	_Atomic uint64_t grown;
 	uint64_t fail_at; /* 0: never */
 	int fail_with;
@@ -85,7 +85,9 @@ static void file_free(struct serve_object *o)
 {
 	struct file *f = o->ctx;
 
-	close(o->fd);
+	if (o->fd >= 0)
+		close(o->fd);
+	free(f->on_disk);
 	free(f->path);
 	free(f->etag);
 	free(f);
@@ -111,8 +113,18 @@ static void file_want(struct serve_object *o, uint64_t offset, uint64_t length, 
 	pthread_mutex_unlock(&lock);
 }
 
-static const struct serve_object_ops whole_ops = {.free = file_free};
-static const struct serve_object_ops growing_ops = {.ready = file_ready, .want = file_want, .free = file_free};
+static int file_open(struct serve_object *o)
+{
+	struct file *f = o->ctx;
+	int fd = open(f->on_disk, O_RDONLY | O_CLOEXEC), none = -1;
+
+	if (fd >= 0 && !__atomic_compare_exchange_n(&o->fd, &none, fd, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		close(fd);
+	return fd >= 0 ? 0 : -errno;
+}
+
+static const struct serve_object_ops whole_ops = {.free = file_free, .open = file_open};
+static const struct serve_object_ops growing_ops = {.ready = file_ready, .want = file_want, .free = file_free, .open = file_open};
 
 static void *feed(void *arg)
 {
@@ -144,20 +156,20 @@ static void *feed(void *arg)
 	return NULL;
 }
 
-static struct file *file_open(const char *path, const char *url, const struct serve_object_ops *ops)
+static struct file *file_new(const char *path, const char *url, const struct serve_object_ops *ops)
 {
 	struct file *f = mem_new(sizeof *f);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	const char *type = str_ends(path, ".mpd") ? "application/dash+xml" : str_ends(path, ".mp4") ? "video/mp4" : "application/octet-stream";
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) != 0) {
+	if (stat(path, &st) != 0) {
 		perror(path);
 		exit(1);
 	}
 	f->path = mem_dup(url);
+	f->on_disk = mem_dup(path);
 	f->etag = mem_printf("\"%llx-%llx\"", (unsigned long long)st.st_ino, (unsigned long long)st.st_size);
-	f->object = (struct serve_object){.magic = SERVE_OBJECT_MAGIC, .refs = 1, .fd = fd, .size = (uint64_t)st.st_size,
+	f->object = (struct serve_object){.magic = SERVE_OBJECT_MAGIC, .refs = 1, .fd = -1, .size = (uint64_t)st.st_size,
 	                                  .modified = 1700000000 * DUR_S, .type = type, .etag = f->etag,
 	                                  .cache_control = "public, max-age=31536000, immutable", .ops = ops, .ctx = f};
 	return f;
@@ -170,7 +182,7 @@ static int each_file(const char *path, const struct stat *st, int kind, struct F
 	if (kind != FTW_F)
 		return 0;
 	MEM_GROW(files, cap_files, n_files);
-	files[n_files++] = file_open(path, path + strlen(root), &whole_ops);
+	files[n_files++] = file_new(path, path + strlen(root), &whole_ops);
 	return 0;
 }
 
@@ -208,7 +220,7 @@ static void find_growing(void *ctx, const char *path, size_t n, struct serve_req
 	if (f == NULL && (f = look_up("/big.mp4")) == NULL)
 		return;
 	full = mem_printf("%s%s", root, f->path);
-	f = file_open(full, path, &growing_ops);
+	f = file_new(full, path, &growing_ops);
 	free(full);
 	f->fail_with = strcmp(path, "/fail/502") == 0   ? ERR_HTTP
 	               : strcmp(path, "/fail/504") == 0 ? ERR_TIMEOUT

@@ -5,6 +5,7 @@
     fs.held.add('a.mp4')                             # reads of it wait ...
     fs.release('a.mp4')                              # ... until now
     fs.asked('a.mp4')                                # how many reads have come
+    fs.held.add('open a.mp4')                        # the same for opening it; fs.waits('open a.mp4')
 
 Bytes that were read once stay in the page cache like those of any disk.  The mount is in a mount namespace of this process's own,
 so import and mount before threads are started.
@@ -26,6 +27,10 @@ class Fs:
     def asked(self, name):
         with self.lock:
             return self.reads.get(name, 0)
+
+    def waits(self, name):
+        with self.lock:
+            return any(w[0] == name for w in self.waiting)
 
     def release(self, name):
         with self.lock:
@@ -72,7 +77,13 @@ class Fs:
         elif op == GETATTR:
             self.answer(unique, struct.pack('<QII', FOREVER, 0, 0) + self.attributes(node))
         elif op in (OPEN, OPENDIR):
-            self.answer(unique, struct.pack('<QII', node, 2, 0))  # FOPEN_KEEP_CACHE
+            data = struct.pack('<QII', node, 2, 0)  # FOPEN_KEEP_CACHE
+            with self.lock:
+                held = op == OPEN and 'open ' + self.names[node - 2] in self.held
+                if held:
+                    self.waiting.append(('open ' + self.names[node - 2], unique, data))
+            if not held:
+                self.answer(unique, data)
         elif op == READDIR:
             self.list(unique, *struct.unpack_from('<QI', body, 8))
         elif op == READ:

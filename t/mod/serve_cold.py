@@ -11,7 +11,10 @@ from rawhttp import *
 keys, real = tap.folder('keys'), tap.folder('real')
 CERT, KEY = certificate(keys)
 rng = os.urandom(2_500_000)
-FILES = {'hot.mp4': rng[:200_000], 'hot.mpd': rng[:6000], **{f'{n}.mp4': rng for n in ('plain', 'tls', 'h2', 'parts', 'range', 'left', 'stall')}, 'small.mpd': rng[5:6000], 'bad.mp4': rng, 'bad.mpd': rng[:99]}
+FILES = {'hot.mp4': rng[:200_000], 'hot.mpd': rng[:6000], **{f'{n}.mp4': rng for n in ('plain', 'tls', 'h2', 'parts', 'range', 'left', 'stall', 'opened')}, 'small.mpd': rng[5:6000], 'bad.mp4': rng, 'bad.mpd': rng[:99]}
+for name in ('gone.mp4', 'loop.mp4'):
+    with open(os.path.join(real, name), 'wb') as f:
+        f.write(rng[:999])
 mounted = tap.folder('mounted')
 FS = slowfs.mount(mounted, FILES)
 if FS is None:
@@ -74,6 +77,33 @@ def several_ranges():
 def a_small_range_and_a_small_file():
     tap.check(cold('range.mp4', ['curl', '-sf', '-r', '700000-700999', f'http://127.0.0.1:{S.port}/range.mp4']) == rng[700000:701000])
     tap.check(cold('small.mpd', ['curl', '-sf', f'http://127.0.0.1:{S.port}/small.mpd']) == FILES['small.mpd'])
+
+
+@tap.test
+def opening_is_waited_for_beside_the_loop_too():
+    FS.held.add('open opened.mp4')
+    p = subprocess.Popen(['curl', '-sf', f'http://127.0.0.1:{S.port}/opened.mp4'], stdout=subprocess.PIPE)
+    head = subprocess.Popen(['curl', '-sfI', f'http://127.0.0.1:{S.port}/opened.mp4'], stdout=subprocess.PIPE)
+    tap.until(lambda: FS.waits('open opened.mp4'), 20, 'that it is opened')
+    neighbours()
+    tap.equal((p.poll(), head.poll()), (None, None), 'both wait')
+    FS.release('open opened.mp4')
+    tap.check(p.communicate(timeout=30)[0] == rng)
+    tap.has(head.communicate(timeout=30)[0].decode(), 'Content-Length: %d\r\n' % len(rng))
+
+
+@tap.test
+def what_cannot_be_opened():
+    gone = Server(real, '--threads', '1')
+    os.unlink(os.path.join(real, 'gone.mp4'))
+    for method in ('GET', 'HEAD', 'GET'):
+        tap.equal(get(gone.port, '/gone.mp4', method).status, 404, method)
+    os.unlink(os.path.join(real, 'loop.mp4'))
+    os.symlink('loop.mp4', os.path.join(real, 'loop.mp4'))
+    r = get(gone.port, '/loop.mp4')
+    tap.equal((r.status, r.fields['cache-control']), (503, 'no-store'))
+    tap.check('retry-after' in r.fields)
+    tap.equal(gone.stop(), (0, ''))
 
 
 @tap.test
