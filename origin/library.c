@@ -126,7 +126,6 @@ int library_find(struct library *l, const struct package_path *p, struct serve_o
 	struct serve_object *object = NULL;
 	struct revision_file *file = NULL;
 	struct revision *r;
-	int e = 0;
 
 	rcu_read_begin();
 	r = pick(library_view_find(RCU_LOAD(&l->view), p->title, p->title_n), p->revision, p->revision_n);
@@ -142,15 +141,11 @@ int library_find(struct library *l, const struct package_path *p, struct serve_o
 	if (file == NULL)
 		return ERR_NOT_FOUND;
 	if (object == NULL) {
-		e = revision_file_open(file, &object);
-		if (e != 0)
-			log_error("origin/library", "cannot open a file of the library: %s/%s: %s", r->folder, file->name,
-			          err_text(e));
+		object = revision_file_make(file);
 		revision_unref(&r);
 	}
-	if (e == 0)
-		*ret_object = object;
-	return e;
+	*ret_object = object;
+	return 0;
 }
 
 struct revision *library_current(struct library *l, const char *title, size_t n)

@@ -85,9 +85,8 @@ int library_choose(struct library *, const char *title, const char *revision, st
 /* Looks at one title again, now. */
 int library_refresh(struct library *, const char *title, struct fault *);
 
-/* A file of a package, ready to be sent (one reference).  ERR_NOT_FOUND; -errno
- * and ERR_CORRUPT when it cannot be opened.  Any thread; takes no lock when the
- * file is open already. */
+/* A file of a package (one reference), to be opened by whoever sends it.  ERR_NOT_FOUND.
+ * Any thread; takes no lock when it was asked for of late, and never looks at the disk. */
 int library_find(struct library *, const struct package_path *, struct serve_object **ret_object);
 /* The current revision of a title, one reference, or NULL.  Any thread. */
 struct revision *library_current(struct library *, const char *title, size_t n);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * A file's serve_object is made when it is first asked for and hung on the
- * file, where loops find it without a lock.  Opening and closing are rare and
- * go through one mutex.  Invariant: a file is in the ring if and only if its
- * object is set, and the list holds one reference of each.
+ * file, where loops find it without a lock.  Making and closing are rare and
+ * go through one mutex; opening waits for a disk and does not.  Invariant: a file
+ * is in the ring if and only if its object is set, and the list holds one
+ * reference of each.
  */
 #include "origin/open_files.h"
 
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/rcu.h"
@@ -30,6 +32,7 @@ struct open_files {
 /* An object of ours with its ETag behind it. */
 struct file_object {
 	struct serve_object object;
+	char *path;
 	char etag[SHA256_HEX_SIZE + 2];
 };
 
@@ -70,52 +73,60 @@ static void free_object(struct serve_object *object)
 {
 	struct file_object *fo = (struct file_object *)object;
 
-	close(object->fd);
+	if (object->fd >= 0)
+		close(object->fd);
+	free(fo->path);
 	free(fo);
 }
 
-static const struct serve_object_ops file_ops = {.free = free_object};
+static int open_file(const char *path, uint64_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), e;
+	struct stat st;
 
-static struct serve_object *new_object(const struct revision_file *file, int fd, const struct stat *st)
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size)
+		return fd;
+	e = ERR_CORRUPT;
+	close(fd);
+	return e;
+}
+
+static int open_object(struct serve_object *object)
+{
+	struct file_object *fo = (struct file_object *)object;
+	int fd = open_file(fo->path, object->size), none = -1;
+
+	if (fd < 0)
+		log_error("origin/library", "cannot open a file of the library: %s: %s", fo->path, err_text(fd));
+	else if (!__atomic_compare_exchange_n(&object->fd, &none, fd, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		close(fd); /* another thread was first */
+	return fd < 0 ? fd : 0;
+}
+
+static const struct serve_object_ops file_ops = {.free = free_object, .open = open_object};
+
+static struct serve_object *new_object(const struct revision_file *file)
 {
 	struct file_object *fo = mem_new(sizeof *fo);
 	char hex[SHA256_HEX_SIZE];
 
+	fo->path = path_join(file->of->folder, file->name);
 	sha256_to_hex(&file->root, hex);
 	snprintf(fo->etag, sizeof fo->etag, "\"%s\"", hex);
 	fo->object = (struct serve_object){
 		.magic = SERVE_OBJECT_MAGIC,
 		.refs = 1,
-		.fd = fd,
+		.fd = -1,
 		.size = file->size,
-		.modified = (wall_us)st->st_mtim.tv_sec * DUR_S,
+		.modified = file->modified,
 		.type = package_media_type(file->name, strlen(file->name)),
 		.etag = fo->etag,
 		.cache_control = PACKAGE_CACHE_IMMUTABLE,
 		.ops = &file_ops,
 	};
 	return &fo->object;
-}
-
-static int open_object(const struct revision_file *file, struct serve_object **ret_object)
-{
-	char *path = path_join(file->of->folder, file->name);
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	int e = fd < 0 ? -errno : 0;
-	struct stat st;
-
-	free(path);
-	if (e == 0 && fstat(fd, &st) < 0)
-		e = -errno;
-	else if (e == 0 && (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != file->size))
-		e = ERR_CORRUPT;
-	if (e != 0) {
-		if (fd >= 0)
-			close(fd);
-		return e;
-	}
-	*ret_object = new_object(file, fd, &st);
-	return 0;
 }
 
 static struct revision_file *take_first(struct open_files *o)
@@ -147,26 +158,25 @@ static struct serve_object *add(struct open_files *o, struct revision_file *file
 	return NULL;
 }
 
-int revision_file_open(struct revision_file *file, struct serve_object **ret_object)
+struct serve_object *revision_file_make(struct revision_file *file)
 {
 	struct open_files *o = file->of->open;
-	struct serve_object *object = NULL, *victim = NULL;
-	int e = 0;
+	struct serve_object *object, *victim = NULL;
 
 	pthread_mutex_lock(&o->lock);
 	object = RCU_LOAD(&file->object);
-	if (object == NULL && (e = open_object(file, &object)) == 0) {
+	if (object == NULL) {
+		object = new_object(file);
 		RCU_STORE(&file->object, object);
 		victim = add(o, file);
 	}
-	if (e == 0)
-		*ret_object = serve_object_ref(object);
+	serve_object_ref(object);
 	pthread_mutex_unlock(&o->lock);
 	if (victim != NULL) {
 		rcu_synchronize();
 		serve_object_unref(&victim);
 	}
-	return e;
+	return object;
 }
 
 struct serve_object *revision_file_object(struct revision_file *file)

@@ -24,7 +24,7 @@ static int compare_files(const void *a, const void *b)
 	return strcmp(((const struct revision_file *)a)->name, ((const struct revision_file *)b)->name);
 }
 
-static int check_size(const struct revision *r, const char *name, uint64_t want, struct fault *f)
+static int check_size(const struct revision *r, const char *name, uint64_t want, wall_us *ret_modified, struct fault *f)
 {
 	char *path = path_join(r->folder, name);
 	struct stat st;
@@ -37,18 +37,21 @@ static int check_size(const struct revision *r, const char *name, uint64_t want,
 	else if ((uint64_t)st.st_size != want)
 		e = fault_set(f, ERR_CORRUPT, "%s: has %lld bytes, its digest says %llu", path,
 		              (long long)st.st_size, (unsigned long long)want);
+	else
+		*ret_modified = (wall_us)st.st_mtim.tv_sec * DUR_S;
 	free(path);
 	return e;
 }
 
 static int add_file(struct revision *r, const char *name, uint64_t size, const struct sha256 *root, struct fault *f)
 {
-	int e = check_size(r, name, size, f);
+	wall_us modified = 0;
+	int e = check_size(r, name, size, &modified, f);
 
 	if (e != 0)
 		return e;
 	r->files[r->n_files++] = (struct revision_file){
-		.name = mem_dup(name), .size = size, .root = *root, .of = r,
+		.name = mem_dup(name), .size = size, .modified = modified, .root = *root, .of = r,
 	};
 	r->bytes += size;
 	return 0;

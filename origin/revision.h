@@ -22,8 +22,9 @@ struct open_files; /* hidden */
 struct revision_file {
 	char *name;
 	uint64_t size;
+	wall_us modified;            /* when its revision was read */
 	struct sha256 root;          /* of the Merkle tree; for package.torrent its SHA-256 */
-	struct serve_object *object; /* private: opened lazily, read by rcu */
+	struct serve_object *object; /* private: made lazily, read by rcu */
 	bool used;                   /* private: since the last look of open_files */
 	struct revision *of;
 };
@@ -59,11 +60,11 @@ void revision_unref(struct revision **);
 /* The file with this name, or NULL. */
 struct revision_file *revision_find(const struct revision *, const char *name, size_t n);
 
-/* Inside a read section: its object if it is open (a new reference), else NULL. */
+/* Inside a read section: its object if it has one (a new reference), else NULL. */
 struct serve_object *revision_file_object(struct revision_file *);
-/* Outside: opens it.  The caller keeps the revision referenced meanwhile.
- * -errno, ERR_CORRUPT when the size on the disk has changed. */
-int revision_file_open(struct revision_file *, struct serve_object **ret_object);
+/* Outside: makes it, without a look at the disk: the file is opened beside the loops before its first bytes are
+ * sent (ops->open: -errno, or ERR_CORRUPT when its size has changed).  The caller keeps the revision referenced meanwhile. */
+struct serve_object *revision_file_make(struct revision_file *);
 
 /* At most `max` files are open; beyond that those are closed that were not asked
  * for lately.  A viewer who is served from one keeps it. */

@@ -91,7 +91,7 @@ static void find_object(void *ctx, const char *path, size_t n, struct serve_requ
 		find_short(o, &p, req, found);
 	} else {
 		e = library_find(o->library, &p, &found->object);
-		found->status = e == 0 ? 200 : e == ERR_NOT_FOUND ? 404 : 503;
+		found->status = e == 0 ? 200 : 404;
 	}
 }
 
