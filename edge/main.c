@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -282,6 +284,7 @@ int main(int argc, char **argv)
 	struct plain_options plain = {0};
 	int r = 0;
 
+	json_set_alloc_funcs(mem_new, free); /* no JSON lacks a word because memory was short */
 	if (take_plain_options(&argc, argv, &plain)) {
 		r = 0;
 	} else if (plain.setup) {

@@ -368,6 +368,7 @@ int main(int argc, char **argv)
 	struct fault f = {0};
 	int code;
 
+	json_set_alloc_funcs(mem_new, free); /* no JSON lacks a word because memory was short */
 	setlocale(LC_ALL, "C.UTF-8");
 	spread_memory();
 	av_log_set_level(AV_LOG_FATAL); /* what matters is counted and said by us */

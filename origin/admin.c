@@ -11,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "base/config.h"
+#include "base/mem.h"
 #include "base/str.h"
 
 struct options {
@@ -171,6 +174,7 @@ int main(int argc, char **argv)
 	struct fault f = {0};
 	int e;
 
+	json_set_alloc_funcs(mem_new, free); /* no JSON lacks a word because memory was short */
 	setlocale(LC_ALL, "C.UTF-8");
 	signal(SIGPIPE, SIG_IGN);
 	if (argc > 1 && strcmp(argv[1], "-h") == 0)

@@ -507,16 +507,22 @@ out:
 	return e;
 }
 
+void library_stop(struct library *l)
+{
+	if (l == NULL || !l->running)
+		return;
+	MUST(write(l->stop, &(uint64_t){1}, 8) == 8);
+	pthread_join(l->thread, NULL);
+	l->running = false;
+}
+
 void library_close(struct library **pl)
 {
 	struct library *l = *pl;
 
 	if (l == NULL)
 		return;
-	if (l->running) {
-		MUST(write(l->stop, &(uint64_t){1}, 8) == 8);
-		pthread_join(l->thread, NULL);
-	}
+	library_stop(l);
 	library_view_unref(&l->view);
 	library_scan_fini(&l->scan);
 	open_files_free(&l->open);

@@ -54,7 +54,9 @@ struct library_settings {
  * then keeps watching in a thread of its own.  Damaged packages are logged and
  * left out.  -errno. */
 int library_open(const struct library_settings *, struct library **ret_library, struct fault *);
-void library_close(struct library **); /* the servers are gone by now */
+/* Its thread has ended when this returns: the library tells of no change any more.  NULL is allowed. */
+void library_stop(struct library *);
+void library_close(struct library **); /* the servers and the views that others kept are gone by now */
 
 /* The present view, one reference.  Any thread. */
 struct library_view *library_view(struct library *);

@@ -12,6 +12,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include <jansson.h>
+
 #include "config.h"
 
 #include "base/file.h"
@@ -186,11 +188,12 @@ static void close_parts(struct origin *o)
 	steering_free(&o->steering);
 	uploads_free(&o->uploads);
 	masters_free(&o->masters);
+	library_stop(o->library); /* it tells the search */
+	search_free(&o->search);  /* which keeps a view of it */
 	library_close(&o->library);
 	probe_free(&o->probe);
 	registry_free(&o->registry);
 	tokens_free(&o->tokens);
-	search_free(&o->search);
 	metadata_free(&o->metadata);
 	popular_free(&o->popular);
 	failures_free(&o->failures);
@@ -481,6 +484,7 @@ int main(int argc, char **argv)
 	char **given = mem_new_array((size_t)argc + 1, sizeof *given);
 	int code = 0;
 
+	json_set_alloc_funcs(mem_new, free); /* no JSON lacks a word because memory was short */
 	memcpy(given, argv, (size_t)argc * sizeof *given);
 	if (take_plain_options(&argc, argv, &check)) {
 		free(given);

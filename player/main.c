@@ -518,6 +518,7 @@ int main(int argc, char **argv)
 	struct fault f = {0};
 	int r = config_read_args(config, &argc, argv, &f);
 
+	json_set_alloc_funcs(mem_new, free); /* no JSON lacks a word because memory was short */
 	words_start("ribera-player");
 	if (r == 0 && run.o.help) {
 		usage(stdout);

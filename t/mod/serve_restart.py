@@ -16,7 +16,7 @@ class Load:
         self.stay, self.connections = stay, 0
         self.port, self.path, self.want, self.wrong, self.good, self.end = port, path, want, [], 0, False
         self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self.one) for _ in range(n)]
+        self.threads = [threading.Thread(target=self.one, daemon=True) for _ in range(n)]
         for t in self.threads:
             t.start()
 
@@ -73,7 +73,7 @@ def slow_download(port, path, seconds):
             result.append(got.partition(b'\r\n\r\n')[2])
         except Exception as e:
             result.append(repr(e))
-    t = threading.Thread(target=run)
+    t = threading.Thread(target=run, daemon=True)
     t.start()
     return t, result
 
