@@ -271,7 +271,7 @@ def the_admin_command_shows_and_verifies():
     tap.equal(json.loads(shared.admin('--json', 'title', 'show', 'one').stdout)['revision'], REV)
     tap.has(shared.admin('title', 'show', 'none', code=1).stderr, 'there is no title "none"')
     shared.admin('edge', 'remove', 'edge-q')
-    for argv in [[], ['wat'], ['title'], ['titles', 'x'], ['--wat', 'titles']]:
+    for argv in [[], ['wat'], ['title'], ['edges', 'x'], ['--wat', 'titles']]:
         tap.equal(tap.call(ADMIN, *argv).returncode, 2, f'{argv}')
     dead = tap.call(ADMIN, '--control', 'http://127.0.0.1:1', 'titles')
     tap.equal(dead.returncode, 1)
