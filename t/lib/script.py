@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A client of ribera-player's socket for scripts."""
-import json, os, socket
+import json, socket
 import tap
 
 
@@ -8,13 +8,19 @@ class Script:
     """A client of the socket."""
 
     def __init__(self, path, process):
-        tap.until(lambda: os.path.exists(path) or not process.alive(), 20, 'the socket')
-        tap.check(process.alive(), process.text())
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(20)
-        self.socket.connect(path)
+        tap.until(lambda: self.connects(path) or not process.alive(), 20, 'the socket')
+        tap.check(process.alive(), process.text())
         self.file = self.socket.makefile('r')
         self.events = []
+
+    def connects(self, path):
+        try:
+            self.socket.connect(path)
+        except OSError:  # not there yet, or there and nobody listens yet
+            return False
+        return True
 
     def say(self, *command):
         self.socket.sendall(json.dumps({'command': command, 'request_id': 7}).encode() + b'\n')
