@@ -26,6 +26,21 @@ def need(program, package=None):
     return found
 
 
+def as_root(*argv):
+    """Runs it as root, by sudo for others (as ./check installs packages)."""
+    p = call(*([] if os.geteuid() == 0 else ['sudo', '-n']), *argv)
+    check(p.returncode == 0, f'{" ".join(argv)}: {p.stderr.strip()}: tests mount small file systems as root, or by sudo without a password')
+
+
+def mount_small(folder, size):
+    """A file system of so many bytes (as mount writes them) in memory, ours to write to; unmount() ends it."""
+    as_root('mount', '-t', 'tmpfs', '-o', f'size={size},uid={os.geteuid()}', 'tmpfs', folder)
+
+
+def unmount(folder):
+    as_root('umount', '-l', folder)
+
+
 def test(function):
     _tests.append(function)
     return function

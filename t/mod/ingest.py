@@ -256,23 +256,20 @@ def bad_libraries_are_refused_with_the_reason():
 def no_space_leaves_nothing():
     small = os.path.join(WORK, 'small')
     os.makedirs(small)
-    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=300k', 'none', small], capture_output=True).returncode != 0:
-        raise tap.Skip('a small file system cannot be mounted here')
+    tap.mount_small(small, '300k')
     try:
         refused(FILM, 'No space left', 'free space', library=os.path.join(small, 'library'), keeps=True)
     finally:
-        subprocess.run(['umount', small], check=True)
+        tap.unmount(small)
 
 
 @tap.test
 def an_unreadable_master_is_refused():
-    if os.getuid() != 0:
-        raise tap.Skip('needs root to become somebody else')
     locked = make('locked.mp4', '-i', FILM, '-c', 'copy')
     os.chmod(locked, 0)
     for folder in (WORK, os.path.dirname(WORK)):
         os.chmod(folder, 0o755)
-    done = tap.call('setpriv', '--reuid', '65534', '--clear-groups', tap.program('ribera-ingest'), locked, '--library', '/tmp/x')
+    done = tap.call(*(['setpriv', '--reuid', '65534', '--clear-groups'] if os.geteuid() == 0 else []), tap.program('ribera-ingest'), locked, '--library', '/tmp/x')
     tap.equal(done.returncode, 1, done.stderr)
     tap.has(done.stderr, 'locked.mp4: Permission denied')
 

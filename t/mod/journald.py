@@ -40,15 +40,10 @@ while not said and time.monotonic() < end:
 p.terminate()
 p.wait()
 '''
-    p = subprocess.run(['unshare', '-m', 'sh', '-c', PRIVATE, 'sh', sys.executable, '-c', code], capture_output=True, timeout=60)
+    p = subprocess.run(['unshare', '-m', *([] if os.geteuid() == 0 else ['-r']), 'sh', '-c', PRIVATE, 'sh', sys.executable, '-c', code], capture_output=True, timeout=60)
     tap.equal((p.returncode, p.stderr), (0, b''))
     with open(stderr) as f:
         return [dict(line.split('=', 1) for line in e.splitlines()) for e in p.stdout.decode().split('\0')[:-1]], f.read()
-
-
-if subprocess.run(['unshare', '-m', 'true'], stderr=subprocess.DEVNULL).returncode != 0:
-    print('1..0 # SKIP a mount namespace of our own needs root')
-    sys.exit(0)
 
 
 @tap.test
