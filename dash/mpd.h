@@ -92,11 +92,13 @@ enum mpd_addressing { MPD_NONE, MPD_SEGMENT_BASE, MPD_SEGMENT_LIST, MPD_SEGMENT_
 struct mpd_segments {
 	enum mpd_addressing kind;
 	bool has_timescale, has_pto, has_duration, has_start_number, has_end_number, has_index_range;
-	bool has_timeline, has_availability_offset, has_availability_complete, has_ept_delta;
+	bool has_timeline, has_availability_offset, has_availability_complete, has_ept_delta, has_k, has_end_sub_number;
 	uint32_t timescale;      /* 1 when absent */
 	int64_t pto;             /* presentationTimeOffset, timescale units; negative is not valid, but played */
 	uint64_t duration;       /* timescale units */
 	uint64_t start_number, end_number;
+	uint64_t k;              /* segments of a sequence, with @duration (6th edition) */
+	uint64_t end_sub_number; /* the last one's, of the sequence endNumber */
 	int64_t ept_delta;
 	struct mpd_range index_range;
 	bool index_range_exact;

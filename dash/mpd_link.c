@@ -21,6 +21,7 @@
 
 #define XLINK "http://www.w3.org/1999/xlink"
 #define DASH "urn:mpeg:dash:schema:mpd:2011"
+#define EMPTY "<MPD xmlns=\"" DASH "\"/>"
 #define TO_ZERO "urn:mpeg:dash:resolve-to-zero:2013"
 
 struct resolver {
@@ -144,10 +145,44 @@ static const char *skip_declaration(const char *s)
 	return end != NULL ? end + 2 : s;
 }
 
+/* Does it say, or show, that it is not UTF-8? */
+static bool is_foreign(const struct buf *part)
+{
+	const char *s = buf_text(part), *end, *e;
+
+	if (part->size >= 2 && ((unsigned char)s[0] >= 0xfe || s[0] == '\0' || s[1] == '\0'))
+		return true;
+	end = str_starts(s, "<?xml") ? strstr(s, "?>") : NULL;
+	e = end != NULL ? strstr(s, "encoding") : NULL;
+	return e != NULL && e < end && strcspn(e, "uU") > strcspn(e, "?");
+}
+
+/* One element in a coding of its own is a document, and goes into one of ours as a tree. */
+static int parse_foreign(const struct buf *part, const char *url, xmlDocPtr *ret_doc, struct fault *f)
+{
+	xmlDocPtr doc = NULL, whole = NULL;
+	xmlNodePtr root, copy;
+	int e = mpd_xml_tree(part->bytes, part->size, url, &doc, f);
+
+	if (e == 0)
+		e = mpd_xml_tree(EMPTY, sizeof EMPTY - 1, url, &whole, f);
+	root = e == 0 ? xmlDocGetRootElement(doc) : NULL;
+	copy = root != NULL ? xmlDocCopyNode(root, whole, 1) : NULL;
+	if (copy != NULL)
+		xmlAddChild(xmlDocGetRootElement(whole), copy);
+	xmlFreeDoc(doc);
+	if (e == 0)
+		*ret_doc = whole;
+	return e;
+}
+
 static int parse_part(const struct buf *part, const char *url, xmlDocPtr *ret_doc, struct fault *f)
 {
 	struct buf whole;
 	int e;
+
+	if (is_foreign(part))
+		return parse_foreign(part, url, ret_doc, f);
 
 	buf_init(&whole, MPD_MAX_BYTES);
 	buf_puts(&whole, "<MPD xmlns=\"" DASH "\" xmlns:xlink=\"" XLINK "\">");

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "dash/mpd_values.h"
 #include "dash/mpd_xml.h"
 
 #define PATCH_NAMESPACE "urn:mpeg:dash:schema:mpd-patch:2020"
@@ -225,7 +226,8 @@ static void put_content(xmlNodePtr op, xmlNodePtr at, const char *where)
 	xmlNodePtr after = NULL, first = at->children;
 
 	for (xmlNodePtr c = op->children; c != NULL; c = c->next) {
-		xmlNodePtr copy = c->type == XML_ELEMENT_NODE ? xmlDocCopyNode(c, at->doc, 1) : NULL;
+		bool text = (c->type == XML_TEXT_NODE || c->type == XML_CDATA_SECTION_NODE) && !xmlIsBlankNode(c);
+		xmlNodePtr copy = c->type == XML_ELEMENT_NODE || text ? xmlDocCopyNode(c, at->doc, 1) : NULL;
 
 		if (copy == NULL)
 			continue;
@@ -241,11 +243,31 @@ static void put_content(xmlNodePtr op, xmlNodePtr at, const char *where)
 	}
 }
 
+/* By its local name, as elements are. */
+static xmlAttrPtr find_attribute(const xmlNode *node, const char *name)
+{
+	xmlAttrPtr a = node->properties;
+
+	while (a != NULL && strcmp((const char *)a->name, name) != 0)
+		a = a->next;
+	return a;
+}
+
+/* `name` may have a prefix; one that the patch declares and the MPD does not is declared there. */
 static void set_attribute(xmlNodePtr node, const char *name, xmlNodePtr op)
 {
 	xmlChar *text = xmlNodeGetContent(op);
+	size_t n = strlen(name);
+	const char *own = local(name, &n);
+	xmlAttrPtr there = find_attribute(node, own);
+	char *prefix = own > name ? mem_dup_n(name, (size_t)(own - name) - 1) : NULL;
+	xmlNsPtr from = prefix != NULL ? xmlSearchNs(op->doc, op, (const xmlChar *)prefix) : NULL;
+	xmlNsPtr to = there != NULL ? there->ns : from != NULL ? xmlSearchNsByHref(node->doc, node, from->href) : NULL;
 
-	xmlSetProp(node, (const xmlChar *)name, text != NULL ? text : (const xmlChar *)"");
+	if (to == NULL && there == NULL && from != NULL)
+		to = xmlNewNs(node, from->href, from->prefix);
+	xmlSetNsProp(node, to, (const xmlChar *)own, text != NULL ? text : (const xmlChar *)"");
+	free(prefix);
 	xmlFree(text);
 }
 
@@ -291,8 +313,12 @@ static void replace(xmlNodePtr op, const struct target *t)
 
 static void remove_target(const struct target *t)
 {
-	if (t->attribute != NULL)
-		xmlUnsetProp(t->node, (const xmlChar *)t->attribute);
+	xmlAttrPtr a = t->attribute != NULL ? find_attribute(t->node, t->attribute) : NULL;
+
+	if (t->attribute != NULL && a != NULL)
+		xmlRemoveProp(a);
+	else if (t->attribute != NULL)
+		return;
 	else if (t->text)
 		xmlNodeSetContent(t->node, NULL);
 	else
@@ -327,10 +353,13 @@ static int apply(xmlDocPtr doc, xmlNodePtr op, const char *name, struct fault *f
 
 /* --- the whole ------------------------------------------------------------------------------ */
 
+/* The same text, or the same moment. */
 static bool same(const xmlNode *a, const char *name_a, const xmlNode *b, const char *name_b)
 {
 	char *x = get(a, name_a), *y = get(b, name_b);
-	bool yes = x != NULL && y != NULL && strcmp(x, y) == 0;
+	wall_us t, u;
+	bool yes = x != NULL && y != NULL &&
+	           (strcmp(x, y) == 0 || (mpd_value_date(x, strlen(x), &t) == 0 && mpd_value_date(y, strlen(y), &u) == 0 && t == u));
 
 	free(x);
 	free(y);
@@ -360,6 +389,16 @@ static int apply_all(xmlDocPtr doc, const xmlNode *patch, const char *name, stru
 	return e;
 }
 
+/* A patch that forgets to date the MPD still makes the one of its own time (5.15.2): the next patch is for that. */
+static void date(xmlNodePtr mpd, const xmlNode *patch)
+{
+	char *made = get(patch, "publishTime");
+
+	if (made != NULL && same(patch, "originalPublishTime", mpd, "publishTime"))
+		xmlSetProp(mpd, (const xmlChar *)"publishTime", (const xmlChar *)made);
+	free(made);
+}
+
 int mpd_patch(const void *mpd, size_t n_mpd, const void *patch, size_t n_patch, const char *name, struct buf *out,
               struct fault *f)
 {
@@ -372,6 +411,8 @@ int mpd_patch(const void *mpd, size_t n_mpd, const void *patch, size_t n_patch, 
 		e = check(xmlDocGetRootElement(doc), xmlDocGetRootElement(diff), name, f);
 	if (e == 0)
 		e = apply_all(doc, xmlDocGetRootElement(diff), name, f);
+	if (e == 0)
+		date(xmlDocGetRootElement(doc), xmlDocGetRootElement(diff));
 	if (e == 0 && (e = mpd_xml_dump(doc, out)) != 0)
 		fault_set(f, e, "%s: the patched MPD: %s", name, err_text(e));
 	xmlFreeDoc(doc);

@@ -120,7 +120,9 @@ const struct mpd_attr mpd_common_attrs[] = {
 #define MULTIPLE_SEGMENT_ROWS                                                                      \
 	HAS(struct mpd_segments, "duration", ATTR_U64, duration, has_duration),                    \
 	HAS(struct mpd_segments, "startNumber", ATTR_U64, start_number, has_start_number),         \
-	HAS(struct mpd_segments, "endNumber", ATTR_U64, end_number, has_end_number)
+	HAS(struct mpd_segments, "endNumber", ATTR_U64, end_number, has_end_number),               \
+	HAS(struct mpd_segments, "endSubNumber", ATTR_U64, end_sub_number, has_end_sub_number),    \
+	HAS(struct mpd_segments, "k", ATTR_U64, k, has_k)
 
 static const struct mpd_attr segment_base_rows[] = {SEGMENT_BASE_ROWS, END};
 static const struct mpd_attr segment_list_rows[] = {SEGMENT_BASE_ROWS, MULTIPLE_SEGMENT_ROWS, END};

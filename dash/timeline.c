@@ -123,6 +123,8 @@ static void inherit_segments(const struct mpd_segments *from, struct mpd_segment
 	TAKE(has_duration, duration);
 	TAKE(has_start_number, start_number);
 	TAKE(has_end_number, end_number);
+	TAKE(has_end_sub_number, end_sub_number);
+	TAKE(has_k, k);
 	TAKE(has_index_range, index_range);
 	TAKE(has_availability_offset, availability_offset);
 	TAKE(has_availability_complete, availability_complete);
@@ -131,6 +133,8 @@ static void inherit_segments(const struct mpd_segments *from, struct mpd_segment
 	TAKE(initialization.present, initialization);
 	TAKE(representation_index.present, representation_index);
 	TAKE_TEXT(media);
+	if (from->initialization.present)
+		to->init = NULL; /* an element of this level against an attribute of one above */
 	TAKE_TEXT(init);
 	TAKE_TEXT(index);
 	TAKE_TEXT(xlink_href);
@@ -138,6 +142,8 @@ static void inherit_segments(const struct mpd_segments *from, struct mpd_segment
 		to->n_timeline = from->n_timeline;
 		to->patterns = from->patterns;
 		to->n_patterns = from->n_patterns;
+	} else if (from->has_duration) {
+		to->has_timeline = false; /* one or the other (5.3.9.2.2), and the lower level is stronger */
 	}
 	if (from->n_urls > 0) {
 		to->urls = from->urls;

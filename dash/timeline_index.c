@@ -206,6 +206,7 @@ int timeline_set_index(struct timeline_rendition *r, const struct timeline_index
 		const struct item *it = &x->items[i];
 		int64_t start = (int64_t)it->time - pto;
 
+		r->n_behind += start >= cut;
 		if (start < cut && start + (int64_t)it->duration > 0)
 			v[n++] = (struct timeline_segment){
 				.start = start,

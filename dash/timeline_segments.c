@@ -101,7 +101,20 @@ static void cut_former(struct output *out, wide start)
 		s->duration = (uint64_t)(start - s->start);
 }
 
-/* Segment i of the run, in its parts (S@k, 5.3.9.6.4). */
+/* A sequence's parts come one by one (5.3.9.6.4): the newest one may have but a few yet, the last one may end early. */
+static bool is_part(const struct output *out, const struct timeline_run *run, uint64_t number, uint64_t part, wide end)
+{
+	const struct mpd_segments *m = &out->l->segments;
+
+	if (run->parts == 1)
+		return true;
+	if (m->has_end_sub_number && m->has_end_number && number == m->end_number && part > m->end_sub_number)
+		return false;
+	return !out->l->build->mpd->dynamic || m->has_timeline || !isfinite(out->l->availability_offset) ||
+	       end <= timeline_live_edge(out->l);
+}
+
+/* Segment i of the run, in its parts (@k, S@k). */
 static int put_segment(struct output *out, const struct timeline_run *run, uint64_t i)
 {
 	uint32_t ts = out->l->rendition->timescale;
@@ -115,6 +128,8 @@ static int put_segment(struct output *out, const struct timeline_run *run, uint6
 
 		if (a < INT64_MIN / 2 || b > INT64_MAX / 2 || time < 0 || time > (wide)UINT64_MAX)
 			return fault_at(out->l, run->line, ERR_OUT_OF_RANGE, "a segment's time does not fit 63 bits");
+		if (!is_part(out, run, run->number + i, k + 1, b))
+			break;
 		if (out->l->period->duration >= 0 && b > timeline_ticks(out->l->period->duration, ts) &&
 		    out->l->segments.has_timeline == false)
 			b = timeline_ticks(out->l->period->duration, ts);
@@ -140,8 +155,12 @@ static int put_run(void *ctx, const struct timeline_run *run)
 		first = (out->from - run->start) / d;
 	if (out->until < run->start + last * d)
 		last = out->until <= run->start ? 0 : (out->until - run->start + d - 1) / d;
+	if (last < run->count && out->until == timeline_period_end(out->l))
+		out->l->rendition->n_behind += (size_t)(run->count - last < SIZE_MAX / 4 ? run->count - last : SIZE_MAX / 4);
 	if (last <= first)
 		return 0;
+	if (run->number + last - 1 > (wide)UINT64_MAX)
+		return fault_at(out->l, run->line, ERR_OUT_OF_RANGE, "a segment's number does not fit 64 bits");
 	e = charge(out, (last - first) * run->parts);
 	if (e != 0)
 		return e;
@@ -239,7 +258,9 @@ static int cut_to_available(struct output *out, const struct timeline_run *run, 
 	if (!mpd->has_availability_start)
 		return fault_set(out->l->build->fault, ERR_SYNTAX,
 		                 "line %u: @duration in a dynamic MPD needs MPD@availabilityStartTime", run->line);
-	whole = edge > 0 ? edge / run->duration : 0;
+	whole = edge > 0 ? edge / run->duration + (run->parts > 1) : 0;
+	if (!isfinite(out->l->availability_offset) && *count < TIMELINE_WIDE_MAX)
+		whole = *count; /* all that will ever be is there already */
 	if (whole < *count)
 		*count = whole;
 	if (mpd->has_time_shift) {
@@ -260,6 +281,9 @@ static int put_numbered(struct output *out)
 	int e = 0;
 
 	run.number = m->has_start_number ? m->start_number : 1;
+	run.parts = m->has_k && !listed ? m->k : 1;
+	if (run.parts == 0 || run.parts > m->duration)
+		return fault_at(l, m->line, ERR_SYNTAX, "@k is impossible, expected 1 up to @duration");
 	if (m->duration == 0 || m->duration > INT64_MAX)
 		return fault_at(l, m->line, ERR_SYNTAX, "@duration is 0 or past 63 bits, expected the length of a segment");
 	if (end < TIMELINE_WIDE_MAX)

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "player/abr.h"
+#include "player/fit.h"
 #include "player/live.h"
 #include "player/pathway.h"
 #include "player/report.h"
@@ -183,6 +184,8 @@ static int choose_lanes(const struct engine_setup *s, bool ret_has[static N_LANE
 {
 	struct fault why[N_LANES] = {{0}};
 
+	if (!fit_mpd(s->source->mpd, &why[0]))
+		return fault_set(f, ERR_UNSUPPORTED, "%s: %s", s->source->url, fault_text(&why[0]));
 	for (size_t i = 0; i < s->source->timeline->n_periods; i++) {
 		const struct timeline_period *p = &s->source->timeline->periods[i];
 

@@ -90,6 +90,16 @@ static bool fit_common(const struct mpd_common *c, const char *element, unsigned
 	return false;
 }
 
+bool fit_mpd(const struct mpd *m, struct fault *why)
+{
+	const struct mpd_descriptor *d = unknown(&m->essential);
+
+	if (d != NULL)
+		fault_set(why, ERR_UNSUPPORTED, "the MPD needs EssentialProperty \"%s\", which this player does not know",
+		          d->scheme != NULL ? d->scheme : "");
+	return d == NULL;
+}
+
 bool fit_rendition(const struct timeline_rendition *r, struct fault *why)
 {
 	const struct mpd_representation *m = r->representation;

@@ -17,5 +17,7 @@ bool fit_can_decode(const char *codecs);
 bool fit_rendition(const struct timeline_rendition *, struct fault *why);
 /* Has it a rendition that is fit, and is it no trick mode? */
 bool fit_track(const struct timeline_track *, struct fault *why);
+/* Does the MPD itself ask for nothing this player does not know? */
+bool fit_mpd(const struct mpd *, struct fault *why);
 
 #endif

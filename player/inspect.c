@@ -163,7 +163,7 @@ static json_t *segment_json(const struct timeline_rendition *r, const struct tim
 	json_object_set_new(o, "duration", json_integer((json_int_t)s->duration));
 	json_object_set_new(o, "start_s", json_real(seconds(r, s->start)));
 	json_object_set_new(o, "duration_s", json_real(seconds(r, (int64_t)s->duration)));
-	json_object_set_new(o, "number", json_integer((json_int_t)s->number));
+	json_object_set_new(o, "number", s->number <= INT64_MAX ? json_integer((json_int_t)s->number) : json_real((double)s->number));
 	json_object_set_new(o, "time", json_integer((json_int_t)s->time));
 	if (s->sub_number > 1)
 		json_object_set_new(o, "sub_number", json_integer((json_int_t)s->sub_number));
@@ -223,6 +223,7 @@ static json_t *rendition_json(struct inspection *x, struct timeline_rendition *r
 	for (size_t i = 0; i < r->n_segments; i++)
 		json_array_append_new(segments, segment_json(r, &r->segments[i]));
 	json_object_set_new(o, "segments", segments);
+	set_number(o, "segments_behind_the_period", r->n_behind);
 	return o;
 }
 
@@ -299,8 +300,11 @@ static json_t *whole(struct inspection *x)
 {
 	const struct timeline *t = x->source->timeline;
 	json_t *o = json_object(), *periods = json_array();
+	struct fault why = {0};
 
 	set_text(o, "url", x->source->url);
+	if (!fit_mpd(x->source->mpd, &why))
+		set_text(o, "unfit", fault_text(&why));
 	json_object_set_new(o, "dynamic", json_boolean(t->dynamic));
 	set_seconds(o, "duration_s", t->duration >= 0, t->duration);
 	if (t->dynamic)
@@ -323,7 +327,7 @@ static void print_rendition(const json_t *r, FILE *out)
 	const json_t *segments = json_object_get(r, "segments"), *last;
 	size_t n = json_array_size(segments);
 	double begin = 0, end = 0;
-	char size[32] = "";
+	char size[32] = "", behind[64] = "";
 
 	if (n > 0) {
 		last = json_array_get(segments, n - 1);
@@ -335,11 +339,14 @@ static void print_rendition(const json_t *r, FILE *out)
 		         (int)json_integer_value(json_object_get(r, "height")));
 	else if (json_object_get(r, "audio_sampling_rate") != NULL)
 		snprintf(size, sizeof size, "%d Hz", (int)json_integer_value(json_object_get(r, "audio_sampling_rate")));
+	if (json_object_get(r, "segments_behind_the_period") != NULL)
+		snprintf(behind, sizeof behind, "%lld more are listed behind the period's end",
+		         (long long)json_integer_value(json_object_get(r, "segments_behind_the_period")));
 	fprintf(out, "    %-24s %9.3f %-11s %-28s %6zu %10.3f %10.3f  %s\n", text(r, "id"),
 	        (double)json_integer_value(json_object_get(r, "bandwidth")) / 1e6, size, text(r, "codecs"), n, begin, end,
 	        json_object_get(r, "error") != NULL   ? text(r, "error")
 	        : json_object_get(r, "unfit") != NULL ? text(r, "unfit")
-	                                              : "");
+	                                              : behind);
 }
 
 /* "12.345 s", or what it means that there is none */
@@ -386,6 +393,8 @@ static void print_table(const json_t *o, FILE *out)
 
 	fprintf(out, "%s\n%s, %s\n", text(o, "url"), json_is_true(json_object_get(o, "dynamic")) ? "dynamic" : "static",
 	        span(o, "duration_s", "without a stated end", a, sizeof a));
+	if (json_object_get(o, "unfit") != NULL)
+		fprintf(out, "not playable here: %s\n", text(o, "unfit"));
 	if (json_object_get(o, "live") != NULL)
 		print_live(json_object_get(o, "live"), out);
 	json_array_foreach(json_object_get(o, "periods"), i, period) {

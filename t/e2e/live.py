@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ribera-player at dynamic MPDs of every kind: nothing is asked for too early, no picture is lost, the edge is near."""
-import json, os, sys, time
+import json, os, re, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import livesim, tap
 from script import Script
 
-KINDS = ('number', 'timeline', 'patch', 'number+chunked', 'timeline+periods', 'periods', 'number+ahead', 'timeline+ahead+head', 'timeline+end')
+KINDS = ('number', 'timeline', 'patch', 'number+chunked', 'timeline+periods', 'periods', 'number+ahead', 'number+ahead+ntp', 'timeline+ahead+head', 'timeline+end')
 SECONDS = 8
 _server = None
 
@@ -53,6 +53,9 @@ def every_kind_of_live_title_plays():
         tap.until(lambda: not p.alive(), 60, f'the end of {kind}')
         tap.equal(p.p.returncode, 0, f'{kind}: {p.text()[-1500:]}')
         check(kind, p, report, frames)
+        if 'ntp' in kind:
+            tap.check(re.search(r'ntp:2014.*:1 answered=0', p.text()) and re.search(r'ntp:2014.*answered=1', p.text()) and
+                      re.search(r'clock offset_ms=(35999|36000)', p.text()), f'{kind}: {p.text()[-1500:]}')
         with open(frames) as f:
             first = next(int(line.split(',')[0]) for line in f if not line.startswith('#'))
         tap.check(begin - 8 < first / 1e6 < begin + 20, f'{kind}: begins at {first / 1e6}, the edge was at {begin}')

@@ -6,10 +6,10 @@
 
 Kinds, joined by '+': number (@duration, never updated), timeline (SegmentTimeline, updated), patch (with MPD patches),
 chunked (availabilityTimeOffset, bodies that come as they are made), periods (a new one every 6 s), ahead (the service's
-clock is an hour ahead; UTCTiming says so), head (UTCTiming by Date), end (becomes static 6 s after the server's start),
+clock is an hour ahead; UTCTiming says so), head (UTCTiming by Date), ntp (UTCTiming by SNTP), end (becomes static 6 s after the server's start),
 service (ServiceDescription: 2.5 s behind the edge, at most 1.5 times as fast). With hold() media waits until release().
 """
-import email.utils, http.server, os, re, socketserver, subprocess, threading, time, urllib.parse
+import email.utils, http.server, os, re, socket, socketserver, struct, subprocess, threading, time, urllib.parse
 import tap
 
 LOOP, SEGMENT, FPS, RATE = 8, 1, 25, 48000
@@ -100,6 +100,7 @@ class Server:
         self.epoch = int(self.born) - 60
         self.back = back
         self.requests = []  # (status, path), without HEAD
+        self.ntp = None
         self.flow = threading.Event()
         self.release()
         server = self
@@ -160,9 +161,28 @@ class Server:
     def timing(self, kinds):
         if 'head' in kinds:
             return '<UTCTiming schemeIdUri="urn:mpeg:dash:utc:http-head:2014" value="/ahead/now"/>'
+        if 'ntp' in kinds:
+            return f'<UTCTiming schemeIdUri="urn:mpeg:dash:utc:ntp:2014" value="127.0.0.1:1 127.0.0.1:{self.time_server()}"/>'
         if 'ahead' in kinds:
             return '<UTCTiming schemeIdUri="urn:mpeg:dash:utc:http-ntp:2014" value="/none"/><UTCTiming schemeIdUri="urn:mpeg:dash:utc:http-xsdate:2014" value="/ahead/now"/>'
         return ''
+
+    def time_server(self):
+        """The port of an SNTP server an hour ahead, whose first answer is to somebody else's question."""
+        if self.ntp is None:
+            self.ntp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.ntp.bind(('127.0.0.1', 0))
+            threading.Thread(target=self.tell_time, daemon=True).start()
+        return self.ntp.getsockname()[1]
+
+    def tell_time(self):
+        while True:
+            question, to = self.ntp.recvfrom(512)
+            stamp = lambda t: struct.pack('!II', int(t) + 2208988800 & 0xffffffff, int(t % 1 * 2**32))
+            received = time.time() + 3600
+            for origin, ahead in ((b'12345678', 7200), (question[40:48], 0)):
+                self.ntp.sendto(struct.pack('!BBBb12x', 0x24, 2, 0, -20) + stamp(received) + origin + stamp(received + ahead) +
+                                stamp(time.time() + 3600 + ahead), to)
 
     def periods(self, kinds, first, last):
         if 'periods' not in kinds:

@@ -31,6 +31,7 @@ static const struct page {
 	                        "<AdaptationSet xlink:href=\"loop.xml\"/></Period>"},
 	{"http://h/d/deep.xml", "<Period xmlns:xlink=\"http://www.w3.org/1999/xlink\" xlink:href=\"two.xml\"/>"},
 	{"http://h/d/bad.xml", "<Period"},
+	{"http://h/d/latin.xml", "<?xml version='1.0' encoding=\"ISO-8859-1\"?><Period id=\"\xe9\" duration=\"PT4S\">" SET "</Period>"},
 	{"http://h/ad/m.mpd", MPD("mediaPresentationDuration=\"PT7S\"", "<BaseURL>x/</BaseURL><Period>" SET "</Period>")},
 };
 static char notes[4096];
@@ -82,6 +83,18 @@ Test(mpd_link, puts_remote_parts_in_their_place)
 	CHECK_STR(m->periods[2].id, "b");
 	CHECK_INT(m->periods[3].n_sets, 0);
 	CHECK_INT(asked, 3);
+	CHECK_STR(notes, "");
+	mpd_free(&m);
+}
+
+Test(mpd_link, reads_parts_in_their_own_coding)
+{
+	unsigned asked;
+	struct mpd *m = resolve(MPD("", "<Period xlink:href=\"latin.xml\"/>"), &asked);
+
+	CHECK_INT(m->n_periods, 1);
+	CHECK_STR(m->periods[0].id, "\xc3\xa9");
+	CHECK_INT(m->periods[0].n_sets, 1);
 	CHECK_STR(notes, "");
 	mpd_free(&m);
 }
@@ -191,6 +204,25 @@ Test(mpd_patch, adds_replaces_and_removes)
 	CHECK_INT(s->timeline[0].d, 3);
 	CHECK_INT(s->timeline[0].t, 2);
 	CHECK_INT(s->timeline[2].d, 6);
+	mpd_free(&m);
+}
+
+/* Attributes with a prefix, text, a patch that does not date what it makes, and the same moment in other words. */
+Test(mpd_patch, takes_what_others_write)
+{
+	struct fault f = {0};
+	struct mpd *m = NULL;
+
+	cr_assert(patch("<Patch xmlns=\"urn:mpeg:dash:schema:mpd-patch:2020\" xmlns:x=\"http://www.w3.org/1999/xlink\" mpdId=\"m\" "
+	                "originalPublishTime=\"2026-01-01T01:00:00.000+01:00\" publishTime=\"2026-01-01T00:00:07Z\">"
+	                "<add sel=\"/MPD/Period[@id='1']/AdaptationSet\" type=\"@x:href\">a.xml</add>"
+	                "<replace sel=\"/MPD/Period/AdaptationSet/@xlink:href\">b.xml</replace>"
+	                "<add sel=\"/MPD/PatchLocation\">/q</add><remove sel=\"/MPD/Period/AdaptationSet/@none\"/>"
+	                "<replace sel=\"/MPD/Period/AdaptationSet/Representation/@id\">a&amp;b</replace></Patch>", &m, &f) == 0, "%s", f.text);
+	CHECK_STR(m->periods[0].sets[0].xlink_href, "b.xml");
+	CHECK_STR(m->periods[0].sets[0].representations[0].id, "a&b");
+	CHECK_STR(m->patch_locations.v[0].url, "p/q");
+	CHECK_INT(m->publish_time, (wall_us)1767225607 * DUR_S);
 	mpd_free(&m);
 }
 

@@ -93,6 +93,16 @@ Test(timeline, numbers_segments)
 	unmake(&m);
 }
 
+/* Addresses with a query, as they stand in every second MPD with tokens. */
+Test(timeline, reads_the_entities_of_xml)
+{
+	struct made m = make(STATIC("9"), ONE("<SegmentTemplate duration=\"9\" media=\"$Number$?a=1&amp;b=&quot;&#x32;&apos;&lt;&gt;\" initialization=\"i?a&#38;b\"/>"));
+
+	check_segment(m.r, 0, 0, 9, "1?a=1&b=\"2'<>");
+	CHECK_STR(m.r->init_url, "i?a&b");
+	unmake(&m);
+}
+
 Test(timeline, ignores_a_rounded_remainder)
 {
 	struct made m = make(STATIC("8.342"), ONE("<SegmentTemplate timescale=\"30000\" duration=\"250250\" media=\"$Number$\"/>"));
@@ -167,6 +177,41 @@ Test(timeline, counts_parts_of_a_sequence)
 	unmake(&m);
 }
 
+/* @k beside @duration (6th edition): the newest sequence of a live title is there in parts, the last of all may end early. */
+Test(timeline, counts_parts_of_equal_sequences)
+{
+	struct made m = make(STATIC("8"), ONE("<SegmentTemplate duration=\"4\" k=\"2\" endNumber=\"2\" endSubNumber=\"1\" media=\"$Number$.$SubNumber$\"/>"));
+
+	CHECK_INT(m.r->n_segments, 3);
+	check_segment(m.r, 1, 2, 2, "1.2");
+	check_segment(m.r, 2, 4, 2, "2.1");
+	unmake(&m);
+	m = make("type=\"dynamic\" availabilityStartTime=\"2025-12-31T23:59:49Z\"", /* 11 s ago */
+	         ONE("<SegmentTemplate duration=\"4\" k=\"4\" media=\"$Number$.$SubNumber$\"/>"));
+	CHECK_INT(m.r->n_segments, 11);
+	check_segment(m.r, 10, 10, 1, "3.3");
+	unmake(&m);
+	check_refused(STATIC("8"), ONE("<SegmentTemplate duration=\"4\" k=\"5\" media=\"a\"/>"), ERR_SYNTAX, "line 1: @k is impossible");
+}
+
+Test(timeline, offers_all_at_once_what_is_always_there)
+{
+	struct made m = make("type=\"dynamic\" availabilityStartTime=\"2025-12-31T23:59:50Z\" mediaPresentationDuration=\"PT100S\"",
+	                     ONE("<SegmentTemplate duration=\"4\" availabilityTimeOffset=\"INF\" media=\"$Number$\"/>"));
+
+	CHECK_INT(m.r->n_segments, 25);
+	unmake(&m);
+}
+
+Test(timeline, tells_what_is_listed_behind_the_period)
+{
+	struct made m = make(STATIC("9"), ONE("<SegmentTemplate media=\"$Number$\"><SegmentTimeline><S d=\"2\" r=\"9\"/><S d=\"3\"/></SegmentTimeline></SegmentTemplate>"));
+
+	CHECK_INT(m.r->n_segments, 5);
+	CHECK_INT(m.r->n_behind, 6);
+	unmake(&m);
+}
+
 Test(timeline, repeats_patterns)
 {
 #define PATTERN "<Pattern id=\"1\"><P d=\"3\" r=\"1\"/><P d=\"2\"/></Pattern>"
@@ -223,6 +268,13 @@ Test(timeline, inherits_attribute_by_attribute)
 	CHECK_INT(m.r[0].timescale, 10);
 	check_segment(&m.r[0], 0, 0, 40, "p-7");
 	check_segment(&m.r[1], 1, 40, 40, "r-8");
+	unmake(&m);
+	/* a lower level that counts is stronger than a list of an upper one, and its element than the upper one's attribute */
+	m = make(STATIC("8"), "<Period><AdaptationSet mimeType=\"video/mp4\"><SegmentTemplate media=\"$Number$\" initialization=\"up\"><SegmentTimeline>"
+	                      "<S d=\"1\" r=\"7\"/></SegmentTimeline></SegmentTemplate><Representation id=\"a\" bandwidth=\"1\">"
+	                      "<SegmentTemplate duration=\"4\"><Initialization sourceURL=\"own\"/></SegmentTemplate></Representation></AdaptationSet></Period>");
+	CHECK_INT(m.r->n_segments, 2);
+	CHECK_STR(m.r->init_url, "own");
 	unmake(&m);
 }
 
@@ -460,6 +512,8 @@ Test(timeline, refuses_evil_counts)
 	              ERR_SYNTAX, "S@d");
 	check_refused(STATIC("9"), ONE("<SegmentTemplate timescale=\"0\" duration=\"1\" media=\"a\"/>"), ERR_SYNTAX, "@timescale is 0");
 	check_refused(STATIC("9"), ONE("<SegmentTemplate duration=\"1\"/>"), ERR_SYNTAX, "no @media");
+	check_refused(STATIC("9"), ONE("<SegmentTemplate duration=\"1\" startNumber=\"18446744073709551610\" media=\"$Number$\"/>"),
+	              ERR_OUT_OF_RANGE, "64 bits");
 }
 
 Test(timeline, counts_channels)
