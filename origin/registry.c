@@ -3,9 +3,8 @@
  * Edges in memory.  Invariant, under the lock: an edge stands in the holders'
  * sets of exactly the keys it holds if it is up, and in none if it is down.
  */
-#include "origin/registry.h"
+#include "origin/registry_inner.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,43 +13,20 @@
 #include "origin/catalogue.h"
 #include "origin/events.h"
 
-#define SAID_KEYS 20      /* of what an edge holds anew, in an event */
 #define WITNESS_FADE (30 * DUR_S) /* half of what players witnessed against an edge, and of who was sent there, is forgotten */
 
-struct registry {
-	struct catalogue *catalogue;
-	struct events *events; /* or NULL */
-	mono_us faded; /* when witnesses were halved */
-	struct holders *holders;
-	dur_us heartbeat;
-	pthread_mutex_t lock; /* guards all below */
-	struct registry_edge **edges; /* sorted by name */
-	size_t n_edges, cap_edges;
-	uint64_t version;
-};
-
-static void free_keys(char **keys, size_t n)
+void registry_free_keys(char **keys, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		free(keys[i]);
 	free(keys);
 }
 
-static void free_filling(struct registry_filling *v, size_t n)
+void registry_free_filling(struct registry_filling *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		free(v[i].key);
 	free(v);
-}
-
-void registry_beat_fini(struct registry_beat *b)
-{
-	free_keys(b->holds, b->n_holds);
-	free_keys(b->parts, b->n_parts);
-	free_filling(b->filling, b->n_filling);
-	free_keys(b->liars, b->n_liars);
-	free(b->trouble);
-	*b = (struct registry_beat){0};
 }
 
 struct registry *registry_new(struct catalogue *catalogue, struct events *events, dur_us heartbeat)
@@ -63,7 +39,7 @@ struct registry *registry_new(struct catalogue *catalogue, struct events *events
 	return r;
 }
 
-static void show(struct registry *r, struct registry_edge *e)
+void registry_show(struct registry *r, struct registry_edge *e)
 {
 	if (e->up)
 		return;
@@ -85,9 +61,9 @@ static void edge_free(struct registry *r, struct registry_edge *e)
 {
 	hide(r, e);
 	holders_edge_free(&e->shown);
-	free_keys(e->holds, e->n_holds);
-	free_keys(e->parts, e->n_parts);
-	free_filling(e->filling, e->n_filling);
+	registry_free_keys(e->holds, e->n_holds);
+	registry_free_keys(e->parts, e->n_parts);
+	registry_free_filling(e->filling, e->n_filling);
 	free(e->trouble);
 	free(e->name);
 	free(e->url);
@@ -148,7 +124,7 @@ static size_t place_of(const struct registry *r, const char *name)
 	return low;
 }
 
-static struct registry_edge *find(const struct registry *r, const char *name)
+struct registry_edge *registry_find(const struct registry *r, const char *name)
 {
 	size_t i = place_of(r, name);
 
@@ -189,7 +165,7 @@ struct loading {
 static void end_loading(struct loading *l)
 {
 	if (l->now != NULL && l->up)
-		show(l->r, l->now);
+		registry_show(l->r, l->now);
 	l->now = NULL;
 }
 
@@ -198,7 +174,7 @@ static void load_edge(void *ctx, const struct catalogue_edge *edge)
 	struct loading *l = ctx;
 
 	end_loading(l);
-	if (find(l->r, edge->name) != NULL)
+	if (registry_find(l->r, edge->name) != NULL)
 		return;
 	l->now = insert(l->r, edge->name, edge->url, edge->capacity, l->at);
 	l->up = edge->up;
@@ -253,7 +229,7 @@ static void say_state(struct registry *r, const struct registry_edge *e, bool up
 static int put_locked(struct registry *r, const char *name, const char *url, uint64_t capacity, const char *who,
                       mono_us now, bool *ret_new, struct fault *f)
 {
-	struct registry_edge *e = find(r, name);
+	struct registry_edge *e = registry_find(r, name);
 	struct catalogue_edge row = {.name = name, .url = url, .capacity = capacity, .up = true};
 	bool is_new = e == NULL, changed = is_new || strcmp(e->url, url) != 0 || e->capacity != capacity || !e->up;
 	int err = 0;
@@ -277,7 +253,7 @@ static int put_locked(struct registry *r, const char *name, const char *url, uin
 		say_state(r, e, true);
 	if (!is_new && !e->up)
 		health_back(e, now);
-	show(r, e);
+	registry_show(r, e);
 	*ret_new = is_new;
 	return 0;
 }
@@ -321,7 +297,7 @@ int registry_drain(struct registry *r, const char *name, bool draining, const ch
 	int err;
 
 	pthread_mutex_lock(&r->lock);
-	e = find(r, name);
+	e = registry_find(r, name);
 	err = e == NULL ? fault_set(f, ERR_NOT_FOUND, "there is no edge \"%s\"", name)
 	                : catalogue_set_draining(r->catalogue, name, draining, who, clock_wall(), f);
 	if (err == 0 && e->draining != draining) {
@@ -334,110 +310,9 @@ int registry_drain(struct registry *r, const char *name, bool draining, const ch
 	return err;
 }
 
-/* --- heartbeats --- */
+/* --- what changes by itself --- */
 
-static int compare_keys(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static size_t sort_unique(char **keys, size_t n)
-{
-	size_t kept = 0;
-
-	if (n > 0)
-		qsort(keys, n, sizeof *keys, compare_keys);
-	for (size_t i = 0; i < n; i++) {
-		if (kept > 0 && strcmp(keys[kept - 1], keys[i]) == 0)
-			free(keys[i]);
-		else
-			keys[kept++] = keys[i];
-	}
-	return kept;
-}
-
-/* Views of those in `a` and not in `b`; both sorted. */
-static char **difference(char **a, size_t n_a, char **b, size_t n_b, size_t *ret_n)
-{
-	char **d = mem_new_array(n_a + 1, sizeof *d);
-	size_t n = 0, j = 0;
-
-	for (size_t i = 0; i < n_a; i++) {
-		while (j < n_b && strcmp(b[j], a[i]) < 0)
-			j++;
-		if (j == n_b || strcmp(b[j], a[i]) != 0)
-			d[n++] = a[i];
-	}
-	*ret_n = n;
-	return d;
-}
-
-/* The first of the keys, and how many there are. */
-static json_t *some_keys(char *const *keys, size_t n)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < n && i < SAID_KEYS; i++)
-		json_array_append_new(list, json_string(keys[i]));
-	return json_pack("{s:I, s:o}", "count", (json_int_t)n, "first", list);
-}
-
-static void set_holds(struct registry *r, struct registry_edge *e, char **holds, size_t n)
-{
-	size_t n_added, n_dropped;
-	char **added = difference(holds, n, e->holds, e->n_holds, &n_added);
-	char **dropped = difference(e->holds, e->n_holds, holds, n, &n_dropped);
-	struct fault f = {0};
-
-	if (n_added + n_dropped > 0) {
-		if (e->up) {
-			holders_add(r->holders, e->shown, added, n_added);
-			holders_drop(r->holders, e->shown, dropped, n_dropped);
-		}
-		r->version++;
-		events_say(r->events, EVENT_EDGE_HOLDS, json_pack("{s:s, s:o, s:o}", "edge", e->name, "added",
-		                                                  some_keys(added, n_added), "dropped", some_keys(dropped, n_dropped)));
-		if (catalogue_put_holdings(r->catalogue, e->name, added, n_added, dropped, n_dropped, &f) != 0)
-			log_verbose("origin/registry", "holdings are not recorded: %s edge=%s", fault_text(&f), e->name);
-	}
-	free_keys(e->holds, e->n_holds);
-	e->holds = holds;
-	e->n_holds = n;
-	free(added);
-	free(dropped);
-}
-
-/* Who holds a part of a title can serve it: the rest is pulled through. */
-static void add_keys_of_parts(struct registry_beat *b)
-{
-	size_t cap = b->n_holds;
-
-	for (size_t i = 0; i < b->n_parts; i++) {
-		size_t n = (size_t)(strrchr(b->parts[i], '/') - b->parts[i]);
-
-		if (i > 0 && strncmp(b->parts[i - 1], b->parts[i], n + 1) == 0)
-			continue;
-		MEM_GROW(b->holds, cap, b->n_holds);
-		b->holds[b->n_holds++] = mem_dup_n(b->parts[i], n);
-	}
-}
-
-static void set_parts(struct registry *r, struct registry_edge *e, struct registry_beat *b)
-{
-	bool same;
-
-	b->n_parts = sort_unique(b->parts, b->n_parts);
-	same = b->n_parts == e->n_parts;
-	for (size_t i = 0; same && i < e->n_parts; i++)
-		same = strcmp(e->parts[i], b->parts[i]) == 0;
-	r->version += !same;
-	add_keys_of_parts(b);
-	free_keys(e->parts, e->n_parts);
-	e->parts = b->parts;
-	e->n_parts = b->n_parts;
-}
-
-static void record_up(struct registry *r, const struct registry_edge *e, bool up)
+void registry_record_up(struct registry *r, const struct registry_edge *e, bool up)
 {
 	struct fault f = {0};
 
@@ -447,76 +322,12 @@ static void record_up(struct registry *r, const struct registry_edge *e, bool up
 		log_verbose("origin/registry", "state is not recorded: %s edge=%s", fault_text(&f), e->name);
 }
 
-/* Somebody got wrong bytes from these; nothing wrong was kept or shown, but a disk or a line there is ill. */
-static void accuse(struct registry *r, const struct registry_edge *by, char *const *liars, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct registry_edge *e = find(r, liars[i]);
-
-		if (e != NULL)
-			e->accused++;
-		log_warn("origin/registry", "an edge got wrong bytes from another: check the other's disk name=%s from=%s", by->name,
-		         liars[i]);
-	}
-}
-
-static void take_health(struct registry_edge *e, struct registry_beat *b)
-{
-	if (b->trouble != NULL && (e->trouble == NULL || strcmp(e->trouble, b->trouble) != 0))
-		log_warn("origin/registry", "an edge is not well: %s name=%s", b->trouble, e->name);
-	else if (b->trouble == NULL && e->trouble != NULL)
-		log_info("origin/registry", "an edge is well again name=%s", e->name);
-	free(e->trouble);
-	e->trouble = b->trouble;
-	e->store_errors = b->store_errors;
-	e->has_clock = b->has_clock;
-	e->clock_offset = b->clock_offset;
-}
-
-static void take_beat(struct registry *r, struct registry_edge *e, struct registry_beat *b, mono_us now)
-{
-	double permille = b->load * 1000;
-
-	e->last = now;
-	e->heard = true;
-	e->free_bytes = b->free_bytes;
-	e->load = b->load;
-	__atomic_store_n(&e->shown->load_permille, permille < 1e9 ? (uint32_t)permille : 1000000000u, __ATOMIC_RELAXED);
-	set_parts(r, e, b);
-	set_holds(r, e, b->holds, sort_unique(b->holds, b->n_holds));
-	free_filling(e->filling, e->n_filling);
-	e->filling = b->filling;
-	e->n_filling = b->n_filling;
-	take_health(e, b);
-	accuse(r, e, b->liars, b->n_liars);
-	free_keys(b->liars, b->n_liars);
-	*b = (struct registry_beat){0};
-	if (!e->up) {
-		health_back(e, now);
-		show(r, e);
-		record_up(r, e, true);
-	}
-}
-
-int registry_heartbeat(struct registry *r, const char *name, struct registry_beat *b, mono_us now, struct fault *f)
-{
-	struct registry_edge *e;
-
-	pthread_mutex_lock(&r->lock);
-	e = find(r, name);
-	if (e != NULL)
-		take_beat(r, e, b, now);
-	pthread_mutex_unlock(&r->lock);
-	registry_beat_fini(b);
-	return e != NULL ? 0 : fault_set(f, ERR_NOT_FOUND, "there is no edge \"%s\": register it first", name);
-}
-
 void registry_note_plan(struct registry *r, const char *name, const char *version)
 {
 	struct registry_edge *e;
 
 	pthread_mutex_lock(&r->lock);
-	e = find(r, name);
+	e = registry_find(r, name);
 	if (e != NULL && strncmp(e->plan, version, sizeof e->plan - 1) != 0) {
 		snprintf(e->plan, sizeof e->plan, "%.*s", (int)sizeof e->plan - 1, version);
 		events_say(r->events, EVENT_PLAN_CHANGED, json_pack("{s:s, s:s}", "edge", name, "version", version));
@@ -529,7 +340,7 @@ void registry_note_probe(struct registry *r, const char *name, const char *url, 
 	struct registry_edge *e;
 
 	pthread_mutex_lock(&r->lock);
-	e = find(r, name);
+	e = registry_find(r, name);
 	if (e != NULL && e->up && strcmp(e->url, url) == 0)
 		health_probed(r->edges, r->n_edges, e, answered);
 	pthread_mutex_unlock(&r->lock);
@@ -557,7 +368,7 @@ void registry_tick(struct registry *r, mono_us now)
 		if (e->up && now - e->last > REGISTRY_MISSED * interval(r)) {
 			hide(r, e);
 			health_fell(e, now);
-			record_up(r, e, false);
+			registry_record_up(r, e, false);
 		}
 	}
 	pthread_mutex_unlock(&r->lock);
@@ -605,46 +416,9 @@ int registry_with(struct registry *r, const char *name, registry_each_f with, vo
 	struct registry_edge *e;
 
 	pthread_mutex_lock(&r->lock);
-	e = find(r, name);
+	e = registry_find(r, name);
 	if (e != NULL)
 		with(ctx, e);
 	pthread_mutex_unlock(&r->lock);
 	return e != NULL ? 0 : ERR_NOT_FOUND;
-}
-
-bool registry_edge_holds(const struct registry_edge *e, const char *key)
-{
-	return e->n_holds > 0 && bsearch(&key, e->holds, e->n_holds, sizeof *e->holds, compare_keys) != NULL;
-}
-
-char *const *registry_edge_parts(const struct registry_edge *e, const char *key, size_t *ret_n)
-{
-	size_t low = 0, high = e->n_parts, n = strlen(key);
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (strcmp(e->parts[middle], key) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	high = low;
-	while (high < e->n_parts && strncmp(e->parts[high], key, n) == 0 && e->parts[high][n] == '/')
-		high++;
-	*ret_n = high - low;
-	return high > low ? e->parts + low : NULL;
-}
-
-bool registry_edge_holds_file(const struct registry_edge *e, const char *key, const char *file)
-{
-	size_t n, skip = strlen(key) + 1;
-	char *const *parts = registry_edge_parts(e, key, &n);
-
-	if (parts == NULL)
-		return registry_edge_holds(e, key);
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(parts[i] + skip, file) == 0)
-			return true;
-	return false;
 }
