@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/blob.h"
@@ -23,6 +24,7 @@
 #include "serve/serve.h"
 
 #define PIECE ((size_t)1 << 20)
+#define TYPE "application/vnd.sqlite3"
 
 struct backup {
 	pthread_mutex_t lock; /* guards all below */
@@ -137,6 +139,10 @@ void api_backup(struct api_call *c)
 		reply_problem(c->req, 503, "%s", problem);
 		return;
 	}
+	if (strcmp(serve_method(c->req), "HEAD") == 0) { /* no copy is made to be thrown away */
+		serve_reply(c->req, 200, TYPE, NULL, fields, 2);
+		return;
+	}
 	if (atomic_flag_test_and_set(&is_running)) {
 		reply_problem(c->req, 503, "a copy is being made for somebody else: try again in a while");
 		return;
@@ -152,5 +158,5 @@ void api_backup(struct api_call *c)
 		return;
 	}
 	pthread_detach(thread);
-	serve_reply_stream(c->req, "application/vnd.sqlite3", fields, 2, &ops, b);
+	serve_reply_stream(c->req, TYPE, fields, 2, &ops, b);
 }

@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 
-#define POPULAR_MAX 50
+#define POPULAR_MAX 1000
 
 struct catalogue;
 struct popular; /* hidden */

@@ -63,15 +63,15 @@ static void changed_fini(struct changed *c)
 	free(c->words.text);
 }
 
-static void clear(struct search *s)
+/* What a search looks at; it can be large, so nobody waits while it is freed. */
+static void forget(struct library_view *view, struct search_index *index, uint64_t *masked, struct changed *changed, size_t n)
 {
-	for (size_t i = 0; i < s->n; i++)
-		changed_fini(&s->changed[i]);
-	s->n = s->bytes = 0;
-	library_view_unref(&s->view);
-	search_index_free(&s->index);
-	free(s->masked);
-	s->masked = NULL;
+	for (size_t i = 0; i < n; i++)
+		changed_fini(&changed[i]);
+	free(changed);
+	library_view_unref(&view);
+	search_index_free(&index);
+	free(masked);
 }
 
 void search_free(struct search **ps)
@@ -80,8 +80,7 @@ void search_free(struct search **ps)
 
 	if (s == NULL)
 		return;
-	clear(s);
-	free(s->changed);
+	forget(s->view, s->index, s->masked, s->changed, s->n);
 	pthread_mutex_destroy(&s->writing);
 	pthread_rwlock_destroy(&s->lock);
 	free(s);
@@ -222,22 +221,34 @@ static void add_to_index(void *ctx, const char *word, size_t n)
 	search_builder_add(b->builder, b->document, word);
 }
 
+static void replace(struct search *s, struct library_view *now, struct search_index *index)
+{
+	struct library_view *view = s->view;
+	struct search_index *old = s->index;
+	uint64_t *masked = s->masked, *none = mem_new_array(search_index_n_words(index) + 1, sizeof *none);
+	struct changed *changed = s->changed;
+	size_t n = s->n;
+
+	pthread_rwlock_wrlock(&s->lock);
+	s->view = library_view_ref(now);
+	s->index = index;
+	s->masked = none;
+	s->changed = NULL;
+	s->n = s->cap = s->bytes = 0;
+	pthread_rwlock_unlock(&s->lock);
+	forget(view, old, masked, changed, n);
+}
+
+/* The caller writes, so nobody else changes what is read here without the lock. */
 static void build(struct search *s, struct library_view *now)
 {
 	struct build b = {search_builder_new(), 0};
-	struct search_index *index;
 
 	for (size_t i = 0; i < now->n_titles; i++) {
 		b.document = (uint32_t)i;
 		take_words(s, &now->titles[i], add_to_index, &b);
 	}
-	index = search_builder_end(&b.builder, now->n_titles);
-	pthread_rwlock_wrlock(&s->lock);
-	clear(s);
-	s->view = library_view_ref(now);
-	s->index = index;
-	s->masked = mem_new_array(search_index_n_words(index) + 1, sizeof *s->masked);
-	pthread_rwlock_unlock(&s->lock);
+	replace(s, now, search_builder_end(&b.builder, now->n_titles));
 }
 
 static bool is_much(const struct search *s, size_t more)
@@ -443,6 +454,38 @@ void search_found_fini(struct search_found *f)
 		free(f->titles[i]);
 	free(f->titles);
 	*f = (struct search_found){0};
+}
+
+static bool is_found(const struct search *s, const struct wanted *w, const uint64_t *set, const char *title)
+{
+	const struct library_title *t;
+	size_t i = place_of(s, title);
+
+	if (i < s->n && strcmp(s->changed[i].title, title) == 0)
+		return is_wanted(&s->changed[i], w);
+	t = library_view_find(s->view, title, strlen(title));
+	i = t != NULL ? (size_t)(t - s->view->titles) : 0;
+	return t != NULL && (set[i / SEARCH_BITS] >> i % SEARCH_BITS & 1) != 0;
+}
+
+size_t search_keep(struct search *s, const struct search_query *q, char **titles, size_t n)
+{
+	size_t kept = 0, total;
+	struct wanted w;
+	uint64_t *set = NULL;
+
+	read_wanted(&w, q->text, q->tag);
+	pthread_rwlock_rdlock(&s->lock);
+	if (s->index != NULL)
+		set = find_set(s, &w, &total);
+	for (size_t i = 0; i < n; i++)
+		if (set != NULL && is_found(s, &w, set, titles[i]))
+			titles[kept++] = titles[i];
+		else
+			free(titles[i]);
+	pthread_rwlock_unlock(&s->lock);
+	free(set);
+	return kept;
 }
 
 /* --- tags --- */

@@ -50,6 +50,8 @@ struct search_found {
 bool search_is_too_long(const char *text);
 void search_find(struct search *, const struct search_query *, struct search_found *ret);
 void search_found_fini(struct search_found *);
+/* Keeps those of `titles` that text and tag find, in their order, and frees the others; how many there are then. */
+size_t search_keep(struct search *, const struct search_query *, char **titles, size_t n);
 
 struct search_tag {
 	char *tag; /* as somebody wrote it */

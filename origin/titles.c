@@ -99,14 +99,16 @@ bool titles_read_page(struct serve_request *req, size_t *ret_limit, const char *
 	return true;
 }
 
-static void answer_popular(struct serve_request *req, const struct origin *o, size_t limit)
+static void answer_popular(struct serve_request *req, const struct origin *o, const struct search_query *q)
 {
 	struct library_view *v = library_view(o->library);
 	struct popular_list list;
 	json_t *titles = json_array();
 
 	popular_read(o->popular, &list);
-	for (size_t i = 0; i < list.n && json_array_size(titles) < limit; i++) {
+	if (q->text != NULL || q->tag != NULL)
+		list.n = search_keep(o->search, q, list.titles, list.n);
+	for (size_t i = 0; i < list.n && json_array_size(titles) < q->limit; i++) {
 		const struct library_title *t = library_view_find(v, list.titles[i], strlen(list.titles[i]));
 
 		if (t != NULL)
@@ -167,7 +169,7 @@ static void answer_search(struct serve_request *req, const struct origin *o, con
 }
 
 /* What is searched for; empty is as not there.  False: it has been answered. */
-static bool read_search(struct serve_request *req, bool popular, struct search_query *q)
+static bool read_search(struct serve_request *req, struct search_query *q)
 {
 	struct form_error e = {.text = ""};
 
@@ -181,8 +183,6 @@ static bool read_search(struct serve_request *req, bool popular, struct search_q
 		form_fail(&e, "q", "expected at most %d bytes and %d words", SEARCH_TEXT_MAX, SEARCH_WORDS_MAX);
 	else if (q->tag != NULL && strlen(q->tag) > METADATA_TAG_MAX)
 		form_fail(&e, "tag", "expected at most %d bytes", METADATA_TAG_MAX);
-	else if (popular && (q->text != NULL || q->tag != NULL))
-		form_fail(&e, "order", "what is searched for comes by name: leave popular away");
 	if (e.text[0] == '\0')
 		return true;
 	reply_form_error(req, &e);
@@ -194,10 +194,10 @@ void titles_answer_list(struct serve_request *req, const struct origin *o)
 	struct search_query q = {0};
 	bool popular;
 
-	if (!titles_read_page(req, &q.limit, &q.after) || !read_order(req, &popular) || !read_search(req, popular, &q))
+	if (!titles_read_page(req, &q.limit, &q.after) || !read_order(req, &popular) || !read_search(req, &q))
 		return;
 	if (popular)
-		answer_popular(req, o, q.limit);
+		answer_popular(req, o, &q);
 	else if (q.text != NULL || q.tag != NULL)
 		answer_search(req, o, &q);
 	else

@@ -12,7 +12,7 @@
 struct origin;
 struct serve_request;
 
-/* GET /api/v1/titles?q=&tag=&limit=&after= by name, or ?order=popular&limit= */
+/* GET /api/v1/titles?q=&tag=&limit=&after= by name, or with order=popular by viewers, one page */
 void titles_answer_list(struct serve_request *, const struct origin *);
 /* GET /api/v1/titles/{title} */
 void titles_answer_one(struct serve_request *, const struct origin *, const char *title);

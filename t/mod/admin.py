@@ -112,7 +112,9 @@ def a_large_backup_ends_while_others_write():
             s.sendall(b'GET /api/v1/backup HTTP/1.1\r\nHost: localhost\r\n\r\n')
             s.recv(100)
             tap.equal(other.api('/backup').status, 503, 'a second one at the same time')
-        tap.until(lambda: other.api('/backup', 'HEAD').status == 200, 20, 'the end of the one who left')
+            r = other.api('/backup', 'HEAD')
+            tap.equal((r.status, r.headers['Content-Type'], r.body), (200, 'application/vnd.sqlite3', b''), 'asking what it would be makes none')
+        tap.until(lambda: other.api('/backup').status == 200, 20, 'the end of the one who left')
     finally:
         stop.set()
         writer.join()

@@ -328,6 +328,10 @@ def what_most_viewers_asked_for_is_popular():
     popular = lambda query='': [t['title'] for t in o.get('/api/v1/titles?order=popular' + query).json()['titles']]
     tap.until(lambda: popular() == ['loved', 'liked', 'long'], 40, 'the popular ones, of those that are there')
     tap.equal(popular('&limit=1'), ['loved'])
+    tap.equal(popular('&q=lo'), ['loved', 'long'], 'of those that are found')
+    tap.equal(popular('&tag=quiet'), [])
+    tap.equal(o.api('/titles/liked/metadata', 'PUT', {'name': 'Long ago', 'tags': ['quiet']}).status, 200)
+    tap.equal([popular('&q=lo'), popular('&q=lo&limit=1'), popular('&q=ago&tag=Quiet'), popular('&q=unseen')], [['loved', 'liked', 'long'], ['loved'], ['liked'], []])
     tap.equal(o.get('/api/v1/titles?order=loud').status, 400)
 
 
