@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Uploads: tus 1.0 as its clients speak it, packages checked piece by piece and published whole, ribera-ingest --to, kill -9 of
 either side at any moment."""
-import base64, hashlib, json, os, random, subprocess, sys, time
+import base64, hashlib, http.client, json, os, random, subprocess, sys, threading, time
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import film, package, tap
 from events import Listener
@@ -179,6 +179,86 @@ def ingest_uploads_through_kill_9_of_either_side():
         tap.check(o.get(f'/v/film/{rev}/{name}').body == data, name)
     again = json.loads(ingest(o, folder).communicate(timeout=30)[0])
     tap.equal((again['existed'], again['sent']), (True, 0))
+    o.p.stop()
+
+
+class Sender(threading.Thread):
+    """Uploads package after package, whatever becomes of the origin, and notes what was acknowledged."""
+
+    def __init__(self, o, name):
+        super().__init__(daemon=True)
+        self.o, self.name, self.acks, self.end, self.wrong, self.published = o, name, 0, False, [], {}
+        self.rng, self.known = random.Random(name), {}
+
+    def run(self):
+        number = 0
+        while not self.end and not self.wrong:
+            number += 1
+            title = f'{self.name}-{number}'
+            rev, _, files = made(title, PIECE + self.rng.randrange(PIECE // 2), title)
+            for name in in_order(files):
+                while not self.sent(title, rev, name, files[name]) and not self.end and not self.wrong:
+                    time.sleep(0.005)  # the origin is away
+            if not self.end and not self.wrong:
+                self.published[title] = (rev, files)
+
+    def sent(self, title, rev, name, data):
+        try:
+            return self.send(title, rev, name, data)
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def send(self, title, rev, name, data):
+        key, r = (title, name), create(self.o, rev, name, len(data), title)
+        if r.status == 409:  # the last file, and the answer to its last byte was cut
+            self.expect(self.o.get(f'/v/{title}/{rev}/{name}').status == 200, f'{key}: refused, and not there')
+            return True
+        self.expect(r.status in (200, 201), f'{key}: {r.status} {r.body}')
+        where = r.headers['Location']
+        at = int(tap.http(self.o.control + where, 'HEAD', headers=TUS).headers['Upload-Offset'])
+        self.expect(self.known.get(key, 0) <= at <= len(data), f'{key}: {self.known.get(key)} was acknowledged, {at} is there')
+        while at < len(data):
+            r = patch(self.o, where, at, data[at:at + self.rng.randrange(1, PIECE // 2)])
+            self.expect(r.status == 204, f'{key} at {at}: {r.status} {r.body}')
+            at = self.known[key] = int(r.headers['Upload-Offset'])
+            self.acks += 1
+        return True
+
+    def expect(self, truth, text):
+        if not truth:
+            self.wrong.append(text)
+            raise OSError(text)
+
+
+@tap.test
+def kill_9_loses_no_byte_that_was_acknowledged():
+    o, rng, senders, seen = Origin(options=['--heartbeat', '1h']), random.Random(8), [], set()
+    for i in range(3):
+        senders.append(Sender(o, f'film-{i}'))
+        senders[-1].start()
+    acks = lambda: sum(s.acks for s in senders)
+    try:
+        for round_ in range(int(os.environ.get('RIBERA_KILLS', 4))):
+            least = acks() + rng.randrange(1, 25)
+            tap.until(lambda: acks() >= least or any(s.wrong for s in senders), 60, 'bytes', every=0.001)
+            was = {t: v for s in senders for t, v in list(s.published.items())}
+            o.p.kill()
+            o.start()
+            tap.equal([s.wrong for s in senders], [[]] * 3, f'round {round_}')
+            for title, (rev, files) in was.items():
+                tap.equal(o.api(f'/titles/{title}').json().get('revision'), rev, f'{title} was published, round {round_}')
+                if title not in seen:
+                    seen.add(title)
+                    for name, data in files.items():
+                        tap.check(o.get(f'/v/{title}/{rev}/{name}').body == data, f'{title}: {name}')
+    finally:
+        for s in senders:
+            s.end = True
+        for s in senders:
+            s.join(60)
+    tap.equal([s.wrong for s in senders], [[]] * 3)
+    tap.check(len(seen) > 0, 'nothing was published')
+    print(f'# {len(seen)} titles published, {acks()} answers', flush=True)
     o.p.stop()
 
 
