@@ -353,6 +353,22 @@ int upload_complete(struct uploads *u, struct upload *v, struct fault *f)
 	return e;
 }
 
+/* A process before this one wrote all bytes and went no further: they may not have reached the disk as they were. */
+static int check_found(struct uploads *u, struct upload *v, const char *part, struct fault *f)
+{
+	int e = v->is_master || is_file(v, PACKAGE_DIGEST) ? 0 : load_digest(u, v, f), fd;
+
+	if (e == ERR_NOT_FOUND)
+		return fault_set(f, e, "the digest of %s/%s is gone: upload it anew", v->title, v->revision);
+	if (e != 0 || file_of(v) == NULL)
+		return e;
+	fd = open(part, O_RDWR | O_CLOEXEC);
+	e = fd < 0 ? -errno : check_tail(v, fd);
+	if (fd >= 0)
+		close(fd);
+	return e != 0 ? fault_set(f, e, "upload \"%s\": %s", part, err_text(e)) : 0;
+}
+
 void upload_take_up(struct uploads *u, struct upload *v)
 {
 	char *part = upload_path(u, v->id, ".part");
@@ -361,7 +377,11 @@ void upload_take_up(struct uploads *u, struct upload *v)
 
 	if (!v->whole && !file_exists(part))
 		v->offset = v->length; /* it was on its way into its place */
-	if (!v->is_master && !v->published && (v->whole || v->offset == v->length))
+	else if (!v->whole && v->offset == v->length)
+		e = check_found(u, v, part, &f);
+	if (e != 0)
+		v->offset = 0; /* begins anew */
+	else if (!v->is_master && !v->published && (v->whole || v->offset == v->length))
 		e = v->whole ? publish_if_whole(u, v, &f) : upload_complete(u, v, &f);
 	else if (v->is_master && !v->whole && v->offset == v->length)
 		e = upload_complete(u, v, &f);

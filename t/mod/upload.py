@@ -182,6 +182,34 @@ def ingest_uploads_through_kill_9_of_either_side():
     o.p.stop()
 
 
+@tap.test
+def what_was_whole_when_the_origin_died_is_taken_up():
+    """The last bytes of a file are on the disk and nothing more was done, whichever file it is; wrong bytes are found then, too."""
+    o, cut = Origin(options=['--heartbeat', '1h']), []
+    for i, (name, wrong) in enumerate([('package.torrent', False), ('package.leaves', False), ('package.leaves', True), ('video.mp4', False), ('video.mp4', True), ('manifest.mpd', False)]):
+        title = f'film-{i}'
+        rev, _, files = made(title, PIECE + 999, title)
+        for other in in_order(files)[:in_order(files).index(name)]:
+            put(o, rev, other, files[other], title)
+        where, half = create(o, rev, name, len(files[name]), title).headers['Location'], len(files[name]) // 2
+        tap.equal(patch(o, where, 0, files[name][:half]).status, 204)
+        cut.append((title, rev, files, name, where, half, wrong))
+    o.p.kill()
+    for title, rev, files, name, where, half, wrong in cut:
+        with open(os.path.join(o.library, '.uploads', where.rsplit('/', 1)[1] + '.part'), 'ab') as f:
+            f.write(bytes(len(files[name]) - half) if wrong else files[name][half:])
+    o.start()
+    for title, rev, files, name, where, _, wrong in cut:
+        r = tap.http(o.control + where, 'HEAD', headers=TUS)
+        tap.equal((r.status, int(r.headers['Upload-Offset']) == len(files[name])), (200, not wrong), f'{name} of {title}')
+        for other in in_order(files):
+            if create(o, rev, other, len(files[other]), title).status != 409:
+                put(o, rev, other, files[other], title)
+        for other, data in files.items():
+            tap.check(o.get(f'/v/{title}/{rev}/{other}').body == data, f'{other} of {title}')
+    o.p.stop()
+
+
 class Sender(threading.Thread):
     """Uploads package after package, whatever becomes of the origin, and notes what was acknowledged."""
 
