@@ -21,18 +21,19 @@
 #define FILE_MAX (1u << 20)
 #define DEPTH_MAX 8
 
-struct config {
-	const struct config_row *rows;
-	size_t n_rows;
-	char *settings;
-	char **strings; /* everything the fields point to */
-	size_t n_strings, cap_strings;
-};
-
 /* Where a value came from, for messages. */
 struct origin {
 	const char *name; /* of the file, or NULL for the command line */
 	size_t line, column;
+};
+
+struct config {
+	const struct config_row *rows;
+	size_t n_rows;
+	char *settings;
+	struct origin *places; /* of the rows' values; their names are among the strings */
+	char **strings;        /* everything the fields point to */
+	size_t n_strings, cap_strings;
 };
 
 static const char *keep(struct config *c, char *s)
@@ -40,6 +41,38 @@ static const char *keep(struct config *c, char *s)
 	MEM_GROW(c->strings, c->cap_strings, c->n_strings);
 	c->strings[c->n_strings++] = s;
 	return s;
+}
+
+static void remember(struct config *c, const struct config_row *row, const struct origin *o)
+{
+	c->places[row - c->rows] = (struct origin){o->name != NULL ? keep(c, mem_dup(o->name)) : NULL, o->line, o->column};
+}
+
+/* Does the text name the setting, as a word of its own? */
+static bool names(const char *text, size_t n, const char *name)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz_.";
+	size_t k = strlen(name);
+
+	for (size_t i = 0; i + k <= n; i++)
+		if (memcmp(text + i, name, k) == 0 && (i == 0 || strchr(letters, text[i - 1]) == NULL) &&
+		    (i + k == n || strchr(letters, text[i + k]) == NULL))
+			return true;
+	return false;
+}
+
+void config_point(const struct config *c, struct fault *f)
+{
+	size_t n = strcspn(f->text, ":\"");
+
+	for (size_t i = 0; i < c->n_rows; i++) {
+		const struct origin *o = &c->places[i];
+
+		if (o->name != NULL && names(f->text, n, c->rows[i].name)) {
+			fault_prefix(f, "%s:%zu:%zu", o->name, o->line, o->column);
+			return;
+		}
+	}
 }
 
 static int complain(struct fault *f, int code, const struct origin *o, const struct config_row *row,
@@ -194,7 +227,7 @@ struct config *config_new(const struct config_row *rows, size_t n_rows, void *se
 {
 	struct config *c = mem_new(sizeof *c);
 
-	*c = (struct config){.rows = rows, .n_rows = n_rows, .settings = settings};
+	*c = (struct config){.rows = rows, .n_rows = n_rows, .settings = settings, .places = mem_new_array(n_rows, sizeof *c->places)};
 	for (size_t i = 0; i < n_rows; i++) {
 		struct fault f = {0};
 
@@ -216,6 +249,7 @@ void config_free(struct config **pc)
 	for (size_t i = 0; i < c->n_strings; i++)
 		free(c->strings[i]);
 	free(c->strings);
+	free(c->places);
 	free(c);
 }
 
@@ -261,6 +295,7 @@ static int read_value(struct reader *rd, const struct config_row *row, const yam
 	struct origin o = origin_of(rd, node);
 
 	clear_list(rd->c, row);
+	remember(rd->c, row, &o);
 	if (node->type == YAML_SCALAR_NODE)
 		return set(rd->c, row, (const char *)node->data.scalar.value, &o, rd->f);
 	if (node->type != YAML_SEQUENCE_NODE || row->type != CONFIG_LIST)
@@ -401,12 +436,15 @@ static int read_option(struct config *c, int argc, char **argv, int *i, struct f
 
 	if (row == NULL && n > 3 && strncmp(name, "no-", 3) == 0 && value == NULL) {
 		row = find(c, name + 3, n - 3, '-');
-		if (row != NULL && row->type == CONFIG_BOOL)
+		if (row != NULL && row->type == CONFIG_BOOL) {
+			remember(c, row, &o);
 			return set(c, row, "no", &o, f);
+		}
 		row = NULL;
 	}
 	if (row == NULL)
 		return fault_set(f, ERR_USAGE, "unknown option \"%s\"; --help lists the known ones", argv[*i]);
+	remember(c, row, &o);
 	if (value == NULL && row->type == CONFIG_BOOL)
 		value = "yes";
 	if (value == NULL) {
@@ -444,6 +482,9 @@ int config_read_args(struct config *c, int *argc, char **argv, struct fault *f)
 {
 	int r = read_named_files(c, *argc, argv, f);
 	int kept = 1, i;
+
+	if (r != 0) /* what we were given is wrong, wherever it stands */
+		r = f != NULL ? f->code = ERR_USAGE : ERR_USAGE;
 
 	for (i = 1; r == 0 && i < *argc; i++) {
 		if (strcmp(argv[i], "--") == 0) {

@@ -66,8 +66,12 @@ int config_read_text(struct config *, const char *name, const char *text, size_t
 /* Takes the options out of argv: --name value, --name=value, --flag, --no-flag,
  * up to "--".  What is no option stays, in order, in argv[1..*argc-1].
  * --config FILE is read first, wherever it stands, then FILE.d/NAME.yaml in the
- * order of their names.  ERR_USAGE, and those of config_read_file. */
+ * order of their names.  ERR_USAGE, whatever is wrong with them. */
 int config_read_args(struct config *, int *argc, char **argv, struct fault *);
+
+/* Of a fault that begins with the name of a setting ("listen \"x\": ...", "tls.cert and tls.key go together"): says
+ * before it where in a file that setting stands.  For checks across settings, which come after the reading. */
+void config_point(const struct config *, struct fault *);
 
 /* Logs what differs: rows named in `live` (NULL at its end) as taken in, others as waiting for a restart. */
 void config_log_changes(const char *where, const struct config_row *rows, size_t n_rows, const void *before, const void *after,

@@ -82,7 +82,11 @@ static int read_settings(struct config *config, struct settings *s, int argc, ch
 
 	if (r == 0 && argc > 1)
 		r = fault_set(f, ERR_USAGE, "found \"%s\", expected only options; --help lists them", argv[1]);
-	return r == 0 ? settings_check(s, f) : r;
+	if (r == 0 && settings_check(s, f) != 0) {
+		config_point(config, f);
+		r = f->code = ERR_USAGE;
+	}
+	return r;
 }
 
 static int write_ports(const char *path, const struct node_ports *p, struct fault *f)

@@ -343,8 +343,8 @@ static int read_settings(struct config *c, struct settings *s, int argc, char **
 
 	if (e == 0 && argc > 1)
 		e = fault_set(f, ERR_USAGE, "found \"%s\", expected only options; --help lists them", argv[1]);
-	if (e == 0)
-		e = settings_check(s, f);
+	if (e == 0 && (e = settings_check(s, f)) != 0)
+		config_point(c, f);
 	if (e == 0 && (e = tokens_new(s->token_file, NULL, &tokens, f)) == 0)
 		tokens_free(&tokens);
 	if (e == 0 && log_level_from_name(s->log_level, &level) == 0)
@@ -493,7 +493,9 @@ int main(int argc, char **argv)
 	c = config_new(settings_rows, settings_n_rows, &s);
 	if (read_settings(c, &s, argc, argv, &f) != 0)
 		code = 2;
-	else if (!check && serve_until_signal(&s, given, &f) != 0)
+	else if (check)
+		puts("the settings are good");
+	else if (serve_until_signal(&s, given, &f) != 0)
 		code = 1;
 	if (code != 0)
 		fprintf(stderr, "ribera-origin: %s\n", fault_text(&f));

@@ -120,6 +120,20 @@ static bool is_base_url(const char *url)
 	return *host != '\0' && *host != '/' && strpbrk(url, "?#@ \"<>") == NULL;
 }
 
+/* Files that must be there at the start. */
+static int check_files(const struct settings *s, struct fault *f)
+{
+	const struct {
+		const char *name, *path;
+	} files[] = {{"token_file", s->token_file}, {"tls.cert", s->dev_cert ? NULL : s->tls_cert}, {"tls.key", s->dev_cert ? NULL : s->tls_key},
+	             {"url_keys", s->url_keys}, {"networks", s->networks}, {"geo", s->geo}};
+
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+		if (files[i].path != NULL && !file_exists(files[i].path))
+			return fault_set(f, ERR_USAGE, "%s \"%s\": no such file", files[i].name, files[i].path);
+	return 0;
+}
+
 int settings_check(const struct settings *s, struct fault *f)
 {
 	enum log_level level;
@@ -139,9 +153,7 @@ int settings_check(const struct settings *s, struct fault *f)
 		return fault_set(f, ERR_USAGE, "public_url: found \"%s\", expected http://HOST[:PORT][/PATH]", s->public_url);
 	if ((s->tls_cert == NULL) != (s->tls_key == NULL))
 		return fault_set(f, ERR_USAGE, "tls.cert and tls.key go together: set both or none");
-	if (s->token_file != NULL && !file_exists(s->token_file))
-		return fault_set(f, ERR_USAGE, "token_file \"%s\": no such file", s->token_file);
-	return 0;
+	return check_files(s, f);
 }
 
 char *settings_public_url(const struct settings *s, uint16_t port)

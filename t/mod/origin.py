@@ -260,6 +260,32 @@ def wrong_settings_are_named():
 
 
 @tap.test
+def what_is_wrong_in_a_file_is_pointed_at():
+    """Line and column of whatever is wrong, what only settings together tell too; exit code 2 from every program."""
+    folder = tap.folder()
+    path = os.path.join(folder, 'settings.yaml')
+    origin, edge = f'library: {folder}\nlisten: 127.0.0.1:0\n', f'name: e\norigin: http://x\nstore: {folder}/s\n'
+    for program, begin, more, where, part in [
+            ('origin', origin, 'threads: x', '3:10', 'a whole number'), ('origin', origin, 'log_level: loud', '3:12', 'expected error, warn'),
+            ('origin', origin, 'tls:\n  key: /x', '4:8', 'go together'), ('origin', origin, 'control: "*:0"', '3:10', 'token_file'),
+            ('origin', origin, 'geo: /none', '3:6', 'no such file'), ('origin', origin, 'public_url: x', '3:13', 'expected http'), ('origin', origin, 'wat: 1', '3:1', 'unknown'),
+            ('edge', edge, 'window:\n  start: noon', '5:10', '02:00'), ('edge', edge, 'rates: 9', '4:8', 'rates'), ('edge', edge, 'token_file: /none', '4:13', 'cannot read'),
+            ('edge', edge, 'window:\n  zone: Mars/North', '5:9', 'no zone'), ('edge', edge, 'capacity: [', None, 'not YAML'),
+            ('ingest', '', 'rate', '1:1', 'no settings'), ('player', '', 'wat: 1', '1:1', 'unknown'), ('admin', '', 'wat: 1', '1:1', 'unknown')]:
+        with open(path, 'w') as f:
+            f.write(begin + more + '\n')
+        r = tap.call(tap.program('ribera-' + program), '--config', path, *(['-t'] if program in ('origin', 'edge') else []))
+        tap.equal(r.returncode, 2, f'exit code of {program} with {more}: {r.stderr}')
+        tap.check(f'{path}:{where or ""}' in r.stderr and part in r.stderr, f'{program} with {more}: {r.stderr}')
+        tap.equal(r.stderr.count('\n'), 1, r.stderr)
+    with open(path, 'w') as f:
+        f.write(origin + 'log_level: loud\n')
+    r = tap.call(PROGRAM, '--config', path, '--log-level', 'louder', '-t')
+    tap.check(path not in r.stderr and 'louder' in r.stderr, f'the file has no part in it: {r.stderr}')
+    tap.has(tap.call(PROGRAM, '--config', path, '--log-level', 'info', '-t', check_exit=0).stdout, 'good')
+
+
+@tap.test
 def the_admin_command_shows_and_verifies():
     shared.register('edge-q', capacity=10**10)
     shared.beat('edge-q', KEY, load=0.5)

@@ -271,7 +271,7 @@ Test(config, drop_ins_come_after_the_file_in_the_order_of_their_names)
 	put_text(drops, "30-wrong.yaml", "threads: 4\nthraeds: 5\n");
 	argc = 4;
 	argv[1] = "--config";
-	CHECK_INT(config_read_args(c, &argc, argv, &f), ERR_SYNTAX);
+	CHECK_INT(config_read_args(c, &argc, argv, &f), ERR_USAGE);
 	CHECK_HAS(f.text, "30-wrong.yaml:2:1: unknown setting");
 	config_free(&c);
 	folder_remove(folder);
