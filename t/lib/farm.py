@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A whole system on emulated lines: an origin, edges and viewers, each in a network namespace (line.py), and what can
 befall it.  For t/e2e/network.py and t/bench/soak."""
-import hashlib, http.client, json, os, random, shutil, threading, time
+import hashlib, http.client, json, os, random, shutil, subprocess, sys, threading, time
 import film, line, tap
 
 
@@ -101,6 +101,42 @@ class System:
         return codes
 
 
+class Stall:
+    """began: by time.monotonic(); at: seconds into the film; log: all that the player said."""
+
+    def __init__(self, viewer, title, began, seconds, at, log):
+        self.viewer, self.title, self.began, self.seconds, self.at, self.log = viewer, title, began, seconds, at, log
+
+    def __repr__(self):
+        return f'{self.viewer} {self.title}: {self.seconds:.2f} s at {self.at:.1f} s'
+
+
+class Lag:
+    """How late this machine wakes a process that does nothing but sleep: a stall at such a moment says nothing of an edge."""
+
+    PROGRAM = '''
+import time
+while True:
+    before = time.monotonic()
+    time.sleep(0.02)
+    late = time.monotonic() - before - 0.02
+    if late > 0.1:
+        print(before, late, flush=True)
+'''
+
+    def __init__(self):
+        self.p = subprocess.Popen([sys.executable, '-c', self.PROGRAM], stdout=subprocess.PIPE, text=True)
+        self.moments = []  # (when, seconds late)
+
+    def stop(self):
+        self.p.terminate()
+        self.moments = [tuple(map(float, row.split())) for row in self.p.communicate()[0].splitlines() if len(row.split()) == 2]
+
+    def near(self, begin, end):
+        """Seconds that processes waited for a processor in that time, and never less than 0."""
+        return sum(late for when, late in self.moments if begin <= when <= end)
+
+
 class Viewer(threading.Thread):
     """Plays one film after another with ribera-player, at its own line's end; remembers stalls and failures."""
 
@@ -116,7 +152,9 @@ class Viewer(threading.Thread):
             title = self.rng.choice(list(self.system.titles))
             report = os.path.join(self.system.folder, f'{self.host.name}.json')
             process = self.host.process(tap.program('ribera-player'), f'{self.entry()}/v/{title}/manifest.mpd', '--output', 'null',
-                                        '--report', report, log=os.path.join(self.system.folder, f'{self.host.name}.log'))
+                                        '--report', report, '--log-level', 'verbose',
+                                        log=os.path.join(self.system.folder, f'{self.host.name}.log'))
+            began = time.monotonic()
             process.p.wait()
             if process.p.returncode != 0 and '/manifest.mpd:' in process.text().splitlines()[-1]:
                 self.again += 1  # the place it was sent to died before it had told of the others: asked for anew elsewhere
@@ -126,7 +164,8 @@ class Viewer(threading.Thread):
                 with open(report) as f:
                     r = json.load(f)
                 self.plays += 1
-                self.stalls += [(round(time.monotonic() - self.started, 1), title, s) for s in r['stalls']]
+                self.stalls += [Stall(self.host.name, title, began + s['began_s'], s['duration_ms'] / 1000, s['at_s'], process.text())
+                                for s in r['stalls']]
 
     def entry(self):
         """A place that answers: what steering by DNS would give."""
@@ -186,7 +225,7 @@ class Chaos:
     """One blow after another.  At most one edge at a time is out, and now and then the origin as well: copies stay in reach."""
 
     def __init__(self, system, seed):
-        self.system, self.rng, self.blows = system, random.Random(seed), []
+        self.system, self.rng, self.blows, self.times = system, random.Random(seed), [], []
 
     def blow(self):
         name = self.rng.choice(self.system.edges + ['origin'])
@@ -194,6 +233,7 @@ class Chaos:
         seconds = round(self.rng.uniform(0.2, 6), 1)
         host, process = self.system.hosts[name], self.system.processes[name]
         self.blows.append((kind, name, seconds))
+        self.times.append(time.monotonic())
         if kind == 'kill':
             process.kill()
         elif kind == 'stop':
@@ -211,3 +251,7 @@ class Chaos:
             host.mend()
         else:
             host.set(rate=20000, loss=0 if name == 'origin' else 0.2)
+
+    def near(self, begin, end):
+        """Blows in force or over for less than two seconds in that time."""
+        return [b for b, at in zip(self.blows, self.times) if at <= end and at + b[2] + 2 >= begin]
