@@ -22,7 +22,8 @@
 #define WHERE "edge/contact"
 #define MAX_REPLY ((size_t)1 << 20)
 #define AT_ONCE 32 /* batches of demand in one round */
-#define CLOCK_MAX 3000 /* ms */
+#define CLOCK_MAX (WALL_MAX / DUR_MS)
+#define LATEST INT64_C(4102444800000) /* ms: 2100, no origin's clock */
 #define MAX_WANTED 120 /* seconds that the origin may ask for between two heartbeats */
 #define MAX_FILLING 1000 /* that the origin takes */
 #define BACK_OFF 8 /* a silent origin is asked at least every so many intervals */
@@ -151,7 +152,6 @@ static int refused(struct fault *f, int r, const struct fetch_result *result, co
 	return r;
 }
 
-/* How far this clock is ahead, by what the origin's showed in the middle of the exchange (half the round trip is the error). */
 /* How often the origin wants to hear from us, and whether it has another plan. */
 static void take_wishes(struct contact *c, const json_t *root)
 {
@@ -162,21 +162,30 @@ static void take_wishes(struct contact *c, const json_t *root)
 	c->plan_is_current = plan != NULL && c->plan_version != NULL && strcmp(plan, c->plan_version) == 0;
 }
 
-static void take_clock(struct contact *c, const struct blob *reply, wall_us asked)
+/* How far this clock is ahead, by what the origin's showed in the middle of the exchange (half the round trip is the error). */
+static void take_clock(struct contact *c, const json_t *now, mono_us asked)
+{
+	mono_us answered = clock_mono(), middle = asked + (answered - asked) / 2;
+	wall_us own = clock_wall() - (answered - middle), origins = json_integer_value(now) * DUR_MS;
+
+	counters_set(c->s.counters, COUNT_CLOCK_OFFSET, (own - origins) / DUR_MS);
+	wall_hear(c->s.wall, origins, middle);
+}
+
+static void take_reply(struct contact *c, const struct blob *reply, mono_us asked)
 {
 	json_t *root = json_loadb((const char *)reply->bytes, reply->size, 0, NULL);
 	const json_t *now = json_object_get(root, "now");
 
 	take_wishes(c, root);
-	if (json_is_integer(now))
-		counters_set(c->s.counters, COUNT_CLOCK_OFFSET,
-		             (asked / 2 + clock_wall() / 2) / DUR_MS - json_integer_value(now));
+	if (json_is_integer(now) && json_integer_value(now) > 0 && json_integer_value(now) < LATEST)
+		take_clock(c, now, asked);
 	json_decref(root);
 }
 
 static int post(struct contact *c, const char *path, json_t *body, int *ret_status, struct fault *f)
 {
-	wall_us asked = clock_wall();
+	mono_us asked = clock_mono();
 	char *text = json_dumps(body, JSON_COMPACT);
 	struct fetch_result result = {0};
 	struct blob *reply = NULL;
@@ -187,7 +196,7 @@ static int post(struct contact *c, const char *path, json_t *body, int *ret_stat
 	if (r != 0)
 		refused(f, r, &result, reply);
 	else if (reply != NULL)
-		take_clock(c, reply, asked);
+		take_reply(c, reply, asked);
 	*ret_status = result.status;
 	blob_unref(&reply);
 	json_decref(body);

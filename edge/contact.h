@@ -9,6 +9,7 @@
 
 #include "base/counter.h"
 #include "edge/plan.h"
+#include "edge/wall.h"
 #include "fetch/fetch.h"
 
 struct contact; /* hidden */
@@ -40,6 +41,7 @@ struct contact_settings {
 	dur_us interval;
 	struct fetch *fetch;
 	struct counters *counters;
+	struct wall *wall; /* is told the origin's clock */
 	void (*status)(void *ctx, struct contact_status *ret_status); /* this thread */
 	void (*told)(void *ctx, const struct contact_status *);       /* the origin has it; this thread */
 	void (*plan)(void *ctx, struct plan *);                       /* this thread; takes the reference */

@@ -32,6 +32,8 @@
 #define MANY_BATCHES 16      /* so many undelivered: from now on one an hour */
 #define MAX_FILES 20000      /* in a batch; the rest waits for the next */
 #define MAX_BATCH_BYTES ((size_t)12 << 20)
+#define MAX_LINE_BYTES ((uint64_t)256 << 20) /* on the disk; the oldest go first */
+#define CLOCK_SET (10 * DUR_S) /* no clock drifts so far between two looks */
 #define IN_MEMORY 64         /* batches that wait here while the disk takes none */
 
 struct demand {
@@ -42,7 +44,9 @@ struct demand {
 	uint64_t sequence;      /* of the last batch of this process */
 	uint64_t first, last;   /* places in the line; first > last: none */
 	char *memory[IN_MEMORY]; /* texts of places the disk did not take, by place */
+	uint64_t bytes;         /* of the line on the disk */
 	wall_us collected;      /* 0: never */
+	mono_us looked;         /* the same instant */
 	int64_t hour;           /* hours since 1970 that counts belong to */
 };
 
@@ -100,6 +104,17 @@ static char *path_of(const struct demand *d, uint64_t place)
 	return mem_printf("%s/%020llu.json", d->folder, (unsigned long long)place);
 }
 
+static uint64_t size_of(const struct demand *d, uint64_t place)
+{
+	char *path = path_of(d, place);
+	uint64_t size = 0;
+
+	if (file_size(path, &size) != 0)
+		size = 0;
+	free(path);
+	return size;
+}
+
 static int find_batch(void *ctx, const char *name)
 {
 	struct demand *d = ctx;
@@ -110,6 +125,7 @@ static int find_batch(void *ctx, const char *name)
 		return 0;
 	d->first = place < d->first ? place : d->first;
 	d->last = place > d->last ? place : d->last;
+	d->bytes += size_of(d, place);
 	return 0;
 }
 
@@ -167,6 +183,7 @@ char *demand_next(struct demand *d)
 
 void demand_delivered(struct demand *d)
 {
+	uint64_t size;
 	char *path;
 
 	if (d->first > d->last)
@@ -176,6 +193,8 @@ void demand_delivered(struct demand *d)
 		d->memory[d->first++ % IN_MEMORY] = NULL;
 		return;
 	}
+	size = size_of(d, d->first);
+	d->bytes -= size < d->bytes ? size : d->bytes;
 	path = path_of(d, d->first++);
 	if (unlink(path) < 0 && errno != ENOENT)
 		log_warn(WHERE, "cannot remove a batch: %s path=\"%s\"", err_text(-errno), path);
@@ -263,6 +282,7 @@ static void keep(struct demand *d, json_t *files)
 
 	if (r == 0) {
 		d->last++;
+		d->bytes += strlen(text);
 	} else if (text != NULL && hold_in_memory(d, text)) {
 		text = NULL;
 		log_verbose(WHERE, "what was asked for waits in memory: %s", err_text(r));
@@ -271,7 +291,7 @@ static void keep(struct demand *d, json_t *files)
 		log_warn(WHERE, "what was asked for could not be kept, %zu files' counts are lost: %s", json_array_size(files),
 		         err_text(r));
 	}
-	if (d->last - d->first + 1 > MAX_BATCHES && d->first <= d->last) {
+	while (d->first <= d->last && (d->last - d->first + 1 > MAX_BATCHES || d->bytes > MAX_LINE_BYTES)) {
 		counters_add(d->counters, COUNT_DEMAND_LOST, 1);
 		demand_delivered(d);
 	}
@@ -280,22 +300,34 @@ static void keep(struct demand *d, json_t *files)
 	json_decref(batch);
 }
 
-void demand_collect(struct demand *d, struct package *const *packages, size_t n, wall_us now, bool at_once)
+static bool was_set(const struct demand *d, wall_us wall, mono_us now)
 {
-	int64_t hour = now / DUR_HOUR;
-	bool hour_ends = d->collected != 0 && hour != d->hour;
+	dur_us more = (wall - d->collected) - (now - d->looked);
+
+	return more > CLOCK_SET || more < -CLOCK_SET;
+}
+
+void demand_collect(struct demand *d, struct package *const *packages, size_t n, wall_us wall, mono_us now, bool at_once)
+{
+	int64_t hour = wall / DUR_HOUR;
+	bool hour_ends;
 	json_t *files;
 
 	if (d->collected == 0) {
-		d->collected = now;
+		d->collected = wall;
+		d->looked = now;
 		d->hour = hour;
 	}
-	if (!hour_ends && !at_once && ((now >= d->collected && now - d->collected < d->interval) || d->last + 1 - d->first >= MANY_BATCHES))
+	if (was_set(d, wall, now))
+		d->hour = hour;
+	hour_ends = hour != d->hour;
+	if (!hour_ends && !at_once && (now - d->looked < d->interval || d->last + 1 - d->first >= MANY_BATCHES))
 		return;
 	files = take_all(packages, n, hour_ends);
 	if (json_array_size(files) > 0)
 		keep(d, files);
 	json_decref(files);
-	d->collected = now;
+	d->collected = wall;
+	d->looked = now;
 	d->hour = hour;
 }

@@ -29,8 +29,9 @@ struct demand *demand_new(const char *folder, dur_us interval, struct counters *
 void demand_free(struct demand **);
 
 /* All below: the contact thread. */
-/* Takes the differences when it is time; or at once; cheap otherwise. */
-void demand_collect(struct demand *, struct package *const *packages, size_t n, wall_us now, bool at_once);
+/* Takes the differences when it is time; or at once; cheap otherwise.  `wall` says to which hour they belong: where it was
+ * set since the last time, all of them to the hour it shows now. */
+void demand_collect(struct demand *, struct package *const *packages, size_t n, wall_us wall, mono_us now, bool at_once);
 /* The oldest batch as JSON text; NULL: none.  Caller frees. */
 char *demand_next(struct demand *);
 /* The origin has the oldest, or will never want it. */

@@ -274,8 +274,9 @@ static void set_rate(struct fill *f, mono_us now, wall_us wall)
 	bucket_set_rate(&f->bucket, rate, now);
 }
 
-void fill_set_rates(struct fill *f, const struct rates *rates)
+void fill_set_hours(struct fill *f, const struct window *window, const struct rates *rates)
 {
+	f->s.window = *window;
 	f->s.rates = *rates;
 }
 

@@ -28,7 +28,7 @@ struct fill *fill_new(const struct fill_settings *, mono_us now);
 void fill_free(struct fill **);
 
 /* From now on, whatever was saved up before. */
-void fill_set_rates(struct fill *, const struct rates *);
+void fill_set_hours(struct fill *, const struct window *, const struct rates *);
 
 /* The plan or the packages here have changed. */
 void fill_set_plan(struct fill *, const struct plan *);

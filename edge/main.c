@@ -139,8 +139,9 @@ static int read_again(struct config *c, struct settings *s, char **given, struct
 
 static void reload(struct program *p, struct node *n)
 {
-	static const char *const live[] = {"log_level", "grace", "max_connections", "max_per_client", "min_rate", "max_lag", "rate", "rates", NULL};
-	static char level[16], rates[1024];
+	static const char *const live[] = {"log_level", "grace", "max_connections", "max_per_client", "min_rate", "max_lag", "rate", "rates",
+	                                   "window.zone", "window.start", "window.duration", NULL};
+	static char level[16], rates[1024], zone[256], start[16];
 	struct settings fresh = {0}, *s = p->settings;
 	struct config *c = config_new(settings_rows, settings_n_rows, &fresh);
 	struct fault f = {0};
@@ -159,12 +160,14 @@ static void reload(struct program *p, struct node *n)
 		s->max_lag = fresh.max_lag;
 		snprintf(rates, sizeof rates, "%s", fresh.rates_text != NULL ? fresh.rates_text : "");
 		s->rates_text = rates;
-		s->rate = fresh.rate;
-		s->rates = fresh.rates;
-		for (size_t i = 0; i < s->rates.n; i++)
-			s->rates.hours[i].zone = s->zone; /* the window's zone waits for a restart, and so does theirs */
+		snprintf(zone, sizeof zone, "%s", fresh.window_zone);
+		s->window_zone = zone;
+		snprintf(start, sizeof start, "%s", fresh.window_start);
+		s->window_start = start;
+		settings_take_hours(s, &fresh);
 		node_set_limits(n);
-		node_set_rates(n);
+		node_set_hours(n, fresh.zone);
+		fresh.zone = NULL;
 	}
 	settings_fini(&fresh);
 	config_free(&c);
@@ -181,6 +184,20 @@ static bool may_restart(const struct program *p)
 	return false;
 }
 
+static void renew_zone(struct program *p, struct node *n)
+{
+	struct zone *old = NULL;
+	struct fault f = {0};
+	int r = settings_renew_zone(p->settings, &old, &f);
+
+	if (r < 0)
+		log_error(WHERE, "the new rules of the time zone are not used: %s", fault_text(&f));
+	if (r <= 0)
+		return;
+	log_info(WHERE, "the time zone has new rules zone=%s", p->settings->window_zone);
+	node_set_hours(n, old);
+}
+
 /* Returns the signal that ended it. */
 static int run_until_told(struct program *p, struct node *n, const sigset_t *signals)
 {
@@ -190,6 +207,7 @@ static int run_until_told(struct program *p, struct node *n, const sigset_t *sig
 	for (;;) {
 		node_tell_manager(n);
 		node_refresh(n, signal == SIGHUP);
+		renew_zone(p, n);
 		signal = sigtimedwait(signals, NULL, &step);
 		if (signal == SIGHUP || signal == SIGUSR1)
 			node_reopen_log(n);

@@ -183,6 +183,7 @@ static void make_contact(struct node *n)
 		.interval = n->settings->heartbeat,
 		.fetch = n->fetch_control,
 		.counters = n->counters,
+		.wall = n->wall,
 		.status = node_status_report,
 		.told = node_status_told,
 		.plan = node_engine_plan,
@@ -238,8 +239,9 @@ int node_start(const struct settings *settings, struct node **ret_node, struct n
 	n->settings = settings;
 	n->manager.job.run = node_status_feed_watchdog;
 	n->counters = counts_new();
+	n->wall = wall_new();
 	n->engine = engine_new();
-	n->upstream = upstream_new();
+	n->upstream = upstream_new(n->wall);
 	r = start_all(n, &ports, f);
 	if (r != 0) {
 		node_stop(&n);
@@ -254,26 +256,29 @@ int node_start(const struct settings *settings, struct node **ret_node, struct n
 	return 0;
 }
 
-struct rates_job {
+struct hours_job {
 	struct job job;
 	struct node *node;
+	struct window window;
 	struct rates rates;
+	struct zone *old;
 };
 
-static void run_rates(struct job *job)
+static void run_hours(struct job *job)
 {
-	struct rates_job *j = (struct rates_job *)job;
+	struct hours_job *j = (struct hours_job *)job;
 
-	fill_set_rates(j->node->fill, &j->rates);
+	fill_set_hours(j->node->fill, &j->window, &j->rates);
 	j->node->fill_due = 0;
+	zone_free(&j->old);
 	free(j);
 }
 
-void node_set_rates(struct node *n)
+void node_set_hours(struct node *n, struct zone *old)
 {
-	struct rates_job *j = mem_new(sizeof *j);
+	struct hours_job *j = mem_new(sizeof *j);
 
-	*j = (struct rates_job){{.run = run_rates}, n, n->settings->rates};
+	*j = (struct hours_job){{.run = run_hours}, n, n->settings->window, n->settings->rates, old};
 	engine_post(n->engine, &j->job);
 }
 
@@ -350,6 +355,7 @@ void node_stop(struct node **pn)
 	plan_unref(&n->plan);
 	engine_free(&n->engine);
 	counters_free(&n->counters);
+	wall_free(&n->wall);
 	free(n->public_url);
 	free(n);
 }

@@ -22,8 +22,8 @@ struct node_ports {
  * outlive the node.  Errors: those of the parts; the fault says which. */
 int node_start(const struct settings *, struct node **ret_node, struct node_ports *ret_ports, struct fault *);
 void node_reopen_log(struct node *);
-/* The rates of the settings are in force at once. */
-void node_set_rates(struct node *);
+/* The window and the rates of the settings are in force at once.  `old`, the zone of those before, is taken over. */
+void node_set_hours(struct node *, struct zone *old);
 void node_set_limits(struct node *);            /* takes the settings' limits of connections anew */
 void node_keep_listeners(const struct node *); /* before node_stop: see serve_keep_listeners */
 /* Takes in certificates that were replaced; `always`: whether they look so or not. */

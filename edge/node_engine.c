@@ -170,7 +170,7 @@ mono_us node_engine_idle(void *ctx, mono_us now)
 		n->prepare_due = prepare_step(n->prepare, now);
 	if (n->fill_due <= now) {
 		n->fill_due = INT64_MAX; /* a piece that lands at once sets it to 0 again */
-		mono_us due = fill_step(n->fill, now, clock_wall());
+		mono_us due = fill_step(n->fill, now, wall_now(n->wall));
 
 		if (due < n->fill_due)
 			n->fill_due = due;

@@ -21,6 +21,7 @@
 #include "edge/space.h"
 #include "edge/swarm.h"
 #include "edge/viewers.h"
+#include "edge/wall.h"
 
 struct manager_job {
 	struct job job;
@@ -31,6 +32,7 @@ struct node {
 	const struct settings *settings;
 	char *public_url;
 	struct counters *counters;
+	struct wall *wall;
 	struct store *store;
 	struct engine *engine;
 	struct upstream *upstream;

@@ -113,7 +113,7 @@ void node_status_collect(struct node *n, bool at_once)
 	size_t count;
 	struct package **packages = viewers_packages(n->viewers, &count);
 
-	demand_collect(n->demand, packages, count, clock_wall(), at_once);
+	demand_collect(n->demand, packages, count, wall_now(n->wall), clock_mono(), at_once);
 	for (size_t i = 0; i < count; i++)
 		package_unref(&packages[i]);
 	free(packages);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/file.h"
@@ -71,6 +72,25 @@ static int missing(struct fault *f, const char *option, const char *example)
 	return fault_set(f, ERR_USAGE, "%s is not set: give --%s %s or set it in the file", option, option, example);
 }
 
+/* As libc looks for them: tzset(3). */
+static char *zone_path(const struct settings *s)
+{
+	const char *folder = getenv("TZDIR");
+
+	return mem_printf("%s/%s", folder != NULL && *folder != '\0' ? folder : "/usr/share/zoneinfo", s->window_zone);
+}
+
+/* Another file has another; 0: there is none. */
+static uint64_t mark_of(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return 0;
+	return ((uint64_t)st.st_ino * 1000003 + (uint64_t)st.st_mtim.tv_sec) * 1000003 + (uint64_t)st.st_mtim.tv_nsec +
+	       (uint64_t)st.st_size;
+}
+
 static int read_zone(struct settings *s, struct fault *f)
 {
 	char *path;
@@ -84,7 +104,8 @@ static int read_zone(struct settings *s, struct fault *f)
 	if (!zone_name_is_good(s->window_zone))
 		return fault_set(f, ERR_USAGE, "window.zone: found \"%s\", expected an IANA name such as Europe/Vienna",
 		                 s->window_zone);
-	path = mem_printf("/usr/share/zoneinfo/%s", s->window_zone);
+	path = zone_path(s);
+	s->zone_mark = mark_of(path);
 	buf_init(&b, ZONE_MAX_BYTES);
 	r = file_read(path, &b);
 	if (r == -ENOENT || r == -EISDIR)
@@ -164,6 +185,46 @@ int settings_check(struct settings *s, struct fault *f)
 	s->window.zone = s->zone;
 	s->window.duration = s->window_duration;
 	return r;
+}
+
+static void use_zone(struct settings *s, struct zone *zone)
+{
+	s->zone = zone;
+	s->window.zone = zone;
+	for (size_t i = 0; i < s->rates.n; i++)
+		s->rates.hours[i].zone = zone;
+}
+
+void settings_take_hours(struct settings *s, struct settings *fresh)
+{
+	struct zone *old = s->zone;
+
+	s->rate = fresh->rate;
+	s->rates = fresh->rates;
+	s->window = fresh->window;
+	s->window_duration = fresh->window_duration;
+	s->zone_mark = fresh->zone_mark;
+	use_zone(s, fresh->zone);
+	use_zone(fresh, old);
+}
+
+int settings_renew_zone(struct settings *s, struct zone **ret_old, struct fault *f)
+{
+	struct settings fresh = {.window_zone = s->window_zone};
+	char *path = zone_path(s);
+	uint64_t mark = mark_of(path);
+	int r;
+
+	free(path);
+	if (mark == 0 || mark == s->zone_mark || strcmp(s->window_zone, "UTC") == 0)
+		return 0; /* between two files, perhaps */
+	r = read_zone(&fresh, f);
+	s->zone_mark = mark;
+	if (r != 0)
+		return r;
+	*ret_old = s->zone;
+	use_zone(s, fresh.zone);
+	return 1;
 }
 
 void settings_fini(struct settings *s)

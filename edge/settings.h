@@ -36,6 +36,7 @@ struct settings {
 
 	/* made of the above by settings_check */
 	struct zone *zone;
+	uint64_t zone_mark; /* which file it was read from */
 	struct window window;
 	struct rates rates; /* of rate and rates_text */
 	enum log_level level;
@@ -49,6 +50,12 @@ extern const size_t settings_n_rows;
  * last part.  ERR_USAGE, ERR_NOT_FOUND, -errno. */
 int settings_check(struct settings *, struct fault *);
 void settings_fini(struct settings *);
+
+/* Takes the window, the rates and their zone from `fresh`, which is left with the old zone. */
+void settings_take_hours(struct settings *, struct settings *fresh);
+/* Reads the zone again when its file was replaced (governments change rules, tzdata follows).  1: it was, and *ret_old
+ * is the caller's to free once nobody uses it; 0: it was not; negative: the new file is no good and the old rules stay. */
+int settings_renew_zone(struct settings *, struct zone **ret_old, struct fault *);
 
 static inline bool settings_has_tls(const struct settings *s)
 {

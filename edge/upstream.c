@@ -20,6 +20,7 @@ struct upstream {
 	struct upstream_place **places; /* [0] is the origin */
 	size_t n, cap;
 	const struct serve *signer; /* or NULL */
+	const struct wall *wall;
 	uint32_t random; /* xorshift: spreads choices, nothing secret */
 	upstream_parts_f parts;
 	void *parts_ctx;
@@ -38,10 +39,11 @@ static struct upstream_place *add(struct upstream *u, const char *name)
 	return p;
 }
 
-struct upstream *upstream_new(void)
+struct upstream *upstream_new(const struct wall *wall)
 {
 	struct upstream *u = mem_new(sizeof *u);
 
+	u->wall = wall;
 	u->random = (uint32_t)clock_mono() | 1;
 	pthread_mutex_init(&u->lock, NULL);
 	add(u, "origin")->source.origin = true;
@@ -236,6 +238,6 @@ char *upstream_url(const struct upstream *u, const struct upstream_place *p, con
 {
 	char prefix[SERVE_PREFIX_SIZE];
 
-	serve_sign_own(u->signer, clock_wall(), prefix);
+	serve_sign_own(u->signer, wall_now(u->wall), prefix);
 	return mem_printf("%s%s/v/%s/%s/%s", p->url, prefix, title, revision, file);
 }

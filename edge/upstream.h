@@ -9,6 +9,7 @@
 #include "cdn/sources.h"
 #include "edge/copy.h"
 #include "edge/plan.h"
+#include "edge/wall.h"
 
 struct serve;
 struct upstream; /* hidden */
@@ -27,7 +28,7 @@ struct upstream_tries {
 	unsigned n;
 };
 
-struct upstream *upstream_new(void);
+struct upstream *upstream_new(const struct wall *); /* borrowed */
 void upstream_free(struct upstream **);
 void upstream_set_plan(struct upstream *, struct plan *); /* takes its own reference */
 
