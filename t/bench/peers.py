@@ -43,10 +43,13 @@ class Server:
             f.write(text)
         return path
 
+    def family(self):
+        return family(self.p.pid)
+
     def cpu(self):
         """Seconds used so far, threads and children included."""
         total = 0
-        for p in family(self.p.pid):
+        for p in self.family():
             with open(f'/proc/{p}/stat') as f:
                 fields = f.read().rsplit(') ', 1)[1].split()
             total += int(fields[11]) + int(fields[12])
@@ -193,6 +196,22 @@ class RiberaPull(RiberaEdge):
 
 
 class Varnish(Server):
+    """With varnishncsa beside it, for that is how it has an access log."""
+    logger = None
+
+    def wait(self, path, seconds=60):
+        super().wait(path, seconds)
+        self.logger = subprocess.Popen(['taskset', '-c', self.core, 'varnishncsa', '-n', f'{self.work}/n', '-w', f'{self.work}/access'])
+
+    def family(self):
+        return super().family() + (family(self.logger.pid) if self.logger else [])
+
+    def stop(self):
+        if self.logger:
+            self.logger.terminate()
+            self.logger.wait()
+        super().stop()
+
     def start(self):
         host, port = self.setting.origin[7:].split(':')
         vcl = self.write('bench.vcl', f'vcl 4.1;\nbackend default {{ .host = "{host}"; .port = "{port}"; }}\n')
@@ -215,6 +234,12 @@ CONFIG proxy.config.http.cache.open_read_retry_time INT 10
 CONFIG proxy.config.http.cache.max_open_read_retries INT 400
 CONFIG proxy.config.http.keep_alive_no_activity_timeout_in INT 600
 CONFIG proxy.config.http.server_ports STRING '''
+    logging = '''logging:
+  formats:
+    - {name: common, format: '%<chi> - %<caun> [%<cqtn>] "%<cqtx>" %<pssc> %<pscl>'}
+  logs:
+    - {filename: access, format: common}
+'''
 
     def start(self):
         w, s = self.work, self.setting
@@ -222,7 +247,7 @@ CONFIG proxy.config.http.server_ports STRING '''
         for folder in ('cache', 'run', 'log', 'data'):
             os.mkdir(f'{w}/{folder}')
         for name, text in (('records.config', f'{self.records}127.0.0.1:{self.plain}\n'), ('remap.config', f'map / {s.origin}/\n'),
-                           ('storage.config', f'{w}/cache {s.set_mb + 1000}M\n'), ('ip_allow.yaml', 'ip_allow: [{apply: in, ip_addrs: 0/0, action: allow, methods: ALL}]\n')):
+                           ('logging.yaml', self.logging), ('storage.config', f'{w}/cache {s.set_mb + 1000}M\n'), ('ip_allow.yaml', 'ip_allow: [{apply: in, ip_addrs: 0/0, action: allow, methods: ALL}]\n')):
             with open(f'{w}/etc/{name}', 'w') as f:
                 f.write(text)
         if os.geteuid() == 0: # it will not run as root
