@@ -298,6 +298,11 @@ static inline struct serve_request *request_of(h2o_req_t *req)
 	return (struct serve_request *)(void *)req->filereq;
 }
 
+/* parse.c */
+void parse_init(void); /* before the first lane */
+/* The status that the request that begins now is to be refused with, for its head cannot be read; 0: it was. */
+int parse_take_refusal(void);
+
 /* object.c */
 void object_answer(struct serve_request *);
 /* All bytes of a complete object in memory, kept as long as the object; NULL: cannot be had. */

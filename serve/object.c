@@ -150,7 +150,7 @@ static void add_age(struct serve_request *r)
 	request_add(r, H2O_TOKEN_AGE, p);
 }
 
-static void add_facts(struct serve_request *r)
+static void add_validators(struct serve_request *r)
 {
 	const struct serve_object *o = r->object;
 
@@ -158,6 +158,13 @@ static void add_facts(struct serve_request *r)
 		request_add(r, H2O_TOKEN_ETAG, o->etag);
 	if (o->modified != 0)
 		request_add(r, H2O_TOKEN_LAST_MODIFIED, date_text(r, o->modified));
+}
+
+static void add_facts(struct serve_request *r)
+{
+	const struct serve_object *o = r->object;
+
+	add_validators(r);
 	if (o->cache_control != NULL)
 		request_add(r, H2O_TOKEN_CACHE_CONTROL, o->cache_control);
 	add_age(r);
@@ -338,6 +345,14 @@ static void send_not_modified(struct serve_request *r)
 	body_start(r);
 }
 
+/* What was asked of it does not hold: its validators say what it is now (RFC 9110 8.8). */
+static void refuse(struct serve_request *r, int status)
+{
+	add_validators(r);
+	add_cache_status(r);
+	request_refuse(r, status);
+}
+
 static void answer_found(struct serve_request *r)
 {
 	enum condition condition;
@@ -354,14 +369,14 @@ static void answer_found(struct serve_request *r)
 		return;
 	}
 	if (condition == CONDITION_FAILED) {
-		request_refuse(r, 412);
+		refuse(r, 412);
 		return;
 	}
 	range = r->is_conditional ? judge_range(r) : RANGE_IGNORE;
 	if (range == RANGE_UNSATISFIABLE) {
 		request_add(r, H2O_TOKEN_CONTENT_RANGE, request_printf(r, "bytes */%" PRIu64, r->object->size));
 		request_add(r, H2O_TOKEN_ACCEPT_RANGES, "bytes");
-		request_refuse(r, 416);
+		refuse(r, 416);
 		return;
 	}
 	r->growing = is_growing(r->object);

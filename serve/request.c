@@ -321,6 +321,18 @@ static bool is_malformed(const h2o_header_t *h)
 	       (h->name->len == 16 && memcmp(h->name->base, "proxy-connection", 16) == 0);
 }
 
+/* RFC 9110 9.1, 5.6.2. */
+static bool is_token(h2o_iovec_t s)
+{
+	static const bool good[256] = {['!'] = true, ['#' ... '\''] = true, ['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true, ['0' ... '9'] = true,
+	                               ['A' ... 'Z'] = true, ['^' ... 'z'] = true, ['|'] = true, ['~'] = true};
+
+	for (size_t i = 0; i < s.len; i++)
+		if (!good[(uint8_t)s.base[i]])
+			return false;
+	return s.len > 0;
+}
+
 /* 0, or the status to refuse with. */
 static int check_head(struct serve_request *r)
 {
@@ -341,7 +353,7 @@ static int check_head(struct serve_request *r)
 		return 431;
 	if (req->version == 0x101 && (hosts == 0 || req->authority.base == req->hostconf->authority.hostport.base))
 		return 400; /* RFC 9112 3.2 */
-	if (!is_authority(req->authority))
+	if (!is_authority(req->authority) || !is_token(req->method))
 		return 400;
 	return req->version < 0x200 && head_is_doubtful(r) ? 400 : 0;
 }
@@ -437,12 +449,12 @@ static struct serve_request *request_new(h2o_req_t *req)
 int request_start(h2o_handler_t *self, h2o_req_t *req)
 {
 	struct serve_request *r = request_new(req);
-	int status;
+	int status = req->version < 0x200 ? parse_take_refusal() : 0;
 
 	if (r->conn->refuse != 0) {
 		req->http1_is_persistent = 0;
 		request_refuse(r, r->conn->refuse);
-	} else if ((status = check_head(r)) != 0) {
+	} else if (status != 0 || (status = check_head(r)) != 0) {
 		refuse_and_close(r, status, C_REFUSED_FRAMING);
 	} else if (is_method(r, "OPTIONS", 7) && req->input.path.len == 1 && req->input.path.base[0] == '*') {
 		answer_options(r);
