@@ -85,33 +85,60 @@ static double first_time(const struct abr_film *f, const struct plan_question *q
 	return q->latency + abr_film_mbit(f, q->segment, r) / mbps;
 }
 
-static void add_future(struct plan *p, const struct abr_film *f, const struct grid *g, const struct plan_question *q,
-                       const double *mbps, double weight, double *worth)
+/* One segment back in every future, from the tables [from] into the others. */
+static void step_back(struct plan *p, const struct abr_film *f, const struct grid *g, const struct plan_question *q, unsigned d,
+                      unsigned from)
 {
-	unsigned now = 0;
-
-	memset(p->value[now], 0, f->n_rungs * sizeof p->value[now][0]); /* what is left at the end is worth nothing */
-	for (unsigned d = q->depth - 1; d > 0; d--, now ^= 1) {
+	for (unsigned i = 0; i < q->n_futures; i++) {
 		for (unsigned r = 0; r < f->n_rungs; r++)
-			take(g, q->latency + abr_film_mbit(f, q->segment + d, r) / mbps[d], f->segment, f->mbps[r], q->stall,
-			     p->value[now][r], p->value[now ^ 1][r]);
-		allow_switches(f, g, q->change, p->value[now ^ 1]);
+			take(g, q->latency + abr_film_mbit(f, q->segment + d, r) / q->mbps[i][d], f->segment, f->mbps[r], q->stall,
+			     p->value[i][from][r], p->value[i][from ^ 1][r]);
+		allow_switches(f, g, q->change, p->value[i][from ^ 1]);
 	}
-	for (unsigned r = 0; r < f->n_rungs; r++) {
-		double t = first_time(f, q, r, mbps[0]), left = q->buffer - t;
+}
 
-		worth[r] += weight * (f->mbps[r] + at(p->value[now][r], g, fmax(left, 0) + f->segment) - q->stall * fmax(-left, 0));
+/* What is to come, seen from each future: mostly its own, for the rest the mean of all. */
+static void mix_futures(struct plan *p, const struct abr_film *f, const struct grid *g, const struct plan_question *q, unsigned at)
+{
+	float keep = (float)(1 - q->redraw), part = (float)(q->redraw / q->n_futures), mean[PLAN_LEVELS];
+
+	for (unsigned r = 0; q->redraw > 0 && r < f->n_rungs; r++) {
+		memset(mean, 0, sizeof mean);
+		for (unsigned i = 0; i < q->n_futures; i++)
+			for (unsigned b = 0; b < g->n; b++)
+				mean[b] += part * p->value[i][at][r][b];
+		for (unsigned i = 0; i < q->n_futures; i++)
+			for (unsigned b = 0; b < g->n; b++)
+				p->value[i][at][r][b] = keep * p->value[i][at][r][b] + mean[b];
+	}
+}
+
+/* The first segment, in one future. */
+static void add_future(const struct plan *p, const struct abr_film *f, const struct grid *g, const struct plan_question *q,
+                       unsigned i, unsigned from, double *worth)
+{
+	for (unsigned r = 0; r < f->n_rungs; r++) {
+		double t = first_time(f, q, r, q->mbps[i][0]), left = q->buffer - t;
+		double then = at(p->value[i][from][r], g, fmax(left, 0) + f->segment);
+
+		worth[r] += (f->mbps[r] + then - q->stall * fmax(-left, 0)) / q->n_futures;
 	}
 }
 
 unsigned plan_best(struct plan *p, const struct abr_film *f, const struct plan_question *q, double worth[static ABR_MAX_RUNGS])
 {
 	struct grid g = make_grid(f);
-	unsigned best = 0;
+	unsigned best = 0, now = 0;
 
 	memset(worth, 0, f->n_rungs * sizeof *worth);
+	for (unsigned i = 0; i < q->n_futures; i++) /* what is left at the end is worth nothing */
+		memset(p->value[i][now], 0, f->n_rungs * sizeof p->value[i][now][0]);
+	for (unsigned d = q->depth - 1; d > 0; d--, now ^= 1) {
+		step_back(p, f, &g, q, d, now);
+		mix_futures(p, f, &g, q, now ^ 1);
+	}
 	for (unsigned i = 0; i < q->n_futures; i++)
-		add_future(p, f, &g, q, q->mbps[i], q->weight[i], worth);
+		add_future(p, f, &g, q, i, now, worth);
 	for (unsigned r = 0; r < f->n_rungs; r++) {
 		worth[r] -= q->change * fabs(f->mbps[r] - f->mbps[q->last]);
 		if (worth[r] > worth[best])

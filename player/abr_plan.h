@@ -3,7 +3,9 @@
  * Planning ahead: dynamic programming over buffer levels and rungs with the true
  * sizes of the next segments, for a handful of futures in each of which the line
  * has its own rates.  The first segment is the same in all of them, what comes
- * later adapts.  Pure; about 1 KiB of work a future, rung and segment.
+ * later adapts.  Behind each segment the line may be drawn anew from all futures:
+ * with no chance of that the plan thinks that it will know which one it is in.
+ * Pure; about 1 KiB of work a future, rung and segment.
  */
 #ifndef RIBERA_PLAYER_ABR_PLAN_H
 #define RIBERA_PLAYER_ABR_PLAN_H
@@ -12,11 +14,11 @@
 
 #define PLAN_LEVELS 160
 #define PLAN_FUTURES 8
-#define PLAN_DEPTH 16
+#define PLAN_DEPTH 20
 
 /* The tables; no meaning between calls. */
 struct plan {
-	float value[2][ABR_MAX_RUNGS][PLAN_LEVELS];
+	float value[PLAN_FUTURES][2][ABR_MAX_RUNGS][PLAN_LEVELS];
 };
 
 struct plan_question {
@@ -25,7 +27,7 @@ struct plan_question {
 	double buffer, latency;    /* seconds; time from request to first byte */
 	unsigned n_futures;
 	double mbps[PLAN_FUTURES][PLAN_DEPTH]; /* rate of the line in each, per segment ahead */
-	double weight[PLAN_FUTURES];
+	double redraw;             /* chance after a segment that the line goes on as in any of them, 0 to 1 */
 	double stall;              /* cost of a second of it, Mbit/s */
 	double change;             /* cost of a Mbit/s of switching */
 	bool running;              /* the segment is under way with the rung `last` and so many Mbit are left */

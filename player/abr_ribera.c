@@ -8,7 +8,8 @@
  * over one segment and little over eight, one that wanders errs more and more,
  * a calm one does not err.  Mean and spread of these logarithmic errors, started
  * from a cautious prior, give the futures; equal slices of the distribution, so
- * that all count the same.
+ * that all count the same.  The plan reaches as far as a full buffer does: less
+ * leaves it blind to what the buffer is for, more lets far fears decide.
  */
 #include <math.h>
 
@@ -25,18 +26,24 @@ struct tuning {
 	double prior_keep, prior_least;     /* of that weight per download, and what stays of it for ever */
 	double shift, width;                /* of the futures, in standard deviations */
 	double caution, caution_decay;      /* below the forecast for the first picks */
-	double depth, futures;
+	double reach, futures;              /* how far to look ahead, in full buffers */
+	double redraw, jitter;              /* chance that the line is drawn anew behind a segment, and more of it where errors even out */
+	double tail;                        /* seconds: memory of the rate within downloads */
 	double change;                      /* as in abr_plan.h */
-	double trust, gain;                 /* seconds for which the forecast counts against a running download; top rates a restart must bring */
+	double trust, wild, gain;           /* seconds for which the forecast counts against a running download where its errors
+	                                       have this spread, less on calmer lines; top rates a restart must bring */
 	double full_time, full_size;        /* seconds and Mbit from which a download counts as a whole one */
 };
 static const struct tuning T = {.keep0 = 0.0171, .keep1 = 0.363, .keep2 = 0.389, .keep3 = 0.88, .harmonic_share = 0.239,
 	.trial = 0.962, .forget = 0.758, .latency = 0.498, .memory = 0.98, .max_error = 1.02, .max_mean = 0.446,
 	.prior_spread = 0.27, .prior_weight = 2.77, .prior_keep = 0.85, .prior_least = 0.225, .shift = -0.653, .width = 1.04,
-	.caution = 0.302, .caution_decay = 0.586, .depth = 8, .futures = 7, .change = 1.11, .trust = 15, .gain = 0.159, .full_time = 0.05, .full_size = 0.25};
+	.caution = 0.302, .caution_decay = 0.586, .reach = 0.92, .futures = 7, .redraw = -0.2, .jitter = 0.9, .tail = 0.3,
+	.change = 1.11, .trust = 15, .wild = 0.5, .gain = 0.159, .full_time = 0.05, .full_size = 0.25};
 
-enum { N_EXPERTS = 4, N_SPANS = 4, HISTORY = 16 };
+enum { N_MEANS = 4, N_EXPERTS = N_MEANS + 1, N_SPANS = 4, HISTORY = 16 };
 static const unsigned spans[N_SPANS] = {1, 2, 4, 8};
+#define LEAST_DEPTH 4           /* segments, however small the buffer */
+#define MOST_WORK 240.0         /* segments times rungs, so that a decision stays below 1 ms */
 #define MIN_MBIT 0.016          /* a smaller transfer says nothing about the rate */
 #define MIN_BODY 1e-4
 #define KNOWN_WEIGHT 0.5        /* of a download, for what earlier sessions had */
@@ -47,10 +54,15 @@ struct means {
 	double weight, log, inverse;
 };
 
-/* A forecaster: a mean with a memory of its own, and how wrong it was of late. */
+/* A forecaster: what it says (the logarithm of Mbit/s), and how wrong it was of late. */
 struct expert {
-	struct means means;
 	double said, loss;
+};
+
+/* The line of the last moments: Mbit and seconds, fading; what was already seen of the download that runs. */
+struct tail {
+	double mbit, time, seen_mbit, seen_time;
+	int segment; /* -1: none runs */
 };
 
 struct errors {
@@ -59,7 +71,9 @@ struct errors {
 
 struct state {
 	struct plan plan;
-	struct expert experts[N_EXPERTS];
+	struct means means[N_MEANS];
+	struct tail tail;
+	struct expert experts[N_EXPERTS]; /* one for each mean, and the tail */
 	struct errors errors[N_SPANS];
 	double inverse[HISTORY], forecasts[HISTORY]; /* per download, newest at (n - 1) % HISTORY */
 	double mbps, latency;          /* the forecast */
@@ -86,7 +100,7 @@ static void init(void *state, const struct abr_film *f)
 {
 	struct state *s = state;
 
-	s->forced = s->judged = -1;
+	s->forced = s->judged = s->tail.segment = -1;
 	s->known = f->start_mbps;
 	for (int i = 0; i < (int)T.futures; i++)
 		s->z[i] = quantile((i + 0.5) / T.futures);
@@ -112,27 +126,55 @@ static double means_log(const struct means *m)
 	return (1 - T.harmonic_share) * m->log / m->weight - T.harmonic_share * log(m->inverse / m->weight);
 }
 
+/* So much more came. */
+static void tail_add(struct tail *t, double mbit, double time)
+{
+	double keep = exp(-time / T.tail);
+
+	if (time <= 0 || mbit < 0) /* another base began anew */
+		return;
+	t->mbit = t->mbit * keep + mbit / time * T.tail * (1 - keep);
+	t->time = t->time * keep + T.tail * (1 - keep);
+}
+
+/* How far a download has come; the end of it is told with `ended`. */
+static void tail_see(struct tail *t, unsigned segment, double mbit, double time, bool ended)
+{
+	if (t->segment != (int)segment)
+		t->seen_mbit = t->seen_time = 0;
+	tail_add(t, mbit - t->seen_mbit, time - t->seen_time);
+	t->seen_mbit = mbit;
+	t->seen_time = time;
+	t->segment = ended ? -1 : (int)segment;
+}
+
+static void tell_experts(struct state *s, double weight, double rate)
+{
+	const double keep[N_MEANS] = {T.keep0, T.keep1, T.keep2, T.keep3};
+
+	for (int i = 0; i < N_MEANS; i++) {
+		if (s->means[i].weight == 0 && s->known > 0)
+			means_add(&s->means[i], 1, KNOWN_WEIGHT, s->known);
+		means_add(&s->means[i], keep[i], weight, rate);
+		s->experts[i].said = means_log(&s->means[i]);
+	}
+	s->experts[N_MEANS].said = s->tail.mbit > 0 ? log(s->tail.mbit / s->tail.time) : log(rate);
+}
+
 /* Every expert is held against what came, and then told of it; what all say counts by how wrong each was of late, so
  * that a jump to a new rate is followed at once on a line that stays, and waited for on one that swings. */
 static void ask_experts(struct state *s, double weight, double rate)
 {
-	const double keep[N_EXPERTS] = {T.keep0, T.keep1, T.keep2, T.keep3};
 	double least = INFINITY, sum = 0, all = 0;
 
 	for (int i = 0; i < N_EXPERTS; i++) {
 		struct expert *e = &s->experts[i];
+		double error = s->n > 1 ? bounded(log(rate) - e->said, T.max_error) : 0;
 
-		if (e->means.weight == 0 && s->known > 0) {
-			means_add(&e->means, 1, KNOWN_WEIGHT, s->known);
-		} else if (e->means.weight > 0) {
-			double error = bounded(log(rate) - e->said, T.max_error);
-
-			e->loss = e->loss * pow(T.forget, weight) + weight * error * error;
-		}
+		e->loss = e->loss * pow(T.forget, weight) + weight * error * error;
 		least = fmin(least, e->loss);
-		means_add(&e->means, keep[i], weight, rate);
-		e->said = means_log(&e->means);
 	}
+	tell_experts(s, weight, rate);
 	for (int i = 0; i < N_EXPERTS; i++) {
 		double say = exp(-T.trial * (s->experts[i].loss - least));
 
@@ -174,6 +216,7 @@ static void add_sample(void *state, const struct abr_film *f, const struct abr_s
 
 	(void)f;
 	s->latency = s->n_latencies++ == 0 ? first : T.latency * s->latency + (1 - T.latency) * first;
+	tail_see(&s->tail, x->segment, mbit, body, true);
 	if (mbit < MIN_MBIT)
 		return;
 	s->inverse[s->n++ % HISTORY] = 1 / rate;
@@ -221,20 +264,23 @@ static void set_future(const double *mean, const double *spread, double mbps, do
 
 static void set_question(const struct state *s, const struct abr_film *f, double mbps, struct plan_question *q)
 {
-	double mean[N_SPANS], spread[N_SPANS];
+	double mean[N_SPANS], spread[N_SPANS], even;
 	unsigned left = f->n_segments > q->segment ? f->n_segments - q->segment : PLAN_DEPTH;
+	double reach = fmin(T.reach * f->cap / f->segment + 0.5, MOST_WORK / f->n_rungs);
+	unsigned most = (unsigned)fmax(LEAST_DEPTH, fmin(PLAN_DEPTH, reach));
 
-	q->depth = left < (unsigned)T.depth ? left : (unsigned)T.depth;
+	q->depth = left < most ? left : most;
 	q->latency = s->latency;
 	q->stall = f->mbps[f->n_rungs - 1];
 	q->change = T.change;
 	q->n_futures = (unsigned)T.futures;
 	for (unsigned i = 0; i < N_SPANS; i++)
 		expect(s, i, &mean[i], &spread[i]);
-	for (unsigned i = 0; i < q->n_futures; i++) {
-		q->weight[i] = 1.0 / q->n_futures;
+	/* errors that even out over many segments are of a line that comes back, not of one that stays where it is */
+	even = bounded((1 - spread[N_SPANS - 1] / spread[0]) / (1 - 1 / sqrt(spans[N_SPANS - 1])), 1);
+	q->redraw = fmax(0, T.redraw + T.jitter * fmax(0, even));
+	for (unsigned i = 0; i < q->n_futures; i++)
 		set_future(mean, spread, mbps, T.width * s->z[i], q->depth, q->mbps[i]);
-	}
 }
 
 static struct abr_decision next(void *state, const struct abr_film *f, const struct abr_state *now)
@@ -263,22 +309,35 @@ static int abandon_first(struct state *s, const struct abr_film *f, const struct
 	return 0;
 }
 
-/* A download that would come too late is planned anew: what is left of it against lower rungs from their beginning, for
- * a rate between the session's and that of this download.  Once a segment: a line that is dead is dead for every rung. */
+/* The rate to go on with, between the session's and that of this download: a line that was calm and is slow now has
+ * changed, one that swings will come back. */
+static double running_rate(const struct state *s, double rate, double body)
+{
+	double mean, spread, trust, share;
+
+	expect(s, 0, &mean, &spread);
+	trust = T.trust * fmin(1, spread * spread / (T.wild * T.wild));
+	share = trust / (trust + body);
+	return exp((1 - share) * log(rate) + share * log(s->mbps));
+}
+
+/* A download that would come too late is planned anew: what is left of it against lower rungs from their beginning.
+ * Once a segment: a line that is dead is dead for every rung. */
 static int abandon(void *state, const struct abr_film *f, const struct abr_progress *p)
 {
 	struct state *s = state;
 	double body = abr_seconds(p->elapsed - p->first_byte), buffer = abr_seconds(p->buffer);
 	double got = 8e-6 * (double)p->got, left = 8e-6 * (double)(p->size - p->got), rate = got / body;
 	struct plan_question q = {.segment = p->segment, .last = p->rung, .buffer = buffer, .running = true, .left = left};
-	double worth[ABR_MAX_RUNGS], share = T.trust / (T.trust + body);
+	double worth[ABR_MAX_RUNGS];
 	unsigned best;
 
+	tail_see(&s->tail, p->segment, got, body, false);
 	if (s->judged == (int)p->segment || body < ABANDON_AFTER || left / rate <= buffer)
 		return -1;
 	if (s->n == 0)
 		return abandon_first(s, f, p, left, rate);
-	rate = exp((1 - share) * log(rate) + share * log(s->mbps));
+	rate = running_rate(s, rate, body);
 	if (left / rate <= buffer)
 		return -1;
 	set_question(s, f, rate, &q);

@@ -230,6 +230,58 @@ Test(abr, abandons_what_would_come_too_late_once)
 	abr_free(&a);
 }
 
+/* A line that never erred and gives a twentieth now has changed; one that always swings may come back. */
+Test(abr, a_calm_line_that_collapses_is_believed_sooner_than_a_wild_one)
+{
+	for (int wild = 0; wild < 2; wild++) {
+		struct abr *a = make(NULL);
+		struct abr_progress p = {.segment = 12, .rung = 3, .size = 3000000, .first_byte = 50 * DUR_MS, .buffer = 14 * DUR_S};
+		int rung = -1;
+		dur_us body = 0;
+
+		for (unsigned i = 0; i < 12; i++) {
+			struct abr_sample x = {.segment = i, .rung = 3, .bytes = 3000000, .first_byte = 50 * DUR_MS};
+
+			x.total = x.first_byte + (dur_us)(3000000 * 8e6 / (wild && i % 3 == 0 ? 1e6 : 20e6));
+			abr_add_sample(a, &x);
+		}
+		while (rung < 0 && body < 10 * DUR_S) {
+			body += 100 * DUR_MS;
+			p.got = (uint64_t)(body / 8);
+			p.elapsed = p.first_byte + body;
+			p.buffer = 14 * DUR_S - body;
+			rung = abr_abandon(a, &p);
+		}
+		CHECK_INT(rung < 0, wild);
+		if (!wild)
+			CHECK(body <= 3 * DUR_S);
+		abr_free(&a);
+	}
+}
+
+/* Two lines with the same means, one of which sank at the end of its last download. */
+Test(abr, what_came_last_within_a_download_counts)
+{
+	uint64_t forecasts[2];
+
+	for (int sinks = 0; sinks < 2; sinks++) {
+		struct abr *a = make(NULL);
+
+		for (unsigned i = 0; i < 6; i++) {
+			struct abr_sample x = {.segment = i, .rung = 2, .bytes = 1500000, .first_byte = 0, .total = 3 * DUR_S};
+			struct abr_progress p = {.segment = i, .rung = 2, .size = 1500000, .got = sinks && i == 5 ? 1300000 : 1000000,
+				.elapsed = 2 * DUR_S, .buffer = 20 * DUR_S};
+
+			CHECK_INT(abr_abandon(a, &p), -1);
+			abr_add_sample(a, &x);
+		}
+		forecasts[sinks] = abr_forecast(a);
+		abr_free(&a);
+	}
+	CHECK_INT(forecasts[0] / 100000, 40); /* 4 Mbit/s */
+	CHECK(forecasts[1] < forecasts[0] * 9 / 10);
+}
+
 /* What is on its way is nearly here: no lower rung, from its beginning, is sooner. */
 Test(abr, what_is_nearly_here_is_not_abandoned_on_a_dying_line)
 {
