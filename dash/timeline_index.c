@@ -155,6 +155,9 @@ int timeline_index_read(struct timeline_index *x, const void *bytes, size_t n, u
 		struct item *it = &x->items[i];
 		uint64_t from = it->byte - offset; /* past n when it lies before */
 
+		/* these bytes were asked for from here on: what is missing now will not come either */
+		if (it->byte == offset && n < (it->box > 0 ? it->box : 8))
+			return fault_set(f, ERR_SYNTAX, "the file ends within the sidx at byte %" PRIu64, it->byte);
 		if (it->byte < offset || from > n || n - from < 8)
 			break;
 		it->box = (uint32_t)p[from] << 24 | (uint32_t)p[from + 1] << 16 | (uint32_t)p[from + 2] << 8 | p[from + 3];

@@ -203,7 +203,7 @@ static void resolve(struct buf *out, const struct uri *base, const struct uri *r
 	} else if (ref->path.n > 0) {
 		put_merged(out, base, ref->path);
 	} else {
-		put(out, base->path.s, base->path.n);
+		put_path(out, base->path.s, base->path.n); /* a base may have dot segments of its own */
 		query = ref->query.s != NULL ? &ref->query : &base->query;
 	}
 	if (query->s != NULL) {

@@ -60,8 +60,6 @@ static void check_index(const uint8_t *data, size_t n)
 		if (want.first >= n)
 			break;
 		e = timeline_index_read(x, data + want.first, n - (size_t)want.first, want.first, NULL);
-		if (e == 0 && want.first + 8 > n)
-			break;
 	}
 	if (e == 0 && timeline_set_index(&r, x, NULL) == 0)
 		for (size_t i = 0; i < r.n_segments; i++) {

@@ -8,6 +8,7 @@
  *   DISK_FAULT  while this file is there it says what fails and how: "ERRNO OP..." with OP one of write fsync create
  *               rename unlink truncate mkdir, or "any"; EINTR-free and without effect
  *   DISK_NTH    "I ERRNO": the I-th of these operations fails, counted from 1, and no other
+ *   DISK_READS  when set, DISK_NTH and DISK_COUNT count reads instead: read, pread, sendfile and open of what is there
  *   DISK_COUNT  file into which their number is written at the end of the program
  *
  * Operations are serialised, so that the diary's order is the disk's.  Changes through mmap (SQLite's -shm, which
@@ -70,11 +71,13 @@ static const struct {
 
 static unsigned long n_done; /* under the lock */
 
-static bool is_the_one(void)
+static bool is_the_one(bool reads)
 {
 	const char *nth = getenv("DISK_NTH");
 	char *rest;
 
+	if (reads != (getenv("DISK_READS") != NULL))
+		return false;
 	n_done++;
 	if (nth == NULL || strtoul(nth, &rest, 10) != n_done)
 		return false;
@@ -104,7 +107,7 @@ static bool fails(const char *op)
 	int code = EIO, fd = -1;
 	ssize_t n;
 
-	if (is_the_one())
+	if (is_the_one(false))
 		return true;
 	if (file != NULL)
 		fd = (int)syscall(SYS_openat, AT_FDCWD, file, O_RDONLY | O_CLOEXEC);
@@ -123,6 +126,20 @@ static bool fails(const char *op)
 			return true;
 		}
 	return false;
+}
+
+/* True: this read fails, and errno says how. */
+static bool read_fails(int fd)
+{
+	char path[4096];
+	bool r;
+
+	if (getenv("DISK_READS") == NULL || !path_of(fd, path))
+		return false;
+	pthread_mutex_lock(&lock);
+	r = is_the_one(true);
+	pthread_mutex_unlock(&lock);
+	return r;
 }
 
 static void note(const char *op, uint64_t inode, uint64_t offset, const void *bytes, size_t n, const char *path)
@@ -162,11 +179,16 @@ static int open_file(int at, const char *name, int flags, mode_t mode)
 	int fd;
 
 	path_at(at, name, path);
-	if (!(flags & (O_CREAT | O_TRUNC)) || !is_below_root(path))
+	if (!is_below_root(path))
 		return (int)syscall(SYS_openat, at, name, flags, mode);
 	pthread_mutex_lock(&lock);
 	fresh = stat(path, &st) < 0;
-	fd = fresh && fails("create") ? -1 : (int)syscall(SYS_openat, at, name, flags, mode);
+	if (!fresh && is_the_one(true))
+		fd = -1;
+	else if (!(flags & (O_CREAT | O_TRUNC)))
+		fd = (int)syscall(SYS_openat, at, name, flags, mode), fresh = false;
+	else
+		fd = fresh && fails("create") ? -1 : (int)syscall(SYS_openat, at, name, flags, mode);
 	if (fd >= 0 && fresh)
 		note("create", inode_of(fd), 0, NULL, 0, path);
 	else if (fd >= 0 && (flags & O_TRUNC))
@@ -279,6 +301,23 @@ int rename(const char *from, const char *to)
 		note("rename", 0, 0, NULL, 0, both);
 	pthread_mutex_unlock(&lock);
 	return r;
+}
+
+/* --- reads ----------------------------------------------------------------------------- */
+
+ssize_t read(int fd, void *bytes, size_t n)
+{
+	return read_fails(fd) ? -1 : (ssize_t)syscall(SYS_read, fd, bytes, n);
+}
+
+ssize_t pread64(int fd, void *bytes, size_t n, off_t offset)
+{
+	return read_fails(fd) ? -1 : (ssize_t)syscall(SYS_pread64, fd, bytes, n, offset);
+}
+
+ssize_t sendfile64(int to, int from, off_t *offset, size_t n)
+{
+	return read_fails(from) ? -1 : (ssize_t)syscall(SYS_sendfile, to, from, offset, n);
 }
 
 /* --- bytes ----------------------------------------------------------------------------- */

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every i-th change of the disk and every i-th allocation fails, one a run: in an ingest that publishes, in an edge that fills, in an
+"""Every i-th change of the disk, every i-th read of it and every i-th allocation fails, one a run: in an ingest that publishes, in an edge that fills, in an
 origin that writes its catalogue.  Whatever the program does then, what it acknowledged is there afterwards, nothing half
 is seen, and the next run without the fault makes it good.
 
 What small allocations do when there is no memory is to abort (base/mem.h): as a kill does, which is survived the same way.
 Some i are sampled; RIBERA_FAIL=all (or t/bench/fail) takes each of them."""
-import os, random, shutil, sqlite3, sys
+import http.client, os, random, shutil, sqlite3, sys
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import disk, film, package, tap
 from lab import Edge, Lab, Package, PIECE
@@ -22,6 +22,7 @@ def environment(kind, root, i=None, count=None):
         return {'LD_PRELOAD': MEMORY, **({'MEMORY_NTH': str(i)} if i else {}), **({'MEMORY_COUNT': count} if count else {})}
     env = disk.environment(root)
     code = ('EIO', 'ENOSPC')[(i or 0) % 2]
+    env = {**env, **({'DISK_READS': '1'} if kind == 'reads' else {})}
     return {**env, **({'DISK_NTH': f'{i} {code}'} if i else {}), **({'DISK_COUNT': count} if count else {})}
 
 
@@ -81,6 +82,11 @@ def a_disk_that_fails_once_never_shows_half_a_package():
 
 
 @tap.test
+def a_read_that_fails_once_never_shows_half_a_package():
+    ingest('reads')
+
+
+@tap.test
 def memory_that_fails_once_never_shows_half_a_package():
     ingest('memory')
 
@@ -103,7 +109,7 @@ def fill(kind):
             tap.until(lambda: edge.holds(p) or not edge.process.alive(), end, 'the fill')
             if edge.process.alive():
                 edge.check_all(p)
-        except (AssertionError, OSError) as e:
+        except (AssertionError, OSError, http.client.HTTPException) as e:  # a read that fails in a body cuts it
             if whole:
                 raise
             if edge.process.alive() and 'wrong bytes' in str(e):
@@ -126,6 +132,11 @@ def fill(kind):
 @tap.test
 def a_disk_that_fails_once_leaves_an_edge_that_serves_right_bytes():
     fill('disk')
+
+
+@tap.test
+def a_read_that_fails_once_leaves_an_edge_that_serves_right_bytes():
+    fill('reads')
 
 
 @tap.test
@@ -182,6 +193,11 @@ def catalogue(kind):
 @tap.test
 def a_disk_that_fails_once_loses_nothing_acknowledged():
     catalogue('disk')
+
+
+@tap.test
+def a_read_that_fails_once_loses_nothing_acknowledged():
+    catalogue('reads')
 
 
 @tap.test
