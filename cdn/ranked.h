@@ -10,7 +10,8 @@
  * item's plays stand for its whole life.  So a fixed ladder of half-lives and of
  * credits for youth is tried all the time: each rung has a shadow, metadata
  * only, of the store it would keep, and the rung whose hits were best of late is
- * the one in use.  No figure here is fitted to one catalogue.
+ * the one in use.  Of very many items the shadows see a random part, in stores as much
+ * smaller, so learning has a bounded price.  No figure here is fitted to one catalogue.
  *
  *   night   adds what outranks the worst that is held by a margin, within a
  *           budget of bytes that carries over and is never more than a
@@ -29,12 +30,16 @@
 /* Part of the capacity that a night may bring when nobody says otherwise. */
 #define RANKED_NIGHT_SHARE 0.05
 
+/* Items that the shadows see at most, when nobody says otherwise. */
+#define RANKED_SAMPLE 16384
+
 struct ranked; /* hidden */
 
 struct ranked_settings {
 	uint64_t capacity;     /* bytes */
 	uint64_t night_budget; /* bytes each night may bring, no more; 0: a share of the capacity, carried over */
 	bool admits;           /* misses can be kept by day */
+	size_t sample;         /* items that the shadows see at most; 0: RANKED_SAMPLE */
 };
 
 struct ranked *ranked_new(const struct ranked_settings *);
@@ -58,6 +63,8 @@ void ranked_set_held(struct ranked *, uint32_t item, bool held);
 const struct tier_changes *ranked_admit(struct ranked *, uint32_t item);
 /* The night's changes, what goes before what comes in its place. */
 const struct tier_changes *ranked_night(struct ranked *, int64_t second);
+/* A night of history: what is learnt from it is learnt, what is held stays. */
+void ranked_night_past(struct ranked *, int64_t second);
 
 /* What one night hands to the next, for a rule that is made anew from history each night. */
 struct ranked_state {

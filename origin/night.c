@@ -16,6 +16,7 @@
 #define DAY 86400
 #define FROM_ELSEWHERE 0.1
 #define FADE (9.0 * DAY)
+#define NIGHT_SAMPLE 4096 /* ninety nights are replayed for every plan of a day */
 #define EARNED 0.055 /* as cdn/ranked: what was played pays for so much fill */
 
 struct row {
@@ -93,7 +94,7 @@ static int read_rows(struct catalogue *c, const struct night_site *site, struct 
 	return e;
 }
 
-/* The rule sees the days as they came, each with its night; the last night is tonight's. */
+/* The rule sees the days as they came, each with its night. */
 static void replay(struct ranked *rule, const struct reading *r, const struct night_site *site)
 {
 	for (size_t i = 0; i < r->n; i++) {
@@ -101,7 +102,7 @@ static void replay(struct ranked *rule, const struct reading *r, const struct ni
 
 		if (i > 0)
 			for (int64_t d = r->rows[i - 1].day; d < row->day; d++)
-				ranked_night(rule, (d + 1) * DAY - site->east);
+				ranked_night_past(rule, (d + 1) * DAY - site->east);
 		ranked_played(rule, row->item, (uint64_t)row->bytes, row->day * DAY + DAY / 2 - site->east);
 	}
 }
@@ -119,10 +120,15 @@ static void add_elsewhere(struct ranked *rule, const struct reading *r, const st
 	free(here);
 }
 
+/* `before` NULL: an empty store, whose first fill is exempt. */
 static void resume(struct ranked *rule, const struct reading *r, const struct night *before)
 {
-	struct ranked_state state = before->state;
+	struct ranked_state state = before != NULL ? before->state : (struct ranked_state){0};
 
+	if (before == NULL) {
+		ranked_resume(rule, &state);
+		return;
+	}
 	for (size_t i = 0; i < r->n; i++)
 		state.earned += r->rows[i].day >= before->day ? EARNED * r->rows[i].bytes : 0;
 	ranked_resume(rule, &state);
@@ -160,14 +166,13 @@ int night_decide(struct catalogue *c, const struct stock *stock, const struct ni
 	if (e == 0 && everywhere == NULL)
 		e = f->code;
 	if (e == 0) {
-		struct ranked *rule = ranked_new(&(struct ranked_settings){.capacity = site->capacity});
+		struct ranked *rule = ranked_new(&(struct ranked_settings){.capacity = site->capacity, .sample = NIGHT_SAMPLE});
 
 		for (size_t i = 0; i < stock->n; i++)
 			ranked_know(rule, (uint32_t)i, stock->items[i].bytes);
 		replay(rule, &r, site);
 		add_elsewhere(rule, &r, site, everywhere);
-		if (before != NULL)
-			resume(rule, &r, before);
+		resume(rule, &r, before);
 		ranked_night(rule, site->day * DAY - site->east);
 		write_down(rule, &r, site, ret);
 		ranked_free(&rule);

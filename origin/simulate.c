@@ -149,7 +149,7 @@ void simulate_ranked(const struct trace *t, const struct simulate_settings *s, e
                      struct simulate_result *ret_result)
 {
 	struct run run = {.trace = t, .s = s, .judged_from = judged_from(t, s)};
-	struct ranked *ranked = ranked_new(&(struct ranked_settings){s->capacity, s->night_budget, mode == SIMULATE_ADMIT});
+	struct ranked *ranked = ranked_new(&(struct ranked_settings){.capacity = s->capacity, .night_budget = s->night_budget, .admits = mode == SIMULATE_ADMIT});
 	int64_t night = floor_day(t->requests[0].second) + (int64_t)simulate_quiet_hour(t, s) * 3600;
 
 	run.here = mem_new_array(t->n_items, sizeof *run.here);

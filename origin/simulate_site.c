@@ -38,7 +38,7 @@ static void begin(struct crew *c, const struct trace *t, const struct simulate_s
 	for (size_t i = 0; i < n; i++) {
 		snprintf(name, sizeof name, "edge-%zu", i + 1);
 		c->edges[i] = (struct site_edge){site_key(name), s->capacity};
-		c->stores[i] = ranked_new(&(struct ranked_settings){s->capacity, 0, true});
+		c->stores[i] = ranked_new(&(struct ranked_settings){.capacity = s->capacity, .admits = true});
 	}
 }
 

@@ -90,7 +90,7 @@ Test(tier, a_night_keeps_to_its_budget)
 
 static struct ranked *new_ranked(uint64_t capacity, uint64_t budget, bool admits)
 {
-	return ranked_new(&(struct ranked_settings){capacity, budget, admits});
+	return ranked_new(&(struct ranked_settings){.capacity = capacity, .night_budget = budget, .admits = admits});
 }
 
 static void play(struct ranked *r, uint32_t item, uint64_t bytes, int64_t second)
@@ -208,4 +208,37 @@ Test(pull, every_rule_keeps_to_the_capacity_and_serves)
 		cr_assert(hits > 4000, "%s hit %u times", pull_name((enum pull_rule)rule), hits);
 		pull_free(&p);
 	}
+}
+
+/* Items of a skewed catalogue that are asked for over `days`, the favourites changing every `turn` days; the half-life in use. */
+static double half_life_seen(size_t sample, int days, int turn)
+{
+	struct ranked *r = ranked_new(&(struct ranked_settings){.capacity = 200 * 100, .sample = sample});
+	uint32_t seed = 5;
+	double half_life;
+
+	for (int day = 0; day < days; day++) {
+		for (int i = 0; i < 4000; i++) {
+			uint32_t u = rnd(&seed) % 1000, v = rnd(&seed) % 1000;
+			uint32_t rank = (uint32_t)((uint64_t)u * u * v / 500000), item = (rank + (uint32_t)(day / turn) * 331) % 2000;
+
+			play(r, item, 100, (int64_t)day * DAY + i * 20);
+		}
+		ranked_night_past(r, (int64_t)(day + 1) * DAY);
+	}
+	for (uint32_t i = 0; i < 2000; i++)
+		CHECK(!ranked_holds(r, i));
+	half_life = ranked_half_life(r);
+	ranked_free(&r);
+	return half_life;
+}
+
+Test(ranked, a_part_of_the_items_shows_which_memory_is_right)
+{
+	double steady = half_life_seen(500, 20, 1000), restless = half_life_seen(500, 20, 4);
+
+	CHECK(restless <= 4.0 * DAY);
+	CHECK(steady >= 9.0 * DAY);
+	CHECK(half_life_seen(0, 20, 4) <= 4.0 * DAY); /* all of them show the same */
+	CHECK(half_life_seen(0, 20, 1000) >= 9.0 * DAY);
 }
