@@ -425,7 +425,7 @@ void api_heartbeat(struct api_call *c)
 /* --- plans --- */
 
 /* GET .../plan?why=yes */
-static void explain(struct api_call *c, const struct library_view *view)
+static void explain(struct api_call *c, struct library_view *view)
 {
 	struct fault f = {0};
 	json_t *plan;

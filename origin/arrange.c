@@ -23,6 +23,8 @@ const char *arrange_text(enum arrange_class class)
 
 void arrangement_fini(struct arrangement *a)
 {
+	free(a->known);
+	free(a->placed);
 	free(a->classes);
 	free(a->copies);
 	*a = (struct arrangement){0};
@@ -55,8 +57,8 @@ static int newest_first(const void *a, const void *b)
 }
 
 /* Titles of which nothing was asked for, the newest first. */
-static size_t unasked(const struct stock *s, const struct night *night, const enum arrange_class *classes, const bool *banned,
-                      struct newness *ret)
+static size_t unasked(const struct stock *s, const struct night_item *const *known, const enum arrange_class *classes,
+                      const bool *banned, struct newness *ret)
 {
 	size_t n = 0;
 
@@ -66,7 +68,7 @@ static size_t unasked(const struct stock *s, const struct night *night, const en
 
 		end = title_end(s, i);
 		for (size_t k = i; k < end; k++) {
-			asked |= night_find(night, s->items[k].name) != NULL;
+			asked |= known[k] != NULL;
 			bytes += s->items[k].bytes;
 		}
 		if (!asked)
@@ -77,13 +79,12 @@ static size_t unasked(const struct stock *s, const struct night *night, const en
 	return n;
 }
 
-/* ret_rank: by item, more for the newer. */
-static void class_unasked(const struct stock *s, const struct night *night, const bool *banned, uint64_t capacity,
+/* The newest that fit into `room` bytes, then the others.  ret_rank: by item, more for the newer. */
+static void class_unasked(const struct stock *s, const struct night_item *const *known, const bool *banned, uint64_t room,
                           enum arrange_class *classes, double *ret_rank)
 {
 	struct newness *v = mem_new_array(s->n + 1, sizeof *v);
-	size_t n = unasked(s, night, classes, banned, v);
-	uint64_t room = night->blind ? 0 : capacity / NEW_SHARE;
+	size_t n = unasked(s, known, classes, banned, v);
 
 	for (size_t i = 0; i < n; i++) {
 		bool fresh = v[i].bytes <= room;
@@ -146,11 +147,9 @@ static void look_at_edges(struct work *w, const struct arrange_edge *edges, size
 	}
 }
 
-static void make_item(const struct work *w, const struct stock *s, size_t i, const struct night *night,
+static void make_item(const struct work *w, const struct stock *s, size_t i, const struct night_item *known,
                       enum arrange_class class, struct site_item *ret)
 {
-	const struct night_item *known = night_find(night, s->items[i].name);
-
 	*ret = (struct site_item){.key = site_key(s->items[i].of->title), .bytes = s->items[i].bytes, .first = class};
 	if (w->banned[i])
 		return;
@@ -169,23 +168,29 @@ void arrange(const struct stock *s, const struct night *night, const struct rule
 	                 .rank = mem_new_array(s->n + 1, sizeof *w.rank)};
 	unsigned copies = rules_copies(rules);
 	enum arrange_class *classes = mem_new_array(s->n + 1, sizeof *classes);
+	const struct night_item **known = night_join(night, s);
 
 	look_at_edges(&w, edges, n_edges);
 	for (size_t i = 0; i < s->n; i++) {
-		const struct night_item *known = night_find(night, s->items[i].name);
-
 		w.banned[i] = rules_banned(rules, s->items[i].of->title);
 		classes[i] = rules_pinned(rules, s->items[i].of->title) ? ARRANGE_PINNED
-		             : known != NULL && known->chosen && !w.banned[i] ? ARRANGE_RANKED : ARRANGE_NOT;
+		             : known[i] != NULL && known[i]->chosen && !w.banned[i] ? ARRANGE_RANKED : ARRANGE_NOT;
 	}
-	class_unasked(s, night, w.banned, w.capacity, classes, w.rank);
+	class_unasked(s, known, w.banned, night->blind ? 0 : w.capacity / NEW_SHARE, classes, w.rank);
 	for (size_t i = 0; i < s->n; i++) {
-		make_item(&w, s, i, night, classes[i], &w.items[i]);
+		make_item(&w, s, i, known[i], classes[i], &w.items[i]);
 		if (copies > 0 && !w.banned[i])
 			w.items[i].must |= regional(&s->items[i], edges, n_edges, w.all, copies);
 	}
-	*ret = (struct arrangement){classes, mem_new_array(s->n * w.n_here + 1, sizeof *ret->copies), 0};
+	*ret = (struct arrangement){
+		.known = known,
+		.placed = mem_new_array(s->n + 1, sizeof *ret->placed),
+		.classes = classes,
+		.copies = mem_new_array(s->n * w.n_here + 1, sizeof *ret->copies),
+	};
 	ret->n_copies = site_plan(w.items, s->n, w.here, w.n_here, ret->copies);
+	for (size_t i = 0; i < ret->n_copies; i++)
+		ret->placed[ret->copies[i].item] = true;
 	free(w.items);
 	free(w.banned);
 	free(w.rank);

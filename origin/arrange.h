@@ -28,6 +28,8 @@ struct arrange_edge {
 };
 
 struct arrangement {
+	const struct night_item **known; /* by item of the stock, the night's; NULL: nobody played it */
+	bool *placed;                /* by item: some edge of the site shall hold it */
 	enum arrange_class *classes; /* by item of the stock */
 	struct site_copy *copies;    /* edge: a number among those that are here */
 	size_t n_copies;

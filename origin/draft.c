@@ -22,8 +22,17 @@
 #define ZONE_MAX_BYTES ((size_t)1 << 20)
 #define DAY 86400
 
+void drafter_forget(struct drafter *d)
+{
+	for (size_t i = 0; i < DRAFT_KEPT; i++) {
+		arrangement_fini(&d->kept[i].arrangement);
+		d->kept[i].decision = 0;
+	}
+}
+
 static void forget_nights(struct drafter *d)
 {
+	drafter_forget(d); /* they point to what nights say */
 	for (size_t i = 0; i < d->n_nights; i++) {
 		free(d->nights[i].site);
 		night_fini(&d->nights[i].night);
@@ -33,6 +42,9 @@ static void forget_nights(struct drafter *d)
 
 void drafter_fini(struct drafter *d)
 {
+	drafter_forget(d);
+	stock_fini(&d->stock);
+	library_view_unref(&d->view);
 	forget_nights(d);
 	free(d->nights);
 	for (size_t i = 0; i < d->n_zones; i++) {
@@ -142,7 +154,7 @@ static struct site_night *find_night(struct drafter *d, const char *site)
 	if (d->n_nights == MAX_NIGHTS)
 		forget_nights(d);
 	MEM_GROW(d->nights, d->cap_nights, d->n_nights);
-	d->nights[d->n_nights] = (struct site_night){.site = mem_dup(site), .night = {.day = -1, .blind = true}};
+	d->nights[d->n_nights] = (struct site_night){.site = mem_dup(site), .decisions = ++d->decisions, .night = {.day = -1, .blind = true}};
 	return &d->nights[d->n_nights++];
 }
 
@@ -159,6 +171,17 @@ static void take_night(void *ctx, int64_t day, const char *decided)
 	}
 	night_fini(&n->night);
 	n->night = night;
+}
+
+/* Arrangements point into it. */
+static void new_decision(struct drafter *d, struct site_night *n)
+{
+	for (size_t i = 0; i < DRAFT_KEPT; i++)
+		if (d->kept[i].decision == n->decisions) {
+			arrangement_fini(&d->kept[i].arrangement);
+			d->kept[i].decision = 0;
+		}
+	n->decisions = ++d->decisions;
 }
 
 static int decide(struct drafter *d, const struct around *a, const struct stock *stock, struct site_night *n, int64_t day,
@@ -180,6 +203,7 @@ static int decide(struct drafter *d, const struct around *a, const struct stock 
 	e = night_decide(d->catalogue, stock, &site, n->night.blind ? NULL : &n->night, &night, f);
 	if (e != 0)
 		return e;
+	new_decision(d, n);
 	night_fini(&n->night);
 	n->night = night;
 	if (night.blind)
@@ -199,6 +223,8 @@ static struct site_night *night_of(struct drafter *d, const struct around *a, co
 	int e = 0;
 
 	if (n->night.day < 0)
+		new_decision(d, n);
+	if (n->night.day < 0)
 		e = catalogue_get_night(d->catalogue, a->place.site, take_night, n, &f);
 	if (e == 0 && (n->night.day < day || n->night.blind))
 		e = decide(d, a, stock, n, day, east, &f);
@@ -212,10 +238,7 @@ static struct site_night *night_of(struct drafter *d, const struct around *a, co
 void draft_fini(struct draft *d)
 {
 	around_fini(&d->around);
-	stock_fini(&d->stock);
-	arrangement_fini(&d->arrangement);
 	free(d->mine);
-	free(d->placed);
 }
 
 int64_t drafter_day(struct drafter *d, const char *edge, int64_t *ret_east)
@@ -226,28 +249,76 @@ int64_t drafter_day(struct drafter *d, const char *edge, int64_t *ret_east)
 	return day_of(d, &place, clock_wall(), ret_east);
 }
 
-int draft_plan(struct drafter *drafter, const struct library_view *v, const char *edge, struct draft *ret, struct fault *f)
+static void take_view(struct drafter *d, struct library_view *v)
 {
-	struct draft d = {0};
+	if (d->view == v)
+		return;
+	drafter_forget(d);
+	stock_fini(&d->stock);
+	library_view_unref(&d->view);
+	d->view = library_view_ref(v);
+	stock_new(v, &d->stock);
+}
+
+static uint64_t add_text(uint64_t h, const char *s)
+{
+	for (; s != NULL && *s != '\0'; s++)
+		h = (h ^ (unsigned char)*s) * UINT64_C(0x100000001b3);
+	return (h ^ (s != NULL)) * UINT64_C(0x100000001b3);
+}
+
+/* Of all that an arrangement depends on beside stock, rules and night. */
+static uint64_t hash_surroundings(const struct around *a)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < a->n; i++) {
+		const struct arrange_edge *e = &a->edges[i];
+
+		h = add_text(add_text(h, e->name), e->region);
+		h = (h ^ e->capacity) * UINT64_C(0x9e3779b97f4a7c15);
+		h = (h ^ (h >> 31) ^ (unsigned)(e->mirror * 2 + e->here)) * UINT64_C(0x100000001b3);
+	}
+	return h;
+}
+
+/* The edges of a site ask one after the other, and get parts of one arrangement. */
+static const struct arrangement *arrange_site(struct drafter *d, const struct around *a, const struct site_night *n)
+{
+	uint64_t surroundings = hash_surroundings(a);
+	struct arranged *k;
+
+	for (size_t i = 0; i < DRAFT_KEPT; i++)
+		if (d->kept[i].decision == n->decisions && d->kept[i].surroundings == surroundings)
+			return &d->kept[i].arrangement;
+	k = &d->kept[d->next_kept++ % DRAFT_KEPT];
+	arrangement_fini(&k->arrangement);
+	arrange(&d->stock, &n->night, d->rules, a->edges, a->n, &k->arrangement);
+	k->decision = n->decisions;
+	k->surroundings = surroundings;
+	return &k->arrangement;
+}
+
+int draft_plan(struct drafter *drafter, struct library_view *v, const char *edge, struct draft *ret, struct fault *f)
+{
+	struct draft d = {.stock = &drafter->stock};
 	int64_t east;
 	int e = look_around(drafter, edge, &d.around, f);
 
 	if (e != 0)
 		return e;
-	stock_new(v, &d.stock);
+	take_view(drafter, v);
 	d.day = day_of(drafter, &d.around.place, clock_wall(), &east);
-	d.night = night_of(drafter, &d.around, &d.stock, d.day, east);
-	arrange(&d.stock, &d.night->night, drafter->rules, d.around.edges, d.around.n, &d.arrangement);
-	d.mine = mem_new_array(d.stock.n + 1, sizeof *d.mine);
-	d.placed = mem_new_array(d.stock.n + 1, sizeof *d.placed);
-	for (size_t i = 0; i < d.arrangement.n_copies; i++) {
-		const struct site_copy *c = &d.arrangement.copies[i];
+	d.night = night_of(drafter, &d.around, d.stock, d.day, east);
+	d.arrangement = arrange_site(drafter, &d.around, d.night);
+	d.mine = mem_new_array(d.stock->n + 1, sizeof *d.mine);
+	for (size_t i = 0; i < d.arrangement->n_copies; i++) {
+		const struct site_copy *c = &d.arrangement->copies[i];
 
-		d.placed[c->item] = true;
 		if (c->edge != d.around.self_here)
 			continue;
 		d.mine[c->item] = true;
-		d.held_bytes += d.stock.items[c->item].bytes;
+		d.held_bytes += d.stock->items[c->item].bytes;
 		d.held_files++;
 	}
 	*ret = d;
@@ -263,27 +334,27 @@ static void title_range(const struct stock *s, size_t i, size_t *ret_first, size
 		++*ret_end;
 }
 
-void draft_each_title(const struct draft *d, const struct library_view *v, draft_each_f each, void *ctx)
+void draft_each_title(const struct draft *d, const struct library_view *v, bool others, draft_each_f each, void *ctx)
 {
-	bool *done = mem_new_array(d->stock.n + 1, sizeof *done); /* by a title's first item */
+	bool *done = mem_new_array(d->stock->n + 1, sizeof *done); /* by a title's first item */
 	size_t first, end;
 
-	for (size_t i = 0; i < d->arrangement.n_copies; i++) {
-		const struct site_copy *c = &d->arrangement.copies[i];
+	for (size_t i = 0; i < d->arrangement->n_copies; i++) {
+		const struct site_copy *c = &d->arrangement->copies[i];
 
 		if (c->edge != d->around.self_here)
 			continue;
-		title_range(&d->stock, c->item, &first, &end);
+		title_range(d->stock, c->item, &first, &end);
 		if (!done[first])
-			each(ctx, d, d->stock.items[first].of, first, end, true);
+			each(ctx, d, d->stock->items[first].of, first, end, true);
 		done[first] = true;
 	}
-	for (size_t i = 0; i < d->stock.n; i = end) {
-		title_range(&d->stock, i, &first, &end);
+	for (size_t i = 0; others && i < d->stock->n; i = end) {
+		title_range(d->stock, i, &first, &end);
 		if (!done[first])
-			each(ctx, d, d->stock.items[first].of, first, end, false);
+			each(ctx, d, d->stock->items[first].of, first, end, false);
 	}
-	for (size_t i = 0; i < v->n_titles; i++)
+	for (size_t i = 0; others && i < v->n_titles; i++)
 		for (size_t k = 1; k < v->titles[i].n_revisions; k++)
 			each(ctx, d, v->titles[i].revisions[k], 0, 0, false);
 	free(done);
@@ -293,12 +364,12 @@ double draft_offload(const struct draft *d)
 {
 	double all = 0, held = 0;
 
-	for (size_t i = 0; i < d->stock.n; i++) {
-		const struct night_item *known = night_find(&d->night->night, d->stock.items[i].name);
-		double bytes = known != NULL ? known->plays * (double)d->stock.items[i].bytes : 0;
+	for (size_t i = 0; i < d->stock->n; i++) {
+		const struct night_item *known = d->arrangement->known[i];
+		double bytes = known != NULL ? known->plays * (double)d->stock->items[i].bytes : 0;
 
 		all += bytes;
-		held += d->placed[i] ? bytes : 0;
+		held += d->arrangement->placed[i] ? bytes : 0;
 	}
 	return all > 0 ? held / all : 0;
 }

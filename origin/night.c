@@ -124,6 +124,7 @@ static void add_elsewhere(struct ranked *rule, const struct reading *r, const st
 static void resume(struct ranked *rule, const struct reading *r, const struct night *before)
 {
 	struct ranked_state state = before != NULL ? before->state : (struct ranked_state){0};
+	const struct night_item **known;
 
 	if (before == NULL) {
 		ranked_resume(rule, &state);
@@ -132,12 +133,11 @@ static void resume(struct ranked *rule, const struct reading *r, const struct ni
 	for (size_t i = 0; i < r->n; i++)
 		state.earned += r->rows[i].day >= before->day ? EARNED * r->rows[i].bytes : 0;
 	ranked_resume(rule, &state);
-	for (size_t i = 0; i < r->stock->n; i++) {
-		const struct night_item *item = night_find(before, r->stock->items[i].name);
-
-		if (item != NULL && item->chosen)
+	known = night_join(before, r->stock);
+	for (size_t i = 0; i < r->stock->n; i++)
+		if (known[i] != NULL && known[i]->chosen)
 			ranked_set_held(rule, (uint32_t)i, true);
-	}
+	free(known);
 }
 
 static void write_down(const struct ranked *rule, const struct reading *r, const struct night_site *site, struct night *ret)
@@ -206,6 +206,21 @@ const struct night_item *night_find(const struct night *n, const char *name)
 			high = middle;
 	}
 	return NULL;
+}
+
+const struct night_item **night_join(const struct night *n, const struct stock *s)
+{
+	const struct night_item **known = mem_new_array(s->n + 1, sizeof *known);
+	size_t k = 0;
+
+	for (size_t i = 0; i < s->n; i++) { /* both are sorted by name */
+		int order = 1;
+
+		while (k < n->n && (order = strcmp(n->items[k].name, s->items[i].name)) < 0)
+			k++;
+		known[i] = k < n->n && order == 0 ? &n->items[k] : NULL;
+	}
+	return known;
 }
 
 /* --- as text --- */

@@ -43,6 +43,9 @@ int night_decide(struct catalogue *, const struct stock *, const struct night_si
 void night_fini(struct night *);
 
 const struct night_item *night_find(const struct night *, const char *name);
+/* What was decided of each item of the stock, by its number; NULL: nobody played it.  The caller frees; what is
+ * pointed to is the night's. */
+const struct night_item **night_join(const struct night *, const struct stock *);
 
 /* As it is kept in the catalogue.  The caller frees.  ERR_SYNTAX. */
 char *night_to_json(const struct night *);

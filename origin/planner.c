@@ -14,17 +14,20 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/must.h"
 #include "origin/catalogue.h"
 #include "origin/draft.h"
 #include "origin/library.h"
 #include "origin/peers.h"
 #include "origin/registry.h"
+#include "origin/shelf.h"
 
 #define WHERE "origin/planner"
 #define VERSION_SIZE 33 /* 128 bits in hex and a NUL */
 #define MAX_KEPT REGISTRY_MAX_EDGES
 #define DAY 86400
 #define MAX_PLAN ((size_t)1 << 30)
+#define MAX_KEPT_BYTES ((size_t)64 << 20) /* of plans' text; beyond that a plan that is asked for again is written again */
 
 struct kept {
 	char *edge;
@@ -33,7 +36,8 @@ struct kept {
 	bool blind;
 	uint64_t library_version, registry_version;
 	mono_us made;
-	struct blob *json;
+	bool good;               /* the version is that of a plan made of these */
+	struct blob *json;       /* NULL: not kept */
 	char version[VERSION_SIZE], recorded[VERSION_SIZE]; /* recorded: in the history, of that day */
 };
 
@@ -41,7 +45,9 @@ struct planner {
 	struct drafter drafter;
 	char *origin_url, *steering_url; /* steering_url NULL: none */
 	struct kept *kept;
-	size_t n_kept, cap_kept;
+	size_t n_kept, cap_kept, kept_bytes;
+	struct shelf shelf;       /* of the drafter's view */
+	const struct library_view *shelf_of; /* which the drafter keeps; NULL: none yet */
 };
 
 struct planner *planner_new(struct registry *r, struct catalogue *c, const char *origin_url, const char *steering_url)
@@ -59,7 +65,7 @@ static void forget_kept(struct planner *p)
 		free(p->kept[i].edge);
 		blob_unref(&p->kept[i].json);
 	}
-	p->n_kept = 0;
+	p->n_kept = p->kept_bytes = 0;
 }
 
 void planner_free(struct planner **pp)
@@ -70,6 +76,7 @@ void planner_free(struct planner **pp)
 		return;
 	forget_kept(p);
 	drafter_fini(&p->drafter);
+	shelf_fini(&p->shelf);
 	free(p->kept);
 	free(p->origin_url);
 	free(p->steering_url);
@@ -80,7 +87,7 @@ void planner_free(struct planner **pp)
 /* NULL when all of the title is to be held. */
 static json_t *files_json(const struct draft *d, size_t first, size_t end)
 {
-	const struct revision *r = d->stock.items[first].of;
+	const struct revision *r = d->stock->items[first].of;
 	json_t *files = json_array();
 	size_t n = 0;
 
@@ -93,7 +100,7 @@ static json_t *files_json(const struct draft *d, size_t first, size_t end)
 	for (size_t i = 0; i < r->n_files; i++) {
 		size_t k = first;
 
-		while (k < end && strcmp(d->stock.items[k].file, r->files[i].name) != 0)
+		while (k < end && strcmp(d->stock->items[k].file, r->files[i].name) != 0)
 			k++;
 		if (k == end || d->mine[k])
 			json_array_append_new(files, json_string(r->files[i].name));
@@ -116,8 +123,9 @@ static json_t *title_json(const struct revision *r, bool hold, json_t *files)
 
 struct adding {
 	const struct rules *rules;
+	const struct library_view *view;
+	bool *held;  /* by the view's titles */
 	struct buf *text;
-	size_t n;
 };
 
 /* `value` is taken over. */
@@ -130,21 +138,21 @@ static void put_json(struct buf *b, json_t *value)
 	json_decref(value);
 }
 
-/* Written as text at once, a hundred thousand times a plan; names and hashes need no escapes. */
+/* A title to hold; the others' lines are the shelf's. */
 static void add_title(void *ctx, const struct draft *d, const struct revision *r, size_t first, size_t end, bool hold)
 {
 	struct adding *a = ctx;
-	char digest[SHA256_HEX_SIZE];
-	json_t *files = hold ? files_json(d, first, end) : NULL;
+	const struct library_title *t = library_view_find(a->view, r->title, strlen(r->title));
+	json_t *files = files_json(d, first, end);
 
-	sha256_to_hex(&r->digest, digest);
-	buf_printf(a->text, "%s{\"title\":\"%s\",\"revision\":\"%s\",\"digest\":\"%s\",\"digest_bytes\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"hold\":%s",
-	           a->n++ > 0 ? "," : "", r->title, r->revision, digest, (uint64_t)r->digest_bytes, (uint64_t)r->bytes, hold ? "true" : "false");
+	MUST(t != NULL);
+	a->held[t - a->view->titles] = true;
+	shelf_begin_line(a->text, r, hold);
 	if (files != NULL) {
 		buf_puts(a->text, ",\"files\":");
 		put_json(a->text, files);
 	}
-	buf_puts(a->text, hold && rules_urgent(a->rules, r->title) ? ",\"urgent\":true}" : "}");
+	buf_puts(a->text, rules_urgent(a->rules, r->title) ? ",\"urgent\":true}," : "},");
 }
 
 /* --- history --- */
@@ -165,8 +173,8 @@ static char *held_text(const struct draft *d)
 	json_t *root = json_object();
 	char *text;
 
-	for (size_t i = 0; i < d->stock.n; i++) {
-		const struct stock_item *item = &d->stock.items[i];
+	for (size_t i = 0; i < d->stock->n; i++) {
+		const struct stock_item *item = &d->stock->items[i];
 		json_t *files;
 
 		if (!d->mine[i])
@@ -204,31 +212,76 @@ static void record(struct planner *p, const struct draft *d, struct kept *k)
 
 /* --- the plan --- */
 
-/* The version is a hash of all that stands before it. */
+static int read_shelf(struct planner *p, const struct library_view *v)
+{
+	int e;
+
+	if (p->shelf_of == v)
+		return 0;
+	shelf_fini(&p->shelf);
+	e = shelf_write(v, MAX_PLAN, &p->shelf);
+	p->shelf_of = e == 0 ? v : NULL;
+	return e;
+}
+
+/* The version is a hash of all that stands in the plan; the other titles' lines, nearly all of it, by their own hash. */
+static void write_version(const struct planner *p, size_t end_of_held, size_t end_of_all, struct buf *b, struct kept *k)
+{
+	struct buf own;
+
+	buf_init(&own, MAX_PLAN);
+	buf_append(&own, b->bytes, end_of_held);
+	buf_puts(&own, p->shelf.hash);
+	buf_append(&own, b->bytes + end_of_all, b->size - end_of_all);
+	hash_text(buf_text(&own), k->version);
+	buf_fini(&own);
+	buf_printf(b, ",\"version\":\"%s\"}", k->version);
+}
+
+/* The titles to hold, in order, then all others. */
+static void write_titles(const struct planner *p, const struct draft *d, const struct library_view *v, struct buf *b,
+                         size_t *ret_end_of_held)
+{
+	struct adding adding = {p->drafter.rules, v, mem_new_array(v->n_titles + 1, sizeof *adding.held), b};
+
+	buf_puts(b, "\"titles\":[");
+	draft_each_title(d, v, false, add_title, &adding);
+	*ret_end_of_held = b->size;
+	shelf_copy(&p->shelf, adding.held, b);
+	if (b->size > 0 && b->bytes[b->size - 1] == ',')
+		b->size--;
+	buf_puts(b, "]");
+	free(adding.held);
+}
+
 static int write_plan(struct planner *p, const struct draft *d, const struct library_view *v, struct kept *k, struct fault *f)
 {
 	struct buf b;
-	struct adding adding = {p->drafter.rules, &b, 0};
+	size_t held = 0, all;
+	int e = read_shelf(p, v);
 
 	buf_init(&b, MAX_PLAN);
-	buf_puts(&b, "{\"origin\":");
-	put_json(&b, json_string(p->origin_url));
-	buf_puts(&b, ",\"titles\":[");
-	draft_each_title(d, v, add_title, &adding);
-	buf_puts(&b, "],\"peers\":");
-	put_json(&b, peers_json(p->drafter.registry, p->drafter.rules, k->edge));
-	if (p->steering_url != NULL) {
-		buf_puts(&b, ",\"steering\":");
-		put_json(&b, json_string(p->steering_url));
+	if (e == 0) {
+		buf_puts(&b, "{\"origin\":");
+		put_json(&b, json_string(p->origin_url));
+		buf_puts(&b, ",");
+		write_titles(p, d, v, &b, &held);
+		all = b.size;
+		buf_puts(&b, ",\"peers\":");
+		put_json(&b, peers_json(p->drafter.registry, p->drafter.rules, k->edge));
+		if (p->steering_url != NULL) {
+			buf_puts(&b, ",\"steering\":");
+			put_json(&b, json_string(p->steering_url));
+		}
+		if (buf_error(&b) == 0)
+			write_version(p, held, all, &b, k);
 	}
-	hash_text(buf_text(&b), k->version);
-	buf_printf(&b, ",\"version\":\"%s\"}", k->version);
-	k->json = buf_error(&b) == 0 ? blob_take_buf(&b) : NULL;
+	k->json = e == 0 && buf_error(&b) == 0 ? blob_take_buf(&b) : NULL;
 	buf_fini(&b);
 	return k->json != NULL ? 0 : fault_set(f, -ENOMEM, "no memory for a plan, or it has more than %zu bytes", MAX_PLAN);
 }
 
-static int make(struct planner *p, const struct library_view *v, struct kept *k, struct fault *f)
+static int make(struct planner *p, struct library_view *v, struct kept *k, struct fault *f)
 {
 	struct draft d;
 	int e = draft_plan(&p->drafter, v, k->edge, &d, f);
@@ -243,6 +296,29 @@ static int make(struct planner *p, const struct library_view *v, struct kept *k,
 	k->demand_version = d.night->demand_version;
 	draft_fini(&d);
 	return e;
+}
+
+/* The plans of a small network are kept; those of a large one have to be written again if they are asked for again,
+ * which their versions, told with every heartbeat, make seldom. */
+static void keep_within_bounds(struct planner *p, struct kept *k)
+{
+	size_t bytes = k->json->size;
+
+	if (p->kept_bytes + bytes <= MAX_KEPT_BYTES) {
+		p->kept_bytes += bytes;
+		return;
+	}
+	for (size_t i = 0; i < p->n_kept; i++)
+		blob_unref(&p->kept[i].json);
+	p->kept_bytes = 0;
+}
+
+static void drop_text(struct planner *p, struct kept *k)
+{
+	if (k->json == NULL)
+		return;
+	p->kept_bytes -= k->json->size;
+	blob_unref(&k->json);
 }
 
 static struct kept *find_kept(struct planner *p, const char *edge)
@@ -260,12 +336,15 @@ static struct kept *find_kept(struct planner *p, const char *edge)
 static void read_rules(struct planner *p)
 {
 	struct fault f = {0};
-	bool changed;
+	bool changed = false;
 
 	if (rules_read(p->drafter.rules, p->drafter.catalogue, &changed, &f) != 0)
 		log_warn(WHERE, "planning with the rules that were read last: %s", fault_text(&f));
-	for (size_t i = 0; changed && i < p->n_kept; i++)
-		blob_unref(&p->kept[i].json);
+	if (!changed)
+		return;
+	drafter_forget(&p->drafter);
+	for (size_t i = 0; i < p->n_kept; i++)
+		p->kept[i].good = false;
 }
 
 /*
@@ -287,7 +366,7 @@ static bool is_stale(struct planner *p, const struct kept *k, const struct libra
 {
 	int64_t east;
 
-	if (k->json == NULL || k->library_version != v->version )
+	if (!k->good || k->library_version != v->version)
 		return true;
 	if (drafter_day(&p->drafter, k->edge, &east) != k->day)
 		return true;
@@ -307,7 +386,7 @@ const char *planner_current(struct planner *p, const struct library_view *v, con
 	return NULL;
 }
 
-int planner_plan(struct planner *p, const struct library_view *v, const char *edge, struct blob **ret_json,
+int planner_plan(struct planner *p, struct library_view *v, const char *edge, struct blob **ret_json,
                  char ret_version[static SHA256_HEX_SIZE], struct fault *f)
 {
 	struct kept *k = find_kept(p, edge);
@@ -315,17 +394,21 @@ int planner_plan(struct planner *p, const struct library_view *v, const char *ed
 	int e = 0;
 
 	read_rules(p);
-	if (is_stale(p, k, v, version)) {
-		blob_unref(&k->json);
+	if (k->json != NULL && !is_stale(p, k, v, version)) {
+		*ret_json = blob_ref(k->json);
+	} else {
+		drop_text(p, k);
 		e = make(p, v, k, f);
+		k->good = e == 0;
 		k->library_version = v->version;
 		k->made = clock_mono();
 		k->registry_version = version; /* read before: a change since then makes it stale, not wrong */
+		if (e == 0) {
+			*ret_json = blob_ref(k->json);
+			keep_within_bounds(p, k);
+		}
 	}
-	if (e == 0) {
-		*ret_json = blob_ref(k->json);
-		snprintf(ret_version, SHA256_HEX_SIZE, "%s", k->version);
-	}
+	snprintf(ret_version, SHA256_HEX_SIZE, "%s", k->version);
 	return e;
 }
 
@@ -348,9 +431,9 @@ static const char *why(const struct explaining *x, const struct draft *d, const 
 	if (rules_banned(x->planner->drafter.rules, r->title))
 		return "banned";
 	for (size_t i = first; i < end; i++) {
-		if (d->mine[i] && d->arrangement.classes[i] > best)
-			best = d->arrangement.classes[i];
-		placed |= d->placed[i];
+		if (d->mine[i] && d->arrangement->classes[i] > best)
+			best = d->arrangement->classes[i];
+		placed |= d->arrangement->placed[i];
 	}
 	if (!hold)
 		return placed ? "another edge of the site" : "no room";
@@ -364,8 +447,8 @@ static json_t *tracks_json(struct explaining *x, const struct draft *d, const st
 
 	*ret_plays = 0;
 	for (size_t i = first; i < end; i++) {
-		const struct stock_item *item = &d->stock.items[i];
-		const struct night_item *known = night_find(&d->night->night, item->name);
+		const struct stock_item *item = &d->stock->items[i];
+		const struct night_item *known = d->arrangement->known[i];
 		double plays = known != NULL ? known->plays : 0;
 		bool held = registry_edge_holds_file(x->edge, r->key, item->file);
 
@@ -406,11 +489,11 @@ static bool explain_edge(void *ctx, const struct registry_edge *e)
 
 	x->x.edge = e;
 	x->capacity = e->capacity;
-	draft_each_title(x->draft, x->view, explain_title, &x->x);
+	draft_each_title(x->draft, x->view, true, explain_title, &x->x);
 	return true;
 }
 
-int planner_explain(struct planner *p, const struct library_view *v, const char *edge, json_t **ret_json, struct fault *f)
+int planner_explain(struct planner *p, struct library_view *v, const char *edge, json_t **ret_json, struct fault *f)
 {
 	struct blob *plan;
 	char version[SHA256_HEX_SIZE];

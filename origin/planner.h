@@ -27,14 +27,14 @@ void planner_free(struct planner **);
 /* The version of the edge's plan if that is as a plan made now would be; NULL: it has to be asked for.  Lives until
  * the next call. */
 const char *planner_current(struct planner *, const struct library_view *, const char *edge);
-/* The edge's plan as JSON text (one reference) and its version.  Kept until
- * something changes, so that an edge that polls costs next to
- * nothing.  ERR_NOT_FOUND.  One thread. */
-int planner_plan(struct planner *, const struct library_view *, const char *edge, struct blob **ret_json,
+/* The edge's plan as JSON text (one reference) and its version.  Kept until something changes, as far as all plans
+ * together are not too large, so that an edge that polls costs next to nothing.  What it is made of is kept for the
+ * other edges: the view is held until another one comes.  ERR_NOT_FOUND.  One thread. */
+int planner_plan(struct planner *, struct library_view *, const char *edge, struct blob **ret_json,
                  char ret_version[static SHA256_HEX_SIZE], struct fault *);
 
 /* The same plan with what an operator wants to know: why, expected plays, what is held
  * already file by file, and the part of the site's expected bytes that it would serve itself. */
-int planner_explain(struct planner *, const struct library_view *, const char *edge, json_t **ret_json, struct fault *);
+int planner_explain(struct planner *, struct library_view *, const char *edge, json_t **ret_json, struct fault *);
 
 #endif
