@@ -237,6 +237,7 @@ int node_start(const struct settings *settings, struct node **ret_node, struct n
 	int r;
 
 	n->settings = settings;
+	n->well_since = clock_mono();
 	n->manager.job.run = node_status_feed_watchdog;
 	n->counters = counts_new();
 	n->wall = wall_new();

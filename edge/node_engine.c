@@ -162,8 +162,11 @@ mono_us node_engine_idle(void *ctx, mono_us now)
 	passing_due = passing_step(n->passing, now);
 	space_step(&n->space);
 	tell_whole(n);
-	if (store_probe(n->store, now, &wake))
+	if (store_probe(n->store, now, &wake)) {
 		n->fill_due = n->prepare_due = 0;
+		__atomic_store_n(&n->well_since, now, __ATOMIC_RELAXED);
+		contact_kick(n->contact);
+	}
 	if (n->plan == NULL)
 		return wake;
 	if (n->prepare_due <= now)

@@ -56,6 +56,7 @@ struct node {
 	mono_us fill_due, prepare_due;
 	size_t n_whole;
 	int kept; /* atomic: something has come to the disk for good */
+	mono_us well_since; /* atomic: the start, or when its disk was well again */
 
 	/* the main thread's */
 	struct manager_job manager;

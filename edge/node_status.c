@@ -92,6 +92,7 @@ void node_status_report(void *ctx, struct contact_status *s)
 	free(packages);
 	s->capacity = store_capacity(n->store);
 	s->free_bytes = store_available(n->store);
+	s->well = clock_mono() - __atomic_load_n(&n->well_since, __ATOMIC_RELAXED);
 	s->trouble = store_trouble(n->store);
 	if (s->trouble == NULL)
 		s->trouble = contact_clock_trouble(n->contact);

@@ -27,6 +27,7 @@
 #define LIST_HELD 20 /* of an edge in a list of edges */
 #define MAX_LIARS 100
 #define MAX_TROUBLE 200
+#define MAX_UP 1e9 /* seconds */
 
 static double interval_seconds(const struct api_call *c)
 {
@@ -240,6 +241,7 @@ struct heartbeat {
 	json_t *holds, *filling, *parts, *liars;
 	const char *trouble;
 	uint64_t store_errors, now; /* now: milliseconds since 1970 */
+	double up;
 };
 
 static const struct form_row heartbeat_rows[] = {
@@ -252,6 +254,7 @@ static const struct form_row heartbeat_rows[] = {
 	{"trouble", FORM_TEXT, false, offsetof(struct heartbeat, trouble), 0, MAX_TROUBLE},
 	{"store_errors", FORM_SIZE, false, offsetof(struct heartbeat, store_errors), 0, 0},
 	{"now", FORM_SIZE, false, offsetof(struct heartbeat, now), 0, 0},
+	{"up_seconds", FORM_NUMBER, false, offsetof(struct heartbeat, up), 0, 0},
 };
 
 struct filling {
@@ -373,6 +376,7 @@ static int read_beat(const struct heartbeat *h, struct registry_beat *b, struct 
 	b->load = h->load;
 	b->trouble = h->trouble != NULL && *h->trouble != '\0' ? mem_dup(h->trouble) : NULL;
 	b->store_errors = h->store_errors;
+	b->up = h->up < MAX_UP ? (dur_us)(h->up * (double)DUR_S) : (dur_us)(MAX_UP * (double)DUR_S);
 	b->has_clock = h->now > 0 && h->now < UINT64_C(1) << 52;
 	if (b->has_clock)
 		b->clock_offset = (dur_us)h->now * DUR_MS - clock_wall();

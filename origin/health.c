@@ -26,6 +26,14 @@ void health_back(struct registry_edge *e, mono_us now)
 		log_warn(WHERE, "an edge comes and goes: no viewers for the next %lld s name=%s", (long long)(hold / DUR_S), e->name);
 }
 
+void health_began_anew(struct registry_edge *e, dur_us up, mono_us now)
+{
+	mono_us since = now - up;
+
+	if (since > __atomic_load_n(&e->shown->back_since, __ATOMIC_RELAXED))
+		__atomic_store_n(&e->shown->back_since, since, __ATOMIC_RELAXED);
+}
+
 void health_moved(struct registry_edge *e)
 {
 	e->health.misses = 0;

@@ -33,6 +33,9 @@ struct health {
 void health_fell(struct registry_edge *, mono_us now);
 /* It is back: slow start, and held out when it fell often. */
 void health_back(struct registry_edge *, mono_us now);
+/* It has been well for `up` and said more before, or less than nothing: it began anew, too fast for its heartbeats to be missed.
+ * Slow start. */
+void health_began_anew(struct registry_edge *, dur_us up, mono_us now);
 /* Its address changed: what was seen of the old one says nothing. */
 void health_moved(struct registry_edge *);
 /* The probe's result for `e`, one of the n edges. */

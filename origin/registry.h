@@ -52,6 +52,7 @@ struct registry_edge {
 	char plan[32];       /* the version of the plan it was given last, shortened; "" for none */
 	char *trouble;           /* what it says is wrong with it, or NULL */
 	uint64_t store_errors;   /* writes its disk refused and pieces found changed, since it started */
+	dur_us up_for;           /* since it started or was well again, by the last heartbeat that said it; 0: none did */
 	bool has_clock;          /* it said what its clock shows */
 	dur_us clock_offset;     /* its clock before ours, by the last heartbeat */
 	uint64_t accused;        /* heartbeats of others that said it sent wrong bytes, since this process started */
@@ -89,6 +90,7 @@ struct registry_beat {
 	size_t n_filling;
 	char *trouble;  /* taken over, also on failure; NULL: none */
 	uint64_t store_errors;
+	dur_us up;      /* since it started or was well again; 0: not said */
 	bool has_clock;
 	dur_us clock_offset;
 	char **liars;   /* names of edges that sent it wrong bytes; taken over, also on failure */

@@ -142,7 +142,7 @@ static void accuse(struct registry *r, const struct registry_edge *by, char *con
 	}
 }
 
-static void take_health(struct registry_edge *e, struct registry_beat *b)
+static void take_health(struct registry_edge *e, struct registry_beat *b, mono_us now)
 {
 	if (b->trouble != NULL && (e->trouble == NULL || strcmp(e->trouble, b->trouble) != 0))
 		log_warn("origin/registry", "an edge is not well: %s name=%s", b->trouble, e->name);
@@ -151,6 +151,9 @@ static void take_health(struct registry_edge *e, struct registry_beat *b)
 	free(e->trouble);
 	e->trouble = b->trouble;
 	e->store_errors = b->store_errors;
+	if (b->up > 0 && b->up < e->up_for)
+		health_began_anew(e, b->up, now);
+	e->up_for = b->up;
 	e->has_clock = b->has_clock;
 	e->clock_offset = b->clock_offset;
 }
@@ -169,7 +172,7 @@ static void take_beat(struct registry *r, struct registry_edge *e, struct regist
 	registry_free_filling(e->filling, e->n_filling);
 	e->filling = b->filling;
 	e->n_filling = b->n_filling;
-	take_health(e, b);
+	take_health(e, b, now);
 	accuse(r, e, b->liars, b->n_liars);
 	registry_free_keys(b->liars, b->n_liars);
 	*b = (struct registry_beat){0};

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A disk that fails, fills up or becomes read-only: the edge serves on, says so, and recovers by itself."""
-import os, sys
+import os, sys, time
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import disk, tap
 from lab import Edge, Lab, Package, PIECE
@@ -48,6 +48,7 @@ def suffer(*faults):  # each relapse doubles the time to the next probe: a few a
     edge.wait_filled(first)
     for number, (fault, word) in enumerate(faults):
         p = Package(f'next{number}', PIECE + 50_000)
+        began = time.monotonic()
         trouble.begin(fault)
         with origin.lock:
             origin.packages[p.key] = p
@@ -68,6 +69,7 @@ def suffer(*faults):  # each relapse doubles the time to the next probe: a few a
         tap.until(lambda: edge.get('/healthz').status == 200, 10, f'{fault}: recovery')
         tap.check('trouble' not in origin.heartbeats['edge-a'] or tap.until(lambda: 'trouble' not in origin.heartbeats['edge-a'], 5),
                   'the trouble is still told')
+        tap.until(lambda: origin.heartbeats['edge-a']['up_seconds'] < time.monotonic() - began, 10, f'{fault}: that it began anew')
     tap.until(lambda: demanded(origin) >= 2 * len(faults), 10, 'the demand of that time')
     tap.equal(edge.process.stop(), 0)
     tap.check('wrong bytes' not in edge.process.text(), 'a source was blamed for the disk')

@@ -261,6 +261,25 @@ def an_edge_that_says_it_lives_and_cannot_be_reached_gets_no_viewers():
 
 
 @tap.test
+def an_edge_that_began_anew_between_two_heartbeats_is_started_slowly():
+    o = system()
+    for name in 'ab':
+        o.register(name)
+        o.beat(name, o.key, up_seconds=1000)
+        tap.check('slow start' not in explain(o)[name]['why'], 'new to us is not new')
+    o.beat('a', o.key, up_seconds=1005)
+    tap.check('slow start' not in explain(o)['a']['why'])
+    o.beat('a', o.key, up_seconds=2)
+    tap.has(explain(o)['a']['why'], 'slow start')
+    first = [min((e['place'], n) for n, e in explain(o, f'192.0.2.{i}').items())[1] for i in range(200)]
+    tap.check(1 <= first.count('a') <= 50, f'{first.count("a")} of 200 viewers at the one that began anew')
+    o.beat('a', o.key, up_seconds=7)
+    tap.has(explain(o)['a']['why'], 'slow start')
+    o.beat('b', o.key, up_seconds=900)  # it began anew, and that is over
+    tap.check('slow start' not in explain(o)['b']['why'])
+
+
+@tap.test
 def when_most_edges_are_silent_at_once_it_is_the_origins_own_line():
     o = system(options=['--probe', '100ms'])
     there = {name: Listening() for name in 'abc'}
