@@ -10,6 +10,9 @@
 
 #include "base/mem.h"
 #include "cdn/ranked.h"
+#include "edge/plays.h"
+
+#define SAVE_EVERY (5 * DUR_MIN)
 
 struct item {
 	struct package *package; /* NULL: the number is free */
@@ -22,30 +25,26 @@ struct admit {
 	size_t n, cap;
 	uint32_t *spare; /* free numbers */
 	size_t n_spare, cap_spare;
+	struct plays *plays;
+	const struct wall *wall;
+	bool recalled;
+	mono_us saved;
 	void (*evict)(void *ctx, struct copy *);
 	void *ctx;
 };
 
-struct admit *admit_new(void (*evict)(void *ctx, struct copy *), void *ctx)
+struct admit *admit_new(const char *path, const struct wall *wall, void (*evict)(void *ctx, struct copy *), void *ctx)
 {
 	const struct ranked_settings s = {.admits = true};
 	struct admit *a = mem_new(sizeof *a);
 
 	a->ranked = ranked_new(&s);
+	a->plays = plays_new(path);
+	a->wall = wall;
+	a->saved = clock_mono();
 	a->evict = evict;
 	a->ctx = ctx;
 	return a;
-}
-
-void admit_free(struct admit **pa)
-{
-	if (*pa == NULL)
-		return;
-	ranked_free(&(*pa)->ranked);
-	free((*pa)->items);
-	free((*pa)->spare);
-	free(*pa);
-	*pa = NULL;
 }
 
 /* --- numbers --------------------------------------------------------------------------- */
@@ -131,7 +130,9 @@ static void look(struct admit *a, const struct copy *c, uint64_t least, mono_us 
 	uint64_t bytes = __atomic_load_n(&c->bytes, __ATOMIC_RELAXED), fresh = bytes - rank->seen;
 
 	rank->seen = bytes;
-	ranked_played(a->ranked, number, fresh > least ? fresh : least, now / DUR_S);
+	fresh = fresh > least ? fresh : least;
+	rank->unsaved += fresh;
+	ranked_played(a->ranked, number, fresh, now / DUR_S);
 }
 
 /* At each decision: what was asked for a moment ago must not go as if nobody wanted it. */
@@ -141,6 +142,48 @@ static void look_at_held(struct admit *a, mono_us now)
 		if (a->items[i].package != NULL && ranked_holds(a->ranked, i))
 			look(a, copy_at(a, i), 0, now);
 }
+
+/* --- over restarts --------------------------------------------------------------------- */
+
+static void save(struct admit *a)
+{
+	wall_us when = wall_now(a->wall);
+
+	for (uint32_t i = 0; i < a->n; i++) {
+		const struct package *p = a->items[i].package;
+		struct rank *rank = p != NULL ? &p->ranks[a->items[i].index] : NULL;
+
+		if (rank == NULL || rank->unsaved == 0)
+			continue;
+		plays_note(a->plays, p->title, p->revision, p->digest->files[a->items[i].index].name, rank->unsaved, when);
+		rank->unsaved = 0;
+	}
+	plays_flush(a->plays);
+}
+
+void admit_step(struct admit *a, mono_us now)
+{
+	if (now - a->saved < SAVE_EVERY)
+		return;
+	a->saved = now;
+	look_at_held(a, now);
+	save(a);
+}
+
+void admit_free(struct admit **pa)
+{
+	if (*pa == NULL)
+		return;
+	save(*pa);
+	plays_free(&(*pa)->plays);
+	ranked_free(&(*pa)->ranked);
+	free((*pa)->items);
+	free((*pa)->spare);
+	free(*pa);
+	*pa = NULL;
+}
+
+/* --- what is asked ---------------------------------------------------------------------- */
 
 bool admit_holds(const struct admit *a, const struct copy *c)
 {
@@ -197,9 +240,41 @@ void admit_take_stock(struct admit *a, const struct store *store, mono_us now)
 	size_t n;
 	struct package **packages = store_packages(store, &n);
 
+	if (!a->recalled)
+		return;
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < packages[i]->digest->n_files; k++)
 			take_in(a, packages[i], k, now);
+}
+
+struct recalling {
+	struct admit *admit;
+	const struct store *store;
+	mono_us now;
+	wall_us wall;
+};
+
+/* When it was comes from the time of day; one that was wrong then must not make it a play of tomorrow. */
+static void recall_play(void *ctx, const char *title, const char *revision, const char *file, uint64_t bytes, wall_us when)
+{
+	struct recalling *r = ctx;
+	struct package *p = store_find(r->store, title, revision);
+	int index = p != NULL ? package_find(p, file, strlen(file)) : -1;
+	dur_us ago = r->wall > when ? r->wall - when : 0;
+
+	if (index < 0 || (size_t)index >= p->digest->n_files || bytes == 0)
+		return;
+	ranked_played(r->admit->ranked, number_of(r->admit, p->copies[index], r->now), bytes, (r->now - ago) / DUR_S);
+}
+
+void admit_recall(struct admit *a, const struct store *store, uint64_t share, mono_us now)
+{
+	struct recalling r = {a, store, now, wall_now(a->wall)};
+
+	ranked_set_capacity(a->ranked, share);
+	plays_read(a->plays, recall_play, &r);
+	a->recalled = true;
+	admit_take_stock(a, store, now);
 }
 
 void admit_forget(struct admit *a, struct package *p)

@@ -5,8 +5,8 @@
  * all that must go for it is kept, the others are streamed through.
  *
  * Hits are counted by the copies themselves, without locks, and read here when
- * something is to be decided.  Nothing of it is on the disk: after a restart what is here has been
- * played once.  The engine's thread.
+ * something is to be decided.  What was played is written down now and then
+ * (edge/plays) and played again to the rule after a restart.  The engine's thread.
  */
 #ifndef RIBERA_EDGE_ADMIT_H
 #define RIBERA_EDGE_ADMIT_H
@@ -17,14 +17,21 @@
 #include "base/clock.h"
 #include "edge/copy.h"
 #include "edge/store.h"
+#include "edge/wall.h"
 
 #define ADMIT_MAX_FILES 50000 /* remembered; then the half of least worth is forgotten */
 
 struct admit; /* hidden */
 
-/* `evict` gives a file's bytes back, at once or later. */
-struct admit *admit_new(void (*evict)(void *ctx, struct copy *), void *ctx);
+/* `evict` gives a file's bytes back, at once or later.  Plays are kept in the file PATH; `wall` is borrowed. */
+struct admit *admit_new(const char *path, const struct wall *wall, void (*evict)(void *ctx, struct copy *), void *ctx);
+/* Before store_close.  Writes down what is not yet. */
 void admit_free(struct admit **);
+
+/* Plays what was played before the restart; once, before anything else below (until then stock is not taken). */
+void admit_recall(struct admit *, const struct store *, uint64_t share, mono_us now);
+/* Writes down what was played, when it is time. */
+void admit_step(struct admit *, mono_us now);
 
 /* Bytes of this file are about to come: are they kept?  `share`: bytes all such files may have. */
 bool admit_keeps(struct admit *, struct copy *, uint64_t share, mono_us now);

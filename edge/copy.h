@@ -36,6 +36,7 @@ struct demand_seen {
 struct rank {
 	uint32_t number; /* there, from 1 on; 0: not known */
 	uint64_t seen;   /* of copy.bytes */
+	uint64_t unsaved; /* bytes of plays that edge/plays has not */
 };
 
 struct package {

@@ -87,11 +87,13 @@ static void make_parts(struct node *n)
 	struct prepare_settings prepare;
 	struct swarm_settings swarm = {n->settings->name, n->engine, n->upstream, n->fetch_pull, node_engine_parts, n};
 	struct fill_settings fill;
+	char *plays = store_path(n->store, "plays");
 	struct viewers_settings viewers = {n->settings->name, n->store, NULL, n->counters, node_status_trouble, node_status_ready, n};
 
 	flights.passing = n->passing = passing_new();
 	n->flights = flights_new(&flights);
-	n->admit = admit_new(node_engine_displaced, n);
+	n->admit = admit_new(plays, n->wall, node_engine_displaced, n);
+	free(plays);
 	n->space = (struct space){n->store, n->flights, n->admit, n->counters, n->settings->pull_share, node_engine_forget, n, false};
 	prepare = (struct prepare_settings){n->engine, n->store, n->flights, n->upstream, n->counters, n->fetch_pull,
 	                                    node_engine_prepared, n};
@@ -222,6 +224,7 @@ static int start_all(struct node *n, struct node_ports *ports, struct fault *f)
 		return r;
 	make_contact(n);
 	take_kept_plan(n);
+	node_engine_recall(n); /* by the engine, before what the first viewer wants */
 	serve_drop_inherited();
 	r = serve_start(n->serve, f);
 	if (r == 0 && n->control != NULL)

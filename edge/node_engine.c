@@ -130,6 +130,27 @@ void node_engine_kept(void *ctx)
 	engine_kick(n->engine);
 }
 
+struct recall_job {
+	struct job job;
+	struct node *node;
+};
+
+static void run_recall(struct job *job)
+{
+	struct recall_job *j = (struct recall_job *)job;
+
+	admit_recall(j->node->admit, j->node->store, space_share(&j->node->space), clock_mono());
+	free(j);
+}
+
+void node_engine_recall(struct node *n)
+{
+	struct recall_job *j = mem_new(sizeof *j);
+
+	*j = (struct recall_job){{.run = run_recall}, n};
+	engine_post(n->engine, &j->job);
+}
+
 /* A title that is complete is worth a heartbeat at once. */
 static void tell_whole(struct node *n)
 {
@@ -161,6 +182,7 @@ mono_us node_engine_idle(void *ctx, mono_us now)
 	flights_step(n->flights);
 	passing_due = passing_step(n->passing, now);
 	space_step(&n->space);
+	admit_step(n->admit, now);
 	tell_whole(n);
 	if (store_probe(n->store, now, &wake)) {
 		n->fill_due = n->prepare_due = 0;

@@ -66,6 +66,7 @@ struct node {
 /* --- node_engine.c: the hooks of the parts; ctx is the node, the engine's thread unless told otherwise ------- */
 
 mono_us node_engine_idle(void *ctx, mono_us now);
+void node_engine_recall(struct node *);                  /* posts: what was played before the restart is taken in */
 void node_engine_publish(struct node *);                 /* shows viewers plan and packages, when they have changed */
 void node_engine_plan(void *ctx, struct plan *);         /* the contact thread's; takes the reference */
 void node_engine_prepared(void *ctx);

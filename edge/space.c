@@ -168,12 +168,17 @@ static void make_available(struct space *s, uint64_t bytes, const struct copy *e
 		evict_pulled(s, bytes - available, except);
 }
 
+uint64_t space_share(const struct space *s)
+{
+	return store_capacity(s->store) / 100 * s->pull_percent;
+}
+
 bool space_keeps(struct space *s, struct copy *c, uint64_t bytes)
 {
 	if (!package_keeps(c->package, c->index) && strcmp(c->name, PACKAGE_MANIFEST) != 0) {
 		bool held_before = admit_holds(s->admit, c);
 
-		if (!admit_keeps(s->admit, c, store_capacity(s->store) / 100 * s->pull_percent, clock_mono()))
+		if (!admit_keeps(s->admit, c, space_share(s), clock_mono()))
 			return false;
 		counters_add(s->counters, COUNT_ADMITTED, !held_before);
 	}

@@ -25,6 +25,8 @@ struct space {
 };
 
 /* Is a piece of this copy to be kept?  If so there is room for it then, as far as something can go for it. */
+/* Bytes that files beside the plan may have. */
+uint64_t space_share(const struct space *);
 bool space_keeps(struct space *, struct copy *, uint64_t bytes);
 /* It was outranked: goes now, or when nobody is at it any more. */
 void space_displace(struct space *, struct copy *);
