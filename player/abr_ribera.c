@@ -216,7 +216,8 @@ static void add_sample(void *state, const struct abr_film *f, const struct abr_s
 
 	(void)f;
 	s->latency = s->n_latencies++ == 0 ? first : T.latency * s->latency + (1 - T.latency) * first;
-	tail_see(&s->tail, x->segment, mbit, body, true);
+	/* what came at memory speed, or was small, moves the tail as little as it moves the means */
+	tail_see(&s->tail, x->segment, s->mbps > 0 ? mbit * pow(s->mbps / rate, 1 - weight) : mbit, body, true);
 	if (mbit < MIN_MBIT)
 		return;
 	s->inverse[s->n++ % HISTORY] = 1 / rate;

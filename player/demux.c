@@ -11,6 +11,7 @@
 #include "base/blob.h"
 #include "base/mem.h"
 #include "dash/bmff.h"
+#include "dash/bmff_track.h"
 
 #define IO_SIZE 32768
 
@@ -162,4 +163,37 @@ int demux_check(const struct blob *body, const char *mime_type)
 		mdat = mdat || box.type == BMFF_TYPE('m', 'd', 'a', 't');
 	}
 	return r == ERR_NOT_FOUND && header && mdat ? 0 : ERR_CORRUPT;
+}
+
+bool demux_time(const struct blob *body, uint64_t *ret_time)
+{
+	static const uint32_t path[] = {BMFF_TYPE('m', 'o', 'o', 'f'), BMFF_TYPE('t', 'r', 'a', 'f'), BMFF_TYPE('t', 'f', 'd', 't')};
+	const uint8_t *p = body->bytes;
+	size_t n = body->size, wide;
+	struct bmff_box box;
+
+	for (size_t i = 0; i < sizeof path / sizeof path[0]; i++) {
+		if (bmff_find(p, n, path[i], &box) < 0)
+			return false;
+		p += box.payload;
+		n = box.end - box.payload;
+	}
+	wide = n > 0 && p[0] == 1 ? 8 : 4;
+	if (n < 4 + wide)
+		return false;
+	*ret_time = 0;
+	for (size_t i = 0; i < wide; i++)
+		*ret_time = *ret_time << 8 | p[4 + i];
+	return true;
+}
+
+uint32_t demux_timescale(const struct blob *init)
+{
+	struct bmff_movie *m = NULL;
+	uint32_t ticks = 0;
+
+	if (bmff_movie_read(init->bytes, init->size, &m, NULL) == 0 && m->n_tracks > 0)
+		ticks = m->tracks[0].timescale;
+	bmff_movie_free(&m);
+	return ticks;
 }

@@ -7,6 +7,9 @@
 #ifndef RIBERA_PLAYER_DEMUX_H
 #define RIBERA_PLAYER_DEMUX_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/err.h"
 
 struct AVFormatContext;
@@ -26,5 +29,9 @@ int demux_read(struct demux *, struct AVPacket *);
 /* A cheap look before a segment is believed: whole boxes from the first to the
  * last byte, a moof (or moov) and an mdat among them.  ERR_CORRUPT.  Other containers pass. */
 int demux_check(const struct blob *body, const char *mime_type);
+/* The decode time of the first fragment (ISO/IEC 14496-12 8.8.12), in the track's timescale; false without one. */
+bool demux_time(const struct blob *body, uint64_t *ret_time);
+/* Ticks a second of the track an initialisation segment is of; 0: it does not say. */
+uint32_t demux_timescale(const struct blob *init);
 
 #endif

@@ -408,16 +408,28 @@ static void keep_bytes(struct grab *g, struct transfer *t)
 		g->size = t->length;
 }
 
+/* Of the right length and well formed, yet from elsewhere in the film: a cache mixed things up. */
+static bool in_time(const struct grab_want *w, const struct blob *body)
+{
+	uint64_t t;
+
+	return !demux_time(body, &t) || (t > w->time ? t - w->time : w->time - t) <= w->slack;
+}
+
 static bool complete(struct grab *g, const struct transfer *t)
 {
+	const char *why;
 	struct blob view = {.bytes = g->have.bytes, .size = g->have.size};
 	bool whole = g->size > 0 ? g->have.size == g->size : t->result.error == 0 && g->have.size > 0;
 
 	if (buf_error(&g->have) != 0 || !whole || t->wrong != NULL || t->result.status >= 400)
 		return false;
-	if (g->mime_type == NULL || demux_check(&view, g->mime_type) == 0)
+	why = g->mime_type != NULL && demux_check(&view, g->mime_type) < 0 ? "the bytes are no media segment"
+	      : g->want.slack > 0 && !in_time(&g->want, &view)             ? "the bytes are another segment"
+	                                                                   : NULL;
+	if (why == NULL)
 		return true;
-	put(g->error, sizeof g->error, "the bytes are no media segment");
+	put(g->error, sizeof g->error, "%s", why);
 	buf_clear(&g->have);
 	free(g->etag);
 	g->etag = NULL;
@@ -488,7 +500,7 @@ static void finish(struct grab *g, struct transfer *t, mono_us now)
 	if (t->changed) { /* no fault of this base's; it cannot come twice, as nothing is in hand now */
 		ask(g, now);
 	} else if (complete(g, t)) {
-		pathway_ok(g->world->pathway, g->keys[g->base]);
+		pathway_ok(g->world->pathway, g->keys[g->base], g->asked);
 		g->first_byte = t->result.first_byte;
 		g->total = now - g->started;
 		hub_lock(g->world->hub);

@@ -41,6 +41,7 @@ struct grab_want {
 	bool fresh;              /* just made: a 404 may pass */
 	uint64_t first, last;    /* inclusive */
 	const char *mime_type;   /* for the look at the finished bytes; NULL: none; copied */
+	uint64_t time, slack;    /* its decode time must be this, more or less; slack 0: whatever it is */
 	int lane;
 	unsigned index;          /* for reports */
 	dur_us buffer;           /* media in hand: how patient to be */

@@ -14,6 +14,7 @@
 #include "base/blob.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "player/demux.h"
 #include "player/hub.h"
 #include "player/media.h"
 #include "player/report.h"
@@ -62,6 +63,19 @@ dur_us lane_buffered(const struct lane *l)
 	return b > 0 ? b : 0;
 }
 
+/* When the decode time of a segment is: as the index has it, give or take half of its length for frames out of order. */
+static void set_time(struct rung *u, unsigned index, struct grab_want *w)
+{
+	const struct timeline_segment *s = &u->r->segments[index];
+
+	if (u->ticks == 0 && u->init != NULL)
+		u->ticks = demux_timescale(u->init);
+	if (u->ticks == 0 || !u->indexed || s->start + u->r->pto < 0)
+		return;
+	w->time = (uint64_t)av_rescale(s->start + u->r->pto, u->ticks, u->r->timescale);
+	w->slack = (uint64_t)av_rescale((int64_t)s->duration, u->ticks, u->r->timescale) / 2 + 1;
+}
+
 void lane_ask(struct lane *l, unsigned rung, unsigned index, mono_us now)
 {
 	const struct timeline_rendition *r = l->rungs[rung].r;
@@ -76,6 +90,8 @@ void lane_ask(struct lane *l, unsigned rung, unsigned index, mono_us now)
 		.index = index, .buffer = lane_buffered(l), .cmcd = &c, .fresh = l->set.source->timeline->dynamic,
 		.patience = l->limit >= 0 || l->skipped > 0 ? SHORT_PATIENCE : PATIENCE + lane_buffered(l)};
 
+	if (l->rungs[rung].timed)
+		set_time(&l->rungs[rung], index, &want);
 	hub_lock(l->set.world->hub);
 	c.starved = l->set.world->hub->starved;
 	hub_unlock(l->set.world->hub);
@@ -158,6 +174,16 @@ static void record(struct lane *l, const struct grab_result *g, bool skipped)
 	l->view.height = r->height;
 }
 
+/* Other people's indexes may count from somewhere else; only one that was right is held against what comes. */
+static bool agrees(struct rung *u, unsigned index, const struct blob *body)
+{
+	struct grab_want w = {0};
+	uint64_t t;
+
+	set_time(u, index, &w);
+	return w.slack > 0 && demux_time(body, &t) && (t > w.time ? t - w.time : w.time - t) <= w.slack;
+}
+
 static void grabbed(struct lane *l, struct grab_result *g)
 {
 	struct abr_sample s = {.segment = l->grab_index, .rung = l->grab_rung, .bytes = g->line_bytes,
@@ -165,6 +191,8 @@ static void grabbed(struct lane *l, struct grab_result *g)
 
 	judge_add(&l->judge, &s);
 	record(l, g, false);
+	if (!l->rungs[l->grab_rung].timed && !l->moved)
+		l->rungs[l->grab_rung].timed = agrees(&l->rungs[l->grab_rung], l->grab_index, g->body);
 	l->skipped = 0;
 	push(l, new_segment(l, g->body));
 }

@@ -126,6 +126,7 @@ void pathway_fail(struct pathway *p, const char *key, dur_us retry_after, mono_u
 	for (unsigned i = 0; i < e->failures && penalty < MAX_PENALTY; i++)
 		penalty *= 2;
 	e->failures++;
+	e->failed = now;
 	if (penalty > MAX_PENALTY)
 		penalty = MAX_PENALTY;
 	if (retry_after > penalty)
@@ -133,11 +134,11 @@ void pathway_fail(struct pathway *p, const char *key, dur_us retry_after, mono_u
 	e->penalty_end = now + penalty;
 }
 
-void pathway_ok(struct pathway *p, const char *key)
+void pathway_ok(struct pathway *p, const char *key, mono_us asked)
 {
 	struct pathway_entry *e = (struct pathway_entry *)find(p, key);
 
-	if (e != NULL) {
+	if (e != NULL && asked >= e->failed) {
 		e->failures = 0;
 		e->penalty_end = 0;
 	}

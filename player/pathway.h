@@ -19,7 +19,7 @@
 struct pathway {
 	struct pathway_entry {
 		char key[128];
-		mono_us penalty_end;
+		mono_us penalty_end, failed;
 		unsigned failures; /* since the last success */
 	} entries[PATHWAY_MAX];
 	unsigned n;
@@ -47,7 +47,8 @@ int pathway_pick(const struct pathway *, const char *const *keys, size_t n_keys,
 /* A transfer from this base failed.  The penalty is 10 s, doubled with each
  * failure in a row up to 5 min, or `retry_after` when that is longer. */
 void pathway_fail(struct pathway *, const char *key, dur_us retry_after, mono_us now);
-void pathway_ok(struct pathway *, const char *key);
+/* One that was asked for then has come whole: all is forgiven, if it is news, asked for since the last failure. */
+void pathway_ok(struct pathway *, const char *key, mono_us asked);
 
 bool pathway_penalised(const struct pathway *, const char *key, mono_us now);
 

@@ -93,6 +93,7 @@ static void take_index(struct rung *u, const struct blob *bytes, mono_us now)
 	}
 	if (r == 0)
 		r = timeline_set_index(u->r, u->index, &f);
+	u->indexed = r == 0;
 	timeline_index_free(&u->index);
 	if (r < 0)
 		dead(u, fault_text(&f));

@@ -20,6 +20,9 @@ struct rung {
 	bool live;                   /* of a dynamic MPD */
 	struct grab *init_grab, *index_grab;
 	struct timeline_index *index; /* as far as it is read */
+	bool indexed;                /* its segments were found through a sidx */
+	uint32_t ticks;              /* a second, in the track; 0: not known yet */
+	bool timed;                  /* a segment's decode time was what the index says: so are the others' */
 	bool together;               /* the first index_grab brings the initialisation segment too */
 	uint64_t index_first;        /* file offset of what index_grab brings */
 	char error[256];

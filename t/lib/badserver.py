@@ -7,7 +7,8 @@
     s.die_after(300_000)                     # after so many body bytes: every socket closed, the port too
 
 Faults: cut (half the body, then close), stall (half the body, then silence), reset, wrong-range, short-length,
-ignore-range, garbage (right length, wrong bytes), trickle (4 KB a second), hang (no answer at all), or a status as a number ('404', '503').
+ignore-range, garbage (right length, wrong bytes), other-segment (a whole segment of the
+same file, padded to the length), redirect (to itself, for ever), trickle (4 KB a second), hang (no answer at all), or a status as a number ('404', '503').
 """
 import os, re, socket, struct, threading, time
 
@@ -154,6 +155,10 @@ class Server:
             return False
         if fault == 'garbage':
             part = os.urandom(len(part))
+        if fault == 'other-segment':
+            part = self._other(body, first, last)
+        if fault == 'redirect':
+            return self._head(s, '302 Found', 0, [f'Location: {line[1]}'])
         if wanted:
             self._head(s, '206 Partial Content', len(part), extra + [f'Content-Range: bytes {first}-{last}/{size}'])
         else:
@@ -172,6 +177,19 @@ class Server:
             return False
         self._send(s, part)
         return True
+
+    def _other(self, body, first, last):
+        """The first fragment that fits, and a box of nothing behind it."""
+        at, size = 0, last - first + 1
+        while at + 8 <= len(body):
+            end = at + int.from_bytes(body[at:at + 4], 'big')
+            if body[at + 4:at + 8] == b'moof' and at != first:
+                end += int.from_bytes(body[end:end + 4], 'big')
+                room = size - (end - at)
+                if room == 0 or room >= 8:
+                    return body[at:end] + (room.to_bytes(4, 'big') + b'free' + bytes(room - 8) if room else b'')
+            at = end
+        return body[first:last + 1]
 
     def _head(self, s, status, length, extra=()):
         s.sendall('\r\n'.join([f'HTTP/1.1 {status}', f'Content-Length: {length}', 'Accept-Ranges: bytes', *extra, '', '']).encode())

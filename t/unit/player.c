@@ -75,7 +75,9 @@ Test(pathway, penalties_grow_and_a_success_forgives)
 	for (int i = 0; i < 100; i++)
 		pathway_fail(&p, "a", 0, now);
 	CHECK(!pathway_penalised(&p, "a", now + 5 * DUR_MIN + DUR_S));
-	pathway_ok(&p, "a");
+	pathway_ok(&p, "a", now - 1); /* asked for before it failed: no news */
+	CHECK_INT(pathway_pick(&p, abc, 3, 0, now), 1);
+	pathway_ok(&p, "a", now);
 	CHECK_INT(pathway_pick(&p, abc, 3, 0, now), 0);
 	pathway_fail(&p, "a", 0, now);
 	CHECK(!pathway_penalised(&p, "a", now + 11 * DUR_S));
@@ -280,6 +282,22 @@ Test(abr, what_came_last_within_a_download_counts)
 	}
 	CHECK_INT(forecasts[0] / 100000, 40); /* 4 Mbit/s */
 	CHECK(forecasts[1] < forecasts[0] * 9 / 10);
+}
+
+/* A cache nearby gives some segments at memory speed: the line behind it is as fast as before. */
+Test(abr, memory_speed_does_not_fool_the_forecast)
+{
+	struct abr *a = make(NULL);
+
+	for (unsigned i = 0; i < 12; i++) {
+		bool near = i >= 6 && i % 2 == 0;
+		struct abr_sample x = {.segment = i, .rung = 2, .bytes = 1500000, .first_byte = DUR_MS};
+
+		x.total = x.first_byte + (near ? 3 * DUR_MS : 3 * DUR_S);
+		abr_add_sample(a, &x);
+		CHECK(abr_forecast(a) >= 3600000 && abr_forecast(a) <= 5500000);
+	}
+	abr_free(&a);
 }
 
 /* What is on its way is nearly here: no lower rung, from its beginning, is sooner. */
