@@ -37,10 +37,11 @@ struct transfer {
 	fetch_done_f done;
 	void *ctx;
 	uint64_t max_bytes;
-	dur_us stall_timeout;
+	dur_us stall_timeout, pause_timeout;
+	dur_us first_body; /* how long it took; 0: none yet */
 	struct response response;
 	struct fetch_result result;
-	mono_us last_progress;
+	mono_us asked, last_progress;
 	bool begun; /* has a connection: the stall clock runs; before it, curl's connect timeout does */
 	bool header_said, cancelled;
 	int refused; /* what a callback of ours or the user's returned */
@@ -93,7 +94,7 @@ static int on_request(void *ctx, char *remote_ip, char *local_ip, int remote_por
 	struct transfer *t = ctx;
 
 	t->begun = true;
-	t->last_progress = clock_mono();
+	t->asked = t->last_progress = clock_mono();
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -117,6 +118,8 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *ctx)
 
 	n *= size;
 	t->last_progress = clock_mono();
+	if (t->first_body == 0)
+		t->first_body = t->last_progress - t->asked + 1;
 	t->refused = say_header(t);
 	if (t->refused == 0 && t->max_bytes > 0 && n > t->max_bytes - t->result.bytes)
 		t->refused = ERR_LIMIT;
@@ -129,9 +132,19 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *ctx)
 }
 
 /* curl's own low-speed check works in whole seconds and averages; ours is exact. */
+static dur_us patience(const struct transfer *t)
+{
+	dur_us d;
+
+	if (t->first_body == 0 || t->pause_timeout == 0)
+		return t->stall_timeout;
+	d = 2 * t->first_body > t->pause_timeout ? 2 * t->first_body : t->pause_timeout; /* a round trip may pass between two flights of bytes */
+	return d < t->stall_timeout ? d : t->stall_timeout;
+}
+
 static bool stalled(const struct transfer *t, mono_us now)
 {
-	return t->begun && now - t->last_progress > t->stall_timeout;
+	return t->begun && now - t->last_progress > patience(t);
 }
 
 static int on_progress(void *ctx, curl_off_t dl_total, curl_off_t dl, curl_off_t ul_total, curl_off_t ul)
@@ -285,8 +298,8 @@ static int wait_ms(const struct fetch *f)
 	dur_us left = POLL_MS * DUR_MS;
 
 	for (const struct transfer *t = f->running; t != NULL; t = t->next)
-		if (t->begun && t->last_progress + t->stall_timeout - now < left)
-			left = t->last_progress + t->stall_timeout - now;
+		if (t->begun && t->last_progress + patience(t) - now < left)
+			left = t->last_progress + patience(t) - now;
 	return left < 0 ? 0 : (int)(left / DUR_MS) + 1;
 }
 
@@ -486,6 +499,7 @@ fetch_id fetch_start(struct fetch *f, const struct fetch_request *req, fetch_hea
 	t->ctx = ctx;
 	t->max_bytes = req->max_bytes;
 	t->stall_timeout = req->stall_timeout > 0 ? req->stall_timeout : STALL_TIMEOUT;
+	t->pause_timeout = req->pause_timeout;
 	t->easy = curl_easy_init();
 	MUST(t->easy != NULL);
 	set_protocol(f, t, req);

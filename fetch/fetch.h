@@ -46,6 +46,8 @@ struct fetch_request {
 	uint64_t max_rate;      /* bytes per second; 0: no limit */
 	dur_us connect_timeout; /* 0: 3 s */
 	dur_us stall_timeout;   /* no byte for so long is ERR_TIMEOUT; 0: 10 s */
+	dur_us pause_timeout;   /* once the body flows, so long without a byte is too, if the first one did not take half of
+	                         * that; 0: as stall_timeout */
 	dur_us total_timeout;   /* 0: none */
 };
 

@@ -326,6 +326,14 @@ static dur_us stall_patience(const struct grab *g)
 	return d < 700 * DUR_MS ? 700 * DUR_MS : d > 5 * DUR_S ? 5 * DUR_S : d;
 }
 
+/* One that gave bytes and falls silent is given up sooner: the rest is to be had elsewhere before the buffer is empty. */
+static dur_us pause_patience(const struct grab *g)
+{
+	dur_us d = g->want.buffer / 4;
+
+	return g->n_bases < 2 ? 0 : d < 400 * DUR_MS ? 400 * DUR_MS : d;
+}
+
 static struct transfer *transfer_new(const struct grab *g)
 {
 	struct transfer *t = mem_new(sizeof *t);
@@ -348,7 +356,7 @@ static void ask(struct grab *g, mono_us now)
 	struct transfer *t = transfer_new(g);
 	struct cmcd_request told;
 	struct fetch_request req = {.has_range = t->has_range, .first = t->first, .last = t->last,
-		.stall_timeout = stall_patience(g), .connect_timeout = g->n_bases > 1 ? 1500 * DUR_MS : 4 * DUR_S,
+		.stall_timeout = stall_patience(g), .pause_timeout = pause_patience(g), .connect_timeout = g->n_bases > 1 ? 1500 * DUR_MS : 4 * DUR_S,
 		.max_bytes = 0, .trace = &g->trace};
 
 	cmcd_request_init(&told, g->world->cmcd, g->want.cmcd != NULL ? &g->cmcd : NULL, url != NULL ? url : "");

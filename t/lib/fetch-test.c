@@ -2,7 +2,7 @@
  *
  * Drives fetch/ from a script: one order a line on standard input, one JSON line
  * a finished transfer on standard output.
- *   get ID URL [first=N last=N max=N rate=N stall=MS total=MS connect=MS abort=N]   cancel ID   quit
+ *   get ID URL [first=N last=N max=N rate=N stall=MS pause=MS total=MS connect=MS abort=N]   cancel ID   quit
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -74,6 +74,8 @@ static void option(struct fetch_request *req, struct job *j, const char *word)
 		req->max_rate = v;
 	else if (str_starts(word, "stall="))
 		req->stall_timeout = (dur_us)v * DUR_MS;
+	else if (str_starts(word, "pause="))
+		req->pause_timeout = (dur_us)v * DUR_MS;
 	else if (str_starts(word, "total="))
 		req->total_timeout = (dur_us)v * DUR_MS;
 	else if (str_starts(word, "connect="))

@@ -45,6 +45,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.flush()
             gate.wait(20)
             self.close_connection = True
+        elif kind == 'far':  # a round trip before the first bytes, and before the others
+            self.head(200, len(BODY))
+            gate.wait(0.5)
+            self.wfile.write(BODY[:5000])
+            self.wfile.flush()
+            gate.wait(0.5)
+            self.wfile.write(BODY[5000:])
         elif kind == 'busy':
             self.head(503, 2, Retry_After='9')
             self.wfile.write(b'no')
@@ -149,6 +156,18 @@ def a_stall_ends_after_the_stall_timeout_and_not_later():
     r = one(f'{URL}/stall stall=400')
     tap.equal((r['error'], r['bytes']), (ERR['TIMEOUT'], 5000))
     tap.check(0.35 < time.monotonic() - start < 3, 'time to give up')
+
+
+@tap.test
+def a_body_that_stops_ends_after_the_pause_timeout_unless_it_comes_from_afar():
+    start = time.monotonic()
+    r = one(f'{URL}/stall stall=15000 pause=300')
+    tap.equal((r['error'], r['bytes']), (ERR['TIMEOUT'], 5000))
+    tap.check(0.25 < time.monotonic() - start < 8, 'time to give up')
+    r = one(f'{URL}/far stall=15000 pause=300')
+    tap.equal((r['error'], r['bytes']), (0, len(BODY)))
+    r = one(f'{URL}/far stall=400 pause=300')
+    tap.equal(r['error'], ERR['TIMEOUT'])
 
 
 @tap.test
