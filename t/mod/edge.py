@@ -590,6 +590,33 @@ def demand_is_counted_by_file():
 
 
 @tap.test
+def demand_that_nobody_takes_is_bounded_on_the_disk_and_the_oldest_goes():
+    p = Package('film', PIECE)
+    origin = Lab(p)
+    edge = Edge(origin)
+    edge.wait_filled(p)
+    edge.process.stop()
+    origin.control_fails = 503
+    folder = os.path.join(edge.store, '.ribera', 'demand')
+    waiting = lambda: sorted(os.listdir(folder))
+    for older, size, most in ((1003, 10, 1000), (4, 100_000_000, 3)):  # by number, and by bytes
+        for name in waiting():
+            os.unlink(os.path.join(folder, name))
+        for i in range(older):
+            with open(os.path.join(folder, f'{i + 1:020}.json'), 'w') as f:
+                f.truncate(size)
+        edge.start()
+        tap.equal(edge.file(p, 'audio.mp4').status, 200)
+        edge.process.stop()  # what was counted is written down
+        here = waiting()
+        tap.equal(here[-1], f'{older + 1:020}.json', 'the newest stays')
+        tap.check(len(here) <= most, f'{len(here)} batches of {size} bytes')
+        tap.check(sum(os.path.getsize(os.path.join(folder, n)) for n in here) <= 256 << 20)
+    with open(os.path.join(folder, here[-1])) as f:
+        tap.equal([r['file'] for r in json.load(f)['hours'][0]['files']], ['audio.mp4'])
+
+
+@tap.test
 def the_token_is_sent_and_a_refusal_is_told():
     p = Package('film')
     origin = Lab(p)
