@@ -46,6 +46,7 @@ struct package {
 	char revision[PACKAGE_REVISION_SIZE];
 	char *folder;               /* STORE/TITLE/REVISION */
 	int64_t id;                 /* in the journal */
+	struct package *alike;      /* the next in its chain of the store's names */
 	struct digest *digest;
 	struct sha256 torrent_hash;
 	uint64_t torrent_size;
@@ -60,6 +61,7 @@ struct package {
 	int listed;                 /* it exists */
 	int hold;                   /* some of it is to be filled, and is not evicted: */
 	uint8_t *keep;              /* by file, 1: this one */
+	size_t fill_at;             /* in the fill's list, if it is there; edge/fill's */
 	bool named;                 /* its folders are known to be on disk; the journal thread's */
 };
 #define PACKAGE_TORRENT_AT(p) ((p)->digest->n_files)

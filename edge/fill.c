@@ -60,8 +60,10 @@ void fill_free(struct fill **pf)
 	*pf = NULL;
 }
 
-static const struct title *find(const struct title *titles, size_t n, const struct package *p)
+static struct title *find(struct title *titles, size_t n, const struct package *p)
 {
+	if (p->fill_at < n && titles[p->fill_at].package == p)
+		return &titles[p->fill_at];
 	for (size_t i = 0; i < n; i++)
 		if (titles[i].package == p)
 			return &titles[i];
@@ -86,19 +88,21 @@ void fill_set_plan(struct fill *f, const struct plan *plan)
 		f->titles[f->n] = known != NULL ? *known : (struct title){.package = p};
 		f->titles[f->n].urgent = t->urgent;
 		f->titles[f->n].fits = false; /* asked again: others may have come before it */
-		f->n++;
+		p->fill_at = f->n++;
 	}
 	free(old);
 }
 
 void fill_forget(struct fill *f, const struct package *p)
 {
-	for (size_t i = 0; i < f->n; i++)
-		if (f->titles[i].package == p) {
-			memmove(&f->titles[i], &f->titles[i + 1], (f->n - i - 1) * sizeof *f->titles);
-			f->n--;
-			return;
-		}
+	struct title *t = find(f->titles, f->n, p);
+
+	if (t == NULL)
+		return;
+	memmove(t, t + 1, (size_t)(f->titles + f->n - t - 1) * sizeof *t);
+	f->n--;
+	for (; t < f->titles + f->n; t++)
+		t->package->fill_at = (size_t)(t - f->titles);
 }
 
 /* Of what the plan wants of it. */
@@ -115,11 +119,8 @@ static uint64_t left(const struct title *t)
 
 void fill_landed(struct fill *f, const struct copy *c, bool fill, int error, mono_us now)
 {
-	struct title *t = NULL;
+	struct title *t = find(f->titles, f->n, c->package);
 
-	for (size_t i = 0; i < f->n && t == NULL; i++)
-		if (f->titles[i].package == c->package)
-			t = &f->titles[i];
 	if (t == NULL)
 		return;
 	if (error == 0) {

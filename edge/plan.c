@@ -50,6 +50,7 @@ void plan_unref(struct plan **pp)
 		free_title(&p->titles[i]);
 	for (size_t i = 0; i < p->n_peers; i++)
 		free_peer(&p->peers[i]);
+	free(p->by_name);
 	free(p->titles);
 	free(p->peers);
 	free(p->version);
@@ -192,6 +193,30 @@ static int read_lists(const json_t *root, struct plan *p, struct fault *f)
 	return r;
 }
 
+static int compare_names(const struct plan_title *t, const char *title, const char *revision)
+{
+	int r = strcmp(t->title, title);
+
+	return r != 0 ? r : strcmp(t->revision, revision);
+}
+
+/* Of what is named twice the first counts. */
+static int by_name(const void *a, const void *b)
+{
+	const struct plan_title *x = *(const struct plan_title *const *)a, *y = *(const struct plan_title *const *)b;
+	int r = compare_names(x, y->title, y->revision);
+
+	return r != 0 ? r : (x > y) - (x < y);
+}
+
+static void sort_names(struct plan *p)
+{
+	p->by_name = mem_new_array(p->n_titles + 1, sizeof *p->by_name);
+	for (size_t i = 0; i < p->n_titles; i++)
+		p->by_name[i] = &p->titles[i];
+	qsort(p->by_name, p->n_titles, sizeof *p->by_name, by_name);
+}
+
 int plan_read(const void *json, size_t n, struct plan **ret_plan, struct fault *f)
 {
 	struct plan *p = mem_new(sizeof *p);
@@ -217,9 +242,11 @@ out:
 	json_decref(root);
 	if (r != 0)
 		plan_unref(&p);
-	else
-		*ret_plan = p;
-	return r;
+	if (r != 0)
+		return r;
+	sort_names(p);
+	*ret_plan = p;
+	return 0;
 }
 
 bool plan_title_wants(const struct plan_title *t, const char *file)
@@ -229,10 +256,17 @@ bool plan_title_wants(const struct plan_title *t, const char *file)
 
 const struct plan_title *plan_find(const struct plan *p, const char *title, const char *revision)
 {
-	for (size_t i = 0; i < p->n_titles; i++)
-		if (strcmp(p->titles[i].title, title) == 0 && strcmp(p->titles[i].revision, revision) == 0)
-			return &p->titles[i];
-	return NULL;
+	size_t low = 0, high = p->n_titles;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (compare_names(p->by_name[mid], title, revision) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < p->n_titles && compare_names(p->by_name[low], title, revision) == 0 ? p->by_name[low] : NULL;
 }
 
 bool plan_peer_holds(const struct plan_peer *peer, const char *title, const char *revision)

@@ -40,6 +40,7 @@ struct plan {
 	char *steering;         /* where players ask where to go; NULL: nowhere */
 	struct plan_title *titles; /* in filling order; of a title's revisions the first is the current one */
 	size_t n_titles;
+	const struct plan_title **by_name; /* n_titles, by title and revision, for plan_find */
 	struct plan_peer *peers;
 	size_t n_peers;
 };

@@ -32,12 +32,57 @@ struct package **store_packages(const struct store *s, size_t *ret_n)
 	return s->packages;
 }
 
+/* --- names ---------------------------------------------------------------------------- */
+
+static struct package **chain_of(const struct store *s, const char *title, const char *revision)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (; *title != '\0'; title++)
+		h = (h ^ (unsigned char)*title) * UINT64_C(0x100000001b3);
+	for (; *revision != '\0'; revision++)
+		h = (h ^ (unsigned char)*revision) * UINT64_C(0x100000001b3);
+	return &s->names[(h ^ h >> 32) & (s->n_names - 1)];
+}
+
+static void link_name(struct store *s, struct package *p)
+{
+	struct package **chain = chain_of(s, p->title, p->revision);
+
+	p->alike = *chain;
+	*chain = p;
+}
+
+static void unlink_name(struct store *s, struct package *p)
+{
+	struct package **link = chain_of(s, p->title, p->revision);
+
+	while (*link != p)
+		link = &(*link)->alike;
+	*link = p->alike;
+}
+
+/* As many chains as packages, or more. */
+static void add_name(struct store *s, struct package *p)
+{
+	if (s->n_packages <= s->n_names) {
+		link_name(s, p);
+		return;
+	}
+	s->n_names = s->n_names > 0 ? 2 * s->n_names : 64;
+	free(s->names);
+	s->names = mem_new_array(s->n_names, sizeof *s->names);
+	for (size_t i = 0; i < s->n_packages; i++)
+		link_name(s, s->packages[i]);
+}
+
 struct package *store_find(const struct store *s, const char *title, const char *revision)
 {
-	for (size_t i = 0; i < s->n_packages; i++)
-		if (strcmp(s->packages[i]->title, title) == 0 && strcmp(s->packages[i]->revision, revision) == 0)
-			return s->packages[i];
-	return NULL;
+	struct package *p = s->n_names > 0 ? *chain_of(s, title, revision) : NULL;
+
+	while (p != NULL && (strcmp(p->title, title) != 0 || strcmp(p->revision, revision) != 0))
+		p = p->alike;
+	return p;
 }
 
 /* --- space ---------------------------------------------------------------------------- */
@@ -212,12 +257,14 @@ struct package *store_new_package(struct store *s, struct digest *d, const char 
 	p->copies[PACKAGE_TORRENT_AT(p)] = store_new_whole_copy(s, p, PACKAGE_TORRENT_AT(p), PACKAGE_DIGEST, torrent_size);
 	MEM_GROW(s->packages, s->cap_packages, s->n_packages);
 	s->packages[s->n_packages++] = p;
+	add_name(s, p);
 	return p;
 }
 
 /* Lets go of a package that no reader can find any more. */
 static void drop_package(struct store *s, struct package *p)
 {
+	unlink_name(s, p);
 	for (size_t i = 0; i < s->n_packages; i++)
 		if (s->packages[i] == p) {
 			s->packages[i] = s->packages[--s->n_packages];
@@ -372,6 +419,7 @@ void store_close(struct store **ps)
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
 	free(s->packages);
+	free(s->names);
 	free(s->folder);
 	free(s);
 }

@@ -21,6 +21,8 @@ struct store {
 	void (*kept)(void *ctx);
 	struct package **packages;
 	size_t n_packages, cap_packages;
+	struct package **names; /* n_names chains of packages, by the hash of title and revision */
+	size_t n_names;         /* 0, or a power of two */
 	uint64_t used;     /* atomic: bytes verified, and whole small files */
 	uint64_t reserved; /* atomic: bytes of pieces being written */
 };
