@@ -191,6 +191,16 @@ int copy_open(struct copy *c)
 	return 0;
 }
 
+int copy_open_object(struct serve_object *o)
+{
+	struct copy *c = copy_of_object(o);
+	int r = __atomic_load_n(&c->held, __ATOMIC_ACQUIRE) > 0 ? copy_open(c) : 0;
+
+	if (r < 0 && r != ERR_NOT_FOUND)
+		copy_fail(c, r, clock_mono() + DUR_S);
+	return r;
+}
+
 int copy_make_writable(struct copy *c)
 {
 	char *path;

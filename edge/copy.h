@@ -103,6 +103,8 @@ struct copy *copy_new(struct package *, size_t index, const char *name, uint64_t
 
 /* Opens (and creates at full size) the file, once.  -errno.  Any thread. */
 int copy_open(struct copy *);
+/* serve_object_ops.open: the same when something is in the file. */
+int copy_open_object(struct serve_object *);
 
 /* One that was opened while the disk took no writes can be written from now on.  -errno.  The engine's thread. */
 int copy_make_writable(struct copy *);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Objects are sent from a descriptor, so the text lives in a memfd.
+ * Objects are sent from a descriptor, so the text lives in a memfd.  It is made when somebody asks for it, beside
+ * the loops (serve_object_ops.open), for the package's manifest has to be read.
+ * Invariant: size and etag stand before the descriptor does, and change no more.
  */
 #include "edge/manifest.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,22 +18,36 @@
 #include "base/mem.h"
 #include "dash/mpd.h"
 
+#define TRY_AGAIN DUR_S /* after a failure */
+
 struct manifest {
-	struct serve_object object;
+	struct serve_object object; /* the first member */
 	char etag[40];
+	pthread_mutex_t lock; /* one makes it */
+	mono_us fail_until;   /* atomic */
+	struct copy *copy;    /* one reference each */
+	struct plan *plan;
+	char *name, *url, *prefix;
 };
 
 static void free_object(struct serve_object *o)
 {
-	close(o->fd);
-	free(o); /* the first member */
+	struct manifest *m = (struct manifest *)o;
+
+	if (o->fd >= 0)
+		close(o->fd);
+	copy_unref(&m->copy);
+	plan_unref(&m->plan);
+	free(m->name);
+	free(m->url);
+	free(m->prefix);
+	pthread_mutex_destroy(&m->lock);
+	free(m);
 }
 
-static int object_of(const struct buf *text, struct serve_object **ret_object)
+static int keep(struct manifest *m, const struct buf *text)
 {
-	static const struct serve_object_ops ops = {.free = free_object};
 	char hex[SHA256_HEX_SIZE];
-	struct manifest *m;
 	struct sha256 hash;
 	int fd = memfd_create("manifest", MFD_CLOEXEC);
 	int r = fd >= 0 ? file_write_all(fd, text->bytes, text->size) : -errno;
@@ -40,21 +57,11 @@ static int object_of(const struct buf *text, struct serve_object **ret_object)
 			close(fd);
 		return r;
 	}
-	m = mem_new(sizeof *m);
 	sha256_of(text->bytes, text->size, &hash);
 	sha256_to_hex(&hash, hex);
 	snprintf(m->etag, sizeof m->etag, "\"%.32s\"", hex);
-	m->object = (struct serve_object){
-		.magic = SERVE_OBJECT_MAGIC,
-		.refs = 1,
-		.fd = fd,
-		.size = text->size,
-		.type = package_media_type(PACKAGE_MANIFEST, strlen(PACKAGE_MANIFEST)),
-		.etag = m->etag,
-		.cache_control = PACKAGE_CACHE_MANIFEST,
-		.ops = &ops,
-	};
-	*ret_object = &m->object;
+	m->object.size = text->size;
+	__atomic_store_n(&m->object.fd, fd, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -80,15 +87,15 @@ static size_t list_places(const struct package *p, const struct plan *plan, cons
 }
 
 /* "http://host/v/..." -> "http://host/s/TOKEN/v/..." */
-static void sign_places(struct mpd_place *places, size_t n, const char *prefix, size_t prefix_n)
+static void sign_places(struct mpd_place *places, size_t n, const char *prefix)
 {
-	for (size_t i = 0; prefix_n > 0 && i < n; i++) {
+	for (size_t i = 0; *prefix != '\0' && i < n; i++) {
 		char *plain = (char *)places[i].url, *path = strstr(plain, "/v/");
 
 		/* a public URL may have a path of its own with /v/ in it: ours is the last */
 		for (char *next; (next = strstr(path + 1, "/v/")) != NULL;)
 			path = next;
-		places[i].url = mem_printf("%.*s%.*s%s", (int)(path - plain), plain, (int)prefix_n, prefix, path);
+		places[i].url = mem_printf("%.*s%s%s", (int)(path - plain), plain, prefix, path);
 		free(plain);
 	}
 }
@@ -128,28 +135,67 @@ static int read_copy(struct copy *c, struct buf *out)
 	return 0;
 }
 
-int manifest_make(struct copy *c, const struct plan *plan, const char *name, const char *url,
-                  const char *prefix, size_t prefix_n, struct serve_object **ret_object)
+/* Holding the lock. */
+static int make(struct manifest *m)
 {
 	struct mpd_place places[MAX_PEERS + 2];
 	struct buf in, out;
-	size_t n = list_places(c->package, plan, name, url, places);
-	char *steering = steering_question(c->package, plan, places, n);
+	size_t n = list_places(m->copy->package, m->plan, m->name, m->url, places);
+	char *steering = steering_question(m->copy->package, m->plan, places, n);
 	int r;
 
-	sign_places(places, n, prefix, prefix_n);
-
+	sign_places(places, n, m->prefix);
 	buf_init(&in, MPD_MAX_BYTES);
 	buf_init(&out, MPD_MAX_BYTES);
-	r = read_copy(c, &in);
+	r = read_copy(m->copy, &in);
 	if (r == 0)
 		r = mpd_localise_steered(in.bytes, in.size, places, n, steering, &out, NULL);
 	if (r == 0)
-		r = object_of(&out, ret_object);
+		r = keep(m, &out);
 	for (size_t i = 0; i < n; i++)
 		free((char *)places[i].url);
 	free(steering);
 	buf_fini(&in);
 	buf_fini(&out);
 	return r;
+}
+
+static int open_object(struct serve_object *o)
+{
+	struct manifest *m = (struct manifest *)o;
+	int r = 0;
+
+	pthread_mutex_lock(&m->lock);
+	if (o->fd < 0 && (r = make(m)) != 0)
+		__atomic_store_n(&m->fail_until, clock_mono() + TRY_AGAIN, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&m->lock);
+	return r;
+}
+
+struct serve_object *manifest_new(struct copy *c, struct plan *plan, const char *name, const char *url, const char *prefix, size_t prefix_n)
+{
+	static const struct serve_object_ops ops = {.free = free_object, .open = open_object};
+	struct manifest *m = mem_new(sizeof *m);
+
+	pthread_mutex_init(&m->lock, NULL);
+	m->copy = copy_ref(c);
+	m->plan = plan_ref(plan);
+	m->name = mem_dup(name);
+	m->url = mem_dup(url);
+	m->prefix = mem_printf("%.*s", (int)prefix_n, prefix);
+	m->object = (struct serve_object){
+		.magic = SERVE_OBJECT_MAGIC,
+		.refs = 1,
+		.fd = -1,
+		.type = package_media_type(PACKAGE_MANIFEST, strlen(PACKAGE_MANIFEST)),
+		.etag = m->etag,
+		.cache_control = PACKAGE_CACHE_MANIFEST,
+		.ops = &ops,
+	};
+	return &m->object;
+}
+
+bool manifest_failed(const struct serve_object *o, mono_us now)
+{
+	return __atomic_load_n(&((const struct manifest *)o)->fail_until, __ATOMIC_RELAXED) > now;
 }

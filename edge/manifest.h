@@ -9,9 +9,10 @@
 #include "edge/copy.h"
 #include "edge/plan.h"
 
-/* `prefix` ("/s/TOKEN", prefix_n bytes) goes into its URLs.  `manifest` is whole.  ret_object: one reference, its bytes in memory.
- * ERR_SYNTAX, -errno.  Any thread. */
-int manifest_make(struct copy *manifest, const struct plan *, const char *name, const char *url,
-                  const char *prefix, size_t prefix_n, struct serve_object **ret_object);
+/* `prefix` ("/s/TOKEN", prefix_n bytes) goes into its URLs.  `manifest` is whole.  One reference; the text is made when
+ * the object is opened.  Takes references of its own.  Any thread. */
+struct serve_object *manifest_new(struct copy *manifest, struct plan *, const char *name, const char *url, const char *prefix, size_t prefix_n);
+/* It could not be made a moment ago. */
+bool manifest_failed(const struct serve_object *, mono_us now);
 
 #endif

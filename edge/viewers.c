@@ -268,6 +268,12 @@ static bool is_full(const struct copy *c)
 	return failure < 0 && failure > -1000; /* an errno: of the disk, not of a source */
 }
 
+/* The reader that was to open its file said so a moment ago. */
+static bool cannot_be_opened(const struct copy *c)
+{
+	return __atomic_load_n(&c->object.fd, __ATOMIC_RELAXED) < 0 && __atomic_load_n(&c->held, __ATOMIC_RELAXED) > 0 && is_full(c);
+}
+
 static void look_ahead(struct viewers *v, struct copy *c, struct serve_request *req, uint64_t first, uint64_t length)
 {
 	if (!only_if_cached(req) && strcmp(serve_method(req), "GET") == 0 && !disk_reads_only(store_disk(v->s.store)))
@@ -280,7 +286,7 @@ static void answer(struct viewers *v, struct serve_request *req, struct looked *
 	uint64_t first, length;
 
 	wanted(req, c->object.size, &first, &length);
-	if (__atomic_load_n(&c->held, __ATOMIC_RELAXED) > 0 && copy_open(c) != 0) {
+	if (cannot_be_opened(c)) {
 		overloaded(v, l, found);
 		return;
 	}
@@ -396,10 +402,12 @@ static void find_manifest(struct viewers *v, const struct package_path *path, co
 	}
 	if (prefix_n > 0)
 		serve_object_unref(&c.made); /* one viewer's own is made for it alone */
-	if (c.made == NULL && c.copy != NULL && copy_is_whole(c.copy) &&
-	    manifest_make(c.copy, c.plan, v->name, v->url, prefix, prefix_n, &c.made) == 0 && prefix_n == 0)
-		keep_manifest(v, path, c.plan, c.made);
-	if (c.made != NULL) {
+	if (c.made == NULL && c.copy != NULL && copy_is_whole(c.copy)) {
+		c.made = manifest_new(c.copy, c.plan, v->name, v->url, prefix, prefix_n);
+		if (prefix_n == 0)
+			keep_manifest(v, path, c.plan, c.made);
+	}
+	if (c.made != NULL && !manifest_failed(c.made, clock_mono())) {
 		found->object = c.made;
 		found->cache = "hit";
 		c.made = NULL;

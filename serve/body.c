@@ -104,6 +104,7 @@ static uint64_t on_disk(const struct serve_request *r, uint64_t offset, uint64_t
 /* What of it is read is looked at later: a reply may need none. */
 void body_wait_open(struct serve_request *r)
 {
+	r->opened = true;
 	body_make_waiter(r);
 	body_begin_wait(r);
 	disk_open(r->lane->serve->disk, r->object, serve_waiter_ref(r->waiter));

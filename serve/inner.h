@@ -217,6 +217,7 @@ struct serve_request {
 	unsigned magic;
 	bool replied, waiting, stopped, is_head;
 	bool found_again;    /* after it could not be opened */
+	bool opened;         /* that has been seen to */
 	bool is_conditional; /* it may have fields of conditions or of ranges */
 	bool has_cmcd;       /* the same */
 	bool asked_alone;    /* of HTTP/1.1, without a body and with nothing behind it yet */

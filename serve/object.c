@@ -358,7 +358,7 @@ static void answer_found(struct serve_request *r)
 	enum condition condition;
 	enum range_verdict range;
 
-	if (!object_is_open(r->object)) {
+	if (!r->opened && !object_is_open(r->object)) {
 		r->resume = answer_found;
 		body_wait_open(r);
 		return;
@@ -422,6 +422,7 @@ void object_not_opened(struct serve_request *r, int error)
 		return;
 	}
 	r->found_again = true;
+	r->opened = false;
 	serve_object_unref(&r->object);
 	object_answer(r);
 }

@@ -78,9 +78,11 @@ struct serve_object_ops {
 	int (*source)(struct serve_object *, uint64_t offset, uint64_t *length);
 	/* The last reference is gone. */
 	void (*free)(struct serve_object *);
-	/* fd is negative: sets it once and for all (with release order), or says why not.  Runs beside the loops, for a
-	 * disk may keep it waiting; perhaps twice at a time.  When it fails find is asked once more, which may answer
-	 * otherwise; then it is 404 (ERR_NOT_FOUND, -ENOENT) or 503.  NULL: objects are open when they are found. */
+	/* fd is negative: sets it once and for all (with release order), or says why not.  Before that it may set the
+	 * object's size and what etag points to.  Runs beside the loops, for a disk may keep it waiting; perhaps twice at
+	 * a time.  0 with fd still negative: what is to be sent needs no file (source knows).  When it fails find is asked
+	 * once more, which may answer otherwise; then it is 404 (ERR_NOT_FOUND, -ENOENT) or 503.  NULL: objects are open
+	 * when they are found. */
 	int (*open)(struct serve_object *);
 };
 

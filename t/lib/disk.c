@@ -7,6 +7,7 @@
  *   DISK_DIARY  file to which every successful change is appended: "OP INODE OFFSET SIZE PATH\n" and, for a write, its bytes
  *   DISK_FAULT  while this file is there it says what fails and how: "ERRNO OP..." with OP one of write fsync create
  *               rename unlink truncate mkdir, or "any"; EINTR-free and without effect
+ *   DISK_STALL  while this file is there, files whose path has its text in it are not opened: who asks waits
  *   DISK_NTH    "I ERRNO": the I-th of these operations fails, counted from 1, and no other
  *   DISK_READS  when set, DISK_NTH and DISK_COUNT count reads instead: read, pread, sendfile and open of what is there
  *   DISK_COUNT  file into which their number is written at the end of the program
@@ -171,6 +172,20 @@ static uint64_t inode_of(int fd)
 
 /* --- names ----------------------------------------------------------------------------- */
 
+static bool stalls(const char *path)
+{
+	const char *file = getenv("DISK_STALL");
+	int fd = file != NULL ? (int)syscall(SYS_openat, AT_FDCWD, file, O_RDONLY | O_CLOEXEC) : -1;
+	char text[256] = "";
+
+	if (fd < 0)
+		return false;
+	if (read(fd, text, sizeof text - 1) < 0)
+		text[0] = '\0';
+	close(fd);
+	return text[0] != '\0' && strstr(path, text) != NULL;
+}
+
 static int open_file(int at, const char *name, int flags, mode_t mode)
 {
 	char path[4096];
@@ -181,6 +196,8 @@ static int open_file(int at, const char *name, int flags, mode_t mode)
 	path_at(at, name, path);
 	if (!is_below_root(path))
 		return (int)syscall(SYS_openat, at, name, flags, mode);
+	while (stalls(path))
+		usleep(5000);
 	pthread_mutex_lock(&lock);
 	fresh = stat(path, &st) < 0;
 	if (!fresh && is_the_one(true))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A disk that fails, fills up or becomes read-only: the edge serves on, says so, and recovers by itself."""
-import os, sys, time
+import concurrent.futures, os, sys, time
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import disk, tap
 from lab import Edge, Lab, Package, PIECE
@@ -91,6 +91,32 @@ def misses_on_a_failing_disk_say_why():
     tap.check(edge.metric('ribera_edge_lookups_total{result="read-only"}') >= 1)
     trouble.end()
     tap.until(lambda: edge.file(p, 'video.mp4').body == p.files['video.mp4'], 40, 'recovery')
+
+
+@tap.test
+def a_file_that_cannot_be_opened_yet_holds_up_nobody_else():
+    p = Package('film')
+    edge = Edge(Lab(p), '--threads', '1', '--scrub-rate', '0')
+    edge.wait_filled(p)
+    edge.process.stop()
+    stall = os.path.join(edge.folder, 'stall')
+    edge.env = {**disk.environment(edge.store), 'DISK_STALL': stall}
+    edge.start()
+    edge.file(p, 'audio.mp4')  # it is open
+    for name, path in (('video.mp4', f'/v/{p.key}/video.mp4'), ('manifest.mpd', '/v/film/manifest.mpd')):
+        with open(stall + '.new', 'w') as f:
+            f.write(name)
+        os.rename(stall + '.new', stall)
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            waiting = [pool.submit(edge.get, path) for _ in range(4)]
+            for _ in range(20):
+                tap.check(edge.file(p, 'audio.mp4', timeout=5).body == p.files['audio.mp4'], 'the neighbour')
+            tap.check(not any(w.done() for w in waiting), f'{name} does not stall')
+            os.unlink(stall)
+            replies = [w.result(20) for w in waiting]
+        tap.equal([(r.status, r.headers['Cache-Status']) for r in replies], [(200, 'ribera-edge;hit')] * 4, name)
+        tap.check(len({r.body for r in replies}) == 1 and (name != 'video.mp4' or replies[0].body == p.files[name]), f'{name}: wrong bytes')
+    edge.process.stop()
 
 
 @tap.test
