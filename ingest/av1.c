@@ -151,6 +151,7 @@ static void wind_up(AVCodecContext *c, bool begun, bool ended)
 
 const struct coder av1_coder = {
 	.library = "libsvtav1",
+	.short_name = "av1",
 	.option = "--av1-preset",
 	.without = "; leave av1 out of --codecs",
 	.configure = configure,

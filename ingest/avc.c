@@ -76,6 +76,7 @@ static void configure(const struct coder_settings *s, AVCodecContext *c, AVDicti
 
 const struct coder avc_coder = {
 	.library = "libx264",
+	.short_name = "avc",
 	.option = "--preset",
 	.without = "",
 	.reorders = true,

@@ -29,6 +29,7 @@ struct coder_settings {
 /* One kind of encoder: avc_coder, av1_coder. */
 struct coder {
 	const char *library;     /* as libavcodec names it */
+	const char *short_name;  /* "avc"; of its threads in the system's tools */
 	const char *option;      /* of ribera-ingest, that sets the preset */
 	const char *without;     /* a cure when the library is missing; "" if there is none */
 	bool reorders;           /* packets leave in another order than that of the frames */

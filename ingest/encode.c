@@ -202,7 +202,10 @@ static int run_to_end(struct encode *e, struct fault *f)
 static void *run(void *ctx)
 {
 	struct encode *e = ctx;
-	int r = run_to_end(e, &e->fault);
+	int r;
+
+	pthread_setname_np(pthread_self(), "sound");
+	r = run_to_end(e, &e->fault);
 
 	pthread_mutex_lock(&e->lock);
 	e->error = r;

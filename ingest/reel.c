@@ -25,6 +25,7 @@ struct reel {
 	struct reel_setup setup;
 	struct filter *filter;
 	struct rendition *renditions[PLAN_MAX_RUNGS], *av1[PLAN_MAX_RUNGS];
+	struct turns *turns;     /* of the encoders of H.264 */
 	size_t feeds[PLAN_MAX_RUNGS]; /* the filter's output for each of av1 */
 	struct tone tone;
 	AVFrame *picture;        /* the newest, not yet filtered */
@@ -56,6 +57,7 @@ void reel_free(struct reel **pp)
 		rendition_free(&p->renditions[i]);
 		rendition_free(&p->av1[i]);
 	}
+	turns_free(&p->turns);
 	filter_free(&p->filter);
 	tiles_free(&p->tiles);
 	av_frame_free(&p->picture);
@@ -75,6 +77,14 @@ static size_t same_size(const struct plan *plan, const struct plan_rung *r)
 	return i;
 }
 
+/* What all others would end up waiting for. */
+static bool is_large(const struct plan *p, size_t rung)
+{
+	const struct plan_rung *r = &p->rungs[rung], *top = &p->rungs[p->n_rungs - 1];
+
+	return 2 * (int64_t)r->width * r->height > (int64_t)top->width * top->height;
+}
+
 static int start_renditions(struct reel *p, const struct plan *plan, const struct rendition_setup *like, struct rendition **renditions)
 {
 	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4;
@@ -91,6 +101,7 @@ static int start_renditions(struct reel *p, const struct plan *plan, const struc
 		s.code.rung = &plan->rungs[i];
 		s.lanes = lanes[i];
 		s.queue = queues[i];
+		s.rank = is_large(plan, i) ? 0 : 1;
 		r = rendition_new(&s, &renditions[i], p->fault);
 	}
 	return r;
@@ -124,6 +135,7 @@ static int start(struct reel *p, const AVFrame *first)
 	r = filter_new_video(p->setup.info, p->setup.plan, is_deep ? p->setup.av1 : NULL, first, &p->filter, p->fault);
 	if (r == 0) {
 		struct rendition_setup s = {
+			.turns = p->turns = turns_new((unsigned)sysconf(_SC_NPROCESSORS_ONLN)),
 			.coder = &avc_coder,
 			.code = {.preset = p->setup.preset, .measure = true, .primaries = c->primaries, .transfer = c->transfer, .matrix = c->matrix},
 		};

@@ -39,6 +39,7 @@ enum chunk_state { CHUNK_ABSENT, CHUNK_KEPT, CHUNK_DONE }; /* kept: by an earlie
 struct lane {
 	struct rendition *rendition;
 	struct open_chunk *chunk; /* the one in work */
+	bool has_turn;
 	pthread_t thread;
 };
 
@@ -176,6 +177,47 @@ static struct open_chunk *claim(struct rendition *r)
 	return c;
 }
 
+static void give_turn(struct lane *lane)
+{
+	if (lane->has_turn)
+		turns_give(lane->rendition->setup.turns);
+	lane->has_turn = false;
+}
+
+/* Held from frame to frame as long as there are frames and nobody matters more. */
+static void have_turn(struct lane *lane)
+{
+	const struct rendition_setup *s = &lane->rendition->setup;
+
+	if (s->turns == NULL)
+		return;
+	if (lane->has_turn)
+		turns_let(s->turns, s->rank);
+	else
+		turns_take(s->turns, s->rank);
+	lane->has_turn = true;
+}
+
+static bool must_wait(const struct rendition *r, const struct open_chunk *c) /* locked */
+{
+	return c->first == NULL && !c->complete && !r->dropped && r->error == 0;
+}
+
+/* Returns locked. */
+static void wait_for_frame(struct lane *lane)
+{
+	struct rendition *r = lane->rendition;
+
+	pthread_mutex_lock(&r->lock);
+	if (!must_wait(r, lane->chunk))
+		return;
+	pthread_mutex_unlock(&r->lock);
+	give_turn(lane);
+	pthread_mutex_lock(&r->lock);
+	while (must_wait(r, lane->chunk))
+		pthread_cond_wait(&r->changed, &r->lock);
+}
+
 static AVFrame *next_frame(void *ctx)
 {
 	struct lane *lane = ctx;
@@ -183,9 +225,7 @@ static AVFrame *next_frame(void *ctx)
 	struct open_chunk *c = lane->chunk;
 	AVFrame *frame = NULL;
 
-	pthread_mutex_lock(&r->lock);
-	while (c->first == NULL && !c->complete && !r->dropped && r->error == 0)
-		pthread_cond_wait(&r->changed, &r->lock);
+	wait_for_frame(lane);
 	if (c->first != NULL && !r->dropped && r->error == 0) {
 		struct waiting *w = c->first;
 
@@ -198,6 +238,7 @@ static AVFrame *next_frame(void *ctx)
 		pthread_cond_broadcast(&r->changed);
 	}
 	pthread_mutex_unlock(&r->lock);
+	have_turn(lane); /* without a frame too: the encoder still has some */
 	return frame;
 }
 
@@ -249,6 +290,7 @@ static void encode_chunk(struct lane *lane)
 
 	chunk_init(&out);
 	e = coder_encode(r->setup.coder, &r->setup.code, lane->chunk->index * r->chunk_frames, next_frame, lane, &out, &f);
+	give_turn(lane);
 	if (e == 0 && !is_over(r))
 		e = keep(r, lane->chunk->index, &out, &f);
 	chunk_fini(&out);
@@ -261,8 +303,12 @@ static void encode_chunk(struct lane *lane)
 static void *run_lane(void *ctx)
 {
 	struct lane *lane = ctx;
+	struct rendition *r = lane->rendition;
+	char name[16];
 
-	while ((lane->chunk = claim(lane->rendition)) != NULL) {
+	snprintf(name, sizeof name, "%s-%dp", r->setup.coder->short_name, r->setup.code.rung->height);
+	pthread_setname_np(pthread_self(), name);
+	while ((lane->chunk = claim(r)) != NULL) {
 		encode_chunk(lane);
 		chunk_free(lane->chunk);
 	}
@@ -500,7 +546,8 @@ uint64_t rendition_kept(const struct rendition *r)
 /* --- cores ------------------------------------------------------------------------------- */
 
 #define ENCODING 0.9 /* of the work, at the fastest presets people use: the rest is decoding and scaling */
-#define SLACK 8 /* frames that wait in any case: the decoder goes on while an encoder ends a chunk */
+#define SLACK 7 /* frames that wait in any case, and of small ones as many as this many bytes hold: the decoder goes on while an */
+#define SLACK_BYTES 7e6 /* encoder ends a chunk, and another core has work while the largest rendition's is alone */
 
 static double pixels(const struct plan_rung *r)
 {
@@ -521,6 +568,7 @@ void rendition_share(const struct plan *p, unsigned cores, uint64_t memory, unsi
 		double more = fmin(ceil(ENCODING * cores * share) - 1, floor((double)memory * share / chunk));
 
 		lanes[i] = 1 + (unsigned)fmin(fmax(more, 0), MAX_LANES - 1);
-		queues[i] = SLACK + (unsigned)((lanes[i] - 1) * r->chunk_segments * p->segment_frames);
+		queues[i] = (unsigned)fmax(SLACK, fmin(SLACK_BYTES / (1.5 * pixels(r)), chunk / (1.5 * pixels(r)))) +
+		            (unsigned)((lanes[i] - 1) * r->chunk_segments * p->segment_frames);
 	}
 }

@@ -9,6 +9,7 @@
 
 #include "ingest/coder.h"
 #include "ingest/track.h"
+#include "ingest/turns.h"
 
 struct rendition; /* hidden */
 
@@ -19,6 +20,8 @@ struct rendition_setup {
 	struct coder_settings code; /* plan and rung must stay */
 	unsigned lanes;          /* chunks encoded at once, at least 1; each has an encoder of its own, which is what takes the memory */
 	unsigned queue;          /* frames that may wait */
+	struct turns *turns;     /* must stay; NULL: the encoder has threads of its own and asks nobody */
+	unsigned rank;           /* among them; the oldest chunk of a rendition goes first there */
 };
 
 int rendition_new(const struct rendition_setup *, struct rendition **ret_rendition, struct fault *);

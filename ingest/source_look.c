@@ -40,6 +40,7 @@ static AVCodecContext *open_decoder(const AVStream *st)
 	if (c == NULL)
 		return NULL;
 	c->thread_count = 1; /* no delay */
+	c->skip_idct = c->skip_loop_filter = AVDISCARD_ALL; /* what they are is asked, not how they look */
 	if (avcodec_parameters_to_context(c, st->codecpar) < 0 || avcodec_open2(c, codec, NULL) < 0)
 		avcodec_free_context(&c);
 	return c;
