@@ -32,6 +32,12 @@ struct filter {
 	enum AVColorRange range;
 	bool has_fields;          /* such a picture has come where none was expected; it stays so */
 	struct tone tone;         /* by the first frame: later ones do not change what is told */
+	/* sound: from what to what */
+	AVChannelLayout layout;   /* as the graph was built; so are format and in_rate */
+	int in_rate, rate, channels;
+	enum AVSampleFormat sample_format;
+	AVRational time_base;
+	int64_t samples;          /* given out */
 };
 
 #define TEXT_MAX 16384
@@ -258,28 +264,40 @@ int filter_new_video(const struct source_info *i, const struct plan *p, const st
 	return finish_new(fl, build_video(fl, first, f), ret_filter);
 }
 
+/* Sound goes on where it stood: a graph that is built on its way fills up to its first block, or cuts what it has too much. */
+static int build_audio(struct filter *fl, const AVFrame *first, struct fault *f)
+{
+	char args[256], text[512], layout[64];
+	AVChannelLayout in = {0};
+
+	fl->format = first->format;
+	fl->in_rate = first->sample_rate;
+	MUST(av_channel_layout_copy(&fl->layout, &first->ch_layout) >= 0);
+	if (first->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC)
+		av_channel_layout_default(&in, first->ch_layout.nb_channels);
+	else
+		MUST(av_channel_layout_copy(&in, &first->ch_layout) >= 0);
+	av_channel_layout_describe(&in, layout, sizeof layout);
+	av_channel_layout_uninit(&in);
+	snprintf(args, sizeof args, "sample_rate=%d:sample_fmt=%s:channel_layout=%s:time_base=%d/%d", first->sample_rate,
+	         av_get_sample_fmt_name(first->format), layout, fl->time_base.num, fl->time_base.den);
+	/* first_pts counts samples as they come in;
+	 * async fills gaps and cuts overlaps only from 100 ms on: jitter of time stamps is no gap */
+	snprintf(text, sizeof text, "[in]aresample=%d:async=1:min_hard_comp=0.1:first_pts=%lld:ochl=%s:osf=%s,asetpts=N[out0]", fl->rate, (long long)av_rescale(fl->samples, fl->in_rate, fl->rate),
+	         fl->channels == 6 ? "5.1" : fl->channels == 1 ? "mono" : "stereo", av_get_sample_fmt_name(fl->sample_format));
+	return build(fl, args, text, false, f);
+}
+
 int filter_new_audio(const AVFrame *first, AVRational time_base, int rate, int channels, enum AVSampleFormat format, struct filter **ret_filter,
                      struct fault *f)
 {
 	struct filter *fl = mem_new(sizeof *fl);
-	char args[256], text[512], layout[64];
-	AVChannelLayout in;
-	int r;
 
-	if (first->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC)
-		av_channel_layout_default(&in, first->ch_layout.nb_channels);
-	else
-		av_channel_layout_copy(&in, &first->ch_layout);
-	av_channel_layout_describe(&in, layout, sizeof layout);
-	av_channel_layout_uninit(&in);
-	snprintf(args, sizeof args, "sample_rate=%d:sample_fmt=%s:channel_layout=%s:time_base=%d/%d", first->sample_rate,
-	         av_get_sample_fmt_name(first->format), layout, time_base.num, time_base.den);
-	/* async fills gaps and cuts overlaps only from 100 ms on: jitter of time stamps is no gap */
-	snprintf(text, sizeof text,
-	         "[in]aresample=%d:async=1:min_hard_comp=0.1:first_pts=0:ochl=%s:osf=%s,asetpts=N[out0]", rate,
-	         channels == 6 ? "5.1" : channels == 1 ? "mono" : "stereo", av_get_sample_fmt_name(format));
-	r = build(fl, args, text, false, f);
-	return finish_new(fl, r, ret_filter);
+	fl->time_base = time_base;
+	fl->rate = rate;
+	fl->channels = channels;
+	fl->sample_format = format;
+	return finish_new(fl, build_audio(fl, first, f), ret_filter);
 }
 
 void filter_free(struct filter **pf)
@@ -291,6 +309,7 @@ void filter_free(struct filter **pf)
 		return;
 	avfilter_graph_free(&fl->graph);
 	av_frame_free(&fl->frame);
+	av_channel_layout_uninit(&fl->layout);
 	free(fl);
 }
 
@@ -308,6 +327,7 @@ static int drain(struct filter *fl, filter_out_f out, void *ctx, struct fault *f
 			if (r < 0)
 				return failed(f, "filtering", r);
 			more = true;
+			fl->samples += fl->frame->nb_samples;
 			if (fl->grid.num > 0) /* a deinterlacer counts half frames */
 				fl->frame->pts = av_rescale_q(fl->frame->pts, av_buffersink_get_time_base(fl->sinks[n]), fl->grid);
 			r = out(ctx, n, fl->frame);
@@ -319,7 +339,16 @@ static int drain(struct filter *fl, filter_out_f out, void *ctx, struct fault *f
 	return 0;
 }
 
-/* A master may change its picture's size or format on its way, or come to pictures with fields; the renditions stay as they are. */
+/* Broadcasts go from stereo to 5.1 and back, and to pictures of another size or with fields; the renditions stay as they are. */
+static bool is_other(const struct filter *fl, const AVFrame *frame)
+{
+	if (frame->format != fl->format)
+		return true;
+	if (fl->info == NULL)
+		return frame->sample_rate != fl->in_rate || av_channel_layout_compare(&frame->ch_layout, &fl->layout) != 0;
+	return frame->width != fl->width || frame->height != fl->height || frame->color_range != fl->range || begins_fields(fl, frame);
+}
+
 static int rebuild(struct filter *fl, const AVFrame *frame, filter_out_f out, void *ctx, struct fault *f)
 {
 	int r = filter_push(fl, NULL, out, ctx, f);
@@ -327,17 +356,15 @@ static int rebuild(struct filter *fl, const AVFrame *frame, filter_out_f out, vo
 	avfilter_graph_free(&fl->graph);
 	av_frame_free(&fl->frame);
 	fl->n_sinks = 0;
-	return r != 0 ? r : build_video(fl, frame, f);
+	if (r != 0)
+		return r;
+	return fl->info != NULL ? build_video(fl, frame, f) : build_audio(fl, frame, f);
 }
 
 int filter_push(struct filter *fl, AVFrame *frame, filter_out_f out, void *ctx, struct fault *f)
 {
-	int r = 0;
+	int r = frame != NULL && is_other(fl, frame) ? rebuild(fl, frame, out, ctx, f) : 0;
 
-	if (frame != NULL && fl->info != NULL &&
-	    (frame->width != fl->width || frame->height != fl->height || frame->format != fl->format || frame->color_range != fl->range ||
-	     begins_fields(fl, frame)))
-		r = rebuild(fl, frame, out, ctx, f);
 	if (r != 0)
 		return r;
 	r = av_buffersrc_add_frame_flags(fl->source, frame, AV_BUFFERSRC_FLAG_KEEP_REF);

@@ -23,7 +23,7 @@ int filter_new_video(const struct source_info *, const struct plan *, const stru
                      struct filter **ret_filter, struct fault *);
 
 /* One output: float (planar or not, as `format` says) at `rate`, `channels` (1, 2 or 6), starting at sample 0: silence is
- * put in for what is missing, what lies before 0 is cut. */
+ * put in for what is missing, what lies before 0 is cut.  Rate, channels and format of what goes in may change. */
 int filter_new_audio(const AVFrame *first, AVRational time_base, int rate, int channels, enum AVSampleFormat format, struct filter **ret_filter,
                      struct fault *);
 void filter_free(struct filter **);
