@@ -157,12 +157,18 @@ static int judge_length(struct job *j, double have, double want, double all)
 
 static int judge(struct job *j, const struct source_result *res)
 {
-	double want = j->info->container_seconds, have = (double)reel_frames(j->reel) / av_q2d(j->plan.frame_rate);
+	/* a length that was reckoned from time stamps is none when these jump */
+	double want = res->jumps > 0 ? 0 : j->info->container_seconds, have = (double)reel_frames(j->reel) / av_q2d(j->plan.frame_rate);
 	uint64_t bad = res->video_bad + res->audio_bad, all = res->video_packets + res->audio_packets;
 
 	if (bad > 0 && (double)bad > SOURCE_MAX_BAD_SHARE * (double)all)
 		return fault_set(j->fault, ERR_CORRUPT, "%s: %llu of %llu packets cannot be decoded; the file is damaged", j->settings->master,
 		                 (unsigned long long)bad, (unsigned long long)all);
+	if (res->jumps > 0)
+		warn(j, mem_printf("its time stamps jump %u time%s, first after %.1f s; what follows was put behind", res->jumps, res->jumps == 1 ? "" : "s",
+		                   res->first_jump));
+	if (res->late_stream > 0)
+		warn(j, mem_printf("a further stream begins after %.1f s and is left out; remux the master if it is to be heard or seen", res->late_stream));
 	if (bad > 0)
 		warn(j, mem_printf("%llu of %llu packets could not be decoded cleanly", (unsigned long long)bad, (unsigned long long)all));
 	return judge_length(j, have, want, res->all_seconds);

@@ -78,7 +78,7 @@ static int open_decoder(struct source *s, int stream, int audio, struct fault *f
 		return fault_set(f, ERR_UNSUPPORTED, "stream %d (%s): this FFmpeg has no decoder for %s \"%s\"; convert it with a program that has one", stream,
 		                 audio < 0 ? "picture" : "sound", st->codecpar->codec_id != AV_CODEC_ID_NONE ? avcodec_get_name(st->codecpar->codec_id) : "codec",
 		                 av_fourcc2str(st->codecpar->codec_tag));
-	*d = (struct decoder){.stream = stream, .audio = audio, .last = AV_NOPTS_VALUE, .guess = AV_NOPTS_VALUE};
+	*d = (struct decoder){.stream = stream, .audio = audio, .last = AV_NOPTS_VALUE, .guess = AV_NOPTS_VALUE, .next = AV_NOPTS_VALUE};
 	d->ctx = avcodec_alloc_context3(codec);
 	MUST(d->ctx != NULL);
 	s->n_decoders++;
@@ -221,6 +221,9 @@ static int open_audio(struct source *s, struct fault *f)
 		a->channels = st->codecpar->ch_layout.nb_channels;
 		a->sample_rate = st->codecpar->sample_rate;
 		a->is_default = (st->disposition & AV_DISPOSITION_DEFAULT) != 0;
+		a->is_commentary = (st->disposition & AV_DISPOSITION_COMMENT) != 0;
+		a->is_description = (st->disposition & AV_DISPOSITION_VISUAL_IMPAIRED) != 0;
+		a->is_dub = (st->disposition & AV_DISPOSITION_DUB) != 0;
 		s->info.n_audio++;
 	}
 	return 0;
@@ -277,6 +280,8 @@ static int open_all(struct source *s, const char *path, struct fault *f)
 		r = open_format(s, path, f);
 	if (r != 0)
 		return r;
+	s->n_streams = s->format->nb_streams;
+	s->n_shifts = 1; /* by nothing */
 	s->decoders = mem_new_array(SOURCE_MAX_AUDIO + 1, sizeof *s->decoders);
 	r = choose_video(s, path, f);
 	if (r == 0)

@@ -27,7 +27,7 @@ struct source_audio {
 	char language[LANGUAGE_SIZE]; /* as the master says; "und" */
 	char label[64];         /* the master's own title of it; "" if none */
 	int channels, sample_rate;
-	bool is_default;
+	bool is_default, is_commentary, is_description, is_dub; /* description: of the picture, for the blind */
 };
 
 struct source_text {            /* subtitles, of whatever kind */
@@ -82,6 +82,9 @@ struct source_result {
 	double seconds;         /* end of the last picture */
 	double all_seconds;     /* end of whatever was read last: pictures, sound or subtitles */
 	int64_t start;          /* of the first picture in the container's time, microseconds */
+	unsigned jumps;         /* time stamps that jumped and were mended; the first one after so many seconds */
+	double first_jump;
+	double late_stream;     /* after so many seconds pictures or sound of a further stream began, which is left out; 0: no */
 };
 
 /* Decodes all of it. */

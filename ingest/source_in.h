@@ -14,8 +14,13 @@ struct decoder {
 	AVRational time_base;
 	int64_t last;           /* last time stamp given out; AV_NOPTS_VALUE: none yet */
 	int64_t guess;          /* for frames without one */
+	int64_t shift;          /* what its clock is moved by, AV_TIME_BASE units: one of the source's */
+	int64_t seen;           /* where its last packet stood, moved, AV_TIME_BASE units; known if next is */
+	int64_t next;           /* where its next packet is due; AV_NOPTS_VALUE: not known */
 	uint64_t packets, bad;
 };
+
+#define SOURCE_SHIFTS 8 /* clocks that are remembered */
 
 #define SOURCE_ENCRYPTED "%s: is encrypted (DRM); give the master before it was encrypted"
 
@@ -26,6 +31,12 @@ struct source {
 	struct decoder *decoders;
 	size_t n_decoders;
 	int video_stream;
+	unsigned n_streams;     /* that it had when it was opened */
+	double late_stream;     /* seconds, when pictures or sound of a further one began; 0: none */
+	int64_t shifts[SOURCE_SHIFTS]; /* the newest first; streams of one clock are moved alike, so they stay together */
+	size_t n_shifts;
+	unsigned jumps;         /* of the clock; and when the first was, seconds */
+	double first_jump;
 	bool has_start;
 	int64_t start;          /* of the first picture, AV_TIME_BASE units */
 	double video_end;

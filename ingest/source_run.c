@@ -13,6 +13,77 @@
 #include "ingest/source_in.h"
 
 #define WAITING_MAX 4096
+#define JUMP (AV_TIME_BASE * 3 / 10)      /* what is less off its place is jitter, which the next layers bear */
+#define HOLE (600LL * AV_TIME_BASE)       /* what is longer is no hole where clocks may begin anew */
+#define TOGETHER (AV_TIME_BASE * 3 / 2)   /* streams of one clock end and begin within this */
+
+/* --- clocks --------------------------------------------------------------------------- */
+
+/* Another clock that is known already and puts `t` near where it is due: of recordings put one behind the other all
+ * streams go over to the same. */
+static bool change_clock(const struct source *s, struct decoder *d, int64_t t, int64_t room)
+{
+	for (size_t i = 0; i < s->n_shifts; i++)
+		if (s->shifts[i] != d->shift && llabs(t + s->shifts[i] - d->next) <= room) {
+			d->shift = s->shifts[i];
+			return true;
+		}
+	return false;
+}
+
+static void add_shift(struct source *s, int64_t shift, double seconds)
+{
+	memmove(s->shifts + 1, s->shifts, (SOURCE_SHIFTS - 1) * sizeof *s->shifts);
+	s->shifts[0] = shift;
+	s->n_shifts += s->n_shifts < SOURCE_SHIFTS;
+	if (s->jumps++ == 0)
+		s->first_jump = seconds;
+}
+
+static void move(AVPacket *p, AVRational time_base, int64_t shift)
+{
+	int64_t ticks = av_rescale_q(shift, AV_TIME_BASE_Q, time_base);
+
+	p->pts += p->pts != AV_NOPTS_VALUE ? ticks : 0;
+	p->dts += p->dts != AV_NOPTS_VALUE ? ticks : 0;
+}
+
+/* Back; or far ahead, which is how a clock that began anew looks to those who think that it ran over. */
+static bool is_jump(const struct source *s, const struct decoder *d, int64_t at)
+{
+	return at < d->seen - JUMP || (s->format->iformat->flags & AVFMT_TS_DISCONT && at > d->next + HOLE);
+}
+
+/* Files joined by `cat`, recorders that began anew, lone wrong stamps: what jumps is put where it is due. */
+static void mend_clock(struct source *s, struct decoder *d, AVPacket *p)
+{
+	int64_t t = p->dts != AV_NOPTS_VALUE ? p->dts : p->pts, length = av_rescale_q(p->duration > 0 ? p->duration : 0, d->time_base, AV_TIME_BASE_Q);
+
+	if (t == AV_NOPTS_VALUE)
+		return;
+	t = av_rescale_q(t, d->time_base, AV_TIME_BASE_Q);
+	if (d->next == AV_NOPTS_VALUE) {
+		d->shift = s->shifts[0];
+	} else if (is_jump(s, d, t + d->shift) && !change_clock(s, d, t, TOGETHER)) {
+		d->shift = d->next - t;
+		add_shift(s, d->shift, (double)(d->next - s->start) / AV_TIME_BASE);
+	} else if (t + d->shift > d->next + JUMP) {
+		change_clock(s, d, t, JUMP); /* back to the clock it had; else it is a hole */
+	}
+	move(p, d->time_base, d->shift);
+	d->seen = t + d->shift;
+	d->next = d->seen + (length < TOGETHER ? length : TOGETHER);
+}
+
+static void note_late(struct source *s)
+{
+	const AVPacket *p = s->packet;
+	const AVStream *st = s->format->streams[p->stream_index];
+	bool is_heard = st->codecpar->codec_type == AVMEDIA_TYPE_AUDIO || st->codecpar->codec_type == AVMEDIA_TYPE_VIDEO;
+
+	if ((unsigned)p->stream_index >= s->n_streams && is_heard && s->late_stream <= 0)
+		s->late_stream = fmax(s->video_end, 0.001);
+}
 
 /* --- decoding ------------------------------------------------------------------------- */
 
@@ -177,6 +248,11 @@ static int read_all(struct run *run)
 	while ((r = source_read(s)) >= 0) {
 		struct decoder *d = decoder_of(s, s->packet->stream_index);
 
+		if (d != NULL)
+			mend_clock(s, d, s->packet);
+		else
+			move(s->packet, s->format->streams[s->packet->stream_index]->time_base, s->shifts[0]);
+		note_late(s);
 		note_end(s);
 		if (av_packet_get_side_data(s->packet, AV_PKT_DATA_ENCRYPTION_INFO, NULL) != NULL)
 			r = fault_set(run->f, ERR_UNSUPPORTED, SOURCE_ENCRYPTED, s->path);
@@ -227,6 +303,9 @@ int source_run(struct source *s, source_frame_f frame, void *ctx, struct source_
 	}
 	result.seconds = s->video_end;
 	result.start = s->start;
+	result.jumps = s->jumps;
+	result.first_jump = s->first_jump;
+	result.late_stream = s->late_stream;
 	result.all_seconds = (double)(s->read_end - s->start) / AV_TIME_BASE;
 	*ret_result = result;
 	return 0;
@@ -257,7 +336,7 @@ int source_seek(struct source *s, double seconds, struct fault *f)
 	source_forget(s);
 	for (size_t i = 0; i < s->n_decoders; i++) {
 		avcodec_flush_buffers(s->decoders[i].ctx);
-		s->decoders[i].last = s->decoders[i].guess = AV_NOPTS_VALUE;
+		s->decoders[i].last = s->decoders[i].guess = s->decoders[i].next = AV_NOPTS_VALUE;
 	}
 	return 0;
 }
