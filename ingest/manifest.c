@@ -118,6 +118,10 @@ static const char *channel_configuration(int channels)
 	return channels == 1 ? "1" : channels == 6 ? "6" : "2";
 }
 
+/* ISO/IEC 23009-1 5.8.5.5 */
+static const char *const sound_roles[] = {[SOUND_PLAIN] = "alternate", [SOUND_DUB] = "dub", [SOUND_COMMENTARY] = "commentary",
+                                          [SOUND_DESCRIPTION] = "description"};
+
 static void put_audio(struct mpd_period *period, const struct package_audio *a, unsigned id, double buffer)
 {
 	struct mpd_set *set = mpd_add_set(period);
@@ -127,7 +131,9 @@ static void put_audio(struct mpd_period *period, const struct package_audio *a, 
 	set->lang = mem_dup(a->language);
 	if (a->label[0] != '\0')
 		set->label = mem_dup(a->label);
-	mpd_add_descriptor(&set->roles, "urn:mpeg:dash:role:2011", a->is_main ? "main" : "alternate");
+	mpd_add_descriptor(&set->roles, "urn:mpeg:dash:role:2011", a->is_main ? "main" : sound_roles[a->kind]);
+	if (a->kind == SOUND_DESCRIPTION) /* DASH-IF IOP 3.10: for the visually impaired */
+		mpd_add_descriptor(&set->accessibility, "urn:tva:metadata:cs:AudioPurposeCS:2007", "1");
 	r = put_representation(set, a->facts, buffer);
 	r->common.audio_sampling_rate = (uint32_t)a->sample_rate;
 	mpd_add_descriptor(&r->common.audio_channels, "urn:mpeg:mpegB:cicp:ChannelConfiguration", channel_configuration(a->channels));

@@ -24,6 +24,11 @@ struct package_video {
 	const struct plan_rung *rung;
 };
 
+enum sound_kind { SOUND_PLAIN, SOUND_DUB, SOUND_COMMENTARY, SOUND_DESCRIPTION };
+
+/* "sound", "dub", "commentary", "description" */
+const char *sound_kind_name(enum sound_kind);
+
 struct package_audio {
 	const struct track_facts *facts;
 	const char *name;         /* without ".mp4" */
@@ -31,6 +36,7 @@ struct package_audio {
 	const char *label;        /* "" if none */
 	int channels, sample_rate;
 	uint64_t bitrate;
+	enum sound_kind kind;
 	bool is_main;             /* the one to start with */
 };
 

@@ -94,19 +94,27 @@ static void put_name(const struct package *p, const struct package_audio *a, str
 	unsigned same = 1;
 
 	for (const struct package_audio *b = p->audio; b < a; b++)
-		same += same_group(a, b) && strcmp(base_name(b), base_name(a)) == 0;
+		same += same_group(a, b) && strcmp(base_name(b), base_name(a)) == 0 && b->kind == a->kind;
 	buf_init(&name, 1024);
 	buf_puts(&name, base_name(a));
+	if (a->kind >= SOUND_COMMENTARY && a->label[0] == '\0')
+		buf_printf(&name, " (%s)", sound_kind_name(a->kind));
 	if (same > 1)
 		buf_printf(&name, " %u", same);
 	put_quoted(out, buf_text(&name));
 	buf_fini(&name);
 }
 
-/* The one of a group that plays if nobody chooses: in the main sound's language, else the first. */
+/* How far a sound is the one that plays if nobody chooses. */
+static int nearness(const struct package_audio *a, const struct package_audio *main)
+{
+	return (a->is_main ? 4 : 0) + (a->kind < SOUND_COMMENTARY ? 2 : 0) + (strcmp(a->language, main->language) == 0 ? 1 : 0);
+}
+
+/* Of each group one, the first of the nearest. */
 static const struct package_audio *default_of(const struct package *p, const struct package_audio *of)
 {
-	const struct package_audio *first = NULL, *main = &p->audio[0];
+	const struct package_audio *best = NULL, *main = &p->audio[0];
 
 	for (size_t i = 0; i < p->n_audio; i++)
 		if (p->audio[i].is_main)
@@ -114,13 +122,10 @@ static const struct package_audio *default_of(const struct package *p, const str
 	for (size_t i = 0; i < p->n_audio; i++) {
 		const struct package_audio *a = &p->audio[i];
 
-		if (!same_group(a, of))
-			continue;
-		if (a->is_main || strcmp(a->language, main->language) == 0)
-			return a;
-		first = first != NULL ? first : a;
+		if (same_group(a, of) && (best == NULL || nearness(a, main) > nearness(best, main)))
+			best = a;
 	}
-	return first;
+	return best;
 }
 
 static void put_audio(const struct package *p, const struct package_audio *a, struct buf *out)
@@ -131,7 +136,10 @@ static void put_audio(const struct package *p, const struct package_audio *a, st
 	put_name(p, a, out);
 	if (strcmp(a->language, "und") != 0)
 		buf_printf(out, ",LANGUAGE=\"%s\"", a->language);
-	buf_printf(out, ",DEFAULT=%s,AUTOSELECT=YES,CHANNELS=\"%d\",URI=\"", a == default_of(p, a) ? "YES" : "NO", a->channels);
+	buf_printf(out, ",DEFAULT=%s,AUTOSELECT=%s", a == default_of(p, a) ? "YES" : "NO", a->kind == SOUND_COMMENTARY && a != default_of(p, a) ? "NO" : "YES");
+	if (a->kind == SOUND_DESCRIPTION)
+		buf_puts(out, ",CHARACTERISTICS=\"public.accessibility.describes-video\"");
+	buf_printf(out, ",CHANNELS=\"%d\",URI=\"", a->channels);
 	put_playlist_name(out, a->facts);
 	buf_puts(out, "\"\n");
 }

@@ -119,6 +119,8 @@ static json_t *audio_json(const struct package *p, double buffer, const struct v
 
 		json_object_set_new(t, "language", json_string(a->language));
 		json_object_set_new(t, "label", json_string(a->label));
+		json_object_set_new(t, "kind", json_string(sound_kind_name(a->kind)));
+		json_object_set_new(t, "default", json_boolean(a->is_main));
 		json_object_set_new(t, "channels", json_integer(a->channels));
 		json_object_set_new(t, "sample_rate", json_integer(a->sample_rate));
 		if (s != NULL) {

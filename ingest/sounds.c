@@ -284,6 +284,36 @@ int sounds_end(struct sounds *all, double seconds, struct fault *f)
 	return r;
 }
 
+static enum sound_kind kind_of(const struct source_audio *a)
+{
+	return a->is_description ? SOUND_DESCRIPTION : a->is_commentary ? SOUND_COMMENTARY : a->is_dub ? SOUND_DUB : SOUND_PLAIN;
+}
+
+const char *sound_kind_name(enum sound_kind kind)
+{
+	static const char *const names[] = {[SOUND_PLAIN] = "sound", [SOUND_DUB] = "dub", [SOUND_COMMENTARY] = "commentary", [SOUND_DESCRIPTION] = "description"};
+
+	return names[kind];
+}
+
+/* What the master says is to be heard if nobody chooses; else the first that is the film's own sound. */
+static size_t main_stream(const struct source_info *info)
+{
+	size_t best = 0;
+	int most = -1;
+
+	for (size_t a = 0; a < info->n_audio; a++) {
+		bool is_beside = kind_of(&info->audio[a]) >= SOUND_COMMENTARY;
+		int worth = (is_beside ? 0 : 2) + (info->audio[a].is_default ? 1 : 0);
+
+		if (worth > most) {
+			most = worth;
+			best = a;
+		}
+	}
+	return best;
+}
+
 void sounds_describe(const struct sounds *all, struct package *p)
 {
 	for (size_t a = 0; a < all->info->n_audio; a++)
@@ -298,7 +328,8 @@ void sounds_describe(const struct sounds *all, struct package *p)
 				.channels = s->channels[i],
 				.sample_rate = s->rate[i],
 				.bitrate = s->bitrate[i],
-				.is_main = a == 0 && i == 0,
+				.kind = kind_of(&all->info->audio[a]),
+				.is_main = a == main_stream(all->info) && i == 0,
 			};
 			language_tag(all->info->audio[a].language, out->language);
 		}
