@@ -78,6 +78,15 @@ struct mpd_segment_url *mpd_add_segment_url(struct mpd_segments *segments)
 	return APPEND(segments->urls, segments->n_urls);
 }
 
+void mpd_add_event(struct mpd_event_stream *stream, uint64_t time, uint64_t duration, const char *text)
+{
+	struct mpd_event *e = APPEND(stream->events, stream->n_events);
+
+	e->time = time;
+	e->duration = duration;
+	e->text = mem_dup(text);
+}
+
 void mpd_add_descriptor(struct mpd_descriptors *list, const char *scheme, const char *value)
 {
 	struct mpd_descriptor *d = APPEND(list->v, list->n);
@@ -177,8 +186,17 @@ static void free_set(struct mpd_set *set)
 	free_segments(&set->segments);
 }
 
+static void free_events(struct mpd_event_stream *stream)
+{
+	for (size_t i = 0; i < stream->n_events; i++)
+		free(stream->events[i].text);
+	free(stream->events);
+	free(stream->scheme);
+}
+
 static void free_period(struct mpd_period *p)
 {
+	free_events(&p->events);
 	for (size_t i = 0; i < p->n_sets; i++)
 		free_set(&p->sets[i]);
 	free(p->sets);

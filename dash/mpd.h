@@ -164,12 +164,26 @@ struct mpd_set {
 	unsigned line;
 };
 
+/* A Period's EventStream (5.10.2), for writing alone: the reader passes over it. */
+struct mpd_event {
+	uint64_t time, duration; /* in its timescale */
+	char *text;
+};
+
+struct mpd_event_stream {
+	char *scheme;            /* NULL: there is none */
+	uint32_t timescale;
+	struct mpd_event *events;
+	size_t n_events;
+};
+
 struct mpd_period {
 	char *id;
 	bool has_start, has_duration;
 	dur_us start, duration;
 	struct mpd_base_urls base_urls;
 	struct mpd_segments segments;
+	struct mpd_event_stream events;
 	struct mpd_set *sets;
 	size_t n_sets;
 	char *xlink_href, *xlink_actuate;
@@ -225,6 +239,7 @@ struct mpd_pattern *mpd_add_pattern(struct mpd_segments *);
 struct mpd_p *mpd_add_p(struct mpd_pattern *);
 struct mpd_segment_url *mpd_add_segment_url(struct mpd_segments *);
 /* These copy their strings. */
+void mpd_add_event(struct mpd_event_stream *, uint64_t time, uint64_t duration, const char *text);
 void mpd_add_descriptor(struct mpd_descriptors *, const char *scheme, const char *value);
 void mpd_add_base_url(struct mpd_base_urls *, const char *url, const char *service_location);
 

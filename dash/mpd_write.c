@@ -311,12 +311,39 @@ static void set(struct writer *w, const struct mpd_set *s)
 	end(w);
 }
 
+static void number(struct writer *w, const char *name, uint64_t value)
+{
+	char digits[24];
+
+	snprintf(digits, sizeof digits, "%" PRIu64, value);
+	attribute(w, name, digits);
+}
+
+static void events(struct writer *w, const struct mpd_event_stream *stream)
+{
+	if (stream->scheme == NULL)
+		return;
+	start(w, "EventStream");
+	attribute(w, "schemeIdUri", stream->scheme);
+	number(w, "timescale", stream->timescale);
+	for (size_t i = 0; i < stream->n_events; i++) {
+		start(w, "Event");
+		number(w, "presentationTime", stream->events[i].time);
+		number(w, "duration", stream->events[i].duration);
+		number(w, "id", i + 1);
+		text(w, stream->events[i].text);
+		end(w);
+	}
+	end(w);
+}
+
 static void period(struct writer *w, const struct mpd_period *p)
 {
 	start(w, "Period");
 	attributes(w, mpd_attrs[EL_PERIOD], p);
 	base_urls(w, "BaseURL", &p->base_urls);
 	segments(w, &p->segments);
+	events(w, &p->events);
 	for (size_t i = 0; i < p->n_sets; i++)
 		set(w, &p->sets[i]);
 	end(w);

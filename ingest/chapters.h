@@ -12,6 +12,7 @@
 
 #define CHAPTERS_VTT "chapters.vtt"
 #define CHAPTERS_JSON "chapters.json"
+#define CHAPTERS_SCHEME "urn:ribera:chapters:2026" /* of the MPD's EventStream: an event a chapter, its text the title */
 
 /* [{"chapter": 1, "start-time": 0.0, "duration": 60.0, "titles": [{"language": "und", "title": "Start"}]}], the form of
  * com.apple.hls.chapters, of a film that begins at `zero` in the master's time and lasts `length`, microseconds; the

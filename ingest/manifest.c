@@ -5,6 +5,7 @@
 #include "ingest/manifest.h"
 
 #include <libavutil/mathematics.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "dash/mpd.h"
+#include "ingest/chapters.h"
 #include "ingest/tiles.h"
 
 /* Half a second above the longest segment: playing may start once one segment is here. */
@@ -189,6 +191,20 @@ static void put_tiles(struct mpd_period *period, const struct tiles_facts *t, un
 	free(grid);
 }
 
+/* ISO/IEC 23009-1 5.10.2, in milliseconds. */
+static void put_chapters(struct mpd_period *period, const json_t *chapters)
+{
+	const json_t *c;
+	size_t i;
+
+	period->events.scheme = mem_dup(CHAPTERS_SCHEME);
+	period->events.timescale = 1000;
+	json_array_foreach(chapters, i, c)
+		mpd_add_event(&period->events, (uint64_t)llround(1000 * json_real_value(json_object_get(c, "start-time"))),
+		              (uint64_t)llround(1000 * json_real_value(json_object_get(c, "duration"))),
+		              json_string_value(json_object_get(json_array_get(json_object_get(c, "titles"), 0), "title")));
+}
+
 int manifest_write(const struct package *p, struct buf *out)
 {
 	struct mpd *m = mpd_new();
@@ -207,6 +223,8 @@ int manifest_write(const struct package *p, struct buf *out)
 	period = mpd_add_period(m);
 	period->id = mem_dup("1");
 	period->has_start = true;
+	if (p->chapters != NULL)
+		put_chapters(period, p->chapters);
 	put_video(period, p, p->video, p->n_video, "main", 1, buffer);
 	if (p->n_av1 > 0)
 		put_video(period, p, p->av1, p->n_av1, "main", ++id, buffer);

@@ -690,6 +690,9 @@ def chapters_are_kept():
                   [{'chapter': 1, 'start-time': 0.0, 'duration': 0.7, 'titles': [{'language': 'und', 'title': 'Uno & <dos>'}]},
                    {'chapter': 2, 'start-time': 0.7, 'duration': 1.3, 'titles': [{'language': 'und', 'title': '2'}]}])
         tap.equal(report(folder)['chapters'], json.loads(read(folder, 'chapters.json')))
+        tap.equal([(e.get('presentationTime'), e.get('duration'), e.text) for e in xml.parse(folder + '/manifest.mpd').iter(MPD + 'Event')],
+                  [('0', '700', 'Uno & <dos>'), ('700', '1300', '2')])
+        check_schemas(folder)
         near_cues(cues(folder, 'chapters.vtt'), [(0, 0.7, '', 'Uno &amp; &lt;dos&gt;'), (0.7, 2, '', '2')])
         tap.has(read(folder, 'main.m3u8'), '#EXT-X-SESSION-DATA:DATA-ID="com.apple.hls.chapters",URI="chapters.json"')
         tap.call(tap.program('ribera-ingest'), '--verify', folder, check_exit=0)
