@@ -75,6 +75,7 @@ static const struct command {
 	{{"log", NULL}, "", "who changed what, the last hundred", 0, admin_log},
 	{{"events", NULL}, "", "what happens, as it happens, until it is stopped", 0, admin_events},
 	{{"fills", NULL}, "", "what is on its way to edges", 0, admin_fills},
+	{{"health", NULL}, "", "is the origin well? What is wrong with it, and exit code 1, if not", 0, admin_health},
 	{{"top", NULL}, "", "edges and fills, drawn anew every 2 s on a terminal, once elsewhere", 0, admin_top},
 	{{"backup", NULL}, " FILE", "a copy of the catalogue, while the origin runs", 1, admin_backup},
 	{{"edges", NULL}, "", "edges, their state and what they hold", 0, admin_edges},

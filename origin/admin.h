@@ -37,6 +37,9 @@ struct admin {
  * of 400 and above is an error with the problem's detail. */
 int admin_call(const struct admin *, const char *method, const char *path, json_t *body, json_t **ret_json,
                struct fault *);
+/* What the origin says is wrong with it, to be freed; NULL: it is well. */
+int admin_read_health(const struct admin *, char **ret_problem, struct fault *);
+
 /* All pages of a list: the array named `list`, joined.  `path` may have a query. */
 int admin_list(const struct admin *, const char *path, const char *list, json_t **ret_array, struct fault *);
 
@@ -73,6 +76,7 @@ int admin_masters(const struct admin *, char **args, struct fault *);
 int admin_backup(const struct admin *, char **args, struct fault *);
 int admin_events(const struct admin *, char **args, struct fault *);
 int admin_fills(const struct admin *, char **args, struct fault *);
+int admin_health(const struct admin *, char **args, struct fault *);
 int admin_top(const struct admin *, char **args, struct fault *);
 int admin_edges(const struct admin *, char **args, struct fault *);
 int admin_edge_show(const struct admin *, char **args, struct fault *);

@@ -211,6 +211,30 @@ int admin_stream(const struct admin *a, const char *path, dur_us patience, int (
 	return e;
 }
 
+int admin_read_health(const struct admin *a, char **ret_problem, struct fault *f)
+{
+	struct fetch_result result = {0};
+	struct blob *blob = NULL;
+	struct asking k;
+	int e = begin_asking(a, "/healthz", &k, f);
+
+	if (e != 0)
+		return e;
+	k.req.max_bytes = 4096;
+	k.req.total_timeout = TIMEOUT;
+	e = fetch_get(k.fetch, &k.req, &blob, &result, NULL, f);
+	if (e == ERR_HTTP && result.status == 503)
+		*ret_problem = blob != NULL ? mem_dup_n((const char *)blob->bytes, blob->size - (blob->size > 0 && blob->bytes[blob->size - 1] == '\n')) : mem_dup("it says nothing");
+	else if (e == 0)
+		*ret_problem = NULL;
+	else
+		fault_prefix(f, "cannot ask the origin at %s", a->control);
+	e = e == ERR_HTTP && result.status == 503 ? 0 : e;
+	blob_unref(&blob);
+	asking_fini(&k);
+	return e;
+}
+
 int admin_list(const struct admin *a, const char *path, const char *list, json_t **ret_array, struct fault *f)
 {
 	json_t *all = json_array(), *page = NULL;

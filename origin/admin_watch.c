@@ -181,6 +181,28 @@ int admin_fills(const struct admin *a, char **args, struct fault *f)
 	return 0;
 }
 
+/* --- health --- */
+
+int admin_health(const struct admin *a, char **args, struct fault *f)
+{
+	char *problem = NULL;
+	int e = admin_read_health(a, &problem, f);
+	json_t *o;
+
+	if (e == 0 && a->json) {
+		o = json_pack("{s:b, s:s?}", "ok", (int)(problem == NULL), "problem", problem);
+		json_dumpf(o, stdout, JSON_INDENT(2));
+		putchar('\n');
+		json_decref(o);
+	} else if (e == 0 && problem == NULL) {
+		puts("the origin is well");
+	}
+	if (problem != NULL)
+		e = fault_set(f, ERR_HTTP, "the origin is in trouble: %s", problem);
+	free(problem);
+	return e;
+}
+
 /* --- top --- */
 
 static void print_edges(const json_t *edges, size_t room)
@@ -207,12 +229,17 @@ static void print_edges(const json_t *edges, size_t room)
 static int draw(const struct admin *a, bool live, struct fault *f)
 {
 	json_t *edges, *titles, *fills;
+	char *problem = NULL;
 	struct winsize size = {.ws_row = 0};
 	size_t room = SIZE_MAX;
 	int e = admin_list(a, "/api/v1/edges", "edges", &edges, f);
 
-	if (e == 0 && (e = admin_call(a, "GET", "/api/v1/titles?limit=1", NULL, &titles, f)) != 0)
+	if (e == 0 && ((e = admin_call(a, "GET", "/api/v1/titles?limit=1", NULL, &titles, f)) != 0))
 		json_decref(edges);
+	else if (e == 0 && (e = admin_read_health(a, &problem, f)) != 0) {
+		json_decref(titles);
+		json_decref(edges);
+	}
 	if (e != 0)
 		return e;
 	if (live && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 10)
@@ -220,8 +247,9 @@ static int draw(const struct admin *a, bool live, struct fault *f)
 	fills = fills_of(edges);
 	if (live)
 		fputs("\033[H\033[2J", stdout); /* home, and clear */
-	printf("%s: %lld titles, %zu edges, %zu fills\n\n", a->control, (long long)json_integer_value(json_object_get(titles, "total")),
-	       json_array_size(edges), json_array_size(fills));
+	printf("%s: %lld titles, %zu edges, %zu fills\n%s%s\n", a->control, (long long)json_integer_value(json_object_get(titles, "total")),
+	       json_array_size(edges), json_array_size(fills), problem != NULL ? problem : "", problem != NULL ? "\n" : "");
+	free(problem);
 	print_edges(edges, room);
 	if (json_array_size(fills) > 0 && json_array_size(edges) < room) {
 		putchar('\n');

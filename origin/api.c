@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "origin/catalogue.h"
+#include "origin/doubt.h"
 #include "origin/events.h"
 #include "origin/failures.h"
 #include "origin/form.h"
@@ -30,6 +31,7 @@
 #include "serve/serve.h"
 
 #define METRICS_MAX ((size_t)1 << 20)
+#define HEALTH_SIZE 900
 
 static void listen_to_events(struct api_call *c)
 {
@@ -286,22 +288,33 @@ static void answer_api(void *ctx, struct serve_request *req)
 
 /* --- health --- */
 
+static void add_problem(char text[static HEALTH_SIZE], const char *before, const char *problem)
+{
+	size_t n = strlen(text);
+
+	if (problem[0] != '\0')
+		snprintf(text + n, HEALTH_SIZE - n, "%s%s%s", n > 0 ? "; " : "", before, problem);
+}
+
 static void answer_health(void *ctx, struct serve_request *req)
 {
 	struct origin *o = ctx;
 	struct library_state state;
-	char catalogue[256], text[600];
+	char catalogue[256], clock[DOUBT_SIZE], text[HEALTH_SIZE] = "";
 
 	library_state(o->library, &state);
 	catalogue_problem(o->catalogue, catalogue, sizeof catalogue);
+	doubt_text(o->doubt, clock);
 	if (catalogue[0] == '\0' && !tokens_known(o->tokens))
 		snprintf(catalogue, sizeof catalogue, "the catalogue is being read");
-	if (state.problem[0] == '\0' && catalogue[0] == '\0') {
+	add_problem(text, "", state.problem);
+	add_problem(text, "read-only: ", catalogue);
+	add_problem(text, "", clock);
+	if (text[0] == '\0') {
 		reply_text(req, 200, "ok\n");
 		return;
 	}
-	snprintf(text, sizeof text, "%s%s%s%s\n", catalogue[0] != '\0' ? "read-only: " : "", state.problem, state.problem[0] != '\0' && catalogue[0] != '\0' ? "; " : "",
-	         catalogue);
+	snprintf(text + strlen(text), sizeof text - strlen(text), "\n");
 	reply_text(req, 503, text);
 }
 

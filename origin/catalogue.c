@@ -100,11 +100,13 @@ static void remember(struct catalogue *c, int e, const struct fault *f)
 		snprintf(text, sizeof text, "%.*s", (int)sizeof text - 1, f != NULL ? fault_text(f) : err_text(e));
 	else if (e < 0)
 		return; /* says nothing about the database */
+	pthread_mutex_lock(&c->telling);
 	if (strcmp(text, c->problem) != 0 && text[0] != '\0')
 		log_error("origin/catalogue", "%s", text);
 	else if (c->problem[0] != '\0' && text[0] == '\0')
 		log_info("origin/catalogue", "works again");
 	memcpy(c->problem, text, sizeof text);
+	pthread_mutex_unlock(&c->telling);
 }
 
 static bool must_reopen(sqlite3 *db)
@@ -219,6 +221,7 @@ int catalogue_new(const char *path, struct catalogue **ret_catalogue, struct fau
 
 	*c = (struct catalogue){.path = mem_dup(path), .lock_fd = -1};
 	pthread_mutex_init(&c->lock, NULL);
+	pthread_mutex_init(&c->telling, NULL);
 	make_folder(path);
 	e = file_lock(lock, &c->lock_fd);
 	free(lock);
@@ -243,6 +246,7 @@ void catalogue_free(struct catalogue **pc)
 	if (c->lock_fd >= 0)
 		close(c->lock_fd);
 	pthread_mutex_destroy(&c->lock);
+	pthread_mutex_destroy(&c->telling);
 	free(c->path);
 	free(c);
 	*pc = NULL;
@@ -250,22 +254,20 @@ void catalogue_free(struct catalogue **pc)
 
 void catalogue_problem(struct catalogue *c, char *ret_text, size_t size)
 {
-	pthread_mutex_lock(&c->lock);
+	pthread_mutex_lock(&c->telling);
 	snprintf(ret_text, size, "%s", c->problem);
-	pthread_mutex_unlock(&c->lock);
+	pthread_mutex_unlock(&c->telling);
 }
 
 bool catalogue_tick(struct catalogue *c)
 {
 	struct fault f = {0};
-	bool troubled;
+	char problem[sizeof c->problem];
 
-	pthread_mutex_lock(&c->lock);
-	troubled = c->problem[0] != '\0';
-	pthread_mutex_unlock(&c->lock);
+	catalogue_problem(c, problem, sizeof problem);
 	/* an empty write transaction takes the lock but touches no page, so a full
 	 * disk is only known to be over when a row goes through */
-	if (!troubled || catalogue_begin(c, &f) != 0)
+	if (problem[0] == '\0' || catalogue_begin(c, &f) != 0)
 		return false;
 	return catalogue_end(c, catalogue_audit(c, clock_wall(), "origin", "catalogue works again", "", NULL, &f), &f) == 0;
 }

@@ -106,6 +106,7 @@ struct catalogue {
 	pthread_mutex_t lock; /* guards all below */
 	sqlite3 *db;          /* NULL: not open */
 	sqlite3_stmt *statements[N_SQL];
+	pthread_mutex_t telling; /* of the problem alone: who asks how it is does not wait for a lock of others */
 	char problem[256];
 	uint64_t demand_version, policy_version; /* atomic */
 	const struct catalogue_once *once; /* to be noted with the next change of its thread, or NULL */

@@ -22,6 +22,7 @@
 #include "base/notify.h"
 #include "origin/api.h"
 #include "origin/catalogue.h"
+#include "origin/doubt.h"
 #include "origin/events.h"
 #include "origin/failures.h"
 #include "origin/library.h"
@@ -111,6 +112,7 @@ static int open_catalogue(struct origin *o, struct fault *f)
 	o->popular = popular_new();
 	o->search = search_new(o->metadata);
 	o->failures = failures_new();
+	o->doubt = doubt_new();
 	o->registry = registry_new(o->catalogue, o->events, s->heartbeat);
 	load_catalogue(o);
 	return 0;
@@ -197,6 +199,7 @@ static void close_parts(struct origin *o)
 	metadata_free(&o->metadata);
 	popular_free(&o->popular);
 	failures_free(&o->failures);
+	doubt_free(&o->doubt);
 	catalogue_free(&o->catalogue);
 	page_free(&o->page);
 	events_free(&o->events);
@@ -223,18 +226,22 @@ static int announce(const struct origin *o, struct fault *f)
 struct memory {
 	mono_us next_retry;
 	struct library_view *recorded; /* the view the catalogue knows */
-	char said_catalogue[256], said_library[256];
+	char said_catalogue[256], said_library[256], said_clock[DOUBT_SIZE];
 };
 
 static void tell_problems(struct origin *o, struct memory *m)
 {
-	char catalogue[256];
+	char catalogue[256], clock[DOUBT_SIZE];
 	struct library_state library;
 
 	catalogue_problem(o->catalogue, catalogue, sizeof catalogue);
+	doubt_text(o->doubt, clock);
 	library_state(o->library, &library);
 	news_of_problem(o->events, "catalogue", catalogue, m->said_catalogue);
 	news_of_problem(o->events, "library", library.problem, m->said_library);
+	/* each time it is said with another time: once is enough */
+	if ((clock[0] == '\0') != (m->said_clock[0] == '\0'))
+		news_of_problem(o->events, "clock", clock, m->said_clock);
 }
 
 /* What has to be done now and then. */
@@ -252,6 +259,7 @@ static void tick(struct origin *o, mono_us now, struct memory *m)
 			search_take_all(o->search, view);
 			library_view_unref(&view);
 		}
+		doubt_tick(o->doubt, o->registry, o->catalogue, clock_wall());
 		m->next_retry = clock_mono() + CATALOGUE_RETRY;
 	}
 	tell_problems(o, m);
@@ -267,7 +275,7 @@ static void tick(struct origin *o, mono_us now, struct memory *m)
 }
 
 /* Says that the tick still turns, and, when it has changed, what there is to see. */
-static void tell_manager(struct origin *o, char said[static STATUS_SIZE])
+static void tell_manager(struct origin *o, const struct memory *m, char said[static STATUS_SIZE])
 {
 	char status[STATUS_SIZE];
 	struct library_state library;
@@ -275,8 +283,9 @@ static void tell_manager(struct origin *o, char said[static STATUS_SIZE])
 
 	library_state(o->library, &library);
 	registry_counts(o->registry, &edges, &up);
-	snprintf(status, sizeof status, "%zu titles, %zu of %zu edges up%s%s", library.n_titles, up, edges,
-	         tokens_known(o->tokens) ? "" : "; the catalogue cannot be read", library.problem[0] != '\0' ? "; the library cannot be read" : "");
+	snprintf(status, sizeof status, "%zu titles, %zu of %zu edges up%s%s%s", library.n_titles, up, edges,
+	         tokens_known(o->tokens) ? "" : "; the catalogue cannot be read", library.problem[0] != '\0' ? "; the library cannot be read" : "",
+	         m->said_clock[0] != '\0' ? "; the clock is in doubt" : "");
 	if (notify_watchdog() > 0)
 		notify_manager("WATCHDOG=1");
 	if (strcmp(status, said) != 0) {
@@ -421,7 +430,7 @@ static int run(struct origin *o, char **argv, const sigset_t *signals)
 	for (;;) {
 		refresh(o, sig == SIGHUP);
 		tick(o, clock_mono(), &memory);
-		tell_manager(o, said);
+		tell_manager(o, &memory, said);
 		sig = sigtimedwait(signals, NULL, &wait);
 		if (sig == SIGHUP || sig == SIGUSR1)
 			serve_reopen_log(o->viewers);

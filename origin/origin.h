@@ -14,6 +14,7 @@ struct catalogue;
 struct events;
 struct library;
 struct library_view;
+struct doubt;
 struct failures;
 struct manifest_cache;
 struct masters;
@@ -41,6 +42,7 @@ struct origin {
 	struct manifest_cache *manifests;
 	struct planner *planner; /* the control thread's */
 	struct tokens *tokens;
+	struct doubt *doubt;       /* of the clock */
 	struct failures *failures; /* the control thread's */
 	struct metadata *metadata;
 	struct masters *masters;
