@@ -240,10 +240,11 @@ static json_t *filling_json(const struct contact_status *s)
 static int do_heartbeat(struct contact *c, const struct contact_status *s, struct fault *f)
 {
 	char *path = mem_printf("/edges/%s/heartbeat", c->s.name);
-	json_t *body = json_pack("{s:I, s:f, s:o, s:o, s:I, s:I, s:f}", "free_bytes", (json_int_t)s->free_bytes, "load", s->load,
+	json_t *body = json_pack("{s:I, s:f, s:o, s:o, s:I, s:I, s:f, s:I, s:I}", "free_bytes", (json_int_t)s->free_bytes, "load", s->load,
 	                         "holds", names_json(s->holds, s->n_holds), "liars", names_json(s->liars, s->n_liars),
 	                         "store_errors", (json_int_t)s->store_errors, "now", (json_int_t)(clock_wall() / DUR_MS),
-	                         "up_seconds", (double)s->well / (double)DUR_S);
+	                         "up_seconds", (double)s->well / (double)DUR_S,
+	                         "hits", (json_int_t)s->hits, "misses", (json_int_t)s->misses);
 	int status, r;
 
 	if (s->n_filling > 0)

@@ -29,6 +29,7 @@ struct contact_status {
 	size_t n_filling;
 	const char *trouble; /* static, or NULL */
 	dur_us well;     /* since it started, or its disk was well again */
+	uint64_t hits, misses; /* lookups of titles that are known, since the start */
 	uint64_t store_errors;
 	char **liars;    /* peers that sent wrong bytes; freed like holds */
 	size_t n_liars;

@@ -97,6 +97,9 @@ void node_status_report(void *ctx, struct contact_status *s)
 	if (s->trouble == NULL)
 		s->trouble = contact_clock_trouble(n->contact);
 	s->store_errors = disk_failures(store_disk(n->store)) + (uint64_t)counters_read(n->counters, COUNT_SCRUB_BAD);
+	s->hits = (uint64_t)counters_read(n->counters, COUNT_HITS);
+	for (int i = COUNT_MISS_NOT_PLANNED; i <= COUNT_MISS_READ_ONLY; i++)
+		s->misses += (uint64_t)counters_read(n->counters, i);
 	s->liars = upstream_liars(n->upstream, &s->n_liars);
 	if (getloadavg(load, 1) == 1)
 		s->load = load[0] / (double)sysconf(_SC_NPROCESSORS_ONLN);

@@ -52,6 +52,7 @@ int admin_stream(const struct admin *, const char *path, dur_us patience, int (*
 struct admin_table;
 struct admin_table *admin_table_new(const char *const *heads, size_t n_columns);
 void admin_table_cell(struct admin_table *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void admin_percent_cell(struct admin_table *, const json_t *share); /* "-" when it is no number */
 void admin_table_print(struct admin_table **, FILE *); /* prints and frees */
 
 /* admin_simulate.c: a file written by `draw`; -errno. */

@@ -189,7 +189,7 @@ int admin_title_show(const struct admin *a, char **args, struct fault *f)
 
 int admin_edges(const struct admin *a, char **args, struct fault *f)
 {
-	static const char *const heads[] = {"EDGE", "STATE", ">CAPACITY", ">FREE", ">LOAD", ">HOLDS", ">FILLING", ">SEEN", "URL"};
+	static const char *const heads[] = {"EDGE", "STATE", ">CAPACITY", ">FREE", ">LOAD", ">HITS", ">HOLDS", ">FILLING", ">SEEN", "URL"};
 	struct admin_table *t;
 	json_t *edges, *o;
 	size_t i;
@@ -207,10 +207,8 @@ int admin_edges(const struct admin *a, char **args, struct fault *f)
 		                 json_number_value(json_object_get(o, "held_out_seconds")) > 0 ? ", held out" : "");
 		bytes_cell(t, json_object_get(o, "capacity"));
 		bytes_cell(t, json_object_get(o, "free_bytes"));
-		if (json_is_number(load))
-			admin_table_cell(t, "%.0f%%", 100 * json_number_value(load));
-		else
-			admin_table_cell(t, "-");
+		admin_percent_cell(t, load);
+		admin_percent_cell(t, json_object_get(o, "hit_ratio"));
 		admin_table_cell(t, "%lld", (long long)json_integer_value(json_object_get(o, "holds")));
 		admin_table_cell(t, "%lld", (long long)json_integer_value(json_object_get(o, "fills")));
 		admin_table_cell(t, "%.0f s ago", json_number_value(json_object_get(o, "seen_seconds_ago")));

@@ -79,6 +79,14 @@ static void print_cell(const struct admin_table *t, size_t i, size_t width, FILE
 	fputs(last ? "\n" : "  ", out);
 }
 
+void admin_percent_cell(struct admin_table *t, const json_t *share)
+{
+	if (json_is_number(share))
+		admin_table_cell(t, "%.0f%%", 100 * json_number_value(share));
+	else
+		admin_table_cell(t, "-");
+}
+
 void admin_table_print(struct admin_table **pt, FILE *out)
 {
 	struct admin_table *t = *pt;

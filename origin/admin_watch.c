@@ -207,7 +207,7 @@ int admin_health(const struct admin *a, char **args, struct fault *f)
 
 static void print_edges(const json_t *edges, size_t room)
 {
-	static const char *const heads[] = {"EDGE", "STATE", ">LOAD", ">FREE", ">HELD", ">FILLING", ">SEEN"};
+	static const char *const heads[] = {"EDGE", "STATE", ">LOAD", ">HITS", ">FREE", ">HELD", ">FILLING", ">SEEN"};
 	struct admin_table *t = admin_table_new(heads, N_OF(heads));
 	json_t *o;
 	size_t i;
@@ -217,7 +217,8 @@ static void print_edges(const json_t *edges, size_t room)
 			break;
 		admin_table_cell(t, "%s", text(o, "name"));
 		admin_table_cell(t, "%s%s", text(o, "state"), json_is_true(json_object_get(o, "draining")) ? ", draining" : "");
-		admin_table_cell(t, "%.0f %%", 100 * json_number_value(json_object_get(o, "load")));
+		admin_percent_cell(t, json_object_get(o, "load"));
+		admin_percent_cell(t, json_object_get(o, "hit_ratio"));
 		bytes_cell(t, json_object_get(o, "free_bytes"));
 		admin_table_cell(t, "%lld", (long long)json_integer_value(json_object_get(o, "holds")));
 		admin_table_cell(t, "%lld", (long long)json_integer_value(json_object_get(o, "fills")));

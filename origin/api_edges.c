@@ -64,6 +64,14 @@ static json_t *with_parts(json_t *o, const struct registry_edge *e, const char *
 	return o;
 }
 
+/* Of the lookups of late; null when there were none to speak of. */
+static json_t *hit_ratio(const struct registry_edge *e)
+{
+	double all = e->hits_of_late + e->misses_of_late;
+
+	return all >= 1 ? json_real(e->hits_of_late / all) : json_null();
+}
+
 /* With at most so many of what it holds whole; the numbers are there in any case. */
 static json_t *edge_json(const struct registry_edge *e, mono_us now, size_t max_held)
 {
@@ -77,6 +85,7 @@ static json_t *edge_json(const struct registry_edge *e, mono_us now, size_t max_
 
 	json_object_set_new(o, "trouble", e->trouble != NULL ? json_string(e->trouble) : json_null());
 	json_object_set_new(o, "store_errors", json_integer((json_int_t)e->store_errors));
+	json_object_set_new(o, "hit_ratio", hit_ratio(e));
 	json_object_set_new(o, "clock_offset_ms", e->has_clock ? json_integer(e->clock_offset / DUR_MS) : json_null());
 	json_object_set_new(o, "wrong_bytes_reported", json_integer((json_int_t)e->accused));
 	json_object_set_new(o, "reachable", !e->health.probed ? json_null() : json_boolean(e->health.misses < HEALTH_MISSES));
@@ -240,7 +249,7 @@ struct heartbeat {
 	double load;
 	json_t *holds, *filling, *parts, *liars;
 	const char *trouble;
-	uint64_t store_errors, now; /* now: milliseconds since 1970 */
+	uint64_t store_errors, hits, misses, now; /* now: milliseconds since 1970 */
 	double up;
 };
 
@@ -253,6 +262,8 @@ static const struct form_row heartbeat_rows[] = {
 	{"liars", FORM_LIST, false, offsetof(struct heartbeat, liars), 0, MAX_LIARS},
 	{"trouble", FORM_TEXT, false, offsetof(struct heartbeat, trouble), 0, MAX_TROUBLE},
 	{"store_errors", FORM_SIZE, false, offsetof(struct heartbeat, store_errors), 0, 0},
+	{"hits", FORM_SIZE, false, offsetof(struct heartbeat, hits), 0, 0},
+	{"misses", FORM_SIZE, false, offsetof(struct heartbeat, misses), 0, 0},
 	{"now", FORM_SIZE, false, offsetof(struct heartbeat, now), 0, 0},
 	{"up_seconds", FORM_NUMBER, false, offsetof(struct heartbeat, up), 0, 0},
 };
@@ -377,6 +388,8 @@ static int read_beat(const struct heartbeat *h, struct registry_beat *b, struct 
 	b->trouble = h->trouble != NULL && *h->trouble != '\0' ? mem_dup(h->trouble) : NULL;
 	b->store_errors = h->store_errors;
 	b->up = h->up < MAX_UP ? (dur_us)(h->up * (double)DUR_S) : (dur_us)(MAX_UP * (double)DUR_S);
+	b->hits = h->hits;
+	b->misses = h->misses;
 	b->has_clock = h->now > 0 && h->now < UINT64_C(1) << 52;
 	if (b->has_clock)
 		b->clock_offset = (dur_us)h->now * DUR_MS - clock_wall();

@@ -23,6 +23,7 @@
 #include "origin/holders.h"
 
 #define REGISTRY_MISSED 3
+#define REGISTRY_HITS_FADE (10 * DUR_MIN)
 #define REGISTRY_MAX_EDGES 10000
 
 struct registry; /* hidden */
@@ -55,6 +56,9 @@ struct registry_edge {
 	dur_us up_for;           /* since it started or was well again, by the last heartbeat that said it; 0: none did */
 	bool has_clock;          /* it said what its clock shows */
 	dur_us clock_offset;     /* its clock before ours, by the last heartbeat */
+	uint64_t hits, misses;   /* lookups since it started, by its last heartbeat */
+	bool has_hits;           /* it was heard once: what comes more is of late */
+	double hits_of_late, misses_of_late; /* the same, of which half is forgotten in REGISTRY_HITS_FADE */
 	uint64_t accused;        /* heartbeats of others that said it sent wrong bytes, since this process started */
 	struct health health;
 	struct holders_edge *shown; /* private, but for origin/health */
@@ -91,6 +95,7 @@ struct registry_beat {
 	char *trouble;  /* taken over, also on failure; NULL: none */
 	uint64_t store_errors;
 	dur_us up;      /* since it started or was well again; 0: not said */
+	uint64_t hits, misses; /* since it started */
 	bool has_clock;
 	dur_us clock_offset;
 	char **liars;   /* names of edges that sent it wrong bytes; taken over, also on failure */

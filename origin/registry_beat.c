@@ -6,6 +6,7 @@
  */
 #include "origin/registry_inner.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,6 +143,23 @@ static void accuse(struct registry *r, const struct registry_edge *by, char *con
 	}
 }
 
+/* How many more than last time; after a restart they count from 0 again. */
+static double more_than(uint64_t now, uint64_t before)
+{
+	return (double)(now >= before ? now - before : now);
+}
+
+static void take_hits(struct registry_edge *e, const struct registry_beat *b, mono_us now)
+{
+	double keep = exp2(-(double)(now - e->last) / (double)REGISTRY_HITS_FADE);
+
+	e->hits_of_late = e->hits_of_late * keep + (e->has_hits ? more_than(b->hits, e->hits) : 0);
+	e->misses_of_late = e->misses_of_late * keep + (e->has_hits ? more_than(b->misses, e->misses) : 0);
+	e->hits = b->hits;
+	e->misses = b->misses;
+	e->has_hits = true;
+}
+
 static void take_health(struct registry_edge *e, struct registry_beat *b, mono_us now)
 {
 	if (b->trouble != NULL && (e->trouble == NULL || strcmp(e->trouble, b->trouble) != 0))
@@ -162,6 +180,7 @@ static void take_beat(struct registry *r, struct registry_edge *e, struct regist
 {
 	double permille = b->load * 1000;
 
+	take_hits(e, b, now);
 	e->last = now;
 	e->heard = true;
 	e->free_bytes = b->free_bytes;

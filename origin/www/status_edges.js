@@ -5,7 +5,7 @@ import {announce, el} from './dom.js';
 import {ask} from './control.js';
 import {bytes, number, t} from './strings.js';
 
-const COLUMNS = ['edge', 'state', 'disk', 'load', 'held', 'fill', 'seen', 'act'];
+const COLUMNS = ['edge', 'state', 'disk', 'load', 'hits', 'held', 'fill', 'seen', 'act'];
 const ORDER = {down: 0, draining: 1, up: 2};
 
 /** "up", "down" or "draining" */
@@ -101,10 +101,11 @@ export class Edges {
 		const now = stateOf(e);
 		row.dataset.state = now;
 		cell.state.replaceChildren(el('span', {class: 'dot', 'aria-hidden': 'true'}), t(`state_${now}`));
-		if (e.problem)
-			cell.state.append(el('span', {class: 'problem'}, e.problem));
+		if (e.trouble)
+			cell.state.append(el('span', {class: 'problem'}, e.trouble));
 		cell.disk.replaceChildren(...disk(e));
 		cell.load.replaceChildren(...(e.load === null ? [t('unknown')] : bar(e.load, percent(e.load))));
+		cell.hits.textContent = e.hit_ratio === null || e.hit_ratio === undefined ? '–' : percent(e.hit_ratio);
 		cell.held.textContent = number(e.holds ?? e.held.filter(h => h.complete).length);
 		cell.fill.replaceChildren(...filling(e).filter(Boolean));
 		cell.seen.textContent = ago(e.seen_seconds_ago);

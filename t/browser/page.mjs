@@ -3,6 +3,7 @@
 // The page without much playing: wall, search, keyboard, languages, colours, sharing, errors in words, strictness.
 import fs from 'node:fs';
 import path from 'node:path';
+import {audit} from '../lib/audit.mjs';
 import {BUILD, SOURCE, check, checkClean, equal, openPage, run, startBrowser, startSystem, state, stats, test, until} from '../lib/browser.mjs';
 
 let system, browser;
@@ -149,6 +150,23 @@ test('every control has a name, the page its landmarks, and focus goes to what i
 	equal(await page.evaluate(() => window.ribera), undefined, 'what is left of the film');
 	checkClean(page, system);
 	await page.close();
+});
+
+test('whoever hears the page, or sees little, gets all of it', async () => {
+	for (const options of [{colorScheme: 'light'}, {colorScheme: 'dark', locale: 'es-ES', viewport: {width: 360, height: 740}, hasTouch: true, isMobile: true}]) {
+		const context = await startBrowser(options), page = await home('', context);
+		await loaded(page);
+		equal(await audit(page), [], `the wall, ${options.colorScheme}`);
+		await page.click('.card[href="#/title/film"]');
+		await playing(page);
+		await page.keyboard.press('i');
+		await page.click('#settings');
+		equal(await audit(page), [], `the film, ${options.colorScheme}`);
+		await page.goto(system.url + '/#/list?name=Rainy&of=short,rio,nowhere');
+		await until(async () => await page.locator('#list .gone').count() === 1, 10, 'the list');
+		equal(await audit(page), [], `a list, ${options.colorScheme}`);
+		await page.close();
+	}
 });
 
 test('the film\'s page leads to the report of how it was made', async () => {

@@ -3,6 +3,7 @@
 // The operators' page: token, edges as they come and go, drain, demand, trouble in words.
 import fs from 'node:fs';
 import path from 'node:path';
+import {audit} from '../lib/audit.mjs';
 import {BUILD, check, checkClean, equal, openPage, run, startBrowser, startSystem, test, until} from '../lib/browser.mjs';
 
 let system, browser;
@@ -51,6 +52,7 @@ test('shows every edge with its state, disk, load and titles', async () => {
 	const nameless = await page.evaluate(() => [...document.querySelectorAll('button, input, a, select')].filter(e => e.offsetParent &&
 		!(e.getAttribute('aria-label') || e.textContent.trim())).map(e => e.outerHTML));
 	equal(nameless, [], 'controls without a name');
+	equal(await audit(page), [], 'for who hears the page or sees little');
 	if (process.env.RIBERA_PICTURES)
 		await page.screenshot({path: `${process.env.RIBERA_PICTURES}/status.png`, fullPage: true});
 	checkClean(page, ours(), allowed);

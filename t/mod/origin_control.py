@@ -62,6 +62,23 @@ def an_edges_life():
 
 
 @tap.test
+def hits_of_late_are_told():
+    o = Origin(options=['--heartbeat', '1h'])
+    o.register('edge-a')
+    seen = []
+    for hits, misses in ((1000, 1000), (1000, 1000), (1090, 1010), (15, 0), (15, 0)):  # the fourth: it was started anew
+        tap.equal(o.beat('edge-a', hits=hits, misses=misses).status, 200)
+        seen.append(o.api('/edges/edge-a').json()['hit_ratio'])
+    tap.equal(seen[:2], [None, None], 'what was before is not of late')
+    tap.near(seen[2], 0.9, 0.001)
+    tap.near(seen[3], 105 / 115, 0.001)
+    tap.near(seen[4], 105 / 115, 0.001)
+    tap.has(o.admin('edges').stdout, '91%')
+    tap.has(o.admin('top').stdout, '91%')
+    o.p.stop()
+
+
+@tap.test
 def a_manifest_keeps_its_order_and_validators():
     for name in 'abcdefgh':
         shared.register('edge-' + name)
