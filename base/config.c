@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/str.h"
+#include "base/words.h"
 
 #define FILE_MAX (1u << 20)
 #define DEPTH_MAX 8
@@ -79,25 +80,25 @@ static int complain(struct fault *f, int code, const struct origin *o, const str
                     const char *found, const char *expected)
 {
 	if (o->name != NULL)
-		return fault_set(f, code, "%s:%zu:%zu: %s: found \"%s\", expected %s", o->name, o->line,
+		return fault_set(f, code, _("%s:%zu:%zu: %s: found \"%s\", expected %s"), o->name, o->line,
 		                 o->column, row->name, found, expected);
-	return fault_set(f, code, "--%s: found \"%s\", expected %s", row->name, found, expected);
+	return fault_set(f, code, _("--%s: found \"%s\", expected %s"), row->name, found, expected);
 }
 
 static const char *type_text(enum config_type t)
 {
 	static const char *const texts[] = {
-		[CONFIG_STRING] = "text",
-		[CONFIG_PATH] = "a path",
-		[CONFIG_BOOL] = "yes or no",
-		[CONFIG_UINT] = "a whole number",
-		[CONFIG_BYTES] = "a size such as 64MiB",
-		[CONFIG_RATE] = "a rate in bytes per second such as 10MB",
-		[CONFIG_DURATION] = "a duration such as 30s or 6h",
-		[CONFIG_LIST] = "a list",
-		[CONFIG_EACH] = "text",
+		[CONFIG_STRING] = N_("text"),
+		[CONFIG_PATH] = N_("a path"),
+		[CONFIG_BOOL] = N_("yes or no"),
+		[CONFIG_UINT] = N_("a whole number"),
+		[CONFIG_BYTES] = N_("a size such as 64MiB"),
+		[CONFIG_RATE] = N_("a rate in bytes per second such as 10MB"),
+		[CONFIG_DURATION] = N_("a duration such as 30s or 6h"),
+		[CONFIG_LIST] = N_("a list"),
+		[CONFIG_EACH] = N_("text"),
 	};
-	return texts[t];
+	return _(texts[t]);
 }
 
 static int parse_bool(const char *s, bool *ret_v)
@@ -167,9 +168,9 @@ static void range_text(const struct config_row *row, char *text, size_t size)
 		max /= DUR_S;
 	}
 	if (max > 0)
-		snprintf(text, size, "%s from %llu to %llu%s", type_text(row->type), min, max, unit);
+		snprintf(text, size, _("%s from %llu to %llu%s"), type_text(row->type), min, max, unit);
 	else
-		snprintf(text, size, "%s of at least %llu%s", type_text(row->type), min, unit);
+		snprintf(text, size, _("%s of at least %llu%s"), type_text(row->type), min, unit);
 }
 
 static int set(struct config *c, const struct config_row *row, const char *s, const struct origin *o,
@@ -389,7 +390,7 @@ int config_read_file(struct config *c, const char *path, struct fault *f)
 	buf_init(&text, FILE_MAX);
 	r = file_read(path, &text);
 	if (r != 0)
-		fault_set(f, r, "cannot read the configuration %s: %s", path, err_text(r));
+		fault_set(f, r, _("cannot read the configuration %s: %s"), path, err_text(r));
 	else
 		r = config_read_text(c, path, buf_text(&text), text.size, f);
 	buf_fini(&text);
@@ -443,13 +444,13 @@ static int read_option(struct config *c, int argc, char **argv, int *i, struct f
 		row = NULL;
 	}
 	if (row == NULL)
-		return fault_set(f, ERR_USAGE, "unknown option \"%s\"; --help lists the known ones", argv[*i]);
+		return fault_set(f, ERR_USAGE, _("unknown option \"%s\"; --help lists the known ones"), argv[*i]);
 	remember(c, row, &o);
 	if (value == NULL && row->type == CONFIG_BOOL)
 		value = "yes";
 	if (value == NULL) {
 		if (*i + 1 >= argc)
-			return fault_set(f, ERR_USAGE, "option --%s needs a value: %s", row->name, type_text(row->type));
+			return fault_set(f, ERR_USAGE, _("option --%s needs a value: %s"), row->name, type_text(row->type));
 		value = argv[++*i];
 	}
 	return set(c, row, value, &o, f) != 0 ? (f != NULL ? f->code = ERR_USAGE : ERR_USAGE) : 0;
@@ -496,7 +497,7 @@ int config_read_args(struct config *c, int *argc, char **argv, struct fault *f)
 		else if (argv[i][0] == '-' && argv[i][1] == '-' && !str_starts(argv[i], "--config="))
 			r = read_option(c, *argc, argv, &i, f);
 		else if (argv[i][0] == '-' && argv[i][1] != '\0')
-			r = fault_set(f, ERR_USAGE, "unknown option \"%s\"; --help lists the known ones", argv[i]);
+			r = fault_set(f, ERR_USAGE, _("unknown option \"%s\"; --help lists the known ones"), argv[i]);
 		else if (argv[i][0] != '-' || argv[i][1] == '\0')
 			argv[kept++] = argv[i];
 	}
@@ -524,9 +525,9 @@ void config_print_help(const struct config_row *rows, size_t n_rows, FILE *out)
 		print_option_name(row, out);
 		if (row->type != CONFIG_BOOL)
 			fprintf(out, " %s", row->arg != NULL ? row->arg : "VALUE");
-		fprintf(out, "\n        %s", row->help);
+		fprintf(out, "\n        %s", _(row->help));
 		if (row->def != NULL && row->def[0] != '\0' && !(row->type == CONFIG_BOOL && strcmp(row->def, "no") == 0))
-			fprintf(out, " (default: %s)", row->def);
+			fprintf(out, _(" (default: %s)"), row->def);
 		fputc('\n', out);
 	}
 }

@@ -16,6 +16,7 @@
 #include "base/config.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 
 struct options {
 	const char *ip, *title, *current, *tag;
@@ -58,58 +59,58 @@ static const struct command {
 	int n_args; /* negative: or one less */
 	int (*run)(const struct admin *, char **args, struct fault *);
 } commands[] = {
-	{{"titles", NULL}, " [WORDS]", "titles of the library: all, or those that have these words", -1, admin_titles},
-	{{"tags", NULL}, "", "tags, and how many titles have each", 0, admin_tags},
-	{{"title", "show"}, " TITLE", "one title: revisions, renditions, files", 1, admin_title_show},
-	{{"title", "pin"}, " TITLE", "hold it on every edge, before all others", 1, admin_title_pin},
-	{{"title", "urgent"}, " TITLE", "pin it, and fetch it at once, outside fill windows too", 1, admin_title_urgent},
-	{{"title", "ban"}, " TITLE", "hold it on no edge by plan", 1, admin_title_ban},
-	{{"title", "free"}, " TITLE", "neither: as it ranks", 1, admin_title_free},
-	{{"title", "set"}, " TITLE KEY VALUE", "what people say of it: name, description, year, tags (a,b), policy (pin, ban, none); value none: not set", 3, admin_title_set},
-	{{"title", "withdraw"}, " TITLE[/REVISION]", "off every list now, its bytes after withdraw.grace", 1, admin_title_withdraw},
-	{{"title", "restore"}, " TITLE[/REVISION]", "take that back", 1, admin_title_restore},
-	{{"title", "rollback"}, " TITLE [REVISION]", "make an older revision the current one: that one, or the one before", -2, admin_title_rollback},
-	{{"title", "newest"}, " TITLE", "the newest revision is the current one again", 1, admin_title_newest},
-	{{"withdrawn", NULL}, "", "what was withdrawn and is still kept", 0, admin_withdrawn},
-	{{"masters", NULL}, "", "uploaded masters and what became of them", 0, admin_masters},
-	{{"log", NULL}, "", "who changed what, the last hundred", 0, admin_log},
-	{{"events", NULL}, "", "what happens, as it happens, until it is stopped", 0, admin_events},
-	{{"fills", NULL}, "", "what is on its way to edges", 0, admin_fills},
-	{{"health", NULL}, "", "is the origin well? What is wrong with it, and exit code 1, if not", 0, admin_health},
-	{{"top", NULL}, "", "edges and fills, drawn anew every 2 s on a terminal, once elsewhere", 0, admin_top},
-	{{"backup", NULL}, " FILE", "a copy of the catalogue, while the origin runs", 1, admin_backup},
-	{{"edges", NULL}, "", "edges, their state and what they hold", 0, admin_edges},
-	{{"edge", "show"}, " EDGE", "one edge", 1, admin_edge_show},
-	{{"edge", "remove"}, " EDGE", "forget an edge", 1, admin_edge_remove},
-	{{"edge", "drain"}, " EDGE", "send viewers away from it", 1, admin_edge_drain},
-	{{"edge", "undrain"}, " EDGE", "let viewers come to it again", 1, admin_edge_undrain},
-	{{"edge", "set"}, " EDGE KEY VALUE", "where it stands: site, region, zone (IANA), share (percent), mirror (yes, no); value none: not set", 3, admin_edge_set},
-	{{"places", NULL}, "", "what was set of edges, and everywhere", 0, admin_places},
-	{{"copies", NULL}, " N", "hold every title at least N times in every region, as far as there is room", 1, admin_copies},
-	{{"steering", "explain"}, "", "why a viewer gets edges in this order: --ip ADDRESS --title TITLE [--current EDGE]", 0, admin_steering_explain},
-	{{"plan", NULL}, " EDGE", "what an edge shall hold, and what that moves", 1, admin_plan},
-	{{"placement", NULL}, "", "the placement rule behind a line protocol, to be measured", 0, admin_placement},
-	{{"simulate", NULL}, " TRACE", "placement and pull caches on a log of lines second,item,bytes", 1, admin_simulate},
-	{{"tokens", NULL}, "", "tokens of the control API", 0, admin_tokens},
-	{{"token", "new"}, " ROLE", "make one: admin, publisher, edge or viewer-stats", 1, admin_token_new},
-	{{"token", "revoke"}, " ID", "revoke one", 1, admin_token_revoke},
-	{{"sign", NULL}, " URL", "sign http://HOST/v/TITLE/manifest.mpd (or its path) and all of the title", 1, admin_sign},
-	{{"verify", NULL}, " FOLDER", "check every byte of a library, a title or a package against its digest", 1, admin_verify},
+	{{"titles", NULL}, " [WORDS]", N_("titles of the library: all, or those that have these words"), -1, admin_titles},
+	{{"tags", NULL}, "", N_("tags, and how many titles have each"), 0, admin_tags},
+	{{"title", "show"}, " TITLE", N_("one title: revisions, renditions, files"), 1, admin_title_show},
+	{{"title", "pin"}, " TITLE", N_("hold it on every edge, before all others"), 1, admin_title_pin},
+	{{"title", "urgent"}, " TITLE", N_("pin it, and fetch it at once, outside fill windows too"), 1, admin_title_urgent},
+	{{"title", "ban"}, " TITLE", N_("hold it on no edge by plan"), 1, admin_title_ban},
+	{{"title", "free"}, " TITLE", N_("neither: as it ranks"), 1, admin_title_free},
+	{{"title", "set"}, " TITLE KEY VALUE", N_("what people say of it: name, description, year, tags (a,b), policy (pin, ban, none); value none: not set"), 3, admin_title_set},
+	{{"title", "withdraw"}, " TITLE[/REVISION]", N_("off every list now, its bytes after withdraw.grace"), 1, admin_title_withdraw},
+	{{"title", "restore"}, " TITLE[/REVISION]", N_("take that back"), 1, admin_title_restore},
+	{{"title", "rollback"}, " TITLE [REVISION]", N_("make an older revision the current one: that one, or the one before"), -2, admin_title_rollback},
+	{{"title", "newest"}, " TITLE", N_("the newest revision is the current one again"), 1, admin_title_newest},
+	{{"withdrawn", NULL}, "", N_("what was withdrawn and is still kept"), 0, admin_withdrawn},
+	{{"masters", NULL}, "", N_("uploaded masters and what became of them"), 0, admin_masters},
+	{{"log", NULL}, "", N_("who changed what, the last hundred"), 0, admin_log},
+	{{"events", NULL}, "", N_("what happens, as it happens, until it is stopped"), 0, admin_events},
+	{{"fills", NULL}, "", N_("what is on its way to edges"), 0, admin_fills},
+	{{"health", NULL}, "", N_("is the origin well? What is wrong with it, and exit code 1, if not"), 0, admin_health},
+	{{"top", NULL}, "", N_("edges and fills, drawn anew every 2 s on a terminal, once elsewhere"), 0, admin_top},
+	{{"backup", NULL}, " FILE", N_("a copy of the catalogue, while the origin runs"), 1, admin_backup},
+	{{"edges", NULL}, "", N_("edges, their state and what they hold"), 0, admin_edges},
+	{{"edge", "show"}, " EDGE", N_("one edge"), 1, admin_edge_show},
+	{{"edge", "remove"}, " EDGE", N_("forget an edge"), 1, admin_edge_remove},
+	{{"edge", "drain"}, " EDGE", N_("send viewers away from it"), 1, admin_edge_drain},
+	{{"edge", "undrain"}, " EDGE", N_("let viewers come to it again"), 1, admin_edge_undrain},
+	{{"edge", "set"}, " EDGE KEY VALUE", N_("where it stands: site, region, zone (IANA), share (percent), mirror (yes, no); value none: not set"), 3, admin_edge_set},
+	{{"places", NULL}, "", N_("what was set of edges, and everywhere"), 0, admin_places},
+	{{"copies", NULL}, " N", N_("hold every title at least N times in every region, as far as there is room"), 1, admin_copies},
+	{{"steering", "explain"}, "", N_("why a viewer gets edges in this order: --ip ADDRESS --title TITLE [--current EDGE]"), 0, admin_steering_explain},
+	{{"plan", NULL}, " EDGE", N_("what an edge shall hold, and what that moves"), 1, admin_plan},
+	{{"placement", NULL}, "", N_("the placement rule behind a line protocol, to be measured"), 0, admin_placement},
+	{{"simulate", NULL}, " TRACE", N_("placement and pull caches on a log of lines second,item,bytes"), 1, admin_simulate},
+	{{"tokens", NULL}, "", N_("tokens of the control API"), 0, admin_tokens},
+	{{"token", "new"}, " ROLE", N_("make one: admin, publisher, edge or viewer-stats"), 1, admin_token_new},
+	{{"token", "revoke"}, " ID", N_("revoke one"), 1, admin_token_revoke},
+	{{"sign", NULL}, " URL", N_("sign http://HOST/v/TITLE/manifest.mpd (or its path) and all of the title"), 1, admin_sign},
+	{{"verify", NULL}, " FOLDER", N_("check every byte of a library, a title or a package against its digest"), 1, admin_verify},
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 
 static void print_help(FILE *out)
 {
-	fputs("usage: ribera-admin [OPTION...] COMMAND\n\nCommands\n", out);
+	fputs(_("usage: ribera-admin [OPTION...] COMMAND\n\nCommands\n"), out);
 	for (size_t i = 0; i < N_COMMANDS; i++) {
 		const struct command *c = &commands[i];
 
 		fprintf(out, "  %s%s%s%s\n        %s\n", c->words[0], c->words[1] != NULL ? " " : "",
-		        c->words[1] != NULL ? c->words[1] : "", c->args, c->help);
+		        c->words[1] != NULL ? c->words[1] : "", c->args, _(c->help));
 	}
-	fputs("\nOptions\n", out);
+	fputs(_("\nOptions\n"), out);
 	config_print_help(rows, N_ROWS, out);
-	fputs("\nExit codes: 0 all is well, 1 it failed (or verify found damage), 2 wrong usage.\n", out);
+	fputs(_("\nExit codes: 0 all is well, 1 it failed (or verify found damage), 2 wrong usage.\n"), out);
 }
 
 static int n_words(const struct command *c)
@@ -157,13 +158,13 @@ static int run(const struct options *o, int argc, char **argv, struct fault *f)
 	};
 
 	if (argc < 2)
-		return fault_set(f, ERR_USAGE, "no command; --help lists them");
+		return fault_set(f, ERR_USAGE, _("no command; --help lists them"));
 	if (c == NULL)
-		return fault_set(f, ERR_USAGE, "unknown command \"%s%s%s\"; --help lists them", argv[1], argc > 2 ? " " : "",
+		return fault_set(f, ERR_USAGE, _("unknown command \"%s%s%s\"; --help lists them"), argv[1], argc > 2 ? " " : "",
 		                 argc > 2 ? argv[2] : "");
 	n_args = argc - 1 - n_words(c);
 	if (n_args != abs(c->n_args) && (c->n_args >= 0 || n_args != -c->n_args - 1))
-		return fault_set(f, ERR_USAGE, "expected: ribera-admin %s%s%s%s", c->words[0], c->words[1] != NULL ? " " : "",
+		return fault_set(f, ERR_USAGE, _("expected: ribera-admin %s%s%s%s"), c->words[0], c->words[1] != NULL ? " " : "",
 		                 c->words[1] != NULL ? c->words[1] : "", c->args);
 	return c->run(&admin, argv + 1 + n_words(c), f);
 }
@@ -176,7 +177,8 @@ int main(int argc, char **argv)
 	int e;
 
 	json_set_alloc_funcs(mem_new, free); /* no JSON lacks a word because memory was short */
-	setlocale(LC_ALL, "C.UTF-8");
+	words_start("ribera-admin");
+	setlocale(LC_CTYPE, "C.UTF-8");
 	signal(SIGPIPE, SIG_IGN);
 	if (argc > 1 && strcmp(argv[1], "-h") == 0)
 		argv[1] = (char *)"--help";

@@ -12,7 +12,7 @@ page=$1 version=$2 program=${3-}
 escape='s/\\/\\e/g; s/-/\\-/g; s/^\([.'"'"']\)/\\\&\1/'
 
 options() {
-	"$program" --help | awk '
+	LC_ALL=C "$program" --help | awk '
 		/^Commands$/ { commands = 1; next }
 		/^Options$/ { commands = 0; next }
 		commands { next }
@@ -22,7 +22,7 @@ options() {
 }
 
 commands() {
-	"$program" --help | awk '
+	LC_ALL=C "$program" --help | awk '
 		/^Commands$/ { commands = 1; next }
 		/^Options$/ { exit }
 		commands && /^        / { sub(/^ +/, ""); print toupper(substr($0, 1, 1)) substr($0, 2) "."; next }
