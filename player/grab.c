@@ -334,6 +334,16 @@ static dur_us pause_patience(const struct grab *g)
 	return g->n_bases < 2 ? 0 : d < 400 * DUR_MS ? 400 * DUR_MS : d;
 }
 
+/* A place that does not answer at all is left in time for another, while something plays; before that nothing is lost by waiting. */
+static dur_us connect_patience(const struct grab *g)
+{
+	dur_us d = g->want.buffer / 3;
+
+	if (g->n_bases < 2)
+		return 4 * DUR_S;
+	return d == 0 || d > 1500 * DUR_MS ? 1500 * DUR_MS : d < 600 * DUR_MS ? 600 * DUR_MS : d;
+}
+
 static struct transfer *transfer_new(const struct grab *g)
 {
 	struct transfer *t = mem_new(sizeof *t);
@@ -356,7 +366,7 @@ static void ask(struct grab *g, mono_us now)
 	struct transfer *t = transfer_new(g);
 	struct cmcd_request told;
 	struct fetch_request req = {.has_range = t->has_range, .first = t->first, .last = t->last,
-		.stall_timeout = stall_patience(g), .pause_timeout = pause_patience(g), .connect_timeout = g->n_bases > 1 ? 1500 * DUR_MS : 4 * DUR_S,
+		.stall_timeout = stall_patience(g), .pause_timeout = pause_patience(g), .connect_timeout = connect_patience(g),
 		.max_bytes = 0, .trace = &g->trace};
 
 	cmcd_request_init(&told, g->world->cmcd, g->want.cmcd != NULL ? &g->cmcd : NULL, url != NULL ? url : "");
