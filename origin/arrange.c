@@ -41,61 +41,28 @@ static size_t title_end(const struct stock *s, size_t i)
 
 /* --- the newest -------------------------------------------------------------------------- */
 
-struct newness {
-	const struct revision *of;
-	size_t first, end;
-	uint64_t bytes;
-};
-
-static int newest_first(const void *a, const void *b)
-{
-	const struct newness *x = a, *y = b;
-
-	if (x->of->published != y->of->published)
-		return x->of->published > y->of->published ? -1 : 1;
-	return strcmp(x->of->title, y->of->title);
-}
-
-/* Titles of which nothing was asked for, the newest first. */
-static size_t unasked(const struct stock *s, const struct night_item *const *known, const enum arrange_class *classes,
-                      const bool *banned, struct newness *ret)
-{
-	size_t n = 0;
-
-	for (size_t i = 0, end; i < s->n; i = end) {
-		bool asked = banned[i] || classes[i] == ARRANGE_PINNED;
-		uint64_t bytes = 0;
-
-		end = title_end(s, i);
-		for (size_t k = i; k < end; k++) {
-			asked |= known[k] != NULL;
-			bytes += s->items[k].bytes;
-		}
-		if (!asked)
-			ret[n++] = (struct newness){s->items[i].of, i, end, bytes};
-	}
-	if (n > 0)
-		qsort(ret, n, sizeof *ret, newest_first);
-	return n;
-}
-
-/* The newest that fit into `room` bytes, then the others.  ret_rank: by item, more for the newer. */
+/* Of titles of which nothing was asked for the newest that fit into `room` bytes, then the others.  ret_rank: by item, more for the newer. */
 static void class_unasked(const struct stock *s, const struct night_item *const *known, const bool *banned, uint64_t room,
                           enum arrange_class *classes, double *ret_rank)
 {
-	struct newness *v = mem_new_array(s->n + 1, sizeof *v);
-	size_t n = unasked(s, known, classes, banned, v);
+	for (size_t i = 0; i < s->n_titles; i++) {
+		size_t first = s->newest[i], end = title_end(s, first);
+		bool asked = banned[first] || classes[first] == ARRANGE_PINNED, fresh;
+		uint64_t bytes = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		bool fresh = v[i].bytes <= room;
-
-		room = fresh ? room - v[i].bytes : 0;
-		for (size_t k = v[i].first; k < v[i].end; k++) {
+		for (size_t k = first; k < end; k++) {
+			asked |= known[k] != NULL;
+			bytes += s->items[k].bytes;
+		}
+		if (asked)
+			continue;
+		fresh = bytes <= room;
+		room = fresh ? room - bytes : 0;
+		for (size_t k = first; k < end; k++) {
 			classes[k] = fresh ? ARRANGE_NEW : ARRANGE_ROOM;
-			ret_rank[k] = (double)(n - i);
+			ret_rank[k] = (double)(s->n_titles - i);
 		}
 	}
-	free(v);
 }
 
 /* --- who must have it -------------------------------------------------------------------- */

@@ -124,6 +124,7 @@ static json_t *title_json(const struct revision *r, bool hold, json_t *files)
 struct adding {
 	const struct rules *rules;
 	const struct library_view *view;
+	const struct shelf *shelf;
 	bool *held;  /* by the view's titles */
 	struct buf *text;
 };
@@ -145,9 +146,10 @@ static void add_title(void *ctx, const struct draft *d, const struct revision *r
 	const struct library_title *t = library_view_find(a->view, r->title, strlen(r->title));
 	json_t *files = files_json(d, first, end);
 
+	(void)hold; /* only those are told of */
 	MUST(t != NULL);
 	a->held[t - a->view->titles] = true;
-	shelf_begin_line(a->text, r, hold);
+	shelf_copy_to_hold(a->shelf, (size_t)(t - a->view->titles), a->text);
 	if (files != NULL) {
 		buf_puts(a->text, ",\"files\":");
 		put_json(a->text, files);
@@ -167,25 +169,29 @@ static void hash_text(const char *text, char ret_version[static VERSION_SIZE])
 	snprintf(ret_version, VERSION_SIZE, "%.32s", hex);
 }
 
-/* {"TITLE/REVISION": {"FILE": bytes}} */
+/* {"TITLE/REVISION": {"FILE": bytes}}; the caller frees */
 static char *held_text(const struct draft *d)
 {
-	json_t *root = json_object();
+	const struct revision *last = NULL;
+	struct buf b;
 	char *text;
 
+	buf_init(&b, MAX_PLAN);
 	for (size_t i = 0; i < d->stock->n; i++) {
 		const struct stock_item *item = &d->stock->items[i];
-		json_t *files;
 
 		if (!d->mine[i])
 			continue;
-		files = json_object_get(root, item->of->key);
-		if (files == NULL)
-			json_object_set_new(root, item->of->key, files = json_object());
-		json_object_set_new(files, item->file, json_integer((json_int_t)item->bytes));
+		if (item->of == last)
+			buf_puts(&b, ",");
+		else
+			buf_printf(&b, "%s\"%s\":{", last == NULL ? "{" : "},", item->of->key);
+		buf_printf(&b, "\"%s\":%" PRIu64, item->file, item->bytes);
+		last = item->of;
 	}
-	text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
-	json_decref(root);
+	buf_puts(&b, last == NULL ? "{}" : "}}");
+	text = mem_dup(buf_text(&b));
+	buf_fini(&b);
 	return text;
 }
 
@@ -242,7 +248,7 @@ static void write_version(const struct planner *p, size_t end_of_held, size_t en
 static void write_titles(const struct planner *p, const struct draft *d, const struct library_view *v, struct buf *b,
                          size_t *ret_end_of_held)
 {
-	struct adding adding = {p->drafter.rules, v, mem_new_array(v->n_titles + 1, sizeof *adding.held), b};
+	struct adding adding = {p->drafter.rules, v, &p->shelf, mem_new_array(v->n_titles + 1, sizeof *adding.held), b};
 
 	buf_puts(b, "\"titles\":[");
 	draft_each_title(d, v, false, add_title, &adding);

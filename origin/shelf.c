@@ -6,24 +6,23 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "origin/library.h"
 
-void shelf_begin_line(struct buf *b, const struct revision *r, bool hold)
-{
-	char digest[SHA256_HEX_SIZE];
-
-	sha256_to_hex(&r->digest, digest);
-	buf_printf(b, "{\"title\":\"%s\",\"revision\":\"%s\",\"digest\":\"%s\",\"digest_bytes\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"hold\":%s",
-	           r->title, r->revision, digest, (uint64_t)r->digest_bytes, (uint64_t)r->bytes, hold ? "true" : "false");
-}
+#define NOT_TO_HOLD "\"hold\":false},"
 
 static void write_lines(struct buf *b, struct revision *const *revisions, size_t n)
 {
+	char digest[SHA256_HEX_SIZE];
+
 	for (size_t i = 0; i < n; i++) {
-		shelf_begin_line(b, revisions[i], false);
-		buf_puts(b, "},");
+		const struct revision *r = revisions[i];
+
+		sha256_to_hex(&r->digest, digest);
+		buf_printf(b, "{\"title\":\"%s\",\"revision\":\"%s\",\"digest\":\"%s\",\"digest_bytes\":%" PRIu64 ",\"bytes\":%" PRIu64 "," NOT_TO_HOLD,
+		           r->title, r->revision, digest, (uint64_t)r->digest_bytes, (uint64_t)r->bytes);
 	}
 }
 
@@ -71,4 +70,12 @@ void shelf_copy(const struct shelf *s, const bool *left_out, struct buf *out)
 		from = s->at[2 * i + 1];
 	}
 	buf_append(out, s->text.bytes + from, s->at[2 * s->n] - from);
+}
+
+void shelf_copy_to_hold(const struct shelf *s, size_t title, struct buf *out)
+{
+	size_t from = s->at[2 * title], end = s->at[2 * title + 1] - strlen(NOT_TO_HOLD);
+
+	buf_append(out, s->text.bytes + from, end - from);
+	buf_puts(out, "\"hold\":true");
 }

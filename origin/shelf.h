@@ -14,7 +14,6 @@
 #include "base/sha256.h"
 
 struct library_view;
-struct revision;
 
 /* Zeroed: nothing. */
 struct shelf {
@@ -28,8 +27,8 @@ struct shelf {
 int shelf_write(const struct library_view *, size_t max, struct shelf *ret_shelf);
 void shelf_fini(struct shelf *);
 
-/* {"title": ..., "hold": HOLD, without the end of the object */
-void shelf_begin_line(struct buf *, const struct revision *, bool hold);
+/* A title's current revision as one to hold, without the end of the object. */
+void shelf_copy_to_hold(const struct shelf *, size_t title, struct buf *out);
 /* Appends the lines, each with a comma behind it, of all but the titles' current revisions that are left out, a bool each. */
 void shelf_copy(const struct shelf *, const bool *left_out, struct buf *out);
 

@@ -53,6 +53,26 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct stock_item *)a)->name, ((const struct stock_item *)b)->name);
 }
 
+static int newest_first(const void *a, const void *b, void *items)
+{
+	const struct revision *x = ((struct stock_item *)items)[*(const uint32_t *)a].of;
+	const struct revision *y = ((struct stock_item *)items)[*(const uint32_t *)b].of;
+
+	if (x->published != y->published)
+		return x->published > y->published ? -1 : 1;
+	return strcmp(x->title, y->title);
+}
+
+static void find_newest(struct stock *s)
+{
+	s->newest = mem_new_array(s->n + 1, sizeof *s->newest);
+	for (size_t i = 0; i < s->n; i++)
+		if (i == 0 || s->items[i].of != s->items[i - 1].of)
+			s->newest[s->n_titles++] = (uint32_t)i;
+	if (s->n_titles > 0)
+		qsort_r(s->newest, s->n_titles, sizeof *s->newest, newest_first, s->items);
+}
+
 void stock_new(const struct library_view *v, struct stock *ret)
 {
 	size_t cap = 0;
@@ -62,6 +82,7 @@ void stock_new(const struct library_view *v, struct stock *ret)
 		add_title(ret, &cap, v->titles[i].revisions[0]);
 	if (ret->n > 0)
 		qsort(ret->items, ret->n, sizeof *ret->items, by_name);
+	find_newest(ret);
 }
 
 void stock_fini(struct stock *s)
@@ -69,6 +90,7 @@ void stock_fini(struct stock *s)
 	for (size_t i = 0; i < s->n; i++)
 		free(s->items[i].name);
 	free(s->items);
+	free(s->newest);
 	*s = (struct stock){0};
 }
 

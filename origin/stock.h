@@ -25,6 +25,8 @@ struct stock_item {
 struct stock {
 	struct stock_item *items; /* sorted by name, so a title's stand together */
 	size_t n;
+	uint32_t *newest;         /* the first item of each title, those of the newest title first */
+	size_t n_titles;
 };
 
 /* The view must outlive it. */
