@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "dash/mpd.h"
+#include "dash/playlist.h"
 
 #define TRY_AGAIN DUR_S /* after a failure */
 
@@ -28,6 +29,7 @@ struct manifest {
 	struct copy *copy;    /* one reference each */
 	struct plan *plan;
 	char *name, *url, *prefix;
+	bool playlist;        /* HLS's */
 };
 
 static void free_object(struct serve_object *o)
@@ -135,6 +137,13 @@ static int read_copy(struct copy *c, struct buf *out)
 	return 0;
 }
 
+static int localise(const struct manifest *m, const struct buf *in, const struct mpd_place *places, size_t n, const char *steering,
+                    struct buf *out)
+{
+	return m->playlist ? playlist_localise(in->bytes, in->size, places, n, steering, out, NULL)
+	                   : mpd_localise_steered(in->bytes, in->size, places, n, steering, out, NULL);
+}
+
 /* Holding the lock. */
 static int make(struct manifest *m)
 {
@@ -149,7 +158,7 @@ static int make(struct manifest *m)
 	buf_init(&out, MPD_MAX_BYTES);
 	r = read_copy(m->copy, &in);
 	if (r == 0)
-		r = mpd_localise_steered(in.bytes, in.size, places, n, steering, &out, NULL);
+		r = localise(m, &in, places, n, steering, &out);
 	if (r == 0)
 		r = keep(m, &out);
 	for (size_t i = 0; i < n; i++)
@@ -172,7 +181,8 @@ static int open_object(struct serve_object *o)
 	return r;
 }
 
-struct serve_object *manifest_new(struct copy *c, struct plan *plan, const char *name, const char *url, const char *prefix, size_t prefix_n)
+struct serve_object *manifest_new(struct copy *c, const char *file, struct plan *plan, const char *name, const char *url,
+                                  const char *prefix, size_t prefix_n)
 {
 	static const struct serve_object_ops ops = {.free = free_object, .open = open_object};
 	struct manifest *m = mem_new(sizeof *m);
@@ -180,6 +190,7 @@ struct serve_object *manifest_new(struct copy *c, struct plan *plan, const char 
 	pthread_mutex_init(&m->lock, NULL);
 	m->copy = copy_ref(c);
 	m->plan = plan_ref(plan);
+	m->playlist = strcmp(file, PACKAGE_PLAYLIST) == 0;
 	m->name = mem_dup(name);
 	m->url = mem_dup(url);
 	m->prefix = mem_printf("%.*s", (int)prefix_n, prefix);
@@ -187,7 +198,7 @@ struct serve_object *manifest_new(struct copy *c, struct plan *plan, const char 
 		.magic = SERVE_OBJECT_MAGIC,
 		.refs = 1,
 		.fd = -1,
-		.type = package_media_type(PACKAGE_MANIFEST, strlen(PACKAGE_MANIFEST)),
+		.type = package_media_type(file, strlen(file)),
 		.etag = m->etag,
 		.cache_control = PACKAGE_CACHE_MANIFEST,
 		.ops = &ops,

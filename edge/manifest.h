@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The manifest as this edge hands it out: the package's own, with this edge
+ * The manifest and the HLS playlist as this edge hands them out: the package's own, with this edge
  * first among its base URLs, then the peers that hold the title, the origin last.
  */
 #ifndef RIBERA_EDGE_MANIFEST_H
@@ -9,9 +9,9 @@
 #include "edge/copy.h"
 #include "edge/plan.h"
 
-/* `prefix` ("/s/TOKEN", prefix_n bytes) goes into its URLs.  `manifest` is whole.  One reference; the text is made when
+/* `prefix` ("/s/TOKEN", prefix_n bytes) goes into its URLs.  `file` is PACKAGE_MANIFEST or PACKAGE_PLAYLIST, `manifest` it, whole.  One reference; the text is made when
  * the object is opened.  Takes references of its own.  Any thread. */
-struct serve_object *manifest_new(struct copy *manifest, struct plan *, const char *name, const char *url, const char *prefix, size_t prefix_n);
+struct serve_object *manifest_new(struct copy *manifest, const char *file, struct plan *, const char *name, const char *url, const char *prefix, size_t prefix_n);
 /* It could not be made a moment ago. */
 bool manifest_failed(const struct serve_object *, mono_us now);
 

@@ -134,6 +134,7 @@ void view_free(struct view **pv)
 			package_unref(&v->titles[i].revisions[k].package);
 		free(v->titles[i].revisions);
 		serve_object_unref(&v->titles[i].manifest);
+		serve_object_unref(&v->titles[i].playlist);
 	}
 	free(v->titles);
 	plan_unref(&v->plan);

@@ -25,7 +25,7 @@ struct view_title {
 	const char *title;       /* the plan's */
 	struct view_revision *revisions; /* the plan's first, so [0] is the current one */
 	size_t n, cap;
-	struct serve_object *manifest; /* atomic: made by the first who asks; one reference */
+	struct serve_object *manifest, *playlist; /* atomic: made by the first who asks; one reference each */
 };
 
 struct view {

@@ -329,12 +329,19 @@ static void find_file(struct viewers *v, const struct package_path *path, const 
 struct current {
 	struct plan *plan;
 	struct package *package;
-	struct copy *copy;       /* of the manifest */
+	struct copy *copy;       /* of the manifest or playlist */
 	struct serve_object *made;
 	char revision[PACKAGE_REVISION_SIZE];
+	bool has;                /* the package is known and has such a file */
 };
 
-static bool look_current(struct viewers *v, const struct package_path *path, struct current *ret)
+/* Where what is made of PACKAGE_MANIFEST or PACKAGE_PLAYLIST is kept. */
+static struct serve_object **made_of(struct view_title *t, const char *file)
+{
+	return strcmp(file, PACKAGE_PLAYLIST) == 0 ? &t->playlist : &t->manifest;
+}
+
+static bool look_current(struct viewers *v, const struct package_path *path, const char *file, struct current *ret)
 {
 	struct view *view;
 	struct view_title *t;
@@ -345,7 +352,7 @@ static bool look_current(struct viewers *v, const struct package_path *path, str
 	t = view != NULL ? view_find(view, path->title, path->title_n) : NULL;
 	if (t != NULL) {
 		struct view_revision *r = &t->revisions[0];
-		int i = r->package != NULL ? package_find(r->package, PACKAGE_MANIFEST, strlen(PACKAGE_MANIFEST)) : -1;
+		int i = r->package != NULL ? package_find(r->package, file, strlen(file)) : -1;
 
 		memcpy(ret->revision, r->revision, sizeof ret->revision);
 		ret->plan = plan_ref(view->plan);
@@ -353,7 +360,8 @@ static bool look_current(struct viewers *v, const struct package_path *path, str
 		ret->copy = i >= 0 ? RCU_LOAD(&r->package->copies[i]) : NULL;
 		if (ret->copy != NULL)
 			copy_ref(ret->copy);
-		ret->made = __atomic_load_n(&t->manifest, __ATOMIC_ACQUIRE);
+		ret->has = i >= 0;
+		ret->made = __atomic_load_n(made_of(t, file), __ATOMIC_ACQUIRE);
 		if (ret->made != NULL)
 			serve_object_ref(ret->made);
 	}
@@ -370,8 +378,8 @@ static void drop_current(struct current *c)
 }
 
 /* Keeps it for the next who asks, unless the view has changed meanwhile. */
-static void keep_manifest(struct viewers *v, const struct package_path *path, const struct plan *plan,
-                          struct serve_object *made)
+static void keep_made(struct viewers *v, const struct package_path *path, const char *file, const struct plan *plan,
+                      struct serve_object *made)
 {
 	struct serve_object *none = NULL;
 	struct view *view;
@@ -382,56 +390,53 @@ static void keep_manifest(struct viewers *v, const struct package_path *path, co
 	t = view != NULL && view->plan == plan ? view_find(view, path->title, path->title_n) : NULL;
 	if (t != NULL && t->revisions[0].package != NULL) {
 		serve_object_ref(made);
-		if (!__atomic_compare_exchange_n(&t->manifest, &none, made, false, __ATOMIC_ACQ_REL,
-		                                 __ATOMIC_RELAXED))
+		if (!__atomic_compare_exchange_n(made_of(t, file), &none, made, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			serve_object_unref(&(struct serve_object *){made});
 	}
 	rcu_read_end();
 }
 
-static void find_manifest(struct viewers *v, const struct package_path *path, const char *whole, size_t n,
-                          struct serve_request *req, struct serve_found *found)
+/* A playlist that nothing can be made of is still good as it is, or as it will come; a package may have none. */
+static void send_to_plain_playlist(const struct package_path *path, const struct current *c, const char *prefix, size_t prefix_n,
+                                   struct serve_found *found)
+{
+	found->status = 302;
+	found->location = mem_printf("%.*s/v/%.*s/%s/" PACKAGE_PLAYLIST, (int)prefix_n, prefix, (int)path->title_n, path->title,
+	                             c->revision);
+	found->cache = "hit";
+}
+
+/* The current revision's manifest or playlist for viewers: `file` is its name. */
+static void find_made(struct viewers *v, const struct package_path *path, const char *file, const char *whole, size_t n,
+                      struct serve_request *req, struct serve_found *found)
 {
 	struct current c;
 	size_t prefix_n;
 	const char *prefix = serve_prefix(req, &prefix_n);
+	bool whole_here;
 
-	if (!look_current(v, path, &c)) {
+	if (!look_current(v, path, file, &c)) {
 		not_found(v, found);
 		return;
 	}
 	if (prefix_n > 0)
 		serve_object_unref(&c.made); /* one viewer's own is made for it alone */
-	if (c.made == NULL && c.copy != NULL && copy_is_whole(c.copy)) {
-		c.made = manifest_new(c.copy, c.plan, v->name, v->url, prefix, prefix_n);
+	whole_here = c.copy != NULL && copy_is_whole(c.copy);
+	if (whole_here && c.made == NULL) {
+		c.made = manifest_new(c.copy, file, c.plan, v->name, v->url, prefix, prefix_n);
 		if (prefix_n == 0)
-			keep_manifest(v, path, c.plan, c.made);
+			keep_made(v, path, file, c.plan, c.made);
 	}
 	if (c.made != NULL && !manifest_failed(c.made, clock_mono())) {
 		found->object = c.made;
 		found->cache = "hit";
 		c.made = NULL;
+	} else if (strcmp(file, PACKAGE_PLAYLIST) == 0 && (whole_here || (c.package != NULL && !c.has))) {
+		send_to_plain_playlist(path, &c, prefix, prefix_n, found);
 	} else {
 		send_to_origin(v, mem_printf("%s%.*s%.*s", c.plan->origin, (int)prefix_n, prefix, (int)n, whole),
 		               "fwd=uri-miss;detail=planned-not-filled", found);
 	}
-	drop_current(&c);
-}
-
-static void find_playlist(struct viewers *v, const struct package_path *path, struct serve_request *req, struct serve_found *found)
-{
-	struct current c;
-	size_t prefix_n;
-	const char *prefix = serve_prefix(req, &prefix_n);
-
-	if (!look_current(v, path, &c)) {
-		not_found(v, found);
-		return;
-	}
-	found->status = 302;
-	found->location = mem_printf("%.*s/v/%.*s/%s/" PACKAGE_PLAYLIST, (int)prefix_n, prefix, (int)path->title_n, path->title,
-	                             c.revision);
-	found->cache = "hit";
 	drop_current(&c);
 }
 
@@ -451,9 +456,9 @@ static void find(void *ctx, const char *path, size_t n, struct serve_request *re
 	else if (p.revision_n > 0)
 		find_file(v, &p, path, n, req, found);
 	else if (is(p.file, p.file_n, PACKAGE_MANIFEST))
-		find_manifest(v, &p, path, n, req, found);
+		find_made(v, &p, PACKAGE_MANIFEST, path, n, req, found);
 	else if (is(p.file, p.file_n, PACKAGE_PLAYLIST))
-		find_playlist(v, &p, req, found);
+		find_made(v, &p, PACKAGE_PLAYLIST, path, n, req, found);
 	else
 		not_found(v, found);
 }

@@ -20,7 +20,7 @@
 #include "base/sha256.h"
 #include "dash/mpd.h"
 #include "dash/package.h"
-#include "origin/playlist.h"
+#include "dash/playlist.h"
 #include "origin/revision.h"
 #include "origin/steer.h"
 #include "serve/serve.h"

@@ -14,7 +14,7 @@
 #include "base/must.h"
 #include "dash/package.h"
 #include "ingest/verify_seen.h"
-#include "origin/playlist.h"
+#include "dash/playlist.h"
 #include "t/fuzz/folder.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);

@@ -52,7 +52,7 @@ class Package:
     def __init__(self, title, size=5_000_000, seed=1, more=()):
         rng = random.Random(f'{title}/{seed}')
         self.title = title
-        self.files = {'manifest.mpd': MPD.encode(), 'main.m3u8': b'#EXTM3U\n', 'empty.vtt': b'',
+        self.files = {'manifest.mpd': MPD.encode(), 'main.m3u8': b'#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=900000\nvideo.m3u8\n', 'empty.vtt': b'',
                       'audio.mp4': rng.randbytes(200_000), 'video.mp4': rng.randbytes(size)}
         for name, n in more:
             self.files[name] = rng.randbytes(n)
@@ -224,6 +224,7 @@ class Lab:
         self.packages = {p.key: p for p in packages}
         self.rows = [p.row(hold) for p in packages]
         self.peers = []
+        self.steering = None
         self.registered, self.heartbeats, self.authorizations, self.liars = {}, {}, set(), set()
         self.requests, self.unknown, self.demand, self.clock = [], [], [], 0  # clock: seconds it is ahead
         self.behaviour, self.control_fails, self.rate, self.sent = None, 0, 0, 0
@@ -252,6 +253,8 @@ class Lab:
     def plan_for(self, name):
         with self.lock:
             body = {'origin': self.url, 'titles': self.rows, 'peers': [p for p in self.peers if p['name'] != name]}
+            if self.steering:
+                body['steering'] = self.steering
         version = hashlib.sha256(json.dumps(body).encode()).hexdigest()[:8]
         return json.dumps({'version': version, **body}).encode()
 

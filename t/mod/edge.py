@@ -53,8 +53,29 @@ def the_manifest_names_this_edge_first_then_peers_then_the_origin():
     tap.equal(r.headers['Content-Type'], 'application/dash+xml')
     urls = re.findall(r'<BaseURL[^>]*>(http[^<]*)', r.body.decode())
     tap.equal(urls, [f'{u}/v/{p.key}/' for u in (edge.url, 'http://127.0.0.1:1', origin.url)])
+
+
+@tap.test
+def the_playlist_has_a_pathway_for_each_of_these_places_and_the_steering_server():
+    p = Package('film')
+    origin = Lab(p)
+    origin.rows[0]['hold'] = False
+    origin.steering = 'http://origin.example/steer'
+    origin.peers = [{'name': 'edge-x', 'url': 'http://127.0.0.1:1', 'holds': [p.key]}]
+    edge = Edge(origin)
+    edge.wait_prepared(p)
     r = edge.get('/v/film/main.m3u8')
-    tap.equal((r.status, r.headers['Location']), (302, f'/v/{p.key}/main.m3u8'))
+    tap.equal((r.status, r.headers['Location']), (302, f'{origin.url}/v/film/main.m3u8'), 'the playlist is not here yet')
+    origin.rows[0]['hold'] = True
+    edge.wait_filled(p)
+    r = edge.get('/v/film/main.m3u8')
+    tap.equal((r.status, r.headers['Content-Type'], r.headers['Cache-Control']), (200, 'application/vnd.apple.mpegurl', 'public, max-age=2, stale-if-error=86400'))
+    question = f'http://origin.example/steer?title=film&revision={p.revision}&in=edge-a,edge-x,origin'
+    want = ['#EXTM3U', f'#EXT-X-CONTENT-STEERING:SERVER-URI="{question}",PATHWAY-ID="edge-a"']
+    for name, url in (('edge-a', edge.url), ('edge-x', 'http://127.0.0.1:1'), ('origin', origin.url)):
+        want += [f'#EXT-X-STREAM-INF:BANDWIDTH=900000,PATHWAY-ID="{name}"', f'{url}/v/{p.key}/video.m3u8']
+    tap.equal(r.body.decode().splitlines(), want)
+    tap.equal(edge.get('/v/film/main.m3u8', {'If-None-Match': r.headers['ETag']}).status, 304)
 
 
 @tap.test
@@ -226,7 +247,7 @@ def a_dead_origin_is_a_quick_gateway_error_and_what_is_here_is_served():
     tap.equal(r.status, 200)
     tap.equal(re.findall(r'serviceLocation="([^"]*)"', r.body.decode()), ['edge-a', 'edge-x', 'origin'])
     tap.has(r.headers['Cache-Control'], 'stale-if-error')
-    tap.equal(edge.get('/v/film/main.m3u8').status, 302)
+    tap.equal(re.findall(r'PATHWAY-ID="([^"]*)"', edge.get('/v/film/main.m3u8').body.decode()), ['edge-a', 'edge-x', 'origin'])
     origin.start()
     tap.until(lambda: edge.file(q, 'video.mp4').body == q.files['video.mp4'], 30, 'the origin being back')
 

@@ -3,7 +3,7 @@
  * Line by line: tags that name media are written once for each place, with the
  * place's URLs and groups of their own; all others once, where they stood.
  */
-#include "origin/playlist.h"
+#include "dash/playlist.h"
 
 #include <string.h>
 

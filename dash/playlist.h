@@ -4,8 +4,8 @@
  * once for each place, as a pathway of its own (draft-pantos-hls-rfc8216bis 4.4.6.6
  * and 7), the nearest place's first.  Pure.
  */
-#ifndef RIBERA_ORIGIN_PLAYLIST_H
-#define RIBERA_ORIGIN_PLAYLIST_H
+#ifndef RIBERA_DASH_PLAYLIST_H
+#define RIBERA_DASH_PLAYLIST_H
 
 #include "base/buf.h"
 #include "base/err.h"
