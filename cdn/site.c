@@ -125,10 +125,20 @@ static void place(struct packing *p, uint32_t index, const struct site_item *ite
 			copies--;
 }
 
+/* Some edge has room for an item as small as that. */
+static bool has_room(const struct packing *p, uint64_t smallest)
+{
+	for (size_t i = 0; i < p->n_edges; i++)
+		if (p->room[i] >= smallest)
+			return true;
+	return false;
+}
+
 size_t site_plan(const struct site_item *items, size_t n_items, const struct site_edge *edges, size_t n_edges,
                  struct site_copy *ret_copies)
 {
 	struct packing p = {.edges = edges, .n_edges = n_edges, .copies = ret_copies};
+	uint64_t smallest = UINT64_MAX;
 	double total;
 	struct order *o = ranking(items, n_items, &total);
 
@@ -136,6 +146,8 @@ size_t site_plan(const struct site_item *items, size_t n_items, const struct sit
 	for (size_t i = 0; i < n_edges; i++)
 		p.room[i] = edges[i].capacity;
 	for (size_t i = 0; i < n_items; i++)
+		smallest = items[i].bytes < smallest ? items[i].bytes : smallest;
+	for (size_t i = 0; i < n_items && has_room(&p, smallest); i++)
 		place(&p, o[i].item, &items[o[i].item], total);
 	free(o);
 	return p.n;
