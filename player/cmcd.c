@@ -28,7 +28,7 @@ static void string(struct buf *b, const char *name, const char *value)
 {
 	key(b, name);
 	buf_puts(b, "=\"");
-	for (const char *p = value; *p != '\0' && p - value < 64; p++) {
+	for (const char *p = value; *p != '\0' && p - value < 128; p++) {
 		if (*p == '"' || *p == '\\')
 			buf_putc(b, '\\');
 		if ((unsigned char)*p >= 0x20 && (unsigned char)*p < 0x7f)
@@ -62,6 +62,12 @@ static void request(const struct cmcd *c, struct buf *b)
 	}
 	if (c->throughput > 0)
 		number(b, "mtp", hundreds(c->throughput / 1000));
+	if (c->next[0] != '\0')
+		string(b, "nor", c->next);
+	if (c->has_next_range) {
+		key(b, "nrr=\"");
+		buf_printf(b, "%llu-%llu\"", (unsigned long long)c->next_first, (unsigned long long)c->next_last);
+	}
 	if (c->startup)
 		key(b, "su");
 }
@@ -82,6 +88,21 @@ static void status(const struct cmcd *c, struct buf *b)
 	/* five times the bitrate keeps a buffer filling and lets a server pace the rest */
 	if (c->bitrate > 0)
 		number(b, "rtp", hundreds(5 * c->bitrate / 1000));
+}
+
+void cmcd_set_next(struct cmcd *c, const char *reference, const char *next)
+{
+	size_t folder = 0;
+
+	for (size_t i = 0; reference[i] != '\0' && reference[i] == next[i] && reference[i] != '?'; i++)
+		if (reference[i] == '/')
+			folder = i + 1;
+	c->next[0] = '\0';
+	/* commas would part keys in a query; a colon may be a scheme (RFC 3986 4.2) */
+	if (strcmp(reference, next) == 0 || strpbrk(reference + folder, "/") != NULL || strpbrk(next + folder, "/,:\"\\") != NULL ||
+	    strlen(next + folder) >= sizeof c->next)
+		return;
+	snprintf(c->next, sizeof c->next, "%s", next + folder);
 }
 
 static void (*const parts[CMCD_FIELDS])(const struct cmcd *, struct buf *) = {object, request, session, status};

@@ -26,7 +26,14 @@ struct cmcd {
 	bool startup;            /* su */
 	bool starved;            /* bs */
 	bool live;               /* st */
+	char next[128];          /* nor: the next object, relative to this one's address; "" with a range: the same one */
+	bool has_next_range;     /* nrr */
+	uint64_t next_first, next_last;
 };
+
+/* Sets `next` from two references that are resolved against the same base; left empty where that is no plain relative
+ * address in the same folder, or too long. */
+void cmcd_set_next(struct cmcd *, const char *reference, const char *next);
 
 enum { CMCD_FIELDS = 4 };
 /* "CMCD-Object: ...", malloced; a field with nothing to say is NULL. */

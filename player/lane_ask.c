@@ -76,6 +76,21 @@ static void set_time(struct rung *u, unsigned index, struct grab_want *w)
 	w->slack = (uint64_t)av_rescale((int64_t)s->duration, u->ticks, u->r->timescale) / 2 + 1;
 }
 
+/* So that a server can have it at hand: mostly the next one is of the same rung. */
+static void tell_next(const struct timeline_rendition *r, unsigned index, struct cmcd *c)
+{
+	const struct timeline_segment *now = &r->segments[index], *next = now + 1;
+
+	if (index + 1 >= r->n_segments)
+		return;
+	if (now->url != NULL && next->url != NULL)
+		cmcd_set_next(c, now->url, next->url);
+	c->has_next_range = next->has_range && (c->next[0] != '\0' || (now->url == NULL && next->url == NULL) ||
+	                                        (now->url != NULL && next->url != NULL && strcmp(now->url, next->url) == 0));
+	c->next_first = next->range.first;
+	c->next_last = next->range.last;
+}
+
 void lane_ask(struct lane *l, unsigned rung, unsigned index, mono_us now)
 {
 	const struct timeline_rendition *r = l->rungs[rung].r;
@@ -90,6 +105,7 @@ void lane_ask(struct lane *l, unsigned rung, unsigned index, mono_us now)
 		.index = index, .buffer = lane_buffered(l), .cmcd = &c, .fresh = l->set.source->timeline->dynamic,
 		.patience = l->limit >= 0 || l->skipped > 0 ? SHORT_PATIENCE : PATIENCE + lane_buffered(l)};
 
+	tell_next(r, index, &c);
 	if (l->rungs[rung].timed)
 		set_time(&l->rungs[rung], index, &want);
 	hub_lock(l->set.world->hub);

@@ -162,9 +162,43 @@ static double pick_of(const struct report_segment *s)
 	return (double)s->bandwidth / 1e6;
 }
 
-static double hand_of(const struct report_segment *s)
+/* Seconds of the time a segment took during which nothing was played. */
+static double stalled_in(const struct page *p, const struct report_segment *s)
 {
-	return secs(s->buffer);
+	double from = secs(s->asked), to = secs(s->asked + s->total), sum = 0;
+
+	for (size_t i = 0; i < p->r->n_stalls; i++) {
+		double a = secs(p->r->stalls[i].began), b = a + secs(p->r->stalls[i].duration);
+
+		sum += fmax(0, fmin(b, to) - fmax(a, from));
+	}
+	return sum;
+}
+
+/* In hand when the segment has come, without it. */
+static double hand_after(const struct page *p, const struct report_segment *s)
+{
+	return fmax(0, secs(s->buffer) - secs(s->total) + stalled_in(p, s));
+}
+
+/* Falls while it is played, rises with each segment that comes. */
+static void saw(const struct page *p, const struct chart *c, const char *class)
+{
+	double last = 0, from = 0;
+
+	buf_printf(p->out, "<path class=\"%s\" d=\"M%.1f %.1f", class, x_at(p, 0), y_at(c, 0));
+	for (size_t i = 0; i < p->r->n_segments; i++) {
+		const struct report_segment *s = &p->r->segments[i];
+
+		if (!drawn(p, i))
+			continue;
+		from = secs(s->asked + s->total);
+		last = hand_after(p, s);
+		buf_printf(p->out, "L%.1f %.1fL%.1f %.1f", x_at(p, secs(s->asked)), y_at(c, secs(s->buffer)), x_at(p, from), y_at(c, last));
+		last += s->skipped ? 0 : secs(s->duration);
+		buf_printf(p->out, "V%.1f", y_at(c, last));
+	}
+	buf_printf(p->out, "L%.1f %.1f\"/>", x_at(p, p->end), y_at(c, fmax(0, last - (p->end - from))));
 }
 
 static void begin_chart(const struct page *p, const struct chart *c)
@@ -190,7 +224,7 @@ static void charts(const struct page *p)
 	for (size_t i = 0; i < r->n_segments; i++)
 		if (r->segments[i].lane == LANE_VIDEO) {
 			rates.most = fmax(rates.most, fmax(pick_of(&r->segments[i]), line_of(&r->segments[i])));
-			hand.most = fmax(hand.most, hand_of(&r->segments[i]));
+			hand.most = fmax(hand.most, hand_after(p, &r->segments[i]) + secs(r->segments[i].duration));
 		}
 	if (r->top_bandwidth > 0)
 		rates.most = fmin(rates.most, 2.0 * (double)r->top_bandwidth / 1e6);
@@ -199,8 +233,8 @@ static void charts(const struct page *p)
 	steps(p, &rates, "pick", pick_of);
 	end_chart(p, &rates, "Mbit/s: <b class=\"l\">throughput of the line</b>, <b class=\"p\">rendition chosen</b>, <b class=\"s\">stalls</b>");
 	begin_chart(p, &hand);
-	steps(p, &hand, "hand", hand_of);
-	end_chart(p, &hand, "<b class=\"h\">media ahead of the playhead</b> when each segment was asked for, <b class=\"s\">stalls</b>");
+	saw(p, &hand, "hand");
+	end_chart(p, &hand, "<b class=\"h\">media ahead of the playhead</b>, <b class=\"s\">stalls</b>");
 }
 
 static void number(struct buf *out, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -425,6 +425,10 @@ def servers_are_told_about_requests():
     q = next(q for q in a.requests if media(q) and 'cmcd-object' in q.headers and 'ot=v' in q.headers['cmcd-object'])
     tap.check(re.fullmatch(r'br=\d+,d=2000,ot=v,tb=1380', q.headers['cmcd-object']), q.headers['cmcd-object'])
     tap.check(re.search(r'sf=d,sid="[0-9a-f-]{36}",st=v', q.headers['cmcd-session']), q.headers['cmcd-session'])
+    told = [q for q in a.requests if media(q) and q.path == '/high.mp4' and 'nrr=' in q.headers.get('cmcd-request', '')]
+    following = {q.first: q.last for q in a.requests if media(q) and q.path == '/high.mp4'}
+    nexts = [tuple(map(int, re.search(r'nrr="(\d+)-(\d+)"', q.headers['cmcd-request']).groups())) for q in told]
+    tap.check(len(told) >= 2 and all(following.get(x, y) == y and x == q.last + 1 for q, (x, y) in zip(told, nexts)), nexts)
     b, = servers(1)
     play(b.url + mpd([b]), '--speed', 'max', '--cmcd', 'query')
     tap.check(all('CMCD=' in q.path for q in b.requests), 'requests without CMCD')

@@ -411,6 +411,31 @@ Test(cmcd, headers)
 		free(h[i]);
 }
 
+Test(cmcd, what_comes_next_is_told)
+{
+	static const char *const rows[][3] = {{"a/1.m4s", "a/2.m4s", "2.m4s"}, {"1.m4s", "2.m4s", "2.m4s"}, {"a/1", "b/2", ""},
+		{"1.m4s?x=/", "2.m4s", ""}, {"x", "http://h/2", ""}, {"a,1", "a,2", ""}, {"same", "same", ""}};
+	struct cmcd c = sample;
+	char *h[CMCD_FIELDS], *url;
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		cmcd_set_next(&c, rows[i][0], rows[i][1]);
+		CHECK_STR(c.next, rows[i][2]);
+	}
+	cmcd_set_next(&c, "a/1.m4s", "a/2.m4s");
+	c.has_next_range = true;
+	c.next_first = 100;
+	c.next_last = 199;
+	cmcd_headers(&c, h);
+	CHECK_STR(h[1], "CMCD-Request: bl=21300,dl=21300,mtp=48100,nor=\"2.m4s\",nrr=\"100-199\"");
+	for (int i = 0; i < CMCD_FIELDS; i++)
+		free(h[i]);
+	c.content_id = NULL;
+	url = cmcd_query(&c, "http://h/1");
+	CHECK(strstr(url, "mtp%3D48100%2Cnor%3D%222.m4s%22%2Cnrr%3D%22100-199%22%2Cot") != NULL);
+	free(url);
+}
+
 Test(cmcd, query_is_sorted_and_escaped)
 {
 	struct cmcd c = sample;
