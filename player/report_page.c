@@ -194,7 +194,8 @@ static void saw(const struct page *p, const struct chart *c, const char *class)
 			continue;
 		from = secs(s->asked + s->total);
 		last = hand_after(p, s);
-		buf_printf(p->out, "L%.1f %.1fL%.1f %.1f", x_at(p, secs(s->asked)), y_at(c, secs(s->buffer)), x_at(p, from), y_at(c, last));
+		buf_printf(p->out, "L%.1f %.1fL%.1f %.1fH%.1f", x_at(p, secs(s->asked)), y_at(c, secs(s->buffer)),
+		           x_at(p, from - stalled_in(p, s)), y_at(c, last), x_at(p, from));
 		last += s->skipped ? 0 : secs(s->duration);
 		buf_printf(p->out, "V%.1f", y_at(c, last));
 	}
