@@ -20,6 +20,7 @@ struct bases {
 	struct timeline_base v[TIMELINE_MAX_BASES];
 	size_t n;
 	double availability_offset; /* of the first, with its parents' */
+	double partial_offset;      /* the same, and what is there in part */
 };
 
 /* What a level hands down. */
@@ -56,6 +57,7 @@ static void copy_bases(const struct bases *from, struct bases *to)
 	for (size_t i = 0; i < from->n; i++)
 		add_base(to, mem_dup(from->v[i].url), from->v[i].service_location);
 	to->availability_offset = from->availability_offset;
+	to->partial_offset = from->partial_offset;
 }
 
 /* The lowest priority number that is larger than `than`, or 0. */
@@ -92,9 +94,12 @@ static int inherit_bases(const struct bases *parent, const struct mpd_base_urls 
 			if (list->v[i].priority == p)
 				join_all(parent, &list->v[i], to);
 	to->availability_offset = parent->availability_offset;
-	/* what is there early is there in part: it is asked for when it is whole */
-	if (list->v[0].has_availability_offset && !(list->v[0].has_availability_complete && !list->v[0].availability_complete))
-		to->availability_offset += list->v[0].availability_offset;
+	to->partial_offset = parent->partial_offset;
+	if (list->v[0].has_availability_offset) {
+		to->partial_offset += list->v[0].availability_offset;
+		if (!list->v[0].has_availability_complete || list->v[0].availability_complete)
+			to->availability_offset += list->v[0].availability_offset;
+	}
 	return to->n > 0 ? 0 : ERR_SYNTAX;
 }
 
@@ -203,9 +208,12 @@ static int build_rendition(struct timeline_build *b, const struct timeline_perio
 	if (e != 0)
 		return fault_set(b->fault, e, "line %u: none of its BaseURLs can be used", rep->line);
 	l.availability_offset = level.bases.availability_offset;
-	if (level.segments.has_availability_offset &&
-	    !(level.segments.has_availability_complete && !level.segments.availability_complete))
-		l.availability_offset += level.segments.availability_offset;
+	l.partial_offset = level.bases.partial_offset;
+	if (level.segments.has_availability_offset) {
+		l.partial_offset += level.segments.availability_offset;
+		if (!level.segments.has_availability_complete || level.segments.availability_complete)
+			l.availability_offset += level.segments.availability_offset;
+	}
 	l.segments = level.segments;
 	take_bases(&level, b, r);
 	if (b->n_url_bytes > TIMELINE_MAX_URL_BYTES)

@@ -55,6 +55,8 @@ struct timeline_rendition {
 	char *index_url;         /* reference; "" is the base itself */
 	struct timeline_segment *segments;
 	size_t n_segments;
+	size_t n_partial;        /* the last so many are there in part: they are still being made
+	                          * (availabilityTimeComplete="false", 5.3.9.5.3) */
 	size_t n_behind;         /* segments listed behind the Period's end: they are not played (5.3.2.1) */
 	dur_us period_duration;  /* -1: not known; an index is cut there */
 	char *fault;             /* why it cannot be used (it has no segments then), or NULL */

@@ -31,6 +31,7 @@ struct timeline_layout {
 	struct timeline_rendition *rendition;
 	struct mpd_segments segments;
 	double availability_offset; /* seconds; of the base URLs and of the segments */
+	double partial_offset;      /* so much earlier they are there in part; >= availability_offset */
 };
 
 /* Equal segments in a row, from an S, a P or from @duration. */
@@ -51,6 +52,9 @@ int timeline_walk(struct timeline_layout *, timeline_run_f *each, void *ctx, tim
 timeline_wide timeline_period_end(const struct timeline_layout *);
 /* Period time now, for a dynamic MPD, with what is available earlier. */
 timeline_wide timeline_live_edge(const struct timeline_layout *);
+
+/* The same with what is available in part. */
+timeline_wide timeline_early_edge(const struct timeline_layout *);
 
 /* Fills the segments, the initialisation and the index of layout->rendition. */
 int timeline_lay_out(struct timeline_layout *);

@@ -224,7 +224,7 @@ static void set_window(struct output *out, wide edge)
 
 	if (!mpd->dynamic)
 		return;
-	now = timeline_live_edge(out->l);
+	now = timeline_early_edge(out->l);
 	/* what has not begun is announced, not there */
 	if (mpd->has_availability_start && now > 0 && now < out->until && isfinite(out->l->availability_offset))
 		out->until = now;
@@ -258,7 +258,8 @@ static int cut_to_available(struct output *out, const struct timeline_run *run, 
 	if (!mpd->has_availability_start)
 		return fault_set(out->l->build->fault, ERR_SYNTAX,
 		                 "line %u: @duration in a dynamic MPD needs MPD@availabilityStartTime", run->line);
-	whole = edge > 0 ? edge / run->duration + (run->parts > 1) : 0;
+	whole = timeline_early_edge(out->l);
+	whole = whole > 0 ? whole / run->duration + (run->parts > 1) : 0;
 	if (!isfinite(out->l->availability_offset) && *count < TIMELINE_WIDE_MAX)
 		whole = *count; /* all that will ever be is there already */
 	if (whole < *count)
@@ -443,11 +444,29 @@ static int put_all(struct output *out)
 	return e != 0 ? e : put_numbered(out);
 }
 
+/* Of a title that says so, what ends after now is not whole yet. */
+static void count_partial(struct timeline_layout *l)
+{
+	struct timeline_rendition *r = l->rendition;
+	wide edge = timeline_live_edge(l);
+
+	if (!l->build->mpd->dynamic || l->partial_offset <= l->availability_offset)
+		return;
+	while (r->n_partial < r->n_segments) {
+		const struct timeline_segment *s = &r->segments[r->n_segments - 1 - r->n_partial];
+
+		if ((wide)s->start + s->duration <= edge)
+			break;
+		r->n_partial++;
+	}
+}
+
 int timeline_lay_out(struct timeline_layout *l)
 {
 	const struct mpd_segments *m = &l->segments;
 	struct timeline_rendition *r = l->rendition;
 	struct output out = {.l = l};
+	int e;
 
 	if (m->has_timescale && m->timescale == 0)
 		return fault_at(l, m->line, ERR_SYNTAX, "@timescale is 0");
@@ -457,5 +476,8 @@ int timeline_lay_out(struct timeline_layout *l)
 	out.until = timeline_period_end(l);
 	set_initialisation(l);
 	buf_init(&out.urls, TIMELINE_MAX_URL_BYTES - l->build->n_url_bytes);
-	return finish(&out, put_all(&out));
+	e = finish(&out, put_all(&out));
+	if (e == 0)
+		count_partial(l);
+	return e;
 }

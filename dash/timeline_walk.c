@@ -23,18 +23,28 @@ wide timeline_period_end(const struct timeline_layout *l)
 }
 
 /* Period time now, for a dynamic MPD. */
-wide timeline_live_edge(const struct timeline_layout *l)
+static wide edge_with(const struct timeline_layout *l, double offset)
 {
 	wide us = (wide)l->build->now - l->build->mpd->availability_start - l->period->start;
 
 	/* Segments that are "always" there are still made only up to now. */
-	if (isfinite(l->availability_offset) && fabs(l->availability_offset) < 1e9)
-		us += llround(l->availability_offset * 1e6);
+	if (isfinite(offset) && fabs(offset) < 1e9)
+		us += llround(offset * 1e6);
 	if (us > INT64_MAX)
 		us = INT64_MAX;
 	if (us < INT64_MIN)
 		us = INT64_MIN;
 	return timeline_ticks((dur_us)us, l->rendition->timescale);
+}
+
+wide timeline_live_edge(const struct timeline_layout *l)
+{
+	return edge_with(l, l->availability_offset);
+}
+
+wide timeline_early_edge(const struct timeline_layout *l)
+{
+	return edge_with(l, l->partial_offset);
 }
 
 /* Where an S with r="-1" ends: the next S@t, the Period's end or now (5.3.9.6.2). */
@@ -45,8 +55,8 @@ static int open_end(const struct timeline_layout *l, size_t i, wide *ret_end)
 
 	if (i + 1 < m->n_timeline && m->timeline[i + 1].has_t)
 		end = (wide)m->timeline[i + 1].t - l->rendition->pto;
-	else if (l->build->mpd->dynamic && timeline_live_edge(l) < end)
-		end = timeline_live_edge(l);
+	else if (l->build->mpd->dynamic && timeline_early_edge(l) < end)
+		end = timeline_early_edge(l);
 	if (end >= TIMELINE_WIDE_MAX)
 		return fault_set(l->build->fault, ERR_UNSUPPORTED,
 		                 "line %u: S@r is negative and neither the next S@t nor a duration says where it ends",
@@ -57,7 +67,7 @@ static int open_end(const struct timeline_layout *l, size_t i, wide *ret_end)
 
 static bool is_live_end(const struct timeline_layout *l, wide end)
 {
-	return l->build->mpd->dynamic && end == timeline_live_edge(l);
+	return l->build->mpd->dynamic && end == timeline_early_edge(l);
 }
 
 /* How many segments an S makes.  With r="-1" a live stream has whole ones only. */

@@ -213,7 +213,11 @@ static void decode_segment(struct decode *d, const struct media_segment *s)
 	struct demux *x = NULL;
 	int r;
 
-	if (demux_new(s->init, s->body, d->lane == LANE_AUDIO, &x, &f) < 0) {
+	r = s->feed != NULL ? demux_new_feed(s->init, s->feed, d->lane, s->generation, &x, &f)
+	                    : demux_new(s->init, s->body, d->lane == LANE_AUDIO, &x, &f);
+	if (r < 0 && stale(d))
+		return;
+	if (r < 0) {
 		atomic_fetch_add(&d->errors, 1);
 		log_warn("player/decode", "segment=%u: %s", s->index, fault_text(&f));
 		return;
@@ -225,7 +229,7 @@ static void decode_segment(struct decode *d, const struct media_segment *s)
 		r = demux_read(x, d->packet);
 		if (r == 0)
 			decode_packet(d, s->index);
-		else if (r != ERR_NOT_FOUND)
+		else if (r != ERR_NOT_FOUND && !stale(d))
 			note_error(d, s->index, "segment is damaged", r);
 		av_packet_unref(d->packet);
 	}

@@ -12,6 +12,8 @@
 #include "base/mem.h"
 #include "dash/bmff.h"
 #include "dash/bmff_track.h"
+#include "player/feed.h"
+#include "player/hub.h"
 
 #define IO_SIZE 32768
 
@@ -19,10 +21,22 @@ struct demux {
 	struct blob *parts[2];
 	size_t sizes[2];
 	size_t pos;
+	struct feed *feed;       /* in place of parts[1] */
+	int lane;
+	unsigned generation;
 	AVIOContext *io;
 	AVFormatContext *format;
 	int stream;
 };
+
+static int read_feed(struct demux *d, uint8_t *out, int n)
+{
+	int got = feed_read(d->feed, d->lane, d->generation, d->pos - d->sizes[0], out, (size_t)n);
+
+	if (got > 0)
+		d->pos += (size_t)got;
+	return got > 0 ? got : got == 0 ? AVERROR_EOF : AVERROR_EXIT;
+}
 
 static int read_bytes(void *ctx, uint8_t *out, int n)
 {
@@ -32,6 +46,8 @@ static int read_bytes(void *ctx, uint8_t *out, int n)
 	size_t left = d->sizes[part] - (at < d->sizes[part] ? at : d->sizes[part]);
 	size_t take = left < (size_t)n ? left : (size_t)n;
 
+	if (!in_init && d->feed != NULL)
+		return read_feed(d, out, n);
 	if (take == 0)
 		return AVERROR_EOF;
 	memcpy(out, d->parts[part]->bytes + at, take);
@@ -78,7 +94,8 @@ static int open_format(struct demux *d, struct fault *f)
 	char text[AV_ERROR_MAX_STRING_SIZE] = "";
 	int r;
 
-	d->io = buffer != NULL ? avio_alloc_context(buffer, IO_SIZE, 0, d, read_bytes, NULL, seek_bytes) : NULL;
+	/* what is still coming cannot be sought in, and is not to be waited for to be guessed at */
+	d->io = buffer != NULL ? avio_alloc_context(buffer, IO_SIZE, 0, d, read_bytes, NULL, d->feed == NULL ? seek_bytes : NULL) : NULL;
 	d->format = avformat_alloc_context();
 	if (d->io == NULL || d->format == NULL) {
 		if (d->io == NULL)
@@ -87,24 +104,27 @@ static int open_format(struct demux *d, struct fault *f)
 	}
 	d->format->pb = d->io;
 	d->format->flags |= AVFMT_FLAG_CUSTOM_IO;
-	r = avformat_open_input(&d->format, NULL, NULL, NULL);
+	r = avformat_open_input(&d->format, NULL, d->feed != NULL ? av_find_input_format("mp4") : NULL, NULL);
 	if (r < 0)
 		return fault_set(f, ERR_MEDIA, "the segment cannot be read: %s", av_make_error_string(text, sizeof text, r));
 	return 0;
 }
 
-int demux_new(struct blob *init, struct blob *body, int audio, struct demux **ret_demux, struct fault *f)
+static struct demux *begin(struct blob *init)
 {
 	struct demux *d = mem_new(sizeof *d);
-	int r;
 
 	if (init != NULL) {
 		d->parts[0] = blob_ref(init);
 		d->sizes[0] = init->size;
 	}
-	d->parts[1] = blob_ref(body);
-	d->sizes[1] = body->size;
-	r = open_format(d, f);
+	return d;
+}
+
+static int open_stream(struct demux *d, int audio, struct demux **ret_demux, struct fault *f)
+{
+	int r = open_format(d, f);
+
 	if (r == 0)
 		r = find_stream(d, audio, f);
 	if (r < 0) {
@@ -113,6 +133,25 @@ int demux_new(struct blob *init, struct blob *body, int audio, struct demux **re
 	}
 	*ret_demux = d;
 	return 0;
+}
+
+int demux_new(struct blob *init, struct blob *body, int audio, struct demux **ret_demux, struct fault *f)
+{
+	struct demux *d = begin(init);
+
+	d->parts[1] = blob_ref(body);
+	d->sizes[1] = body->size;
+	return open_stream(d, audio, ret_demux, f);
+}
+
+int demux_new_feed(struct blob *init, struct feed *feed, int lane, unsigned generation, struct demux **ret_demux, struct fault *f)
+{
+	struct demux *d = begin(init);
+
+	d->feed = feed_ref(feed);
+	d->lane = lane;
+	d->generation = generation;
+	return open_stream(d, lane == LANE_AUDIO, ret_demux, f);
 }
 
 void demux_free(struct demux **pd)
@@ -127,6 +166,7 @@ void demux_free(struct demux **pd)
 	avio_context_free(&d->io);
 	blob_unref(&d->parts[0]);
 	blob_unref(&d->parts[1]);
+	feed_unref(&d->feed);
 	free(d);
 	*pd = NULL;
 }

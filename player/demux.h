@@ -17,10 +17,13 @@ struct AVPacket;
 struct AVStream;
 struct blob;
 struct demux; /* hidden */
+struct feed;
 
 /* `init` may be NULL; both are referenced.  `audio` chooses the stream kind.
  * ERR_MEDIA with the reason. */
 int demux_new(struct blob *init, struct blob *body, int audio, struct demux **ret_demux, struct fault *);
+/* The same with a body that is still coming: reading waits for it, and ends when `generation` is over (feed.h). */
+int demux_new_feed(struct blob *init, struct feed *, int lane, unsigned generation, struct demux **ret_demux, struct fault *);
 void demux_free(struct demux **);
 const struct AVStream *demux_stream(const struct demux *);
 /* 0 with a packet; ERR_NOT_FOUND at the end; FFmpeg's code otherwise. */

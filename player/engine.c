@@ -49,7 +49,7 @@ static bool known_algorithm(const char *name)
 static void look(struct engine *e)
 {
 	struct hub *h = e->set.hub;
-	dur_us least = INT64_MAX;
+	dur_us least = INT64_MAX, produced = e->set.live != NULL && e->set.source->timeline->dynamic ? live_edge(e->set.live) : INT64_MAX;
 
 	hub_lock(h);
 	e->view.trouble[0] = '\0';
@@ -62,6 +62,8 @@ static void look(struct engine *e)
 		if (lane_end(e->lanes[i]) - h->position < least)
 			least = lane_end(e->lanes[i]) - h->position;
 	}
+	if (produced != INT64_MAX && least > produced - h->position)
+		least = produced - h->position; /* of a segment that is being made the rest is not in hand */
 	e->view.buffer = least > 0 ? least : 0;
 	if (e->set.live != NULL && e->set.source->timeline->dynamic)
 		live_window(e->set.source->timeline, &e->view.from, &e->view.to);

@@ -19,6 +19,7 @@
 #include "base/traceparent.h"
 #include "fetch/fetch.h"
 #include "player/demux.h"
+#include "player/feed.h"
 #include "player/hub.h"
 #include "player/pathway.h"
 #include "player/report.h"
@@ -33,6 +34,9 @@
 struct transfer {
 	struct grab_world *world;
 	struct buf body;
+	struct feed *feed;
+	uint64_t in_feed;        /* where this body begins in it */
+	mono_us came;            /* last bytes for the feed */
 	uint64_t skip;           /* bytes in front of what we want */
 	bool cut;                /* out of a whole answer: end when we have enough */
 	bool has_range;
@@ -84,6 +88,7 @@ struct grab {
 static void transfer_free(struct transfer *t)
 {
 	buf_fini(&t->body);
+	feed_unref(&t->feed);
 	free(t->etag);
 	free(t->new_etag);
 	free(t);
@@ -154,11 +159,16 @@ static void count(struct transfer *t, size_t n)
 	if (!t->counted) {
 		t->counted = true;
 		t->before = t->world->meter;
-		meter_begin(&t->world->meter, now);
+		if (t->feed == NULL)
+			meter_begin(&t->world->meter, now);
 		t->before.busy = t->world->meter.busy;
 		atomic_store(&t->began, now);
 	}
-	meter_add(&t->world->meter, n, now);
+	if (t->feed == NULL)
+		meter_add(&t->world->meter, n, now);
+	else
+		meter_burst(&t->world->meter, t->came, n, now);
+	t->came = now;
 	hub_unlock(t->world->hub);
 }
 
@@ -180,6 +190,8 @@ static int on_data(void *ctx, const void *bytes, size_t n)
 	}
 	if (t->want > 0 && n > t->want - t->body.size)
 		n = (size_t)(t->want - t->body.size);
+	if (t->feed != NULL)
+		feed_put(t->feed, t->in_feed + t->body.size, p, n);
 	r = buf_append(&t->body, p, n);
 	atomic_store(&t->got, t->body.size);
 	if (r == 0 && t->cut && t->body.size == t->want)
@@ -194,7 +206,7 @@ static void on_done(void *ctx, const struct fetch_result *result, const struct f
 	bool orphan;
 
 	hub_lock(hub);
-	if (t->counted)
+	if (t->counted && t->feed == NULL)
 		meter_end(&t->world->meter, clock_mono());
 	t->result = *result;
 	t->retry_after = response != NULL ? response->retry_after : 0;
@@ -254,6 +266,7 @@ struct grab *grab_new(struct grab_world *world, const struct grab_want *want, mo
 
 	g->world = world;
 	g->want = *want;
+	g->want.feed = feed_ref(want->feed);
 	g->reference = mem_dup(want->reference);
 	g->mime_type = mem_dup(want->mime_type);
 	g->places.bases = mem_new_array(PATHWAY_MAX, sizeof *g->places.bases);
@@ -300,6 +313,9 @@ void grab_free(struct grab **pg)
 	if (g == NULL)
 		return;
 	leave_transfer(g);
+	if (g->want.feed != NULL)
+		feed_end(g->want.feed);
+	feed_unref(&g->want.feed);
 	for (size_t i = 0; i < g->n_bases; i++) {
 		free(g->hosts[i]);
 		free(g->places.bases[i].url);
@@ -323,6 +339,8 @@ static dur_us stall_patience(const struct grab *g)
 
 	if (g->n_bases < 2)
 		return 8 * DUR_S;
+	if (g->want.feed != NULL) /* its maker pauses, too */
+		return 2 * DUR_S;
 	return d < 700 * DUR_MS ? 700 * DUR_MS : d > 5 * DUR_S ? 5 * DUR_S : d;
 }
 
@@ -349,6 +367,8 @@ static struct transfer *transfer_new(const struct grab *g)
 	struct transfer *t = mem_new(sizeof *t);
 
 	t->world = g->world;
+	t->feed = feed_ref(g->want.feed);
+	t->in_feed = g->have.size;
 	buf_init(&t->body, g->world->max_bytes);
 	t->has_range = g->want.has_range || g->have.size > 0;
 	if (t->has_range) {

@@ -17,6 +17,7 @@
 #include "player/meter.h"
 
 struct blob;
+struct feed;
 struct fetch;
 struct hub;
 struct pathway;
@@ -40,6 +41,7 @@ struct grab_want {
 	bool has_range;
 	bool fresh;              /* just made: a 404 may pass */
 	uint64_t first, last;    /* inclusive */
+	struct feed *feed;       /* NULL, or: bytes go there too as they come; ended with the grab */
 	const char *mime_type;   /* for the look at the finished bytes; NULL: none; copied */
 	uint64_t time, slack;    /* its decode time must be this, more or less; slack 0: whatever it is */
 	int lane;

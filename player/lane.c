@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "player/feed.h"
 #include "player/fit.h"
 #include "player/hub.h"
 #include "player/media.h"
@@ -45,8 +46,10 @@ static void leave_period(struct lane *l)
 
 void lane_free(struct lane **pl)
 {
-	if (*pl != NULL)
+	if (*pl != NULL) {
 		leave_period(*pl);
+		feed_unref(&(*pl)->feed);
+	}
 	free(*pl);
 	*pl = NULL;
 }

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "player/demux.h"
+#include "player/feed.h"
 #include "player/hub.h"
 #include "player/media.h"
 #include "player/report.h"
@@ -118,6 +119,10 @@ void lane_ask(struct lane *l, unsigned rung, unsigned index, mono_us now)
 	l->moved = false;
 	l->grab_buffer = want.buffer;
 	l->looked = l->asked = now;
+	feed_unref(&l->feed);
+	l->fed = false;
+	if (index >= r->n_segments - r->n_partial && r->mime_type != NULL && strstr(r->mime_type, "mp4") != NULL)
+		want.feed = l->feed = feed_new(l->set.world->hub, l->set.world->max_bytes);
 	l->grab = grab_new(l->set.world, &want, now);
 }
 
@@ -133,7 +138,8 @@ static struct media_segment *new_segment(struct lane *l, struct blob *body)
 	m->index = l->grab_index;
 	m->init = u->init != NULL ? blob_ref(u->init) : NULL;
 	m->body = body;
-	m->skipped = body == NULL;
+	m->feed = l->fed ? feed_ref(l->feed) : NULL;
+	m->skipped = body == NULL && m->feed == NULL;
 	m->offset = lane_period(l)->start - av_rescale((int64_t)u->r->pto, DUR_S, u->r->timescale);
 	m->from = l->window > lane_period(l)->start ? l->window : lane_period(l)->start;
 	m->to = l->set.end < end ? l->set.end : end;
@@ -205,12 +211,25 @@ static void grabbed(struct lane *l, struct grab_result *g)
 	struct abr_sample s = {.segment = l->grab_index, .rung = l->grab_rung, .bytes = g->line_bytes,
 		.first_byte = g->first_byte, .total = g->first_byte + g->line_busy};
 
-	judge_add(&l->judge, &s);
+	if (!l->fed || s.bytes > 0)
+		judge_add(&l->judge, &s);
 	record(l, g, false);
 	if (!l->rungs[l->grab_rung].timed && !l->moved)
 		l->rungs[l->grab_rung].timed = agrees(&l->rungs[l->grab_rung], l->grab_index, g->body);
 	l->skipped = 0;
-	push(l, new_segment(l, g->body));
+	if (l->fed)
+		blob_unref(&g->body); /* the decoder has had it */
+	else
+		push(l, new_segment(l, g->body));
+}
+
+/* What is still being made is decoded as it comes, from its first bytes on. */
+static void begin_feeding(struct lane *l)
+{
+	if (l->feed == NULL || l->fed || feed_size(l->feed) == 0)
+		return;
+	l->fed = true;
+	push(l, new_segment(l, NULL));
 }
 
 /* Nobody gives it: lower renditions, then on without it. */
@@ -221,6 +240,10 @@ static int not_grabbed(struct lane *l, const struct grab_result *g, struct fault
 	report_add_error(l->set.world->report, "%s segment %u of %s: %s", track, l->grab_index,
 	                 l->rungs[l->grab_rung].r->representation->id, g->error);
 	snprintf(l->error, sizeof l->error, "%s", g->error);
+	if (l->fed) { /* its beginning is being played */
+		log_warn("player/lane", "segment ends early track=%s index=%u reason=\"%s\"", track, l->grab_index, g->error);
+		return 0;
+	}
 	for (unsigned i = l->grab_rung; i-- > 0;)
 		if (l->rungs[i].state == RUNG_READY) {
 			log_warn("player/lane", "segment is tried in a lower rendition track=%s index=%u reason=\"%s\"", track,
@@ -258,6 +281,8 @@ static void abandon(struct lane *l, mono_us now)
 	struct abr_sample s = {.segment = l->grab_index, .rung = l->grab_rung, .aborted = true};
 	int rung;
 
+	if (l->feed != NULL) /* how fast it comes is its maker's doing */
+		return;
 	if (l->set.kind != LANE_VIDEO || l->judge.abr == NULL || now - l->looked < LANE_TICK)
 		return;
 	l->looked = now;
@@ -289,6 +314,7 @@ int lane_follow(struct lane *l, mono_us now, mono_us *ret_next, struct fault *f)
 	if (l->grab == NULL)
 		return 0;
 	state = grab_step(l->grab, now, ret_next);
+	begin_feeding(l);
 	if (state == GRAB_RUNNING) {
 		if (now + LANE_TICK < *ret_next)
 			*ret_next = now + LANE_TICK;

@@ -33,6 +33,8 @@ struct lane {
 	unsigned skipped;        /* in a row */
 	dur_us wait_above;       /* the engine asked to wait until no more than this is in hand; 0: no */
 	struct grab *grab;
+	struct feed *feed;       /* of the grab, when its segment is still being made; or NULL */
+	bool fed;                /* its segment is in the queue already */
 	unsigned grab_rung, grab_index;
 	dur_us grab_start, grab_end; /* of its segment */
 	unsigned wish_rung, next_audio; /* the viewer's, as the hub's */

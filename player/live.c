@@ -35,7 +35,7 @@ struct live {
 	struct mpd_service service; /* set before the thread starts */
 	struct buf text;         /* of the MPD as it is now */
 	/* the thread's own copy of the facts */
-	bool dynamic, has_update, has_start;
+	bool dynamic, has_update, has_start, partial;
 	dur_us update, segment;
 	wall_us availability_start;
 	char *patch;             /* absolute, or NULL */
@@ -74,17 +74,29 @@ void live_window(const struct timeline *t, dur_us *ret_from, dur_us *ret_to)
 		for (size_t k = 0; k < t->periods[i].n_tracks; k++) {
 			const struct timeline_track *track = &t->periods[i].tracks[k];
 			const struct timeline_rendition *r = track->n_renditions > 0 ? &track->renditions[0] : NULL;
+			const struct timeline_segment *last;
 			dur_us a, b;
 
 			if (r == NULL || r->n_segments == 0 || track->kind > TIMELINE_AUDIO)
 				continue;
 			a = time_of(&t->periods[i], r, r->segments[0].start);
-			b = time_of(&t->periods[i], r, r->segments[r->n_segments - 1].start + (int64_t)r->segments[r->n_segments - 1].duration);
+			last = &r->segments[r->n_segments - 1 - (r->n_partial < r->n_segments ? r->n_partial : 0)];
+			b = time_of(&t->periods[i], r, last->start + (int64_t)last->duration);
 			from = a < from ? a : from;
 			to = b > to ? b : to;
 		}
 	*ret_from = from == INT64_MAX ? 0 : from > 0 ? from : 0;
 	*ret_to = to;
+}
+
+/* Are there segments that are still being made? */
+static bool has_partial(const struct timeline *t)
+{
+	for (size_t i = 0; i < t->n_periods; i++)
+		for (size_t k = 0; k < t->periods[i].n_tracks; k++)
+			if (t->periods[i].tracks[k].n_renditions > 0 && t->periods[i].tracks[k].renditions[0].n_partial > 0)
+				return true;
+	return false;
 }
 
 /* The newest segment's duration; never tiny. */
@@ -116,6 +128,7 @@ static void learn(struct live *l, const struct source *s)
 	l->has_start = m->has_availability_start;
 	l->availability_start = m->availability_start;
 	l->segment = segment_of(s->timeline);
+	l->partial = l->partial || has_partial(s->timeline);
 	free(l->patch);
 	l->patch = m->patch_locations.n > 0 ? timeline_join_url(s->url, m->patch_locations.v[0].url) : NULL;
 	if (m->locations.n > 0 && m->locations.v[0].url != NULL) {
@@ -268,7 +281,9 @@ static void *run(void *ctx)
 
 	hub_lock(l->hub);
 	while (!l->hub->quit && l->dynamic) {
-		mono_us step = laid + (l->segment / 2 < IDLE ? l->segment / 2 : IDLE);
+		/* what begins to be there is to be asked for at once */
+		dur_us pause = l->partial ? l->segment / 8 : l->segment / 2;
+		mono_us step = laid + (pause < IDLE ? pause : IDLE);
 		mono_us due = l->has_update && next_update(l) < step ? next_update(l) : step;
 
 		if (clock_mono() < due) {
@@ -376,8 +391,10 @@ dur_us live_start(struct live *l, const struct source *s)
 		delay = (dur_us)m->service.latency_target * DUR_MS;
 	if (m->min_buffer_time > delay)
 		delay = m->min_buffer_time;
+	if (l->partial && edge != INT64_MAX && edge - to < 2 * l->segment)
+		to = edge;
 	at = (edge < to ? edge : to < edge - 2 * delay ? to : edge) - delay;
-	if (at > to - l->segment)
+	if (!l->partial && at > to - l->segment)
 		at = to - l->segment;
 	return at > from ? at : from;
 }

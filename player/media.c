@@ -8,12 +8,14 @@
 #include <stdlib.h>
 
 #include "base/blob.h"
+#include "player/feed.h"
 
 void media_segment_free(struct media_segment **s)
 {
 	if (*s != NULL) {
 		blob_unref(&(*s)->init);
 		blob_unref(&(*s)->body);
+		feed_unref(&(*s)->feed);
 	}
 	free(*s);
 	*s = NULL;

@@ -13,6 +13,7 @@
 
 struct AVFrame;
 struct blob;
+struct feed;
 
 struct media_segment {
 	unsigned generation;
@@ -21,6 +22,7 @@ struct media_segment {
 	bool skipped;        /* bytes could not be had: a hole of this segment's duration */
 	struct blob *init;   /* NULL: the body stands alone */
 	struct blob *body;
+	struct feed *feed;   /* or NULL: in place of the body, which is still coming */
 	dur_us offset;       /* presentation time = track time + offset */
 	dur_us from, to;     /* frames outside are decoded, not shown */
 	dur_us start, end;   /* nominal */

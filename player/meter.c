@@ -34,6 +34,20 @@ void meter_end(struct meter *m, mono_us now)
 	m->active--;
 }
 
+#define BURST (20 * DUR_MS) /* a longer pause is the maker's */
+#define PIECE DUR_MS        /* what came first in a burst took so long, for want of knowing */
+
+void meter_burst(struct meter *m, mono_us former, uint64_t n, mono_us now)
+{
+	mono_us last = m->last > former ? m->last : former;
+	bool alone = m->active == 0;
+
+	account(m, now);
+	if (alone && now > last)
+		m->busy += now - former <= BURST ? now - last : PIECE;
+	m->bytes += n;
+}
+
 uint64_t meter_rate(const struct meter *before, const struct meter *after)
 {
 	dur_us busy = after->busy - before->busy;

@@ -8,6 +8,7 @@
 #ifndef RIBERA_PLAYER_METER_H
 #define RIBERA_PLAYER_METER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/clock.h"
@@ -22,6 +23,10 @@ struct meter {
 void meter_begin(struct meter *, mono_us now);           /* the first byte of a body came */
 void meter_add(struct meter *, uint64_t n, mono_us now); /* n bytes came */
 void meter_end(struct meter *, mono_us now);             /* a body ended that had begun */
+
+/* n bytes of a body that comes as it is made, never begun here: the time since `former`, when
+ * bytes of it came last, was the line's when it was short, and waiting for more when not. */
+void meter_burst(struct meter *, mono_us former, uint64_t n, mono_us now);
 
 /* Bit/s between an earlier copy of the meter and now; 0 when that was no time. */
 uint64_t meter_rate(const struct meter *before, const struct meter *after);

@@ -86,6 +86,28 @@ def what_a_stall_cost_is_caught_up():
 
 
 @tap.test
+def chunks_are_played_as_they_come():
+    """Nearer to the edge than a segment is long: 0.7 s with segments of 1 s in five chunks."""
+    s, path, folder = server(), os.path.join(tap.folder(), 'socket'), tap.folder()
+    report = os.path.join(folder, 'report')
+    p = tap.Process(tap.program('ribera-player'), s.url + '/number+chunked+near/live.mpd', '--output', 'null', '--quiet', '--ipc-server', path,
+                    '--report', report, log=os.path.join(folder, 'log'))
+    script = Script(path, p)
+    tap.until(lambda: script.get('time-pos') and not script.get('core-idle') and script.get('latency') < 0.9 and script.get('speed') == 1, 30, 'playing near the edge')
+    pictures, begin = script.get('frame-count'), script.get('time-pos')
+    tap.until(lambda: script.get('time-pos') > begin + 4, 30, 'four seconds on')
+    tap.check(script.get('latency') < 0.95, f'latency {script.get("latency")}')
+    tap.check(script.get('frame-count') + script.get('frame-drop-count') - pictures >= 4 * livesim.FPS - 2, 'pictures')
+    script.say('seek', -5)
+    tap.until(lambda: script.get('latency') > 4 and not script.get('core-idle'), 20, 'a seek back')
+    script.say('quit')
+    tap.until(lambda: not p.alive(), 20, 'the end')
+    with open(report) as f:
+        r = json.load(f)
+    tap.equal((r['errors'], r['decode_errors'], [x for x in r['segments'] if x['skipped']]), ([], 0, []), 'errors')
+
+
+@tap.test
 def a_live_title_is_inspected():
     s = server()
     o = json.loads(tap.call(tap.program('ribera-player'), '--inspect', s.url + '/timeline/live.mpd', '--json', check_exit=0).stdout)

@@ -7,7 +7,7 @@
 Kinds, joined by '+': number (@duration, never updated), timeline (SegmentTimeline, updated), patch (with MPD patches),
 chunked (availabilityTimeOffset, bodies that come as they are made), periods (a new one every 6 s), ahead (the service's
 clock is an hour ahead; UTCTiming says so), head (UTCTiming by Date), ntp (UTCTiming by SNTP), end (becomes static 6 s after the server's start),
-service (ServiceDescription: 2.5 s behind the edge, at most 1.5 times as fast). With hold() media waits until release().
+service (ServiceDescription: 2.5 s behind the edge, at most 1.5 times as fast), near (0.7 s: less than a segment). With hold() media waits until release().
 """
 import email.utils, http.server, os, re, socket, socketserver, struct, subprocess, threading, time, urllib.parse
 import tap
@@ -35,7 +35,7 @@ def encode(folder):
                     f'sine=f=440:r={RATE}:d={LOOP}', '-map', '0:v', '-map', '0:v', '-map', '1:a', '-c:v', 'libx264', '-preset', 'veryfast', '-bf', '0',
                     '-g', str(FPS * SEGMENT), '-keyint_min', str(FPS * SEGMENT), '-sc_threshold', '0', '-pix_fmt', 'yuv420p', '-b:v:0', '100k',
                     '-b:v:1', '300k', '-video_track_timescale', str(VIDEO_SCALE), '-c:a', 'aac', '-b:a', '48k', '-f', 'dash', '-seg_duration', str(SEGMENT),
-                    '-use_timeline', '1', '-use_template', '1', '-adaptation_sets', 'id=0,streams=v id=1,streams=a', os.path.join(folder, 'film.mpd')], check=True)
+                    '-frag_type', 'duration', '-frag_duration', '0.2', '-use_timeline', '1', '-use_template', '1', '-adaptation_sets', 'id=0,streams=v id=1,streams=a', os.path.join(folder, 'film.mpd')], check=True)
 
 
 def boxes(data, at=0, end=None):
@@ -46,16 +46,18 @@ def boxes(data, at=0, end=None):
         at += size
 
 
-def tfdt(data):
-    """Where the 64-bit baseMediaDecodeTime stands."""
-    for kind, at, end in boxes(data):
-        if kind == b'moof':
-            for kind, at, end in boxes(data, at + 8, end):
-                if kind == b'traf':
-                    for kind, at, end in boxes(data, at + 8, end):
-                        if kind == b'tfdt':
-                            return at + 12, data[at + 8]
-    raise ValueError('no tfdt')
+def tfdts(data):
+    """Where the 64-bit baseMediaDecodeTime of each chunk stands."""
+    out = [t + 12 for kind, at, end in boxes(data) if kind == b'moof' for kind, at, end in boxes(data, at + 8, end) if kind == b'traf'
+           for kind, t, _ in boxes(data, at + 8, end) if kind == b'tfdt' and data[t + 8] == 1]
+    assert out, 'no tfdt'
+    return out
+
+
+def chunks(data):
+    """A segment's CMAF chunks: what stands before a moof goes with it."""
+    ends = [end for kind, _, end in boxes(data) if kind == b'mdat']
+    return [data[a:b] for a, b in zip([0] + ends[:-1], ends)]
 
 
 class Track:
@@ -70,8 +72,7 @@ class Track:
                 break
             with open(path, 'rb') as f:
                 data = f.read()
-            at, version = tfdt(data)
-            assert version == 1
+            at = tfdts(data)[0]
             self.starts.append(int.from_bytes(data[at:at + 8], 'big'))
             self.segments.append(data)
         self.starts = [s - self.starts[0] for s in self.starts[:LOOP // SEGMENT]] + [LOOP * scale]
@@ -88,8 +89,10 @@ class Track:
 
     def data(self, number):
         out = bytearray(self.segments[number % (LOOP // SEGMENT)])
-        at, _ = tfdt(out)
-        out[at:at + 8] = self.time(number).to_bytes(8, 'big')
+        places = tfdts(out)
+        by = self.time(number) - int.from_bytes(out[places[0]:places[0] + 8], 'big')
+        for at in places:
+            out[at:at + 8] = (int.from_bytes(out[at:at + 8], 'big') + by).to_bytes(8, 'big')
         return bytes(out)
 
 
@@ -156,6 +159,8 @@ class Server:
                 head + self.service(kinds) + self.periods(kinds, first, last) + self.timing(kinds) + '</MPD>')
 
     def service(self, kinds):
+        if 'near' in kinds:
+            return '<ServiceDescription id="0"><Latency target="700"/><PlaybackRate max="1.5"/></ServiceDescription>'
         return '<ServiceDescription id="0"><Latency target="2500"/><PlaybackRate max="1.5"/></ServiceDescription>' if 'service' in kinds else ''
 
     def timing(self, kinds):
@@ -255,7 +260,7 @@ class Server:
         if number < 0 or age < (-0.8 if 'chunked' in kinds else 0):
             return self.send(h, 404, 'text/plain', b'')
         if age < 0:
-            return self.drip(h, track.data(number), -age)
+            return self.drip(h, track.data(number), time.time() - age)
         self.send(h, 200, 'video/mp4', track.data(number))
 
     def send(self, h, status, kind, body):
@@ -268,16 +273,16 @@ class Server:
         if h.command != 'HEAD':
             h.wfile.write(body)
 
-    def drip(self, h, body, seconds):
-        """The rest of the segment comes as it is made, in chunks."""
+    def drip(self, h, body, end):
+        """The rest of the segment, chunk by chunk as they are made; `end`: when the last one is."""
         self.requests.append((200, h.path))
         h.send_response(200)
         h.send_header('Content-Type', 'video/mp4')
         h.send_header('Transfer-Encoding', 'chunked')
         h.end_headers()
-        for i in range(5):
-            part = body[len(body) * i // 5:len(body) * (i + 1) // 5]
+        parts = chunks(body)
+        for i, part in enumerate(parts):
+            time.sleep(max(0, end - SEGMENT * (len(parts) - 1 - i) / len(parts) - time.time()))
             h.wfile.write(b'%x\r\n%s\r\n' % (len(part), part))
             h.wfile.flush()
-            time.sleep(seconds / 5)
         h.wfile.write(b'0\r\n\r\n')

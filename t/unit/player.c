@@ -46,6 +46,21 @@ Test(meter, idle_time_is_not_busy_time)
 	CHECK_INT(meter_rate(&m, &m), 0);
 }
 
+/* A chunk in two pieces every 200 ms: the maker's pauses are nobody's, the first piece of a burst took a millisecond. */
+Test(meter, pauses_of_the_maker_are_not_the_lines)
+{
+	struct meter m = {0}, before = m;
+	mono_us t = DUR_S, former = 0;
+
+	for (int i = 0; i < 5; i++, t += 200 * DUR_MS) {
+		meter_burst(&m, former, 10000, t);
+		meter_burst(&m, t, 90000, t + 9 * DUR_MS);
+		former = t + 9 * DUR_MS;
+	}
+	CHECK_INT(m.busy, 50 * DUR_MS);
+	CHECK_INT(meter_rate(&before, &m), 80000000);
+}
+
 /* --- pathway --- */
 
 static const char *const abc[] = {"a", "b", "c"};

@@ -485,6 +485,32 @@ Test(timeline, offers_what_is_available_now)
 	unmake(&m);
 }
 
+/* What is still being made is offered from its first chunk on, and marked. */
+Test(timeline, offers_what_is_there_in_part)
+{
+#define PART "availabilityTimeOffset=\"2.5\" availabilityTimeComplete=\"false\" media=\"$Number$\""
+	struct made m = make("type=\"dynamic\" availabilityStartTime=\"2025-12-31T23:59:49Z\"", ONE("<SegmentTemplate duration=\"4\" " PART "/>"));
+
+	CHECK_INT(m.r->n_segments, 3); /* 11 s on: the third began at 8 and has had a chunk since 9.5 */
+	CHECK_INT(m.r->n_partial, 1);
+	unmake(&m);
+	m = make("type=\"dynamic\" availabilityStartTime=\"2025-12-31T23:59:51Z\"", ONE("<SegmentTemplate duration=\"4\" " PART "/>"));
+	CHECK_INT(m.r->n_segments, 2); /* 9 s on: not yet */
+	CHECK_INT(m.r->n_partial, 0);
+	unmake(&m);
+	m = make("type=\"dynamic\" availabilityStartTime=\"2025-12-31T23:59:49Z\"",
+	         ONE("<SegmentTemplate " PART "><SegmentTimeline><S t=\"0\" d=\"4\" r=\"-1\"/></SegmentTimeline></SegmentTemplate>"));
+	CHECK_INT(m.r->n_segments, 3);
+	CHECK_INT(m.r->n_partial, 1);
+	unmake(&m);
+	m = make("type=\"dynamic\" availabilityStartTime=\"2025-12-31T23:59:49Z\"",
+	         "<BaseURL availabilityTimeOffset=\"2.5\" availabilityTimeComplete=\"false\">http://h/</BaseURL>"
+	         ONE("<SegmentTemplate media=\"a\"><SegmentTimeline><S t=\"0\" d=\"4\" r=\"2\"/></SegmentTimeline></SegmentTemplate>"));
+	CHECK_INT(m.r->n_segments, 3);
+	CHECK_INT(m.r->n_partial, 1);
+	unmake(&m);
+}
+
 Test(timeline, bounds_a_window_without_end)
 {
 	struct made m = make("type=\"dynamic\" availabilityStartTime=\"1970-01-01T00:00:00Z\"",
