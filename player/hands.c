@@ -14,6 +14,7 @@
 #include "player/present_in.h"
 #include "player/report.h"
 #include "player/subtitles.h"
+#include "player/thumbs.h"
 
 #define STATUS (500 * DUR_MS)
 #define PLAIN_STATUS (60 * DUR_S)
@@ -283,14 +284,36 @@ static void sample(struct present *p, const struct engine_view *v, mono_us now)
 	p->facts.line[OVERLAY_POINTS - 1] = (float)v->lanes[LANE_VIDEO].throughput / 1e6f;
 }
 
+/* The time under the mouse, and the picture there. */
+static void put_hover(struct present *p, const struct engine_view *v, double hover, dur_us at)
+{
+	struct thumb t;
+
+	p->facts.hover = hover;
+	if (v->to > 0)
+		snprintf(p->facts.hover_text, sizeof p->facts.hover_text, "-%.0f s", (double)(v->to - at) / 1e6);
+	else
+		str_format_duration(at - at % DUR_S, p->facts.hover_text);
+	p->facts.thumb = NULL;
+	if (p->set.thumbs == NULL || !thumbs_at(p->set.thumbs, at, &t))
+		return;
+	p->facts.thumb = t.pixels;
+	p->facts.thumb_width = t.width;
+	p->facts.thumb_height = t.height;
+	p->facts.thumb_id = t.id;
+}
+
 static void put_bar(struct present *p, const struct engine_view *v, mono_us now)
 {
 	dur_us from = v->to > 0 ? v->from : 0, to = v->to > 0 ? v->to : p->set.duration, t = present_clock(p, now);
-	bool wanted = p->set.sink->wants_bar != NULL && p->set.sink->wants_bar(p->set.sink);
+	double hover = -1;
+	bool wanted = p->set.sink->wants_bar != NULL && p->set.sink->wants_bar(p->set.sink, &hover);
 
-	p->facts.bar = -1;
+	p->facts.bar = p->facts.hover = -1;
 	if (!wanted || to <= from)
 		return;
+	if (hover >= 0)
+		put_hover(p, v, hover, from + (dur_us)((double)(to - from) * hover));
 	p->facts.bar = (double)(t - from) / (double)(to - from);
 	p->facts.bar = p->facts.bar < 0 ? 0 : p->facts.bar > 1 ? 1 : p->facts.bar;
 	p->facts.loaded = p->facts.bar + (double)v->buffer / (double)(to - from);

@@ -46,6 +46,8 @@ struct live {
 	dur_us offset;           /* true time - our clock */
 	bool fresh;
 	struct source next;
+	struct buf known;        /* a copy of the text, and where it was found: for other readers */
+	char *known_url;
 	char trouble[256];
 };
 
@@ -141,6 +143,16 @@ static void learn(struct live *l, const struct source *s)
 	}
 }
 
+static void publish(struct live *l)
+{
+	hub_lock(l->hub);
+	buf_clear(&l->known);
+	buf_append(&l->known, l->text.bytes, l->text.size);
+	free(l->known_url);
+	l->known_url = mem_dup(l->location);
+	hub_unlock(l->hub);
+}
+
 static void offer(struct live *l, struct source *s)
 {
 	hub_lock(l->hub);
@@ -233,6 +245,7 @@ static void update(struct live *l)
 		buf_fini(&before);
 		l->received = received;
 		l->failures = 0;
+		publish(l);
 		say(l, "");
 	}
 	l->got = clock_mono();
@@ -304,6 +317,20 @@ static void *run(void *ctx)
 	return NULL;
 }
 
+static void release(struct live **pl)
+{
+	struct live *l = *pl;
+
+	source_close(&l->next);
+	buf_fini(&l->text);
+	buf_fini(&l->known);
+	free(l->known_url);
+	free(l->location);
+	free(l->patch);
+	free(l);
+	*pl = NULL;
+}
+
 int live_new(const struct source_door *door, struct hub *hub, struct source *s, struct live **ret, struct fault *f)
 {
 	struct live *l = mem_new(sizeof *l);
@@ -317,6 +344,8 @@ int live_new(const struct source_door *door, struct hub *hub, struct source *s, 
 	l->service = s->mpd->service;
 	l->received = clock_wall();
 	buf_init(&s->text, MPD_MAX_BYTES);
+	buf_init(&l->known, MPD_MAX_BYTES);
+	publish(l);
 	synchronise(l, s->mpd);
 	r = timeline_new(s->mpd, s->url, now_there(l), &t, f);
 	if (r == 0) {
@@ -329,10 +358,7 @@ int live_new(const struct source_door *door, struct hub *hub, struct source *s, 
 			fault_set(f, r, "no thread: %s", err_text(r));
 	}
 	if (r < 0) {
-		buf_fini(&l->text);
-		free(l->location);
-		free(l->patch);
-		free(l);
+		release(&l);
 		return r;
 	}
 	*ret = l;
@@ -346,12 +372,26 @@ void live_free(struct live **pl)
 	if (l == NULL)
 		return;
 	pthread_join(l->thread, NULL);
-	source_close(&l->next);
-	buf_fini(&l->text);
-	free(l->location);
-	free(l->patch);
-	free(l);
-	*pl = NULL;
+	release(pl);
+}
+
+int live_read(struct live *l, struct source *ret, struct fault *f)
+{
+	struct buf text;
+	char *url;
+	int r;
+
+	buf_init(&text, MPD_MAX_BYTES);
+	hub_lock(l->hub);
+	buf_append(&text, l->known.bytes, l->known.size);
+	url = mem_dup(l->known_url);
+	hub_unlock(l->hub);
+	r = buf_error(&text);
+	if (r == 0)
+		r = source_parse(&l->door, &text, url, url, now_there(l), ret, f);
+	buf_fini(&text);
+	free(url);
+	return r;
 }
 
 bool live_take(struct live *l, struct source *ret)

@@ -37,6 +37,10 @@ const struct mpd_service *live_service(const struct live *);
 /* From the oldest to the newest presentation time that is there. */
 void live_window(const struct timeline *, dur_us *ret_from, dur_us *ret_to);
 
+/* The MPD as it is now, laid out for now, for a reader of its own (another thread than the
+ * engine's); the caller's.  The errors of source_parse. */
+int live_read(struct live *, struct source *ret_source, struct fault *);
+
 /* Why the MPD cannot be had anew, for people; empty while it can. */
 void live_trouble(struct live *, char *ret_text, size_t n);
 

@@ -34,6 +34,7 @@
 #include "player/sink.h"
 #include "player/source.h"
 #include "player/subtitles.h"
+#include "player/thumbs.h"
 
 struct options {
 	const char *output, *speed, *report, *abr, *cmcd, *lang, *log_level, *now, *simulate, *sizes, *model, *frames_hash, *ipc_server, *resume, *sub;
@@ -237,6 +238,7 @@ struct session {
 	struct live *live;
 	struct ipc *ipc;
 	struct subtitles *subtitles;
+	struct thumbs *thumbs;
 	dur_us start;
 	struct frames_hash *hashes;
 	char *state;                 /* file of what networks can; NULL: not used */
@@ -344,9 +346,11 @@ static int play(struct session *s, struct fault *f)
 	p.engine = s->engine;
 	p.sink = s->sink;
 	p.hashes = s->hashes;
-	if (s->live == NULL)
-		s->subtitles = subtitles_new(s->fetch, &s->hub, &s->source, o->sub);
+	s->subtitles = subtitles_new(s->fetch, &s->hub, &s->source, s->live, o->sub);
+	if (s->live == NULL && s->sink->wants_bar != NULL)
+		s->thumbs = thumbs_new(s->fetch, &s->hub, &s->source);
 	p.subtitles = s->subtitles;
+	p.thumbs = s->thumbs;
 	p.live = s->live;
 	p.ipc_path = o->ipc_server;
 	p.ipc = o->ipc_server != NULL ? &s->ipc : NULL;
@@ -372,8 +376,9 @@ static void end_session(struct session *s)
 		engine_stop(s->engine);
 	if (s->engine != NULL && s->state != NULL)
 		known_store(s->state, s->network, engine_line(s->engine), clock_wall());
-	live_free(&s->live);
 	subtitles_free(&s->subtitles);
+	live_free(&s->live);
+	thumbs_free(&s->thumbs);
 	for (int i = 0; i < N_LANES; i++) {
 		if (s->decoders[i] != NULL) {
 			struct decode_stats d = decode_stats(s->decoders[i]);

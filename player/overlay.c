@@ -7,6 +7,18 @@
 
 #include "player/overlay.h"
 
+/* The bar has the lowest tenth of the window, and stands a fortieth from its sides. */
+double overlay_bar_at(int width, int height, int x, int y)
+{
+	int margin = width / 40;
+	double part;
+
+	if (width <= 2 * margin || y < height - height / 10)
+		return -1;
+	part = (double)(x - margin) / (width - 2 * margin);
+	return part < 0 ? 0 : part > 1 ? 1 : part;
+}
+
 #ifndef HAVE_ASS
 
 struct overlay *overlay_new(void)
@@ -154,6 +166,41 @@ static void put_bar(struct buf *s, const struct overlay_facts *f, int width, int
 	buf_putc(s, '\n');
 }
 
+struct rect {
+	int x, y, w, h;
+};
+
+/* Above the bar, over the place it is of, within the window. */
+static struct rect thumb_place(const struct overlay_facts *f, int width, int height)
+{
+	struct rect r = {.w = f->thumb != NULL ? f->thumb_width : 0, .h = f->thumb != NULL ? f->thumb_height : 0};
+	int margin = width / 40;
+
+	if (r.w > width / 4) {
+		r.h = r.h * (width / 4) / r.w;
+		r.w = width / 4;
+	}
+	r.x = margin + (int)((width - 2 * margin) * f->hover) - r.w / 2;
+	r.x = r.x > width - margin - r.w ? width - margin - r.w : r.x;
+	r.x = r.x < margin ? margin : r.x;
+	r.y = height - height / 10 - r.h - height / 60;
+	return r;
+}
+
+/* The time where the mouse is; a comment tells one picture from another. */
+static void put_hover(struct buf *s, const struct overlay_facts *f, int width, int height)
+{
+	struct rect r = thumb_place(f, width, height);
+	int x = width / 40 + (int)((width - 2 * (width / 40)) * f->hover);
+
+	buf_printf(s, "Comment: 0,0:00:00.00,0:00:00.00,Draw,%u %d\n", f->thumb != NULL ? f->thumb_id : 0, f->thumb != NULL);
+	put_box(s, 7, "FFFFFF", "20", x - 1, height - height / 24 - 4, 2, height / 90 + 8);
+	put_line(s, 8, "Draw");
+	buf_printf(s, "{\\an2\\bord2\\pos(%d,%d)\\fs%d}", f->thumb != NULL ? r.x + r.w / 2 : x, r.y + r.h - 2, height / 32 > 11 ? height / 32 : 11);
+	cues_put_text(s, f->hover_text, strlen(f->hover_text));
+	buf_putc(s, '\n');
+}
+
 static void write_script(struct buf *s, const struct overlay_facts *f, int width, int height)
 {
 	buf_clear(s);
@@ -175,6 +222,8 @@ static void write_script(struct buf *s, const struct overlay_facts *f, int width
 	}
 	if (f->bar >= 0)
 		put_bar(s, f, width, height);
+	if (f->bar >= 0 && f->hover >= 0)
+		put_hover(s, f, width, height);
 }
 
 /* --- pixels ------------------------------------------------------------------------------------------- */
@@ -202,6 +251,23 @@ static void put_image(struct overlay *o, const ASS_Image *image)
 			if (from[x] != 0)
 				to[x] = blend(to[x], r, g, b, from[x] * opaque / 255);
 	}
+}
+
+/* With a border, to the size it has here. */
+static void put_thumb(struct overlay *o, const struct overlay_facts *f)
+{
+	struct rect r = thumb_place(f, o->width, o->height);
+
+	for (int y = -2; y < r.h + 2; y++)
+		for (int x = -2; x < r.w + 2; x++) {
+			bool border = x < 0 || y < 0 || x >= r.w || y >= r.h;
+
+			if (r.y + y < 0 || r.y + y >= o->height || r.x + x < 0 || r.x + x >= o->width)
+				continue;
+			o->pixels[(size_t)(r.y + y) * (size_t)o->width + (size_t)(r.x + x)] =
+				border ? 0xffe0e0e0 : 0xff000000 | f->thumb[(size_t)(y * f->thumb_height / r.h) * (size_t)f->thumb_width + (size_t)(x * f->thumb_width / r.w)];
+		}
+	o->drawn = true;
 }
 
 static void render(struct overlay *o)
@@ -242,6 +308,8 @@ bool overlay_draw(struct overlay *o, int width, int height, const struct overlay
 	memset(o->pixels, 0, n * sizeof *o->pixels);
 	ass_set_frame_size(o->renderer, width, height);
 	o->drawn = false;
+	if (f->bar >= 0 && f->hover >= 0 && f->thumb != NULL)
+		put_thumb(o, f);
 	if (o->script.size > 0)
 		render(o);
 	buf_clear(&o->before);

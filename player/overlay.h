@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/str.h"
+
 struct overlay; /* hidden */
 
 enum { OVERLAY_POINTS = 120 };
@@ -20,11 +22,19 @@ struct overlay_facts {
 	float buffer[OVERLAY_POINTS], line[OVERLAY_POINTS]; /* the newest last; with statistics */
 	double bar, loaded;      /* of the title, 0 to 1: where it is, what is in the buffer; bar < 0: none */
 	char bar_text[64];
+	double hover;            /* with the bar: where the mouse is on it, 0 to 1; < 0: not there */
+	char hover_text[STR_BYTES_SIZE]; /* the time there */
+	const uint32_t *thumb;   /* ARGB, the picture there; NULL: none */
+	int thumb_width, thumb_height;
+	unsigned thumb_id;       /* another for another picture */
 };
 
 /* NULL when this build has no libass, or there is no memory. */
 struct overlay *overlay_new(void);
 void overlay_free(struct overlay **);
+
+/* Where on the bar a point of a window is, 0 to 1; -1: the point is not at the bar. */
+double overlay_bar_at(int width, int height, int x, int y);
 
 /* Draws for a window of that size.  *ret_pixels: ARGB, not premultiplied, width x height,
  * valid until the next call; NULL when there is nothing to draw.  true when it is

@@ -15,6 +15,7 @@
 struct ipc;
 struct live;
 struct subtitles;
+struct thumbs;
 struct frames_hash;
 
 struct present_setup {
@@ -27,6 +28,7 @@ struct present_setup {
 	const char *title;           /* or NULL */
 	bool quiet;                  /* no status line */
 	struct subtitles *subtitles; /* or NULL */
+	struct thumbs *thumbs;       /* or NULL */
 	struct live *live;           /* or NULL */
 	const char *ipc_path;        /* or NULL: no socket for scripts */
 	struct ipc **ipc;            /* where it stands while it runs; NULL with ipc_path */

@@ -31,7 +31,8 @@ struct sink {
 	/* NULL, or: what stands over the picture from now on.  Where nothing is to be shown
 	 * behind it (text alone), the last picture is drawn again. */
 	void (*overlay)(struct sink *, const struct overlay_facts *);
-	bool (*wants_bar)(struct sink *); /* NULL, or: the mouse has moved a moment ago */
+	/* NULL, or: the mouse has moved a moment ago, and where on the bar it is (0 to 1, -1: elsewhere) */
+	bool (*wants_bar)(struct sink *, double *ret_hover);
 	int (*finish)(struct sink *, struct fault *); /* NULL, or at the end of playing: what went wrong */
 	void (*free)(struct sink *);
 };

@@ -47,6 +47,7 @@ struct window {
 	int over_width, over_height;
 	bool over_shown;
 	mono_us moved;           /* when the mouse did */
+	int mouse_x, mouse_y;
 	struct SwsContext *sws;
 	AVFrame *converted;
 };
@@ -208,8 +209,13 @@ static void overlay(struct sink *s, const struct overlay_facts *facts)
 		draw(w);
 }
 
-static bool wants_bar(struct sink *s)
+static bool wants_bar(struct sink *s, double *ret_hover)
 {
+	struct window *w = of(s);
+	int width, height;
+
+	SDL_GetWindowSize(w->window, &width, &height);
+	*ret_hover = overlay_bar_at(width, height, w->mouse_x, w->mouse_y);
 	return of(s)->moved != 0 && clock_mono() - of(s)->moved < BAR;
 }
 
@@ -278,17 +284,26 @@ static struct command on_key(struct window *w, const SDL_KeyboardEvent *e)
 	return c;
 }
 
-/* A click in the lowest tenth is one on the seek bar; a double click is full screen. */
+/* A click on the seek bar goes there; a double click elsewhere is full screen. */
 static struct command on_click(struct window *w, const SDL_MouseButtonEvent *e)
 {
 	int width, height;
+	double part;
 
 	SDL_GetWindowSize(w->window, &width, &height);
-	if (e->button == SDL_BUTTON_LEFT && e->y > height * 9 / 10 && width > 0)
-		return (struct command){CMD_SEEK_PART, (double)e->x / width};
+	part = overlay_bar_at(width, height, e->x, e->y);
+	if (e->button == SDL_BUTTON_LEFT && part >= 0)
+		return (struct command){CMD_SEEK_PART, part};
 	if (e->button == SDL_BUTTON_LEFT && e->clicks == 2)
 		toggle_full(w);
 	return (struct command){CMD_NOTHING, 0};
+}
+
+static void on_motion(struct window *w, const SDL_MouseMotionEvent *e)
+{
+	w->moved = clock_mono();
+	w->mouse_x = e->x;
+	w->mouse_y = e->y;
 }
 
 static struct command poll_events(struct sink *s)
@@ -306,7 +321,7 @@ static struct command poll_events(struct sink *s)
 		else if (e.type == SDL_MOUSEBUTTONDOWN)
 			c = on_click(w, &e.button);
 		else if (e.type == SDL_MOUSEMOTION)
-			w->moved = clock_mono();
+			on_motion(w, &e.motion);
 		else if (e.type == SDL_WINDOWEVENT && w->texture != NULL)
 			draw(w);
 		if (c.verb != CMD_NOTHING)

@@ -20,15 +20,19 @@
 #include "fetch/fetch.h"
 #include "player/cues.h"
 #include "player/hub.h"
+#include "player/live.h"
 
 #define AHEAD DUR_MIN
 #define MAX_PART ((size_t)8 << 20)
 #define NONE UINT_MAX
+#define KEPT DUR_MIN          /* cues of a live title, behind the playhead */
 
 struct subtitles {
 	struct fetch *fetch;
 	struct hub *hub;
-	const struct source *source;
+	const struct source *source; /* changed by the thread, under the hub's lock */
+	struct live *live;           /* or NULL */
+	struct source own;           /* of a live title */
 	pthread_t thread;
 	/* the thread's */
 	unsigned period, at;         /* what `done` and `init` are of */
@@ -156,6 +160,19 @@ static void enter(struct subtitles *s, unsigned period, unsigned track, struct t
 		s->init = get(s, r, r->init_url, r->init_has_range, r->init_range);
 }
 
+/* A live title has no end, its cues must have one. */
+static void forget(struct cues *c, dur_us before)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n; i++)
+		if (c->v[i].end >= before)
+			c->v[n++] = c->v[i];
+		else
+			free(c->v[i].text);
+	c->n = n;
+}
+
 static void keep(struct subtitles *s, unsigned track, struct cues *c)
 {
 	hub_lock(s->hub);
@@ -163,6 +180,8 @@ static void keep(struct subtitles *s, unsigned track, struct cues *c)
 		cues_free(&s->cues);
 		s->cues_of = track;
 	}
+	if (s->live != NULL)
+		forget(&s->cues, s->hub->position - KEPT);
 	for (size_t i = 0; i < c->n; i++) {
 		cues_add(&s->cues, c->v[i].start, c->v[i].end, c->v[i].text);
 		c->v[i].text = NULL;
@@ -201,6 +220,50 @@ static bool step(struct subtitles *s, unsigned track, dur_us t)
 	return true;
 }
 
+/* What was got of a track stays got, in whatever place it is listed now. */
+static bool *carry(const struct timeline_rendition *old, const bool *done, const struct timeline_rendition *now)
+{
+	bool *to = mem_new_array(now->n_segments + 1, sizeof *to);
+
+	for (size_t i = 0, k = 0; i < old->n_segments && k < now->n_segments;) {
+		if (old->segments[i].start == now->segments[k].start)
+			to[k] = done[i];
+		if (old->segments[i].start <= now->segments[k].start)
+			i++;
+		else
+			k++;
+	}
+	return to;
+}
+
+/* The MPD of a live title as it is now takes the place of what it was. */
+static void renew(struct subtitles *s)
+{
+	struct source next = {0}, old = s->own;
+	const struct timeline_rendition *before = NULL, *now = NULL;
+	bool *done = NULL;
+	unsigned i = 0;
+
+	if (live_read(s->live, &next, NULL) < 0)
+		return;
+	if (s->done != NULL && s->period < old.timeline->n_periods) {
+		before = find(&old.timeline->periods[s->period], s->at);
+		while (i < next.timeline->n_periods && next.timeline->periods[i].start != old.timeline->periods[s->period].start)
+			i++;
+		now = i < next.timeline->n_periods ? find(&next.timeline->periods[i], s->at) : NULL;
+	}
+	if (before != NULL && now != NULL) {
+		done = carry(before, s->done, now);
+		s->period = i;
+	}
+	free(s->done);
+	s->done = done;
+	hub_lock(s->hub);
+	s->own = next;
+	hub_unlock(s->hub);
+	source_close(&old);
+}
+
 static void *run(void *ctx)
 {
 	struct subtitles *s = ctx;
@@ -214,6 +277,8 @@ static void *run(void *ctx)
 
 		if (track != NONE) {
 			hub_unlock(h);
+			if (s->live != NULL)
+				renew(s);
 			more = step(s, track, t);
 			hub_lock(h);
 		}
@@ -224,16 +289,22 @@ static void *run(void *ctx)
 	return NULL;
 }
 
-struct subtitles *subtitles_new(struct fetch *fetch, struct hub *hub, const struct source *source, const char *lang)
+struct subtitles *subtitles_new(struct fetch *fetch, struct hub *hub, const struct source *source, struct live *live, const char *lang)
 {
 	struct subtitles *s = mem_new(sizeof *s);
 
 	s->fetch = fetch;
 	s->hub = hub;
-	s->source = source;
+	s->live = live;
+	s->source = live != NULL ? &s->own : source;
+	if (live != NULL && live_read(live, &s->own, NULL) < 0) {
+		free(s);
+		return NULL;
+	}
 	s->period = s->at = NONE;
-	s->track = s->cues_of = find_lang(&source->timeline->periods[0], lang);
+	s->track = s->cues_of = find_lang(&s->source->timeline->periods[0], lang);
 	if (pthread_create(&s->thread, NULL, run, s) != 0) {
+		source_close(&s->own);
 		free(s);
 		return NULL;
 	}
@@ -250,6 +321,7 @@ void subtitles_free(struct subtitles **ps)
 	cues_free(&s->cues);
 	blob_unref(&s->init);
 	free(s->done);
+	source_close(&s->own);
 	free(s);
 	*ps = NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Subtitles of a title that is not live: a thread gets the cues of the chosen track
- * around the playhead; what is shown at a time can be asked by the presenter.
+ * Subtitles: a thread gets the cues of the chosen track around the playhead, of a live
+ * title from the MPD as it is then; what is shown at a time can be asked by the presenter.
  */
 #ifndef RIBERA_PLAYER_SUBTITLES_H
 #define RIBERA_PLAYER_SUBTITLES_H
@@ -12,11 +12,12 @@
 #include "player/source.h"
 
 struct hub;
+struct live;
 struct subtitles; /* hidden */
 
-/* Starts the thread.  The source must not change.  `lang`: the track to begin with, or
- * NULL for none until one is asked for. */
-struct subtitles *subtitles_new(struct fetch *, struct hub *, const struct source *, const char *lang);
+/* Starts the thread.  The source must not change; with `live` it is not used.  `lang`: the
+ * track to begin with, or NULL for none until one is asked for.  NULL: no thread. */
+struct subtitles *subtitles_new(struct fetch *, struct hub *, const struct source *, struct live *live, const char *lang);
 /* After hub_quit; joins the thread. */
 void subtitles_free(struct subtitles **);
 /* The next track, behind the last one none. */

@@ -108,6 +108,29 @@ def chunks_are_played_as_they_come():
 
 
 @tap.test
+def a_live_title_has_subtitles():
+    """wvtt, then stpp: what is said is of the second that is shown, also when a new Period has begun."""
+    s, path = server(), os.path.join(tap.folder(), 'socket')
+    p = tap.Process(tap.program('ribera-player'), s.url + '/number+periods+text/live.mpd', '--output', 'null', '--quiet', '--ipc-server', path, '--sub', 'en',
+                    log=os.path.join(tap.folder(), 'log'))
+    script = Script(path, p)
+
+    def said():
+        before, text, after = script.get('time-pos'), script.get('sub-text'), script.get('time-pos')
+        return int(before) == int(after) and text == f'second {int(after)}'
+    tap.equal(script.get('sub'), 'en', 'the track')
+    tap.until(said, 30, 'wvtt')
+    first = script.get('time-pos')
+    tap.until(lambda: script.get('time-pos') > first + livesim.PERIOD, 30, 'a Period on')
+    tap.until(said, 20, 'wvtt of the next Period')
+    script.say('cycle', 'sub')
+    tap.until(lambda: script.get('sub') == 'de' and said(), 20, 'stpp')
+    script.say('quit')
+    tap.until(lambda: not p.alive(), 20, 'the end')
+    tap.equal(p.p.returncode, 0, p.text()[-1500:])
+
+
+@tap.test
 def a_live_title_is_inspected():
     s = server()
     o = json.loads(tap.call(tap.program('ribera-player'), '--inspect', s.url + '/timeline/live.mpd', '--json', check_exit=0).stdout)

@@ -30,8 +30,21 @@ def display():
     return _display
 
 
+COLOURS = ((220, 30, 30), (30, 200, 30), (40, 40, 230), (230, 220, 30), (220, 30, 220), (30, 220, 220), (240, 140, 20), (130, 130, 130))
+
+
+def sheet(folder):
+    """4 x 2 pictures of 160 x 90, each of one colour, one for each second."""
+    rows = b''.join(b''.join(bytes(COLOURS[r * 4 + c]) * 160 for c in range(4)) * 90 for r in range(2))
+    ppm = os.path.join(folder, 'sheet.ppm')
+    with open(ppm, 'wb') as f:
+        f.write(b'P6 640 180 255\n' + rows)
+    subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-y', '-i', ppm, '-q:v', '2', os.path.join(folder, 'sheet-1.jpg')], check=True)
+
+
 def film():
     folder = livesim.film()
+    sheet(folder)
     for name, text in (('t.vtt', VTT), ('t.ttml', TTML)):
         with open(os.path.join(folder, name), 'w') as f:
             f.write(text)
@@ -41,6 +54,8 @@ def film():
                 'media="chunk-stream0-$Number%05d$.m4s" initialization="init-stream0.m4s"/><Representation id="0" bandwidth="100000"/></AdaptationSet>'
                 '<AdaptationSet contentType="text" mimeType="text/vtt" lang="en"><Representation id="t1" bandwidth="100"><BaseURL>t.vtt</BaseURL></Representation></AdaptationSet>'
                 '<AdaptationSet contentType="text" mimeType="application/ttml+xml" lang="de"><Representation id="t2" bandwidth="100"><BaseURL>t.ttml</BaseURL></Representation></AdaptationSet>'
+                '<AdaptationSet contentType="image" mimeType="image/jpeg"><EssentialProperty schemeIdUri="http://dashif.org/guidelines/thumbnail_tile" value="4x2"/>'
+                '<SegmentTemplate duration="8" media="sheet-$Number$.jpg"/><Representation id="i" bandwidth="100" width="640" height="180"/></AdaptationSet>'
                 '</Period></MPD>')
     return badserver.Server(folder)
 
@@ -116,6 +131,30 @@ def the_picture_is_there_in_shape_and_text_stands_over_it():
     w.say('keypress', 'i')
     tap.until(lambda: changed(plain, w.shot(), left, top, left + width // 2, top + height // 2) > 2000, 20, 'statistics', every=0.2)
     w.say('keypress', 'i')
+    w.say('quit')
+    tap.until(lambda: not w.p.alive(), 20, 'the end')
+    tap.equal(w.p.p.returncode, 0, w.p.text())
+
+
+@tap.test
+def the_seek_bar_shows_what_is_there():
+    """The picture of the place under the mouse, its time, and a click goes there."""
+    tap.need('xdotool')
+    w = Window(film())
+    w.say('set_property', 'pause', True)
+    left, top, right, bottom = box(w.shot())
+    mouse = lambda *what: subprocess.run(['xdotool', *map(str, what)], env={**os.environ, 'DISPLAY': display()}, check=True)
+    y, at = bottom - (bottom - top) // 24, lambda second: int(left + (right - left) * (1 / 40 + 38 / 40 * (second + 0.5) / 8))
+    for second in (2, 6):
+        want = COLOURS[second]
+
+        def seen():
+            mouse('mousemove', at(second) - 2, y, 'mousemove', at(second), y)
+            s = w.shot()
+            return sum(all(abs(a - b) < 24 for a, b in zip(s[j][i], want)) for j in range(bottom - 220, bottom - 30, 3) for i in range(left, right, 3)) > 300
+        tap.until(seen, 20, f'the picture of second {second}', every=0.1)
+    mouse('mousemove', at(5), y, 'click', 1)
+    tap.until(lambda: abs(w.get('time-pos') - 5.5 * 7 / 8) < 0.3, 20, 'a click on the bar')
     w.say('quit')
     tap.until(lambda: not w.p.alive(), 20, 'the end')
     tap.equal(w.p.p.returncode, 0, w.p.text())

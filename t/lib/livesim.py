@@ -7,10 +7,10 @@
 Kinds, joined by '+': number (@duration, never updated), timeline (SegmentTimeline, updated), patch (with MPD patches),
 chunked (availabilityTimeOffset, bodies that come as they are made), periods (a new one every 6 s), ahead (the service's
 clock is an hour ahead; UTCTiming says so), head (UTCTiming by Date), ntp (UTCTiming by SNTP), end (becomes static 6 s after the server's start),
-service (ServiceDescription: 2.5 s behind the edge, at most 1.5 times as fast), near (0.7 s: less than a segment). With hold() media waits until release().
+service (ServiceDescription: 2.5 s behind the edge, at most 1.5 times as fast), near (0.7 s: less than a segment), text (subtitles: wvtt in English, stpp in German, the second as text). With hold() media waits until release().
 """
-import email.utils, http.server, os, re, socket, socketserver, struct, subprocess, threading, time, urllib.parse
-import tap
+import contextlib, email.utils, http.server, os, re, socket, socketserver, struct, subprocess, threading, time, urllib.parse
+import tap, textmp4
 
 LOOP, SEGMENT, FPS, RATE = 8, 1, 25, 48000
 VIDEO_SCALE = 12800
@@ -212,7 +212,19 @@ class Server:
                 template = f'<SegmentTemplate {common} startNumber="{begin}" duration="{SEGMENT * track.scale}" media="$RepresentationID$/$Number%06d$.m4s"/>'
             out += (f'<AdaptationSet id="{0 if name == "v" else 1}" contentType="{kind}" mimeType="{mime}" codecs="{codecs}">{template}' +
                     ''.join(f'<Representation id="{i}" bandwidth="{b}" {more}/>' for i, b, more in reps) + '</AdaptationSet>')
+        if 'text' in kinds:
+            for lang, i in (('en', 'wvtt'), ('de', 'stpp')):
+                out += (f'<AdaptationSet contentType="text" mimeType="application/mp4" codecs="{i}" lang="{lang}"><SegmentTemplate timescale="1000" duration="{SEGMENT * 1000}" startNumber="{begin}" '
+                        f'presentationTimeOffset="{begin * SEGMENT * 1000}" initialization="{i}/init.mp4" media="{i}/$Number$.m4s"/><Representation id="{i}" bandwidth="1000"/></AdaptationSet>')
         return out + '</Period>'
+
+    def text(self, h, kind, name, now):
+        if name == 'init.mp4':
+            return self.send(h, 200, 'application/mp4', textmp4.init(kind, 1000))
+        n = int(name.split('.')[0])
+        if n < 0 or now - self.epoch < (n + 1) * SEGMENT:
+            return self.send(h, 404, 'text/plain', b'')
+        self.send(h, 200, 'application/mp4', textmp4.segment(kind, n + 1, n * SEGMENT * 1000, SEGMENT * 1000, f'second {n}', 1000))
 
     def lines(self, track, first, last):
         return ''.join(f'<S t="{track.time(n)}" d="{track.duration(n)}"/>' for n in range(first, last + 1))
@@ -245,6 +257,8 @@ class Server:
             return self.send(h, 200, 'application/dash+xml', self.mpd(kinds, now).encode())
         if parts[-1] == 'live.mpp':
             return self.send(h, 200, 'application/dash-patch+xml', self.patch(kinds, now, int(re.search(r'from=(\d+)', path.query).group(1))).encode())
+        if len(parts) == 3 and parts[1] in ('wvtt', 'stpp'):
+            return self.text(h, parts[1], parts[2], now)
         track = self.tracks.get(parts[1]) if len(parts) == 3 else None
         if track is None:
             return self.send(h, 404, 'text/plain', b'')
@@ -281,8 +295,9 @@ class Server:
         h.send_header('Transfer-Encoding', 'chunked')
         h.end_headers()
         parts = chunks(body)
-        for i, part in enumerate(parts):
-            time.sleep(max(0, end - SEGMENT * (len(parts) - 1 - i) / len(parts) - time.time()))
-            h.wfile.write(b'%x\r\n%s\r\n' % (len(part), part))
-            h.wfile.flush()
-        h.wfile.write(b'0\r\n\r\n')
+        with contextlib.suppress(ConnectionError):  # a viewer may leave
+            for i, part in enumerate(parts):
+                time.sleep(max(0, end - SEGMENT * (len(parts) - 1 - i) / len(parts) - time.time()))
+                h.wfile.write(b'%x\r\n%s\r\n' % (len(part), part))
+                h.wfile.flush()
+            h.wfile.write(b'0\r\n\r\n')
