@@ -36,6 +36,10 @@ bool overlay_draw(struct overlay *o, int width, int height, const struct overlay
 	return false;
 }
 
+void overlay_area(const struct overlay *o, int ret_area[static 4])
+{
+}
+
 #else
 
 #include <ass/ass.h>
@@ -56,7 +60,8 @@ struct overlay {
 	struct buf script, before;
 	uint32_t *pixels;
 	size_t cap;
-	bool drawn;              /* there is something in the pixels */
+	bool drawn;              /* there is something in the pixels, */
+	int area[4];             /* and where: left, top, right, bottom */
 };
 
 static void be_quiet(int level, const char *format, va_list arguments, void *ctx)
@@ -226,6 +231,27 @@ static void write_script(struct buf *s, const struct overlay_facts *f, int width
 		put_hover(s, f, width, height);
 }
 
+static void widen(struct overlay *o, int left, int top, int right, int bottom)
+{
+	int *a = o->area;
+
+	if (!o->drawn) {
+		a[0] = o->width;
+		a[1] = o->height;
+		a[2] = a[3] = 0;
+	}
+	a[0] = left < a[0] ? left > 0 ? left : 0 : a[0];
+	a[1] = top < a[1] ? top > 0 ? top : 0 : a[1];
+	a[2] = right > a[2] ? right < o->width ? right : o->width : a[2];
+	a[3] = bottom > a[3] ? bottom < o->height ? bottom : o->height : a[3];
+	o->drawn = true;
+}
+
+void overlay_area(const struct overlay *o, int ret_area[static 4])
+{
+	memcpy(ret_area, o->area, sizeof o->area);
+}
+
 /* --- pixels ------------------------------------------------------------------------------------------- */
 
 static uint32_t blend(uint32_t under, uint32_t r, uint32_t g, uint32_t b, uint32_t a)
@@ -267,7 +293,7 @@ static void put_thumb(struct overlay *o, const struct overlay_facts *f)
 			o->pixels[(size_t)(r.y + y) * (size_t)o->width + (size_t)(r.x + x)] =
 				border ? 0xffe0e0e0 : 0xff000000 | f->thumb[(size_t)(y * f->thumb_height / r.h) * (size_t)f->thumb_width + (size_t)(x * f->thumb_width / r.w)];
 		}
-	o->drawn = true;
+	widen(o, r.x - 2, r.y - 2, r.x + r.w + 2, r.y + r.h + 2);
 }
 
 static void render(struct overlay *o)
@@ -279,7 +305,7 @@ static void render(struct overlay *o)
 		return;
 	for (const ASS_Image *image = ass_render_frame(o->renderer, track, 1000, &changed); image != NULL; image = image->next) {
 		put_image(o, image);
-		o->drawn = true;
+		widen(o, image->dst_x, image->dst_y, image->dst_x + image->w, image->dst_y + image->h);
 	}
 	ass_free_track(track);
 }

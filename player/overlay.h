@@ -41,4 +41,7 @@ double overlay_bar_at(int width, int height, int x, int y);
  * other than the time before. */
 bool overlay_draw(struct overlay *, int width, int height, const struct overlay_facts *, const uint32_t **ret_pixels);
 
+/* Of what was drawn last: left, top, right, bottom; all else is empty. */
+void overlay_area(const struct overlay *, int ret_area[static 4]);
+
 #endif

@@ -46,6 +46,7 @@ struct window {
 	SDL_Texture *over;       /* of over_width x over_height; NULL: nothing stands over the picture */
 	int over_width, over_height;
 	bool over_shown;
+	SDL_Rect over_area;      /* all of it that is not empty: blending costs by the pixel */
 	mono_us moved;           /* when the mouse did */
 	int mouse_x, mouse_y;
 	struct SwsContext *sws;
@@ -163,12 +164,14 @@ static void draw(struct window *w)
 	}
 	to.x = (ww - to.w) / 2;
 	to.y = (wh - to.h) / 2;
-	SDL_SetRenderDrawColor(w->renderer, 0, 0, 0, 255);
-	SDL_RenderClear(w->renderer);
+	if (to.w < ww || to.h < wh || w->texture == NULL) { /* else the picture covers all */
+		SDL_SetRenderDrawColor(w->renderer, 0, 0, 0, 255);
+		SDL_RenderClear(w->renderer);
+	}
 	if (w->texture != NULL)
 		draw_picture(w, to);
 	if (w->over_shown)
-		SDL_RenderCopy(w->renderer, w->over, NULL, NULL);
+		SDL_RenderCopy(w->renderer, w->over, &w->over_area, &w->over_area);
 	SDL_RenderPresent(w->renderer);
 }
 
@@ -189,7 +192,7 @@ static void overlay(struct sink *s, const struct overlay_facts *facts)
 {
 	struct window *w = of(s);
 	const uint32_t *pixels;
-	int width, height;
+	int width, height, area[4];
 
 	SDL_GetRendererOutputSize(w->renderer, &width, &height);
 	if (w->overlay == NULL || width <= 0 || height <= 0 || !overlay_draw(w->overlay, width, height, facts, &pixels))
@@ -202,8 +205,10 @@ static void overlay(struct sink *s, const struct overlay_facts *facts)
 		w->over_width = width;
 		w->over_height = height;
 	}
+	overlay_area(w->overlay, area);
+	w->over_area = (SDL_Rect){area[0], area[1], area[2] - area[0], area[3] - area[1]};
 	if (pixels != NULL && w->over != NULL)
-		SDL_UpdateTexture(w->over, NULL, pixels, width * 4);
+		SDL_UpdateTexture(w->over, &w->over_area, pixels + area[1] * width + area[0], width * 4);
 	w->over_shown = pixels != NULL && w->over != NULL;
 	if (w->texture != NULL)
 		draw(w);
