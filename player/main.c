@@ -23,6 +23,7 @@
 #include "player/abr_serve.h"
 #include "player/decode.h"
 #include "player/engine.h"
+#include "player/fit.h"
 #include "player/frames_hash.h"
 #include "player/inspect.h"
 #include "player/known.h"
@@ -253,10 +254,28 @@ static int open_fetch(struct fetch **ret, struct fault *f)
 	return r < 0 ? fault_set(f, r, "the network cannot be set up: %s", err_text(r)) : 0;
 }
 
+/* Of the renditions that may be played: the window is as large from the first picture on. */
+static unsigned top_height(const struct session *s)
+{
+	const struct timeline *t = s->source.timeline;
+	unsigned top = 0;
+
+	for (size_t i = 0; i < t->n_periods; i++)
+		for (size_t k = 0; k < t->periods[i].n_tracks; k++)
+			for (size_t n = 0; n < t->periods[i].tracks[k].n_renditions; n++) {
+				const struct timeline_rendition *r = &t->periods[i].tracks[k].renditions[n];
+				bool allowed = s->run->o.max_height == 0 || r->height <= s->run->o.max_height;
+
+				if (t->periods[i].tracks[k].kind == TIMELINE_VIDEO && allowed && r->height > top && fit_rendition(r, NULL))
+					top = r->height;
+			}
+	return top;
+}
+
 static int open_sink(struct session *s, struct fault *f)
 {
 	if (s->run->window)
-		return sink_sdl_new(s->source.mpd->title != NULL ? s->source.mpd->title : s->run->url, &s->sink, f);
+		return sink_sdl_new(s->source.mpd->title != NULL ? s->source.mpd->title : s->run->url, top_height(s), &s->sink, f);
 	if (str_starts(s->run->o.output, "dump:"))
 		return sink_dump_new(s->run->o.output + 5, &s->sink, f);
 	s->sink = sink_null_new();

@@ -106,15 +106,39 @@ void overlay_free(struct overlay **po)
 
 /* --- the script ------------------------------------------------------------------------------------ */
 
-static void put_head(struct buf *s, int width, int height)
+struct rect {
+	int x, y, w, h;
+};
+
+/* Above the bar, over the place it is of, within the window. */
+static struct rect thumb_place(const struct overlay_facts *f, int width, int height)
 {
+	struct rect r = {.w = f->thumb != NULL ? f->thumb_width : 0, .h = f->thumb != NULL ? f->thumb_height : 0};
+	int margin = width / 40;
+
+	if (r.w > width / 4) {
+		r.h = r.h * (width / 4) / r.w;
+		r.w = width / 4;
+	}
+	r.x = margin + (int)((width - 2 * margin) * f->hover) - r.w / 2;
+	r.x = r.x > width - margin - r.w ? width - margin - r.w : r.x;
+	r.x = r.x < margin ? margin : r.x;
+	r.y = height - height / 10 - r.h - height / 60;
+	return r;
+}
+
+/* Subtitles stand above the bar while it is there, and above its picture. */
+static void put_head(struct buf *s, const struct overlay_facts *f, int width, int height)
+{
+	struct rect thumb = thumb_place(f, width, height);
+	int low = f->bar < 0 ? height / 14 : f->hover < 0 ? height / 7 : height - thumb.y + height / 60;
 	int big = height / 16, small = height / 32 > 11 ? height / 32 : 11;
 
 	buf_printf(s, "[Script Info]\nScriptType: v4.00+\nPlayResX: %d\nPlayResY: %d\nWrapStyle: 0\nScaledBorderAndShadow: yes\n\n[V4+ Styles]\n"
 	              "Format: Name, Fontname, Fontsize, PrimaryColour, OutlineColour, BackColour, Bold, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV\n",
 	           width, height);
 	buf_printf(s, "Style: Sub,sans-serif,%d,&H00FFFFFF,&H00000000,&H80000000,0,1,%d,0,2,%d,%d,%d\n", big, big / 16 + 1, width / 20,
-	           width / 20, height / 14);
+	           width / 20, low);
 	buf_printf(s, "Style: Small,monospace,%d,&H00FFFFFF,&H60000000,&H60000000,0,3,%d,0,7,%d,10,%d\n", small, small / 4, small, small);
 	buf_printf(s, "Style: Message,sans-serif,%d,&H0080FFFF,&H40000000,&H40000000,0,3,%d,0,8,%d,%d,%d\n", small * 5 / 4, small / 3, width / 10,
 	           width / 10, height / 12);
@@ -171,27 +195,6 @@ static void put_bar(struct buf *s, const struct overlay_facts *f, int width, int
 	buf_putc(s, '\n');
 }
 
-struct rect {
-	int x, y, w, h;
-};
-
-/* Above the bar, over the place it is of, within the window. */
-static struct rect thumb_place(const struct overlay_facts *f, int width, int height)
-{
-	struct rect r = {.w = f->thumb != NULL ? f->thumb_width : 0, .h = f->thumb != NULL ? f->thumb_height : 0};
-	int margin = width / 40;
-
-	if (r.w > width / 4) {
-		r.h = r.h * (width / 4) / r.w;
-		r.w = width / 4;
-	}
-	r.x = margin + (int)((width - 2 * margin) * f->hover) - r.w / 2;
-	r.x = r.x > width - margin - r.w ? width - margin - r.w : r.x;
-	r.x = r.x < margin ? margin : r.x;
-	r.y = height - height / 10 - r.h - height / 60;
-	return r;
-}
-
 /* The time where the mouse is; a comment tells one picture from another. */
 static void put_hover(struct buf *s, const struct overlay_facts *f, int width, int height)
 {
@@ -211,7 +214,7 @@ static void write_script(struct buf *s, const struct overlay_facts *f, int width
 	buf_clear(s);
 	if (f->subtitles[0] == '\0' && f->statistics[0] == '\0' && f->message[0] == '\0' && f->bar < 0)
 		return;
-	put_head(s, width, height);
+	put_head(s, f, width, height);
 	if (f->subtitles[0] != '\0') {
 		put_line(s, 0, "Sub");
 		buf_puts(s, f->subtitles);

@@ -40,7 +40,9 @@ struct sink {
 struct sink *sink_null_new(void);
 /* Records into an MP4 file. */
 int sink_dump_new(const char *path, struct sink **ret_sink, struct fault *);
-/* ERR_UNSUPPORTED when it was not built in or there is no display; the fault names the cure. */
-int sink_sdl_new(const char *title, struct sink **ret_sink, struct fault *);
+/* `height`: of the title's largest picture, 0 when it is not known; the window is as high at
+ * least, within the screen.  ERR_UNSUPPORTED when it was not built in or there is no display;
+ * the fault names the cure. */
+int sink_sdl_new(const char *title, unsigned height, struct sink **ret_sink, struct fault *);
 
 #endif

@@ -9,7 +9,7 @@
 
 #ifndef HAVE_SDL
 
-int sink_sdl_new(const char *title, struct sink **ret_sink, struct fault *f)
+int sink_sdl_new(const char *title, unsigned height, struct sink **ret_sink, struct fault *f)
 {
 	return fault_set(f, ERR_UNSUPPORTED, "this build has no window (SDL2 was not there): use --output null, or "
 	                                     "apt-get install libsdl2-dev and build again");
@@ -36,6 +36,7 @@ struct window {
 	SDL_Window *window;
 	SDL_Renderer *renderer;
 	SDL_Texture *texture;
+	int top;                 /* height of the title's largest picture */
 	int width, height;
 	double aspect;           /* of the picture as it is shown, turned */
 	int turn;                /* clockwise, degrees: 0, 90, 180, 270 */
@@ -82,11 +83,11 @@ static const AVFrame *as_yuv(struct window *w, const AVFrame *f)
 	return w->converted;
 }
 
-/* The window takes the first picture's size; later renditions scale into it. */
+/* The window takes the first picture's shape and the title's size; renditions scale into it. */
 static void first_size(struct window *w)
 {
 	SDL_Rect screen = {0, 0, 1280, 720};
-	int width = (int)(w->height * w->aspect), height = w->height;
+	int height = w->height > w->top ? w->height : w->top, width = (int)(height * w->aspect);
 
 	SDL_GetDisplayUsableBounds(0, &screen);
 	if (width < 640) {
@@ -369,12 +370,13 @@ static bool real_display(void)
 	return false;
 }
 
-int sink_sdl_new(const char *title, struct sink **ret_sink, struct fault *f)
+int sink_sdl_new(const char *title, unsigned height, struct sink **ret_sink, struct fault *f)
 {
 	struct window *w = mem_new(sizeof *w);
 
 	w->sink = (struct sink){.show = show, .sound_open = sound_open, .sound_put = sound_put, .sound_left = sound_left,
 		.sound_run = sound_run, .sound_clear = sound_clear, .poll = poll_events, .overlay = overlay, .wants_bar = wants_bar, .free = window_free};
+	w->top = height < 8192 ? (int)height : 0;
 	w->overlay = overlay_new();
 	SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
 	if (SDL_Init(SDL_INIT_VIDEO) == 0 && real_display()) {
