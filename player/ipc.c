@@ -202,23 +202,66 @@ static const char *seek(const json_t *list, struct command *ret)
 	return "success";
 }
 
+/* true, 1.5, or as text: "yes", "no", "1.5" */
+static bool value_of(const json_t *v, double *ret)
+{
+	const char *s = json_string_value(v);
+	char *end;
+
+	if (json_is_number(v) || json_is_boolean(v)) {
+		*ret = json_is_boolean(v) ? json_is_true(v) : json_number_value(v);
+		return true;
+	}
+	if (s != NULL && (strcmp(s, "yes") == 0 || strcmp(s, "no") == 0)) {
+		*ret = s[0] == 'y';
+		return true;
+	}
+	if (s == NULL || *s == '\0')
+		return false;
+	*ret = strtod(s, &end);
+	return *end == '\0';
+}
+
 static const char *set_property(const json_t *list, struct command *ret)
 {
 	static const struct {
 		const char *name;
 		enum command_verb verb;
 	} rows[] = {{"pause", CMD_SET_PAUSE}, {"speed", CMD_SET_SPEED}, {"time-pos", CMD_SEEK_TO}, {"rung", CMD_RUNG}};
-	const json_t *v = json_array_get(list, 2);
+	double v;
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		if (strcmp(text(list, 1), rows[i].name) != 0)
 			continue;
-		if (!json_is_number(v) && !json_is_boolean(v))
+		if (!value_of(json_array_get(list, 2), &v))
 			return "unsupported format for accessing property";
-		*ret = (struct command){rows[i].verb, json_is_boolean(v) ? json_is_true(v) : json_number_value(v)};
+		*ret = (struct command){rows[i].verb, v};
 		return "success";
 	}
 	return "property not found";
+}
+
+/* add speed 0.1, add time-pos -5, multiply speed 1.1 */
+static const char *change(struct ipc *ipc, const json_t *list, bool multiply, struct command *ret)
+{
+	const char *what = text(list, 1);
+	json_t *now;
+	double v;
+
+	if (!value_of(json_array_get(list, 2), &v))
+		return "invalid parameter";
+	if (strcmp(what, "speed") == 0 && multiply) {
+		*ret = (struct command){CMD_SPEED_BY, v};
+	} else if (strcmp(what, "speed") == 0) {
+		now = ipc->get(ipc->ctx, what);
+		*ret = (struct command){CMD_SET_SPEED, json_number_value(now) + v};
+		json_decref(now);
+	} else if (strcmp(what, "time-pos") == 0 && !multiply) {
+		*ret = (struct command){CMD_SEEK_BY, v};
+	} else {
+		return "property not found";
+	}
+	return "success";
 }
 
 static const char *cycle(const json_t *list, struct command *ret)
@@ -280,7 +323,9 @@ static const char *execute(struct ipc *ipc, struct client *c, const json_t *list
 		*ret_data = json_string("ribera");
 	else if (strcmp(verb, "seek") == 0)
 		return seek(list, ret);
-	else if (strcmp(verb, "set_property") == 0)
+	else if (strcmp(verb, "add") == 0 || strcmp(verb, "multiply") == 0)
+		return change(ipc, list, verb[0] == 'm', ret);
+	else if (strcmp(verb, "set_property") == 0 || strcmp(verb, "set") == 0)
 		return set_property(list, ret);
 	else if (strcmp(verb, "cycle") == 0)
 		return cycle(list, ret);

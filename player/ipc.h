@@ -6,7 +6,8 @@
  *   {"data": null, "request_id": 1, "error": "success"}
  *
  * Commands: seek SECONDS [relative|absolute|absolute-percent], set_property NAME
- * VALUE, get_property NAME, observe_property ID NAME, unobserve_property ID,
+ * VALUE (also as text, "yes"; set is the same), add|multiply speed VALUE, add time-pos
+ * SECONDS, get_property NAME, observe_property ID NAME, unobserve_property ID,
  * cycle pause|audio|sub, keypress KEY, frame-step, quit, client_name.
  * Events: {"event": "property-change", "id": 1, "name": "pause", "data": true},
  * "end-file", "shutdown".  One thread: the presenter's.

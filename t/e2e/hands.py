@@ -56,6 +56,15 @@ def scripts_play_pause_seek_and_read():
     tap.until(lambda: s.get('audio')['rendition'] == 'de' and s.get('video')['rendition'] == '0', 20, 'the other sound and the lowest rung')
     s.say('set_property', 'speed', 2)
     tap.equal(s.get('speed'), 2)
+    s.say('set', 'speed', '1.5')
+    s.say('add', 'speed', 0.25)
+    tap.near(s.get('speed'), 1.75, 0.001, 'speed')
+    s.say('multiply', 'speed', 0.5)
+    tap.near(s.get('speed'), 0.875, 0.001, 'speed')
+    tap.equal(s.say('set', 'speed', 'fast')['error'], 'unsupported format for accessing property')
+    tap.equal(s.say('add', 'rung', 1)['error'], 'property not found')
+    s.say('set', 'pause', 'yes')
+    tap.check(s.get('pause'))
     tap.equal(s.say('get_property', 'nonsense')['error'], 'property not found')
     tap.equal(s.say('dance')['error'], 'invalid parameter')
     s.socket.sendall(b'{"command": 5}\n[]\nnot json\n')
@@ -109,7 +118,21 @@ def the_terminal_has_the_same_keys():
         tap.until(lambda: 4.9 < s.get('time-pos') < 8, 20, '5 s on by the right arrow')
         os.write(fd, b'\x1b[D]')
         tap.until(lambda: s.get('time-pos') < 4 and abs(s.get('speed') - 1.1) < 0.01, 20, 'left and ]')
-        tap.check(len(os.read(fd, 65536)) > 20, 'no status line')
+        for key, name, check in ((b'[', 'slower', lambda: abs(s.get('speed') - 1) < 0.01), (b'][[', 'slower', lambda: abs(s.get('speed') - 0.909) < 0.01),
+                                 (b'=', 'as it was made', lambda: s.get('speed') == 1), (b'7', 'the rung', lambda: s.get('rung') == 7),
+                                 (b'0', 'no rung', lambda: s.get('rung') == 0), (b'\x1b[A', '60 s on', lambda: s.get('time-pos') > 6.9),
+                                 (b'\x1b[B', '60 s back', lambda: s.get('time-pos') < 0.1), (b'a', 'the other sound', lambda: s.get('audio')['rendition'] == 'de'),
+                                 (b' ', 'going on', lambda: not s.get('pause')), (b'.', 'one picture on', lambda: s.get('pause')), (b'sf', 'nothing here', lambda: True)):
+            os.write(fd, key)
+            tap.until(check, 20, f'{name} by {key}')
+        said = b''
+
+        def statistics():
+            nonlocal said
+            said += os.read(fd, 65536)
+            return b'dropped' in said
+        os.write(fd, b'i')
+        tap.until(statistics, 20, 'statistics by i')
         os.write(fd, b'q')
         _, status = os.waitpid(pid, 0)
         tap.equal(status, 0)
