@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Tables for people: columns as wide as their widest cell, counted in characters.
+ * Tables for people: columns as wide as their widest cell, counted in characters.  On terminals the head is bold, and
+ * what a column STATE says is green, yellow or red.
  */
 #include "origin/admin.h"
 
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/colour.h"
 #include "base/mem.h"
 
 struct admin_table {
@@ -66,16 +68,34 @@ static size_t column_width(const struct admin_table *t, size_t column)
 	return widest;
 }
 
-static void print_cell(const struct admin_table *t, size_t i, size_t width, FILE *out)
+static const char *colour_of_state(const char *state)
 {
+	if (strcmp(state, "up") == 0 || strcmp(state, "done") == 0)
+		return COLOUR_GOOD;
+	if (strncmp(state, "down", 4) == 0 || strcmp(state, "failed") == 0)
+		return COLOUR_BAD;
+	return strncmp(state, "up,", 3) == 0 ? COLOUR_WARN : "";
+}
+
+static const char *colour_of_cell(const struct admin_table *t, size_t i)
+{
+	if (i < t->n_columns)
+		return COLOUR_HEAD;
+	return strcmp(t->cells[i % t->n_columns], "STATE") == 0 ? colour_of_state(t->cells[i]) : "";
+}
+
+static void print_cell(const struct admin_table *t, size_t i, size_t width, bool colours, FILE *out)
+{
+	const char *colour = colours ? colour_of_cell(t, i) : "";
 	size_t column = i % t->n_columns;
 	int pad = (int)(width - width_of(t->cells[i]));
 	bool last = column == t->n_columns - 1;
 
 	if (t->right[column])
-		fprintf(out, "%*s%s", pad, "", t->cells[i]);
-	else
-		fprintf(out, "%s%*s", t->cells[i], last ? 0 : pad, "");
+		fprintf(out, "%*s", pad, "");
+	fprintf(out, "%s%s%s", colour, t->cells[i], *colour != '\0' ? COLOUR_END : "");
+	if (!t->right[column] && !last)
+		fprintf(out, "%*s", pad, "");
 	fputs(last ? "\n" : "  ", out);
 }
 
@@ -91,11 +111,12 @@ void admin_table_print(struct admin_table **pt, FILE *out)
 {
 	struct admin_table *t = *pt;
 	size_t *widths = mem_new_array(t->n_columns, sizeof *widths);
+	bool colours = colour_is_wanted(out);
 
 	for (size_t i = 0; i < t->n_columns; i++)
 		widths[i] = column_width(t, i);
 	for (size_t i = 0; i < t->n; i++)
-		print_cell(t, i, widths[i % t->n_columns], out);
+		print_cell(t, i, widths[i % t->n_columns], colours, out);
 	for (size_t i = 0; i < t->n; i++)
 		free(t->cells[i]);
 	free(widths);

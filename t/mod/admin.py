@@ -58,6 +58,32 @@ def people_and_machines_see_the_same():
     tap.check('\033' not in run('top'), 'plain where there is no terminal')
 
 
+def on_terminal(*words, **env):
+    master, slave = pty.openpty()
+    p = subprocess.Popen([ADMIN, '--control', o.control, *words], stdin=slave, stdout=slave, stderr=slave, env={**os.environ, 'TERM': 'xterm', 'NO_COLOR': '', **env})
+    os.close(slave)
+    got = b''
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        got += part
+    os.close(master)
+    tap.equal(p.wait(20), 0)
+    return got.decode()
+
+
+@tap.test
+def colours_are_for_terminals_that_want_them():
+    tap.has(on_terminal('edges'), '\033[32mup\033[0m')
+    for env in ({'NO_COLOR': '1'}, {'TERM': 'dumb'}):
+        tap.check('\033' not in on_terminal('edges', **env), env)
+    tap.check('\033' not in run('edges'), 'in a pipe')
+
+
 @tap.test
 def wrong_use_and_failure_have_their_codes():
     for words in [[], ['nothing'], ['title'], ['title', 'show'], ['title', 'show', 'a', 'b'], ['title', 'rollback'], ['title', 'rollback', 'a', 'b', 'c'],
