@@ -15,6 +15,7 @@
 #include "dash/package.h"
 #include "origin/api.h"
 #include "origin/catalogue.h"
+#include "origin/doubt.h"
 #include "origin/events.h"
 #include "origin/form.h"
 #include "origin/origin.h"
@@ -300,10 +301,13 @@ static void make(struct api_call *c, const struct names *v, bool is_master, uint
 	                                .subject = v->title != NULL ? v->title : v->file, .detail = v->file};
 	struct fault f = {0};
 	struct upload *u;
+	char doubt[DOUBT_SIZE];
 	size_t n, type_n;
 	const char *type = serve_field(c->req, "content-type", &type_n);
 
-	uploads_sweep(c->origin->uploads, clock_wall());
+	doubt_text(c->origin->doubt, doubt);
+	if (doubt[0] == '\0')
+		uploads_sweep(c->origin->uploads, clock_wall());
 	if ((is_master || strcmp(v->file, PACKAGE_DIGEST) == 0) && catalogue_add_entry(c->origin->catalogue, &entry, &f) != 0) {
 		reply_fault(c->req, &f);
 		return;

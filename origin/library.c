@@ -52,6 +52,7 @@ struct library {
 	pthread_mutex_t lock;
 	size_t n_refused;
 	char problem[256];
+	bool doubts_ages; /* atomic */
 };
 
 /* --- readers --- */
@@ -345,7 +346,8 @@ static void *run(void *arg)
 		all = l->all_dirty || clock_mono() >= next;
 		if (all) {
 			next = clock_mono() + l->settings.rescan;
-			library_remove_gone(l->folder, l->view, clock_wall() - l->settings.grace);
+			if (!__atomic_load_n(&l->doubts_ages, __ATOMIC_RELAXED))
+				library_remove_gone(l->folder, l->view, clock_wall() - l->settings.grace);
 		}
 		if (all || l->n_dirty > 0) {
 			e = look(l, all, &f);
@@ -353,6 +355,11 @@ static void *run(void *arg)
 		}
 		pthread_mutex_unlock(&l->scanning);
 	}
+}
+
+void library_doubt_ages(struct library *l, bool doubts)
+{
+	__atomic_store_n(&l->doubts_ages, doubts, __ATOMIC_RELAXED);
 }
 
 /* --- marks --- */

@@ -84,6 +84,10 @@ int library_restore(struct library *, const char *title, const char *revision, s
 /* `revision` NULL: the newest again. */
 int library_choose(struct library *, const char *title, const char *revision, struct fault *);
 
+/* While this is true no bytes go because their grace is over: a clock that is not to be believed says nothing of
+ * ages.  Any thread. */
+void library_doubt_ages(struct library *, bool);
+
 /* Looks at one title again, now. */
 int library_refresh(struct library *, const char *title, struct fault *);
 

@@ -236,6 +236,7 @@ static void tell_problems(struct origin *o, struct memory *m)
 
 	catalogue_problem(o->catalogue, catalogue, sizeof catalogue);
 	doubt_text(o->doubt, clock);
+	library_doubt_ages(o->library, clock[0] != '\0');
 	library_state(o->library, &library);
 	news_of_problem(o->events, "catalogue", catalogue, m->said_catalogue);
 	news_of_problem(o->events, "library", library.problem, m->said_library);

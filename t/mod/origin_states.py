@@ -79,6 +79,23 @@ def a_clock_of_another_year_is_told_and_nothing_else_is_wrong():
 
 
 @tap.test
+def bytes_do_not_age_by_a_clock_in_doubt():
+    o = Origin(start=False, options=['--heartbeat', '1h', '--withdraw-grace', '1h', '--rescan', '100ms'])
+    rev, folder = package.write(o.library, 'film')
+    clock = start_at(o, 2 * 86400)
+    for name in ('edge-a', 'edge-b', 'edge-c'):
+        o.register(name)
+        beat(o, name, rev)
+    ill(o, 'edges\' clocks')
+    o.admin('title', 'withdraw', 'film')
+    mark = os.path.join(o.library, 'film', f'.withdrawn-{rev}')
+    tap.check(os.path.exists(mark), os.listdir(os.path.join(o.library, 'film')))
+    time.sleep(0.5)  # five looks: nothing is to happen
+    tap.check(os.path.isdir(folder), 'the bytes went two days too early')
+    o.p.stop()
+
+
+@tap.test
 def one_edge_with_a_wrong_clock_is_no_witness():
     o = Origin(options=['--heartbeat', '1h'])
     rev, _ = package.write(o.library, 'film')
