@@ -176,9 +176,22 @@ static int open_codec(struct decode *d, const AVStream *stream)
 	return r;
 }
 
+/* On the way to a place in a segment, pictures that no other is made of are not decoded. */
+static enum AVDiscard skip_of(const struct decode *d)
+{
+	const AVPacket *p = d->packet;
+
+	if (d->lane != LANE_VIDEO || p->pts == AV_NOPTS_VALUE)
+		return AVDISCARD_DEFAULT;
+	return av_rescale_q(p->pts + p->duration, d->time_base, AV_TIME_BASE_Q) + d->offset < d->from ? AVDISCARD_NONREF : AVDISCARD_DEFAULT;
+}
+
 static void decode_packet(struct decode *d, unsigned segment)
 {
-	int r = avcodec_send_packet(d->codec, d->packet);
+	int r;
+
+	d->codec->skip_frame = skip_of(d);
+	r = avcodec_send_packet(d->codec, d->packet);
 
 	if (r == AVERROR(EAGAIN)) {
 		receive(d);
