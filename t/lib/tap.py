@@ -37,6 +37,17 @@ def mount_small(folder, size):
     as_root('mount', '-t', 'tmpfs', '-o', f'size={size},uid={os.geteuid()}', 'tmpfs', folder)
 
 
+def fill_disk(folder):
+    """Takes the last byte of the folder's file system; the file to be removed to give it back."""
+    path = os.path.join(folder, '.ballast')
+    with open(path, 'wb', buffering=0) as f:
+        try:
+            while True:
+                f.write(bytes(4096))
+        except OSError:
+            return path
+
+
 def unmount(folder):
     as_root('umount', '-l', folder)
 

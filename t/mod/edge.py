@@ -504,13 +504,7 @@ def a_full_disk_leaves_a_serving_edge():
     try:
         edge = Edge(origin, store=disk)
         edge.wait_filled(small)
-        with open(os.path.join(disk, '.ballast'), 'wb') as f:  # somebody else fills the disk to the last byte
-            try:
-                while True:
-                    f.write(bytes(65536))
-                    f.flush()
-            except OSError:
-                pass
+        ballast = tap.fill_disk(disk)  # somebody else does
         with origin.lock:
             origin.packages[large.key] = large
             origin.rows.append(large.row())
@@ -519,7 +513,7 @@ def a_full_disk_leaves_a_serving_edge():
         edge.check_all(small)
         tap.check(edge.file(large, 'video.mp4', {'Range': 'bytes=0-99'}).status in (302, 502, 503, 504))
         tap.check(edge.process.alive())
-        os.unlink(os.path.join(disk, '.ballast'))
+        os.unlink(ballast)
         r = tap.until(lambda: edge.file(large, 'video.mp4', {'Range': 'bytes=0-99'}).status == 206, 40, 'room again')
         edge.check_all(small)
         edge.process.stop()

@@ -130,17 +130,12 @@ def an_edge_starts_and_serves_from_a_disk_that_is_full_or_read_only():
         edge.wait_filled(p)
         for end in ('kill', 'stop'):
             getattr(edge.process, end)()
-            with open(os.path.join(folder, 'ballast'), 'wb', buffering=0) as f:
-                try:
-                    while f.write(bytes(4096)):
-                        pass
-                except OSError:
-                    pass
+            ballast = tap.fill_disk(folder)
             edge.start()
             edge.check_all(p)
             tap.equal(edge.get('/healthz/ready').status, 200)
             getattr(edge.process, end)()
-            os.unlink(os.path.join(folder, 'ballast'))
+            os.unlink(ballast)
             tap.call('mount', '-o', 'remount,ro', folder, check_exit=0)
             edge.start()
             edge.check_all(p)

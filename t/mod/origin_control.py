@@ -441,18 +441,13 @@ def a_full_disk_is_a_state_not_an_end():
         o.database = os.path.join(small, 'catalogue.sqlite')
         o.start()
         tap.equal(o.register('edge-a').status, 201)
-        with open(os.path.join(small, 'ballast'), 'wb', buffering=0) as f:
-            try:
-                while True:
-                    f.write(bytes(4096))
-            except OSError:
-                pass
+        ballast = tap.fill_disk(small)
         statuses = [o.register(f'edge-{i}').status for i in range(300)]
         tap.check(set(statuses) == {201, 503} or set(statuses) == {503}, f'{set(statuses)}')
         tap.equal(statuses[-1], 503)
         tap.equal(tap.http(o.control + '/healthz').status, 503)
         tap.equal(o.get(f'/v/film/{rev}/video.mp4').status, 200)
-        os.unlink(os.path.join(small, 'ballast'))
+        os.unlink(ballast)
         tap.until(lambda: tap.http(o.control + '/healthz').status == 200, 15, 'recovery')
         tap.equal(o.register('edge-z').status, 201)
         tap.equal(o.api('/edges?limit=1000').json()['total'], 2 + statuses.count(201))

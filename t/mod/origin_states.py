@@ -167,19 +167,14 @@ def a_disk_that_is_full_at_the_start_is_a_state():
     os.makedirs(small)
     tap.mount_small(small, '1m')
     try:
-        with open(os.path.join(small, 'ballast'), 'wb', buffering=0) as f:
-            try:
-                while True:
-                    f.write(bytes(4096))
-            except OSError:
-                pass
+        ballast = tap.fill_disk(small)
         o.database = os.path.join(small, 'catalogue.sqlite')
         o.start()
         ill(o, 'read-only')
         tap.equal(o.get(f'/v/film/{rev}/video.mp4').status, 200)
         r = o.register('edge-a')
         tap.equal((r.status, r.headers['Retry-After']), (503, '5'))
-        os.unlink(os.path.join(small, 'ballast'))
+        os.unlink(ballast)
         well(o)
         tap.equal(o.register('edge-a').status, 201)
         o.p.stop()
