@@ -101,7 +101,7 @@ export class Controls {
 		const v = this.video;
 		if (v.dataset.state === 'error')
 			return;
-		if (v.ended)
+		if (this.film.atEnd())
 			v.currentTime = 0;
 		if (v.paused || v.ended)
 			this.film.play();

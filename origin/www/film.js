@@ -111,11 +111,17 @@ export class Film extends EventTarget {
 		this.dispatchEvent(new Event('state'));
 	}
 
+	/** Nothing is left to play. A browser may stop at the last picture and not say `ended`, when the position was set just before it. */
+	atEnd() {
+		const v = this.video;
+		return v.ended || (this.begun && !v.seeking && v.currentTime > 0 && v.currentTime >= v.duration);
+	}
+
 	watchVideo() {
 		const v = this.video, signal = this.abort.signal;
 		const on = (type, f) => v.addEventListener(type, f, {signal});
 		on('playing', () => { this.begun = true; this.setState('playing'); });
-		on('pause', () => { if (!v.ended && v.dataset.state !== 'error') this.setState(this.begun ? 'paused' : 'ready'); });
+		on('pause', () => { if (v.dataset.state !== 'error') this.setState(this.atEnd() ? 'ended' : this.begun ? 'paused' : 'ready'); });
 		on('ended', () => this.setState('ended'));
 		window.addEventListener('pagehide', () => this.remember(), {signal});
 		on('waiting', () => {
@@ -125,7 +131,7 @@ export class Film extends EventTarget {
 				this.setState('waiting');
 			this.tellFailure();
 		});
-		on('canplay', () => { if (v.paused && v.dataset.state !== 'error' && !v.ended) this.setState(this.begun ? 'paused' : 'ready'); });
+		on('canplay', () => { if (v.paused && v.dataset.state !== 'error' && !this.atEnd()) this.setState(this.begun ? 'paused' : 'ready'); });
 		on('seeking', () => { if (v.dataset.state === 'ended') this.setState(v.paused ? 'paused' : 'waiting'); });
 	}
 
