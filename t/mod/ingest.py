@@ -3,7 +3,7 @@
 """ribera-ingest: what a package must be, and every kind of bad input."""
 import array, glob, json, os, random, re, signal, subprocess, sys, threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
-import film, tap
+import film, mpd_schema, tap
 
 WORK = tap.folder('ingest')
 FILM = film.generated(12, '640x360', '25')
@@ -103,14 +103,7 @@ def sound_keeps_its_place():
 
 @tap.test
 def the_manifest_is_valid():
-    folder = package(FILM)
-    for edition in ('ed5-amd1', 'ed6-fdis2'):
-        schema = os.path.join(tap.SHARED, 'xsd', edition, 'DASH-MPD.xsd')
-        if not os.path.exists(schema):
-            raise tap.Skip('the DASH schemas are not here')
-        done = tap.call('xmllint', '--nonet', '--noout', '--schema', schema, folder + 'manifest.mpd',
-                        env={'XML_CATALOG_FILES': os.path.join(tap.SHARED, 'xsd', 'catalog.xml')})
-        tap.equal(done.returncode, 0, done.stderr)
+    mpd_schema.check(package(FILM))
 
 
 @tap.test
