@@ -41,6 +41,8 @@ struct mpd_base_url {
 	bool has_availability_offset;
 	double availability_offset; /* seconds; INFINITY for "INF" */
 	bool has_availability_complete, availability_complete;
+	bool has_ttl;            /* of a PatchLocation: seconds after publishTime during which it is there */
+	double ttl;
 	uint32_t priority, weight; /* DVB; 1 when absent; lower priority numbers are preferred */
 };
 struct mpd_base_urls {

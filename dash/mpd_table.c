@@ -29,6 +29,7 @@ static const struct mpd_attr base_url_rows[] = {
 	OPT(struct mpd_base_url, "serviceLocation", ATTR_TEXT, service_location, 0),
 	HAS(struct mpd_base_url, "availabilityTimeOffset", ATTR_DOUBLE, availability_offset, has_availability_offset),
 	HAS(struct mpd_base_url, "availabilityTimeComplete", ATTR_BOOL, availability_complete, has_availability_complete),
+	HAS(struct mpd_base_url, "ttl", ATTR_DOUBLE, ttl, has_ttl),
 	OPT(struct mpd_base_url, "dvb:priority", ATTR_U32, priority, 1),
 	OPT(struct mpd_base_url, "dvb:weight", ATTR_U32, weight, 1),
 	END,

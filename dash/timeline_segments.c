@@ -126,6 +126,8 @@ static int put_segment(struct output *out, const struct timeline_run *run, uint6
 		wide time = start + out->l->rendition->pto;
 		struct timeline_segment *s;
 
+		if (time < 0 && out->l->segments.ept_delta < 0 && !out->l->segments.has_timeline)
+			time = 0; /* begun before the track's own time, so no address has it */
 		if (a < INT64_MIN / 2 || b > INT64_MAX / 2 || time < 0 || time > (wide)UINT64_MAX)
 			return fault_at(out->l, run->line, ERR_OUT_OF_RANGE, "a segment's time does not fit 63 bits");
 		if (!is_part(out, run, run->number + i, k + 1, b))
@@ -253,21 +255,20 @@ static int put_timeline(struct output *out)
 static int cut_to_available(struct output *out, const struct timeline_run *run, wide *count)
 {
 	const struct mpd *mpd = out->l->build->mpd;
-	wide edge = timeline_live_edge(out->l), whole;
+	wide edge = timeline_live_edge(out->l), whole = timeline_early_edge(out->l) - run->start;
 
 	if (!mpd->has_availability_start)
 		return fault_set(out->l->build->fault, ERR_SYNTAX,
 		                 "line %u: @duration in a dynamic MPD needs MPD@availabilityStartTime", run->line);
-	whole = timeline_early_edge(out->l);
 	whole = whole > 0 ? whole / run->duration + (run->parts > 1) : 0;
 	if (!isfinite(out->l->availability_offset) && *count < TIMELINE_WIDE_MAX)
 		whole = *count; /* all that will ever be is there already */
 	if (whole < *count)
 		*count = whole;
 	if (mpd->has_time_shift) {
-		open_window(out, edge - timeline_ticks(mpd->time_shift, out->l->rendition->timescale), whole * run->duration);
+		open_window(out, edge - timeline_ticks(mpd->time_shift, out->l->rendition->timescale), run->start + whole * run->duration);
 	} else if (*count > TIMELINE_MAX_WINDOW) {
-		out->from = (*count - TIMELINE_MAX_WINDOW) * run->duration;
+		out->from = run->start + (*count - TIMELINE_MAX_WINDOW) * run->duration;
 	}
 	return 0;
 }
@@ -277,7 +278,8 @@ static int put_numbered(struct output *out)
 	struct timeline_layout *l = out->l;
 	const struct mpd_segments *m = &l->segments;
 	bool listed = m->kind == MPD_SEGMENT_LIST;
-	struct timeline_run run = {.duration = m->duration, .parts = 1, .line = m->line};
+	/* with @eptDelta the first segment starts so much before or behind the Period (5.3.9.2.1) */
+	struct timeline_run run = {.start = m->ept_delta, .duration = m->duration, .parts = 1, .line = m->line};
 	wide count = TIMELINE_WIDE_MAX, end = timeline_period_end(l);
 	int e = 0;
 
@@ -288,7 +290,7 @@ static int put_numbered(struct output *out)
 	if (m->duration == 0 || m->duration > INT64_MAX)
 		return fault_at(l, m->line, ERR_SYNTAX, "@duration is 0 or past 63 bits, expected the length of a segment");
 	if (end < TIMELINE_WIDE_MAX)
-		count = end > 0 ? (end + run.duration - 1) / run.duration : 0;
+		count = end > run.start ? (end - run.start + run.duration - 1) / run.duration : 0;
 	if (m->has_end_number && count > (wide)m->end_number - run.number + 1)
 		count = (wide)m->end_number - run.number + 1;
 	if (listed && count > (wide)m->n_urls)

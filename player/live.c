@@ -39,6 +39,7 @@ struct live {
 	dur_us update, segment;
 	wall_us availability_start;
 	char *patch;             /* absolute, or NULL */
+	wall_us patch_until;     /* by the MPD's clock: then it is no longer there (PatchLocation@ttl) */
 	mono_us got, sync_next;
 	wall_us received;        /* the text, by our clock */
 	unsigned failures;
@@ -120,6 +121,16 @@ static dur_us segment_of(const struct timeline *t)
 
 /* --- a new version ----------------------------------------------------------------------------- */
 
+/* 5.15.2: @ttl counts from the MPD's publication. */
+static wall_us patch_until(const struct mpd *m)
+{
+	const struct mpd_base_url *p = m->patch_locations.v;
+
+	if (m->patch_locations.n == 0 || !m->has_publish_time || !p->has_ttl || !(p->ttl >= 0 && p->ttl < 1e9))
+		return INT64_MAX;
+	return m->publish_time + (dur_us)(p->ttl * 1e6);
+}
+
 static void learn(struct live *l, const struct source *s)
 {
 	const struct mpd *m = s->mpd;
@@ -133,6 +144,7 @@ static void learn(struct live *l, const struct source *s)
 	l->partial = l->partial || has_partial(s->timeline);
 	free(l->patch);
 	l->patch = m->patch_locations.n > 0 ? timeline_join_url(s->url, m->patch_locations.v[0].url) : NULL;
+	l->patch_until = patch_until(m);
 	if (m->locations.n > 0 && m->locations.v[0].url != NULL) {
 		char *to = timeline_join_url(s->url, m->locations.v[0].url);
 
@@ -224,7 +236,7 @@ static void update(struct live *l)
 	int r = -1;
 
 	buf_init(&text, MPD_MAX_BYTES);
-	if (l->patch != NULL)
+	if (l->patch != NULL && now_there(l) < l->patch_until)
 		r = get_patch(l, &text, &f);
 	if (r < 0) {
 		buf_clear(&text);
