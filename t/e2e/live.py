@@ -6,7 +6,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 import livesim, tap
 from script import Script
 
-KINDS = ('number', 'timeline', 'patch', 'number+chunked', 'timeline+periods', 'periods', 'number+ahead', 'number+ahead+ntp', 'timeline+ahead+head', 'timeline+end')
+KINDS = ('number', 'timeline', 'patch', 'patch+brief', 'number+chunked', 'timeline+periods', 'periods', 'number+ahead', 'number+ahead+ntp', 'timeline+ahead+head', 'timeline+end')
 SECONDS = 8
 _server = None
 
@@ -62,6 +62,8 @@ def every_kind_of_live_title_plays():
     early = [path for status, path in _server.requests if status == 404 and '/none' not in path]
     tap.check(len(early) <= 2, f'asked too early: {early}')
     tap.check(any('live.mpp' in path for _, path in _server.requests), 'no patch was asked for')
+    brief = [path for _, path in _server.requests if path.startswith('/patch+brief/')]
+    tap.check(len([p for p in brief if 'live.mpd' in p]) > 3 and not any('live.mpp' in p for p in brief), f'a patch was asked for when its @ttl was over, or no MPD: {brief}')
     whole = [path for _, path in _server.requests if path.startswith('/patch/live.mpd')]
     tap.equal(len(whole), 1, 'the whole MPD in spite of patches')
     tap.equal(len([path for _, path in _server.requests if path == '/number/live.mpd']), 1, 'an MPD that never changes was asked for')

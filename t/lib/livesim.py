@@ -4,7 +4,7 @@
     s = livesim.Server(livesim.film())
     url = s.url + '/number/live.mpd'
 
-Kinds, joined by '+': number (@duration, never updated), timeline (SegmentTimeline, updated), patch (with MPD patches),
+Kinds, joined by '+': number (@duration, never updated), timeline (SegmentTimeline, updated), patch (with MPD patches), brief (patches are gone after 0.1 s),
 chunked (availabilityTimeOffset, bodies that come as they are made), periods (a new one every 6 s), ahead (the service's
 clock is an hour ahead; UTCTiming says so), head (UTCTiming by Date), ntp (UTCTiming by SNTP), end (becomes static 6 s after the server's start),
 service (ServiceDescription: 2.5 s behind the edge, at most 1.5 times as fast), near (0.7 s: less than a segment), text (subtitles: wvtt in English, stpp in German, the second as text). With hold() media waits until release().
@@ -154,7 +154,7 @@ class Server:
                 attributes += 'minimumUpdatePeriod="PT1S" '
         else:
             attributes += f'mediaPresentationDuration="PT{(last + 1) * SEGMENT}S" '
-        head = f'<PatchLocation ttl="60">live.mpp?from={publish}</PatchLocation>' if 'patch' in kinds else ''
+        head = f'<PatchLocation ttl="{0.1 if "brief" in kinds else 60}">live.mpp?from={publish}</PatchLocation>' if 'patch' in kinds else ''
         return ('<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-live:2011" ' + attributes + '>' +
                 head + self.service(kinds) + self.periods(kinds, first, last) + self.timing(kinds) + '</MPD>')
 
