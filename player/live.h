@@ -37,8 +37,8 @@ const struct mpd_service *live_service(const struct live *);
 /* From the oldest to the newest presentation time that is there. */
 void live_window(const struct timeline *, dur_us *ret_from, dur_us *ret_to);
 
-/* The MPD as it is now, laid out for now, for a reader of its own (another thread than the
- * engine's); the caller's.  The errors of source_parse. */
+/* The newest MPD with the segments that are available at this moment, for a reader of its own
+ * (another thread than the engine's); the caller's.  The errors of source_parse. */
 int live_read(struct live *, struct source *ret_source, struct fault *);
 
 /* Why the MPD cannot be had anew, for people; empty while it can. */
