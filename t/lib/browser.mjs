@@ -58,7 +58,8 @@ export async function run() {
 	let failed = 0, number = 0;
 	const missing = cannot();
 	if (missing) {
-		console.log(`1..0 # SKIP ${missing}`);
+		console.log(`Bail out! ${missing}`);
+		process.exitCode = 1;
 		return;
 	}
 	console.log(`1..${chosen.length}`);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A disk that waits: a read-only FUSE file system in a thread, without any library, whose reads can be held, delayed or failed.
 
-    fs = slowfs.mount(folder, {'a.mp4': b'...'})     # None: not possible here (root and /dev/fuse are needed)
+    fs = slowfs.mount(folder, {'a.mp4': b'...'})     # as root: importing this module makes that so
     fs.held.add('a.mp4')                             # reads of it wait ...
     fs.release('a.mp4')                              # ... until now
     fs.asked('a.mp4')                                # how many reads have come
@@ -11,7 +11,9 @@ Bytes that were read once stay in the page cache like those of any disk.  The mo
 so import and mount before threads are started.
 """
 import ctypes, errno, os, stat, struct, threading
+import tap
 
+tap.become_root()
 LIBC = ctypes.CDLL(None, use_errno=True)
 NEWNS, REC_PRIVATE = 0x20000, 0x4000 | 0x40000
 LOOKUP, FORGET, GETATTR, OPEN, READ, STATFS, RELEASE, FLUSH, INIT, OPENDIR, READDIR, RELEASEDIR, INTERRUPT, DESTROY, BATCH_FORGET = 1, 2, 3, 14, 15, 17, 18, 25, 26, 27, 28, 29, 36, 38, 42
@@ -121,12 +123,8 @@ class Fs:
 
 
 def mount(folder, files):
-    try:
-        fd = os.open('/dev/fuse', os.O_RDWR)
-    except OSError:
-        return None
+    fd = tap.device('/dev/fuse', 'fuse', 10, 229)
     if LIBC.unshare(NEWNS) != 0 or LIBC.mount(b'none', b'/', None, REC_PRIVATE, None) != 0 or \
             LIBC.mount(b'slowfs', folder.encode(), b'fuse', 0, f'fd={fd},rootmode=40000,user_id=0,group_id=0,allow_other'.encode()) != 0:
-        os.close(fd)
-        return None
+        raise AssertionError(f'a FUSE file system cannot be mounted on {folder}: {os.strerror(ctypes.get_errno())}')
     return Fs(fd, files)

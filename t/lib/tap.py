@@ -7,7 +7,7 @@
         tap.equal(got, want)
     tap.run()
 """
-import atexit, json, os, re, shutil, signal, subprocess, sys, tempfile, time, traceback, urllib.error, urllib.request
+import atexit, contextlib, json, os, re, shutil, signal, stat, subprocess, sys, tempfile, time, traceback, urllib.error, urllib.request
 
 BUILD = os.environ.get('RIBERA_BUILD', os.getcwd())
 SOURCE = os.environ.get('RIBERA_SOURCE', os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -32,9 +32,37 @@ def as_root(*argv):
     check(p.returncode == 0, f'{" ".join(argv)}: {p.stderr.strip()}: tests mount small file systems as root, or by sudo without a password')
 
 
-def mount_small(folder, size):
-    """A file system of so many bytes (as mount writes them) in memory, ours to write to; unmount() ends it."""
-    as_root('mount', '-t', 'tmpfs', '-o', f'size={size},uid={os.geteuid()}', 'tmpfs', folder)
+def become_root():
+    """Runs this test program once more, as root, if it is not: namespaces and mounts of its own need that."""
+    if os.geteuid() == 0:
+        return
+    kept = [f'{k}={v}' for k, v in os.environ.items() if k.startswith('RIBERA_') or k in ('PATH', 'ASAN_OPTIONS', 'PYTHONDONTWRITEBYTECODE')]
+    os.execv(need('sudo'), ['sudo', '-n', 'env', *kept, sys.executable, *sys.argv])
+
+
+def device(path, module, major, minor):
+    """A character device of the kernel's, its module loaded and its node made where a machine has not done that yet."""
+    if not os.path.exists(path):
+        subprocess.run(['modprobe', module], stderr=subprocess.DEVNULL)
+    if not os.path.exists(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(major, minor))
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as e:
+        raise AssertionError(f'{path}: {e.strerror}: the tests of lines and disks need a kernel with the module {module} '
+                             f'(in a container: its device node, and CAP_NET_ADMIN, CAP_SYS_ADMIN)') from None
+
+
+@contextlib.contextmanager
+def small_disk(size):
+    """The folder of a file system of so many bytes (as mount writes them) in memory, ours to write to."""
+    path = folder()
+    as_root('mount', '-t', 'tmpfs', '-o', f'size={size},uid={os.geteuid()}', 'tmpfs', path)
+    try:
+        yield path
+    finally:
+        as_root('umount', '-l', path)
 
 
 def fill_disk(folder):
@@ -46,10 +74,6 @@ def fill_disk(folder):
                 f.write(bytes(4096))
         except OSError:
             return path
-
-
-def unmount(folder):
-    as_root('umount', '-l', folder)
 
 
 def test(function):

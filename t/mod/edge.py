@@ -499,9 +499,7 @@ def a_new_revision_is_taken_in_and_the_old_one_is_served_while_it_is_here():
 def a_full_disk_leaves_a_serving_edge():
     small, large = Package('small', 2 * PIECE), Package('large', 30 * PIECE)
     origin = Lab(small)
-    disk = tap.folder()
-    tap.mount_small(disk, '12m')
-    try:
+    with tap.small_disk('12m') as disk:
         edge = Edge(origin, store=disk)
         edge.wait_filled(small)
         ballast = tap.fill_disk(disk)  # somebody else does
@@ -517,8 +515,6 @@ def a_full_disk_leaves_a_serving_edge():
         r = tap.until(lambda: edge.file(large, 'video.mp4', {'Range': 'bytes=0-99'}).status == 206, 40, 'room again')
         edge.check_all(small)
         edge.process.stop()
-    finally:
-        tap.unmount(disk)
 
 
 @tap.test

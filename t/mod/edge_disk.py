@@ -123,9 +123,7 @@ def a_file_that_cannot_be_opened_yet_holds_up_nobody_else():
 def an_edge_starts_and_serves_from_a_disk_that_is_full_or_read_only():
     p, q = Package('film', 2 * PIECE), Package('later', PIECE)
     origin = Lab(p)
-    folder = tap.folder()
-    tap.mount_small(folder, '6m')
-    try:
+    with tap.small_disk('6m') as folder:
         edge = Edge(origin, store=os.path.join(folder, 'store'))
         edge.wait_filled(p)
         for end in ('kill', 'stop'):
@@ -151,8 +149,6 @@ def an_edge_starts_and_serves_from_a_disk_that_is_full_or_read_only():
         edge.start()
         edge.check_all(q)  # its rows were written by the journal that was opened anew
         edge.process.stop()
-    finally:
-        tap.unmount(folder)
 
 
 tap.run()

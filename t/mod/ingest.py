@@ -247,13 +247,8 @@ def bad_libraries_are_refused_with_the_reason():
 
 @tap.test
 def no_space_leaves_nothing():
-    small = os.path.join(WORK, 'small')
-    os.makedirs(small)
-    tap.mount_small(small, '300k')
-    try:
+    with tap.small_disk('300k') as small:
         refused(FILM, 'No space left', 'free space', library=os.path.join(small, 'library'), keeps=True)
-    finally:
-        tap.unmount(small)
 
 
 @tap.test

@@ -107,10 +107,7 @@ def other_settings_are_other_work():
 
 @tap.test
 def a_full_disk_is_said_and_gone_on_from():
-    library = os.path.join(WORK, 'small')
-    os.makedirs(library)
-    tap.mount_small(library, '2200k')
-    try:
+    with tap.small_disk('2200k') as library:
         said = finish(os.path.join(library, 'lib'), code=75)
         tap.has(said, 'No space left')
         tap.has(said, 'run the same command again')
@@ -120,8 +117,6 @@ def a_full_disk_is_said_and_gone_on_from():
         r = finish(os.path.join(library, 'lib'))
         tap.equal(r['revision'], WHOLE)
         tap.check(r['kept'] > 0, f'{r}')
-    finally:
-        tap.unmount(library)
 
 
 @tap.test

@@ -434,10 +434,7 @@ def viewers_are_served_whatever_the_catalogue_suffers():
 def a_full_disk_is_a_state_not_an_end():
     o = Origin(start=False)
     rev, _ = package.write(o.library, 'film')
-    small = os.path.join(o.folder, 'small')
-    os.makedirs(small)
-    tap.mount_small(small, '1m')
-    try:
+    with tap.small_disk('1m') as small:
         o.database = os.path.join(small, 'catalogue.sqlite')
         o.start()
         tap.equal(o.register('edge-a').status, 201)
@@ -452,10 +449,6 @@ def a_full_disk_is_a_state_not_an_end():
         tap.equal(o.register('edge-z').status, 201)
         tap.equal(o.api('/edges?limit=1000').json()['total'], 2 + statuses.count(201))
         o.p.stop()
-    finally:
-        if o.p.alive():
-            o.p.kill()
-        tap.unmount(small)
 
 
 tap.run()

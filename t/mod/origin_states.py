@@ -163,10 +163,7 @@ def a_catalogue_that_is_locked_or_damaged_at_the_start_is_read_when_that_is_over
 def a_disk_that_is_full_at_the_start_is_a_state():
     o = Origin(start=False)
     rev, _ = package.write(o.library, 'film')
-    small = os.path.join(o.folder, 'small')
-    os.makedirs(small)
-    tap.mount_small(small, '1m')
-    try:
+    with tap.small_disk('1m') as small:
         ballast = tap.fill_disk(small)
         o.database = os.path.join(small, 'catalogue.sqlite')
         o.start()
@@ -178,10 +175,6 @@ def a_disk_that_is_full_at_the_start_is_a_state():
         well(o)
         tap.equal(o.register('edge-a').status, 201)
         o.p.stop()
-    finally:
-        if o.p.alive():
-            o.p.kill()
-        tap.unmount(small)
 
 
 tap.run()
