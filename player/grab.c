@@ -31,6 +31,10 @@
 #define MAX_RETRY (10 * DUR_S)        /* a server that wants us later than that is asked then all the same */
 #define HOPELESS_ROUNDS 2             /* rounds of answers that will not change */
 
+#define TELLING 32768                 /* bytes from which a body says how fast its place is */
+
+static const char too_slow[] = "too slow for what is in hand";
+
 struct transfer {
 	struct grab_world *world;
 	struct buf body;
@@ -70,6 +74,7 @@ struct grab {
 	uint32_t tried;
 	unsigned attempts, round, hopeless;
 	int base;                /* asked now or last */
+	int other;               /* to be asked next, as this one is slow; -1: as the pathway has it */
 	bool transient;          /* this round saw an error that may pass */
 	dur_us retry;            /* least Retry-After of this round's answers, 0: one had none */
 	struct buf have;
@@ -180,7 +185,7 @@ static int on_data(void *ctx, const void *bytes, size_t n)
 
 	count(t, n);
 	if (atomic_load(&t->slow))
-		return refuse(t, "too slow for what is in hand");
+		return refuse(t, too_slow);
 	if (t->skip > 0) {
 		size_t drop = t->skip < n ? (size_t)t->skip : n;
 
@@ -281,7 +286,7 @@ struct grab *grab_new(struct grab_world *world, const struct grab_want *want, mo
 	if (want->has_range)
 		g->size = want->last - want->first + 1;
 	buf_init(&g->have, world->max_bytes);
-	g->base = -1;
+	g->base = g->other = -1;
 	g->retry = MAX_RETRY;
 	g->started = now;
 	traceparent_new(&g->trace);
@@ -483,9 +488,10 @@ static void drop_unfinishable(struct grab *g)
 
 static void next_base(struct grab *g, const char *reason, mono_us now)
 {
-	int next = pathway_pick(g->world->pathway, g->keys, g->n_bases, g->tried, now);
+	int next = g->other >= 0 ? g->other : pathway_pick(g->world->pathway, g->keys, g->n_bases, g->tried, now);
 	struct report_failover f = {.at = now - g->world->report->started, .lane = g->want.lane, .segment = g->want.index};
 
+	g->other = -1;
 	if (next < 0) {
 		dur_us pause = FIRST_PAUSE << (g->round < 8 ? g->round : 8);
 
@@ -511,6 +517,14 @@ static void next_base(struct grab *g, const char *reason, mono_us now)
 	ask(g, now);
 }
 
+/* Of this body alone: what its place gave, whatever else came over the line. */
+static uint64_t rate_of(const struct transfer *t, mono_us now)
+{
+	dur_us body = now - atomic_load(&t->began);
+
+	return (uint64_t)((double)atomic_load(&t->got) * 8e6 / (double)(body > DUR_MS ? body : DUR_MS));
+}
+
 static void failed(struct grab *g, const struct transfer *t, mono_us now)
 {
 	char reason[200];
@@ -525,7 +539,10 @@ static void failed(struct grab *g, const struct transfer *t, mono_us now)
 		g->retry = t->retry_after;
 	g->transient = g->transient || atomic_load(&t->slow) || (t->wrong == NULL && (status < 400 || status == 408 || status == 429 || status >= 500));
 	g->transient = g->transient || (g->want.fresh && status == 404);
-	pathway_fail(g->world->pathway, g->keys[g->base], t->retry_after, now);
+	if (g->other >= 0 && t->wrong == too_slow)
+		pathway_left(g->world->pathway, g->keys[g->base], rate_of(t, now), now);
+	else
+		pathway_fail(g->world->pathway, g->keys[g->base], t->retry_after, now);
 	g->tried |= UINT32_C(1) << g->base;
 	drop_unfinishable(g);
 	next_base(g, reason, now);
@@ -539,6 +556,8 @@ static void finish(struct grab *g, struct transfer *t, mono_us now)
 		ask(g, now);
 	} else if (complete(g, t)) {
 		pathway_ok(g->world->pathway, g->keys[g->base], g->asked);
+		if (t->feed == NULL && t->body.size >= TELLING)
+			pathway_rate(g->world->pathway, g->keys[g->base], rate_of(t, now), now);
 		g->first_byte = t->result.first_byte;
 		g->total = now - g->started;
 		hub_lock(g->world->hub);
@@ -609,16 +628,20 @@ void grab_result(struct grab *g, struct grab_result *ret)
 	}
 }
 
-bool grab_leave_slow(struct grab *g, mono_us now)
+bool grab_leave_slow(struct grab *g, uint64_t rate, mono_us now)
 {
-	uint32_t here = g->base >= 0 ? UINT32_C(1) << g->base : 0;
+	uint32_t left_out = g->tried | (g->base >= 0 ? UINT32_C(1) << g->base : 0);
 	int other;
 
 	if (g->state != GRAB_RUNNING || g->transfer == NULL || atomic_load(&g->transfer->slow))
 		return false;
-	other = pathway_pick(g->world->pathway, g->keys, g->n_bases, g->tried | here, now);
-	if (other < 0 || pathway_penalised(g->world->pathway, g->keys[other], now))
-		return false;
+	do {
+		other = pathway_pick(g->world->pathway, g->keys, g->n_bases, left_out, now);
+		if (other < 0 || pathway_penalised(g->world->pathway, g->keys[other], now))
+			return false;
+		left_out |= UINT32_C(1) << other;
+	} while (rate > 0 && !pathway_promises(g->world->pathway, g->keys[other], rate));
+	g->other = other;
 	atomic_store(&g->transfer->slow, true);
 	return true;
 }
@@ -628,8 +651,8 @@ void grab_progress(const struct grab *g, mono_us now, uint64_t *ret_got, uint64_
 {
 	mono_us began = g->transfer != NULL ? atomic_load(&g->transfer->began) : 0;
 
-	*ret_got = g->have.size + (g->transfer != NULL ? atomic_load(&g->transfer->got) : 0);
-	*ret_size = g->size;
+	*ret_got = g->transfer != NULL ? atomic_load(&g->transfer->got) : 0;
+	*ret_size = g->size > g->have.size ? g->size - g->have.size : 0;
 	*ret_elapsed = now - g->asked;
 	*ret_first_byte = began != 0 ? began - g->asked : now - g->asked;
 }

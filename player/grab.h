@@ -72,14 +72,14 @@ struct grab *grab_new(struct grab_world *, const struct grab_want *, mono_us now
 /* Moves it on; call it at every bell and at *ret_next.  The hub's lock must not be held. */
 enum grab_state grab_step(struct grab *, mono_us now, mono_us *ret_next);
 void grab_result(struct grab *, struct grab_result *ret_result); /* once, when done or failed */
-/* Bytes here so far, of how many (0: unknown), and the time since the request; for abandoning. */
+/* Of the request that runs: bytes here so far, of how many (0: unknown), and the time since; for abandoning. */
 void grab_progress(const struct grab *, mono_us now, uint64_t *ret_got, uint64_t *ret_size, dur_us *ret_elapsed,
                    dur_us *ret_first_byte);
 /* Why the last attempt failed; "" before any did. */
 const char *grab_trouble(const struct grab *);
-/* Its base is slower than the line: the rest comes from another one that is free of penalty, if there is one.  The bytes
- * in hand are kept.  true when it will be so, with the next bytes that come. */
-bool grab_leave_slow(struct grab *, mono_us now);
+/* Its base is too slow: the rest comes from another one that is free of penalty and may be faster than `rate` (bit/s; 0:
+ * any), if there is one.  The bytes in hand are kept.  true when it will be so, with the next bytes that come. */
+bool grab_leave_slow(struct grab *, uint64_t rate, mono_us now);
 /* Cancels what runs; the transfer frees itself when fetch lets go of it. */
 void grab_free(struct grab **);
 

@@ -23,9 +23,10 @@
 #define PATIENCE (30 * DUR_S)
 #define SHORT_PATIENCE (3 * DUR_S)
 #define MAX_SKIPPED 3                 /* lost for want of any answer, in a row: nobody is there */
-#define SLOW_AFTER (1 * DUR_S)        /* of body */
+#define SLOW_AFTER (500 * DUR_MS)     /* of body */
 #define SLOW_FACTOR 3                 /* below the forecast */
 #define SLOW_PAUSE (30 * DUR_S)
+#define SLOW_START DUR_S              /* nothing plays yet, and this is too long to wait */
 
 const struct timeline_period *lane_period(const struct lane *l)
 {
@@ -259,17 +260,19 @@ static int not_grabbed(struct lane *l, const struct grab_result *g, struct fault
 	return 0;
 }
 
-/* A base that gives far less than the line did, too little to be in time, is left for another; but not one after
- * another: then it is the line. */
+/* A base that gives too little to be in time is left: for another that nobody has tried yet or that was faster, else,
+ * when it gives far less than the line did, for any; but not for one after another: then it is the line. */
 static bool leave_slow_base(struct lane *l, const struct abr_progress *p, mono_us now)
 {
-	dur_us body = p->elapsed - p->first_byte;
+	dur_us body = p->elapsed - p->first_byte, hand = p->buffer > SLOW_START ? p->buffer : SLOW_START;
 	double rate = body > 0 ? (double)p->got * 8e6 / (double)body : 0, left = (double)(p->size - p->got) * 8;
 
-	if (body < SLOW_AFTER || (l->left_slow != 0 && now - l->left_slow < SLOW_PAUSE) ||
-	    rate * SLOW_FACTOR > (double)lane_forecast(l) || left < rate * (double)p->buffer / 1e6)
+	if (body < SLOW_AFTER || left < rate * (double)hand / 1e6)
 		return false;
-	if (!grab_leave_slow(l->grab, now))
+	if (grab_leave_slow(l->grab, rate < 1 ? 1 : (uint64_t)rate, now))
+		return true;
+	if (body < 2 * SLOW_AFTER || (l->left_slow != 0 && now - l->left_slow < SLOW_PAUSE) ||
+	    rate * SLOW_FACTOR > (double)lane_forecast(l) || !grab_leave_slow(l->grab, 0, now))
 		return false;
 	l->left_slow = now;
 	return true;
@@ -283,11 +286,13 @@ static void abandon(struct lane *l, mono_us now)
 
 	if (l->feed != NULL) /* how fast it comes is its maker's doing */
 		return;
-	if (l->set.kind != LANE_VIDEO || l->judge.abr == NULL || now - l->looked < LANE_TICK)
+	if (now - l->looked < LANE_TICK)
 		return;
 	l->looked = now;
 	grab_progress(l->grab, now, &p.got, &p.size, &p.elapsed, &p.first_byte);
 	if (p.size == 0 || p.got >= p.size || leave_slow_base(l, &p, now))
+		return;
+	if (l->set.kind != LANE_VIDEO || l->judge.abr == NULL)
 		return;
 	rung = abr_abandon(l->judge.abr, &p);
 	if (rung < 0 || (unsigned)rung >= l->grab_rung || l->rungs[rung].state != RUNG_READY)

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 
 #define FIRST_PENALTY (10 * DUR_S)
+#define SLOW_PENALTY DUR_MIN
 #define MAX_PENALTY (5 * DUR_MIN)
 
 static const struct pathway_entry *find(const struct pathway *p, const char *key)
@@ -118,17 +119,19 @@ int pathway_pick(const struct pathway *p, const char *const *keys, size_t n_keys
 	return best;
 }
 
+static dur_us grown(dur_us penalty, unsigned times)
+{
+	while (times-- > 0 && penalty < MAX_PENALTY)
+		penalty *= 2;
+	return penalty < MAX_PENALTY ? penalty : MAX_PENALTY;
+}
+
 void pathway_fail(struct pathway *p, const char *key, dur_us retry_after, mono_us now)
 {
 	struct pathway_entry *e = find_or_add(p, key);
-	dur_us penalty = FIRST_PENALTY;
+	dur_us penalty = grown(FIRST_PENALTY, e->failures++);
 
-	for (unsigned i = 0; i < e->failures && penalty < MAX_PENALTY; i++)
-		penalty *= 2;
-	e->failures++;
 	e->failed = now;
-	if (penalty > MAX_PENALTY)
-		penalty = MAX_PENALTY;
 	if (retry_after > penalty)
 		penalty = retry_after;
 	e->penalty_end = now + penalty;
@@ -142,4 +145,52 @@ void pathway_ok(struct pathway *p, const char *key, mono_us asked)
 		e->failures = 0;
 		e->penalty_end = 0;
 	}
+}
+
+/* Against what another one gave. */
+static void judge(struct pathway_entry *e, uint64_t other, mono_us now)
+{
+	e->doubted = false;
+	if (other / 3 * 2 > e->rate) {
+		e->penalty_end = now + grown(SLOW_PENALTY, e->slow++);
+	} else {
+		e->slow = 0;
+		e->penalty_end = 0;
+	}
+}
+
+void pathway_rate(struct pathway *p, const char *key, uint64_t rate, mono_us now)
+{
+	struct pathway_entry *e = find_or_add(p, key);
+	uint64_t best = 0;
+
+	e->rate = rate;
+	e->doubted = false;
+	for (unsigned i = 0; i < p->n; i++) {
+		struct pathway_entry *o = &p->entries[i];
+
+		if (o != e && o->doubted)
+			judge(o, rate, now);
+		if (o != e && o->penalty_end <= now && o->rate > best)
+			best = o->rate;
+	}
+	if (e->slow > 0 && best > 0)
+		judge(e, best, now);
+}
+
+void pathway_left(struct pathway *p, const char *key, uint64_t rate, mono_us now)
+{
+	struct pathway_entry *e = find_or_add(p, key);
+
+	e->rate = rate;
+	e->doubted = true;
+	e->failed = now;
+	e->penalty_end = now + FIRST_PENALTY;
+}
+
+bool pathway_promises(const struct pathway *p, const char *key, uint64_t rate)
+{
+	const struct pathway_entry *e = find(p, key);
+
+	return e == NULL || e->rate == 0 || e->rate / 2 > rate;
 }

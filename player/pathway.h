@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * Which of several bases next.  The steering server's order decides, then the MPD's; a base that
- * failed sits in a penalty box, longer each time, and comes back by itself.
+ * failed sits in a penalty box, longer each time, and comes back by itself.  One that was left because it was slow
+ * does so when another one turns out to be faster; where none is, it is the line.
  * Bases are known by a key (service location, or the server's name), so what
  * one track learns serves the other.  Pure; the caller serialises.
  */
@@ -21,6 +22,9 @@ struct pathway {
 		char key[128];
 		mono_us penalty_end, failed;
 		unsigned failures; /* since the last success */
+		uint64_t rate;     /* of the last body that came from there, bit/s; 0: none did */
+		unsigned slow;     /* how often it was left for slowness, and another was faster */
+		bool doubted;      /* left, and nothing has come from another yet */
 	} entries[PATHWAY_MAX];
 	unsigned n;
 	char order[PATHWAY_MAX][128]; /* the steering server's; what is not in it comes behind */
@@ -49,6 +53,14 @@ int pathway_pick(const struct pathway *, const char *const *keys, size_t n_keys,
 void pathway_fail(struct pathway *, const char *key, dur_us retry_after, mono_us now);
 /* One that was asked for then has come whole: all is forgiven, if it is news, asked for since the last failure. */
 void pathway_ok(struct pathway *, const char *key, mono_us asked);
+
+/* A body of this base came so fast (bit/s), or, left(), so slowly that the rest of it is asked for elsewhere.  A base
+ * that was left is penalised for 10 s; then, when another one gives half as much again, for 1 min, doubled each time
+ * up to 5 min.  When it comes back and is no slower than others, that is forgiven. */
+void pathway_rate(struct pathway *, const char *key, uint64_t rate, mono_us now);
+void pathway_left(struct pathway *, const char *key, uint64_t rate, mono_us now);
+/* Whether more than `rate` may be hoped for: it gave twice as much, or nothing yet. */
+bool pathway_promises(const struct pathway *, const char *key, uint64_t rate);
 
 bool pathway_penalised(const struct pathway *, const char *key, mono_us now);
 

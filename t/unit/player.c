@@ -119,6 +119,45 @@ Test(pathway, when_all_are_penalised_the_one_free_first)
 	CHECK_INT(pathway_pick(&p, abc, 0, 0, DUR_S), -1);
 }
 
+Test(pathway, a_slow_place_is_told_from_a_slow_line)
+{
+	struct pathway p = {0};
+	mono_us now = DUR_S;
+
+	CHECK(pathway_promises(&p, "b", 1000000)); /* nothing is known of it */
+	pathway_left(&p, "a", 300000, now);
+	CHECK_INT(pathway_pick(&p, abc, 3, 0, now), 1);
+	pathway_rate(&p, "b", 310000, now + DUR_S); /* the other one is no better: it is the line */
+	CHECK_INT(pathway_pick(&p, abc, 3, 0, now + DUR_S), 0);
+	CHECK(!pathway_promises(&p, "b", 300000));
+	pathway_left(&p, "a", 300000, now);
+	pathway_rate(&p, "b", 5000000, now + DUR_S);
+	CHECK(pathway_promises(&p, "b", 300000));
+	CHECK_INT(pathway_pick(&p, abc, 3, 0, now + DUR_MIN), 1);
+	CHECK_INT(pathway_pick(&p, abc, 3, 0, now + 62 * DUR_S), 0); /* it gets another chance */
+}
+
+Test(pathway, a_slow_place_that_comes_back_is_looked_at_anew)
+{
+	struct pathway p = {0};
+	mono_us now = DUR_S;
+
+	pathway_left(&p, "a", 300000, now);
+	pathway_rate(&p, "b", 5000000, now);
+	now += DUR_MIN;
+	pathway_rate(&p, "a", 300000, now); /* still slow: away for longer */
+	CHECK(pathway_penalised(&p, "a", now + 119 * DUR_S));
+	now += 2 * DUR_MIN;
+	pathway_rate(&p, "a", 4000000, now);
+	CHECK(!pathway_penalised(&p, "a", now));
+	pathway_left(&p, "a", 300000, now);
+	pathway_rate(&p, "b", 5000000, now); /* all was forgiven: a minute again */
+	CHECK(!pathway_penalised(&p, "a", now + 61 * DUR_S));
+	for (int i = 0; i < 100; i++)
+		pathway_rate(&p, "a", 300000, now += 10 * DUR_MIN);
+	CHECK(!pathway_penalised(&p, "a", now + 5 * DUR_MIN + DUR_S));
+}
+
 Test(pathway, more_keys_than_it_remembers)
 {
 	struct pathway p = {0};
