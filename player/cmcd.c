@@ -58,7 +58,8 @@ static void request(const struct cmcd *c, struct buf *b)
 {
 	if (c->buffer >= 0) {
 		number(b, "bl", hundreds((uint64_t)(c->buffer / DUR_MS)));
-		number(b, "dl", hundreds((uint64_t)(c->buffer / DUR_MS)));
+		if (c->speed != 0) /* what stands still has no deadline */
+			number(b, "dl", hundreds((uint64_t)((double)(c->buffer / DUR_MS) / (c->speed > 0 ? c->speed : 1))));
 	}
 	if (c->throughput > 0)
 		number(b, "mtp", hundreds(c->throughput / 1000));
@@ -76,6 +77,10 @@ static void session(const struct cmcd *c, struct buf *b)
 {
 	if (c->content_id != NULL)
 		string(b, "cid", c->content_id);
+	if (c->speed >= 0 && c->speed != 1) {
+		key(b, "pr=");
+		buf_printf(b, "%.4g", c->speed);
+	}
 	key(b, "sf=d");
 	string(b, "sid", c->session_id);
 	key(b, c->live ? "st=l" : "st=v");

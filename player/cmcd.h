@@ -24,7 +24,8 @@ struct cmcd {
 	dur_us buffer;           /* bl; negative: leave out */
 	uint64_t throughput;     /* mtp, bit/s; 0: leave out */
 	bool startup;            /* su */
-	bool starved;            /* bs */
+	bool starved;            /* bs: at any time since the request before */
+	double speed;            /* pr, and in dl: 0 is standing still; negative: not known */
 	bool live;               /* st */
 	char next[128];          /* nor: the next object, relative to this one's address; "" with a range: the same one */
 	bool has_next_range;     /* nrr */

@@ -44,6 +44,8 @@ struct hub {
 	bool busy[N_LANES];     /* the decoder has a segment in hand */
 	bool still;             /* the viewer has paused it */
 	bool starved;           /* the presenter waits for media */
+	unsigned starvations;   /* how often it began to */
+	double speed;           /* of the playhead; 0: as fast as pictures come */
 	struct fifo segments[N_LANES]; /* struct media_segment * */
 	struct fifo frames[N_LANES];   /* struct media_frame * */
 	bool lane[N_LANES];     /* which there are; set before the threads start */

@@ -111,7 +111,10 @@ void lane_ask(struct lane *l, unsigned rung, unsigned index, mono_us now)
 	if (l->rungs[rung].timed)
 		set_time(&l->rungs[rung], index, &want);
 	hub_lock(l->set.world->hub);
-	c.starved = l->set.world->hub->starved;
+	c.starved = l->set.world->hub->starved || l->set.world->hub->starvations != l->starvations;
+	c.speed = l->set.world->hub->still ? 0 : l->set.world->hub->speed > 0 ? l->set.world->hub->speed : -1;
+	c.startup = c.startup || c.starved;
+	l->starvations = l->set.world->hub->starvations;
 	hub_unlock(l->set.world->hub);
 	l->grab_rung = rung;
 	l->grab_index = index;

@@ -38,6 +38,7 @@ struct lane {
 	unsigned grab_rung, grab_index;
 	dur_us grab_start, grab_end; /* of its segment */
 	unsigned wish_rung, next_audio; /* the viewer's, as the hub's */
+	unsigned starvations;    /* that servers were told of */
 	bool waits;              /* for segments that are not made yet */
 	bool moved;              /* the timeline was replaced since */
 	dur_us grab_buffer;

@@ -123,7 +123,9 @@ static struct media_frame *take(struct present *p, int lane)
 static void post_position(struct present *p, dur_us t)
 {
 	p->hub->position = t;
+	p->hub->starvations += p->stall_began != 0 && !p->hub->starved;
 	p->hub->starved = p->stall_began != 0;
+	p->hub->speed = p->set.speed;
 	if (t - p->posted > LOOK || t < p->posted) {
 		p->posted = t;
 		p->hub->posts++;

@@ -28,7 +28,7 @@ static bool same(const char *a, const char *b)
 static struct grab *grab(struct rung *u, struct grab_world *w, const char *reference, bool has_range, uint64_t first,
                          uint64_t last, char type, mono_us now)
 {
-	struct cmcd told = {.session_id = w->session_id, .content_id = w->content_id, .type = type, .buffer = -1, .live = u->live};
+	struct cmcd told = {.session_id = w->session_id, .content_id = w->content_id, .type = type, .buffer = -1, .speed = -1, .live = u->live};
 	struct grab_want want = {.rendition = u->r, .reference = reference != NULL ? reference : "", .lane = u->lane, .cmcd = &told,
 		.has_range = has_range, .first = first, .last = last, .buffer = 4 * DUR_S, .patience = PATIENCE};
 

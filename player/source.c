@@ -47,7 +47,7 @@ static void on_done(void *ctx, const struct fetch_result *result, const struct f
 
 static void get_once(const struct source_door *door, const char *url, struct wait *w)
 {
-	const struct cmcd about = {.session_id = door->session_id, .type = 'm', .buffer = -1};
+	const struct cmcd about = {.session_id = door->session_id, .type = 'm', .buffer = -1, .speed = -1};
 	struct cmcd_request told;
 	struct fetch_request req = {.max_bytes = MPD_MAX_BYTES, .connect_timeout = 4 * DUR_S,
 		.stall_timeout = 8 * DUR_S};

@@ -3,7 +3,7 @@
 """ribera-player against servers that die, stall, lie and crawl: every frame comes, and the report says what happened."""
 import concurrent.futures, functools, html.parser, json, os, re, signal, subprocess, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
-import badserver, tap
+import badserver, cmcd, tap
 
 os.environ['XDG_STATE_HOME'] = tap.folder()  # nothing of this machine's own
 
@@ -391,6 +391,8 @@ def a_stall_is_told_and_ends():
     r, _ = play(a.url + mpd([a], renditions=['high']), '--duration', '4s')
     tap.check(len(r['stalls']) >= 1, 'no stall on a line that is too slow')
     tap.check(all(s['duration_ms'] > 0 for s in r['stalls']))
+    starved = [t for t in map(cmcd.read, a.requests) if 'bs' in t]
+    tap.check(len(starved) >= len(r['stalls']) - 1 and all('su' in t for t in starved if t['ot'] == 'v'), f'servers are told: {starved}')
     tap.check(r['qoe'] < 1, f"QoE {r['qoe']}")
     tap.equal(r['frames']['presented'] + r['frames']['dropped'], 4 * FPS, 'frames shown')
 
@@ -416,28 +418,31 @@ def start_and_duration_are_exact():
 
 @tap.test
 def servers_are_told_about_requests():
-    a, = servers(1)
-    play(a.url + mpd([a]), '--speed', 'max')
-    tap.equal(next(q for q in a.requests if q.path.endswith('.mpd')).headers['cmcd-object'], 'ot=m')
-    head = next(q for q in a.requests if q.path.endswith('.mp4') and not media(q))  # the index and the initialisation together
-    tap.equal(head.headers['cmcd-object'], 'ot=i')
-    tap.equal(len({re.search('sid="[^"]*"', q.headers['cmcd-session']).group() for q in a.requests}), 1, 'sessions')
-    q = next(q for q in a.requests if media(q) and 'cmcd-object' in q.headers and 'ot=v' in q.headers['cmcd-object'])
-    tap.check(re.fullmatch(r'br=\d+,d=2000,ot=v,tb=1380', q.headers['cmcd-object']), q.headers['cmcd-object'])
-    tap.check(re.search(r'sf=d,sid="[0-9a-f-]{36}",st=v', q.headers['cmcd-session']), q.headers['cmcd-session'])
-    told = [q for q in a.requests if media(q) and q.path == '/high.mp4' and 'nrr=' in q.headers.get('cmcd-request', '')]
-    following = {q.first: q.last for q in a.requests if media(q) and q.path == '/high.mp4'}
-    nexts = [tuple(map(int, re.search(r'nrr="(\d+)-(\d+)"', q.headers['cmcd-request']).groups())) for q in told]
-    tap.check(len(told) >= 2 and all(following.get(x, y) == y and x == q.last + 1 for q, (x, y) in zip(told, nexts)), nexts)
-    b, = servers(1)
-    play(b.url + mpd([b]), '--speed', 'max', '--cmcd', 'query')
-    tap.check(all('CMCD=' in q.path for q in b.requests), 'requests without CMCD')
-    q = next(q for q in b.requests if 'ot%3Dv' in q.path)
-    tap.has(q.path, 'br%3D')
-    tap.check('cmcd-object' not in q.headers)
+    both = []
+    for mode in 'headers', 'query':
+        a, = servers(1)
+        play(a.url + mpd([a]), '--speed', '4', '--cmcd', mode)
+        tap.check(all(('CMCD=' in q.path) == (mode == 'query') and any(k.startswith('cmcd-') for k in q.headers) == (mode == 'headers') for q in a.requests), mode)
+        both.append([(q, cmcd.read(q)) for q in a.requests])
+    for told in both:
+        tap.equal(len({t['sid'] for _, t in told}), 1, 'sessions')
+        tap.check(all(re.fullmatch('[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', t['sid']) and t['sf'] == 'd' for _, t in told), 'sid and sf')
+        tap.equal([t['ot'] for q, t in told if q.path.split('?')[0].endswith('.mpd')], ['m'])
+        tap.equal({t['ot'] for q, t in told if '.mp4' in q.path and not q.first}, {'i'}, 'index and initialisation together')
+        pictures = [(q, t) for q, t in told if t['ot'] == 'v']
+        for q, t in pictures + [(q, t) for q, t in told if t['ot'] == 'a']:
+            tap.check({'br', 'd', 'tb', 'bl', 'dl', 'rtp', 'cid', 'st'} <= set(t) and t['st'] == 'v', t)
+            tap.check(abs(t['dl'] - t['bl'] / 4) <= 100, f'{t}: what is in hand lasts a quarter as long')
+        tap.check(all(t['d'] == SEGMENT * 1000 and t['tb'] == 1380 for _, t in pictures), pictures[0][1])
+        tap.check(pictures[0][1]['su'] and 'su' not in pictures[-1][1] and pictures[-1][1]['mtp'] > 0 and pictures[-1][1]['pr'] == 4, pictures[-1][1])
+        high = [(q, t) for q, t in pictures if '/high.mp4' in q.path]
+        following = {q.first: q.last for q, _ in high}
+        nexts = [(q, *map(int, t['nrr'].split('-'))) for q, t in high if 'nrr' in t]
+        tap.check(len(nexts) >= 2 and all(x == q.last + 1 and following.get(x, y) == y for q, x, y in nexts), nexts)
+    tap.equal(*[sorted(set().union(*(t for _, t in told))) for told in both], 'keys in fields and in queries')
     c, = servers(1)
     play(c.url + mpd([c]), '--speed', 'max', '--cmcd', 'none')
-    tap.check(not any('CMCD' in q.path or 'cmcd-object' in q.headers for q in c.requests))
+    tap.check(not any('CMCD' in q.path or any(k.startswith('cmcd-') for k in q.headers) for q in c.requests))
 
 
 @tap.test

@@ -450,7 +450,7 @@ Test(known, a_session_tells_the_next_and_old_news_is_dropped)
 /* --- CMCD --- */
 
 static const struct cmcd sample = {.session_id = "6e2f", .content_id = "fa\"ce", .type = 'v', .bitrate = 3200000,
-	.top_bitrate = 6000000, .duration = 4004 * DUR_MS, .buffer = 21310 * DUR_MS, .throughput = 48123456, .starved = true};
+	.top_bitrate = 6000000, .duration = 4004 * DUR_MS, .buffer = 21310 * DUR_MS, .throughput = 48123456, .starved = true, .speed = 1};
 
 Test(cmcd, headers)
 {
@@ -463,6 +463,25 @@ Test(cmcd, headers)
 	CHECK_STR(h[3], "CMCD-Status: bs,rtp=16000");
 	for (int i = 0; i < CMCD_FIELDS; i++)
 		free(h[i]);
+}
+
+Test(cmcd, speed_is_told_and_brings_deadlines_nearer)
+{
+	static const struct { double speed; const char *request, *session; } rows[] = {
+		{2, "bl=21300,dl=10700,mtp=48100", "pr=2,sf=d"}, {1.25, "bl=21300,dl=17000,mtp=48100", "pr=1.25,sf=d"},
+		{0, "bl=21300,mtp=48100", "pr=0,sf=d"}, {-1, "bl=21300,dl=21300,mtp=48100", "\",sf=d"}};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct cmcd c = sample;
+		char *h[CMCD_FIELDS];
+
+		c.speed = rows[i].speed;
+		cmcd_headers(&c, h);
+		CHECK_STR(h[1] + strlen("CMCD-Request: "), rows[i].request);
+		CHECK(strstr(h[2], rows[i].session) != NULL);
+		for (int k = 0; k < CMCD_FIELDS; k++)
+			free(h[k]);
+	}
 }
 
 Test(cmcd, what_comes_next_is_told)
