@@ -34,6 +34,11 @@ mono_us clock_mono(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
+dur_us clock_cpu_thread(void)
+{
+	return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
 dur_us clock_cpu(void)
 {
 	return read_clock(CLOCK_PROCESS_CPUTIME_ID);

@@ -22,6 +22,7 @@ typedef int64_t dur_us;
 wall_us clock_wall(void);
 mono_us clock_mono(void);
 dur_us clock_cpu(void); /* CPU time of this process */
+dur_us clock_cpu_thread(void); /* of the calling thread */
 
 #define CLOCK_RFC3339_SIZE 32
 /* "2026-01-02T03:04:05.678Z" (RFC 3339), for years 1 to 9999; others print as "-". */

@@ -79,6 +79,7 @@ static const struct command {
 	{{"health", NULL}, "", N_("is the origin well? What is wrong with it, and exit code 1, if not"), 0, admin_health},
 	{{"top", NULL}, "", N_("edges and fills, drawn anew every 2 s on a terminal, once elsewhere"), 0, admin_top},
 	{{"backup", NULL}, " FILE", N_("a copy of the catalogue, while the origin runs"), 1, admin_backup},
+	{{"holdings", NULL}, " [TITLE]", N_("which edges hold what: all of it, or one title"), -1, admin_holdings},
 	{{"edges", NULL}, "", N_("edges, their state and what they hold"), 0, admin_edges},
 	{{"edge", "show"}, " EDGE", N_("one edge"), 1, admin_edge_show},
 	{{"edge", "remove"}, " EDGE", N_("forget an edge"), 1, admin_edge_remove},
@@ -130,6 +131,21 @@ static const struct command *find(int argc, char **argv)
 	return NULL;
 }
 
+/* Arguments become parts of paths: what is no name could be another path. */
+static int check_name(const struct command *c, const char *arg, struct fault *f)
+{
+	static const char *const kinds[] = {" TITLE", " [TITLE", " EDGE", " ID"};
+	const char *slash = str_starts(c->args, " TITLE[/") ? strchr(arg, '/') : NULL;
+	bool named = false;
+
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+		named = named || str_starts(c->args, kinds[i]);
+	if (!named || (str_is_name(arg, slash != NULL ? (size_t)(slash - arg) : strlen(arg)) &&
+	               (slash == NULL || str_is_name(slash + 1, strlen(slash + 1)))))
+		return 0;
+	return fault_set(f, ERR_USAGE, _("\"%s\" is no name: letters, digits, \"_\", \".\" and \"-\" only"), arg);
+}
+
 static int run(const struct options *o, int argc, char **argv, struct fault *f)
 {
 	const struct command *c = find(argc, argv);
@@ -166,6 +182,8 @@ static int run(const struct options *o, int argc, char **argv, struct fault *f)
 	if (n_args != abs(c->n_args) && (c->n_args >= 0 || n_args != -c->n_args - 1))
 		return fault_set(f, ERR_USAGE, _("expected: ribera-admin %s%s%s%s"), c->words[0], c->words[1] != NULL ? " " : "",
 		                 c->words[1] != NULL ? c->words[1] : "", c->args);
+	if (n_args > 0 && check_name(c, argv[1 + n_words(c)], f) != 0)
+		return ERR_USAGE;
 	return c->run(&admin, argv + 1 + n_words(c), f);
 }
 

@@ -72,6 +72,7 @@ int admin_title_restore(const struct admin *, char **args, struct fault *);
 int admin_title_rollback(const struct admin *, char **args, struct fault *);
 int admin_title_newest(const struct admin *, char **args, struct fault *);
 int admin_withdrawn(const struct admin *, char **args, struct fault *);
+int admin_holdings(const struct admin *, char **args, struct fault *);
 int admin_log(const struct admin *, char **args, struct fault *);
 int admin_masters(const struct admin *, char **args, struct fault *);
 int admin_backup(const struct admin *, char **args, struct fault *);

@@ -242,7 +242,8 @@ int admin_list(const struct admin *a, const char *path, const char *list, json_t
 	int e;
 
 	do {
-		char *where = mem_printf("%s%climit=1000%s%s", path, strchr(path, '?') != NULL ? '&' : '?', next != NULL ? "&after=" : "", next != NULL ? next : "");
+		char *where = mem_printf("%s%c%s%s%s", path, strchr(path, '?') != NULL ? '&' : '?', strstr(path, "limit=") != NULL ? "" : "limit=1000",
+		                         next != NULL ? "&after=" : "", next != NULL ? next : "");
 
 		e = admin_call(a, "GET", where, NULL, &page, f);
 		free(where);

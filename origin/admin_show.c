@@ -318,12 +318,15 @@ int admin_tokens(const struct admin *a, char **args, struct fault *f)
 {
 	static const char *const heads[] = {">ID", "ROLE", "CREATED", "EXPIRES", "NOTE"};
 	struct admin_table *t;
-	json_t *answer, *o;
+	json_t *answer, *o, *tokens;
 	size_t i;
-	int e = admin_call(a, "GET", "/api/v1/tokens", NULL, &answer, f);
+	int e = admin_list(a, "/api/v1/tokens", "tokens", &tokens, f);
 
-	if (e != 0 || a->json)
-		return e != 0 ? e : print_json(answer);
+	if (e != 0)
+		return e;
+	answer = json_pack("{s:o}", "tokens", tokens);
+	if (a->json)
+		return print_json(answer);
 	t = admin_table_new(heads, N_OF(heads));
 	json_array_foreach(json_object_get(answer, "tokens"), i, o) {
 		admin_table_cell(t, "%lld", (long long)json_integer_value(json_object_get(o, "id")));

@@ -150,29 +150,31 @@ static int show_list(const struct admin *a, const char *path, const char *list, 
                      size_t n, struct fault *f)
 {
 	struct admin_table *t;
-	json_t *o, *row;
+	json_t *rows, *row;
 	size_t i;
-	int e = admin_call(a, "GET", path, NULL, &o, f);
+	int e = admin_list(a, path, list, &rows, f);
 
 	if (e != 0)
 		return e;
 	if (a->json) {
-		json_dumpf(json_object_get(o, list), stdout, JSON_INDENT(2));
+		json_dumpf(rows, stdout, JSON_INDENT(2));
 		putchar('\n');
 	} else {
 		t = admin_table_new(heads, n);
-		json_array_foreach(json_object_get(o, list), i, row)
+		json_array_foreach(rows, i, row)
 			for (size_t k = 0; k < n; k++) {
 				const json_t *v = json_object_get(row, keys[k]);
 
-				if (json_is_integer(v))
+				if (json_is_boolean(v))
+					admin_table_cell(t, "%s", json_is_true(v) ? "yes" : "in part");
+				else if (json_is_integer(v))
 					admin_table_cell(t, "%lld", (long long)json_integer_value(v));
 				else
 					admin_table_cell(t, "%s", text(row, keys[k]));
 			}
 		admin_table_print(&t, stdout);
 	}
-	json_decref(o);
+	json_decref(rows);
 	return 0;
 }
 
@@ -184,12 +186,23 @@ int admin_withdrawn(const struct admin *a, char **args, struct fault *f)
 	return show_list(a, "/api/v1/withdrawn", "withdrawn", heads, keys, N_OF(heads), f);
 }
 
+int admin_holdings(const struct admin *a, char **args, struct fault *f)
+{
+	static const char *const heads[] = {"EDGE", "TITLE", "REVISION", "COMPLETE"};
+	static const char *const keys[] = {"edge", "title", "revision", "complete"};
+	char *path = mem_printf("/api/v1/holdings%s%s", args[0] != NULL ? "?title=" : "", args[0] != NULL ? args[0] : "");
+	int e = show_list(a, path, "holdings", heads, keys, N_OF(heads), f);
+
+	free(path);
+	return e;
+}
+
 int admin_log(const struct admin *a, char **args, struct fault *f)
 {
 	static const char *const heads[] = {"AT", "WHO", "WHAT", "SUBJECT", "DETAIL"};
 	static const char *const keys[] = {"at", "who", "what", "subject", "detail"};
 
-	return show_list(a, "/api/v1/audit", "entries", heads, keys, N_OF(heads), f);
+	return show_list(a, "/api/v1/audit?limit=100", "entries", heads, keys, N_OF(heads), f);
 }
 
 int admin_masters(const struct admin *a, char **args, struct fault *f)

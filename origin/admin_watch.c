@@ -118,26 +118,6 @@ int admin_events(const struct admin *a, char **args, struct fault *f)
 
 /* --- fills --- */
 
-static json_t *fills_of(const json_t *edges)
-{
-	json_t *fills = json_array(), *edge, *held;
-	size_t i, k;
-
-	json_array_foreach((json_t *)edges, i, edge) {
-		json_array_foreach(json_object_get(edge, "held"), k, held) {
-			json_t *o;
-
-			if (json_is_true(json_object_get(held, "complete")))
-				continue;
-			o = json_copy(held);
-			json_object_del(o, "complete");
-			json_object_set(o, "edge", json_object_get(edge, "name"));
-			json_array_append_new(fills, o);
-		}
-	}
-	return fills;
-}
-
 static void bytes_cell(struct admin_table *t, const json_t *v)
 {
 	char shown[STR_BYTES_SIZE];
@@ -146,9 +126,17 @@ static void bytes_cell(struct admin_table *t, const json_t *v)
 	admin_table_cell(t, "%s", json_is_integer(v) ? shown : "-");
 }
 
+static void share_cell(struct admin_table *t, const json_t *part, const json_t *whole)
+{
+	json_t *share = json_integer_value(whole) > 0 ? json_real((double)json_integer_value(part) / (double)json_integer_value(whole)) : NULL;
+
+	admin_percent_cell(t, share);
+	json_decref(share);
+}
+
 static void print_fills(const json_t *fills)
 {
-	static const char *const heads[] = {"EDGE", "TITLE", "REVISION", ">THERE"};
+	static const char *const heads[] = {"EDGE", "TITLE", "REVISION", ">THERE", ">OF", ">SHARE"};
 	struct admin_table *t = admin_table_new(heads, N_OF(heads));
 	json_t *o;
 	size_t i;
@@ -158,18 +146,19 @@ static void print_fills(const json_t *fills)
 		admin_table_cell(t, "%s", text(o, "title"));
 		admin_table_cell(t, "%s", text(o, "revision"));
 		bytes_cell(t, json_object_get(o, "bytes"));
+		bytes_cell(t, json_object_get(o, "total"));
+		share_cell(t, json_object_get(o, "bytes"), json_object_get(o, "total"));
 	}
 	admin_table_print(&t, stdout);
 }
 
 int admin_fills(const struct admin *a, char **args, struct fault *f)
 {
-	json_t *edges, *fills;
-	int e = admin_list(a, "/api/v1/edges", "edges", &edges, f);
+	json_t *fills;
+	int e = admin_list(a, "/api/v1/fills", "fills", &fills, f);
 
 	if (e != 0)
 		return e;
-	fills = fills_of(edges);
 	if (a->json) {
 		json_dumpf(fills, stdout, JSON_INDENT(2));
 		putchar('\n');
@@ -177,7 +166,6 @@ int admin_fills(const struct admin *a, char **args, struct fault *f)
 		print_fills(fills);
 	}
 	json_decref(fills);
-	json_decref(edges);
 	return 0;
 }
 
@@ -227,39 +215,55 @@ static void print_edges(const json_t *edges, size_t room)
 	admin_table_print(&t, stdout);
 }
 
+/* What top shows, all of it or nothing. */
+struct seen {
+	json_t *edges, *fills, *titles;
+	char *problem;
+};
+
+static void seen_fini(struct seen *s)
+{
+	json_decref(s->edges);
+	json_decref(s->fills);
+	json_decref(s->titles);
+	free(s->problem);
+}
+
+static int look(const struct admin *a, struct seen *s, struct fault *f)
+{
+	int e = admin_list(a, "/api/v1/edges", "edges", &s->edges, f);
+
+	if (e == 0)
+		e = admin_list(a, "/api/v1/fills", "fills", &s->fills, f);
+	if (e == 0)
+		e = admin_call(a, "GET", "/api/v1/titles?limit=1", NULL, &s->titles, f);
+	return e == 0 ? admin_read_health(a, &s->problem, f) : e;
+}
+
 static int draw(const struct admin *a, bool live, struct fault *f)
 {
-	json_t *edges, *titles, *fills;
-	char *problem = NULL;
+	struct seen s = {0};
 	struct winsize size = {.ws_row = 0};
 	size_t room = SIZE_MAX;
-	int e = admin_list(a, "/api/v1/edges", "edges", &edges, f);
+	int e = look(a, &s, f);
 
-	if (e == 0 && ((e = admin_call(a, "GET", "/api/v1/titles?limit=1", NULL, &titles, f)) != 0))
-		json_decref(edges);
-	else if (e == 0 && (e = admin_read_health(a, &problem, f)) != 0) {
-		json_decref(titles);
-		json_decref(edges);
-	}
-	if (e != 0)
+	if (e != 0) {
+		seen_fini(&s);
 		return e;
+	}
 	if (live && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 10)
 		room = (size_t)size.ws_row - 8;
-	fills = fills_of(edges);
 	if (live)
 		fputs("\033[H\033[2J", stdout); /* home, and clear */
-	printf("%s: %lld titles, %zu edges, %zu fills\n%s%s\n", a->control, (long long)json_integer_value(json_object_get(titles, "total")),
-	       json_array_size(edges), json_array_size(fills), problem != NULL ? problem : "", problem != NULL ? "\n" : "");
-	free(problem);
-	print_edges(edges, room);
-	if (json_array_size(fills) > 0 && json_array_size(edges) < room) {
+	printf("%s: %lld titles, %zu edges, %zu fills\n%s%s\n", a->control, (long long)json_integer_value(json_object_get(s.titles, "total")),
+	       json_array_size(s.edges), json_array_size(s.fills), s.problem != NULL ? s.problem : "", s.problem != NULL ? "\n" : "");
+	print_edges(s.edges, room);
+	if (json_array_size(s.fills) > 0 && json_array_size(s.edges) < room) {
 		putchar('\n');
-		print_fills(fills);
+		print_fills(s.fills);
 	}
 	fflush(stdout);
-	json_decref(fills);
-	json_decref(titles);
-	json_decref(edges);
+	seen_fini(&s);
 	return 0;
 }
 

@@ -44,54 +44,58 @@ static const struct route {
 	const char *method, *path; /* "*" stands for one name */
 	unsigned roles;
 	void (*answer)(struct api_call *);
+	void (*now)(struct api_call *); /* the GET whose ETag If-Match names (RFC 9110 13.1.1), or NULL */
 } routes[] = {
-	{"GET", "/api/v1/titles", ROLE_ANY, api_list_titles},
-	{"GET", "/api/v1/titles/*", ROLE_ANY, api_get_title},
-	{"GET", "/api/v1/tags", ROLE_ANY, api_list_tags},
-	{"DELETE", "/api/v1/titles/*", ROLE_ADMIN | ROLE_PUBLISHER, api_withdraw_title},
-	{"POST", "/api/v1/titles/*/restore", ROLE_ADMIN | ROLE_PUBLISHER, api_restore_title},
-	{"GET", "/api/v1/titles/*/metadata", ROLE_ANY, api_get_metadata},
-	{"PUT", "/api/v1/titles/*/metadata", ROLE_ADMIN | ROLE_PUBLISHER, api_put_metadata},
-	{"PATCH", "/api/v1/titles/*/metadata", ROLE_ADMIN | ROLE_PUBLISHER, api_patch_metadata},
-	{"GET", "/api/v1/titles/*/current", ROLE_ANY, api_get_current},
-	{"PUT", "/api/v1/titles/*/current", ROLE_ADMIN | ROLE_PUBLISHER, api_choose_revision},
-	{"DELETE", "/api/v1/titles/*/current", ROLE_ADMIN | ROLE_PUBLISHER, api_choose_newest},
-	{"DELETE", "/api/v1/titles/*/revisions/*", ROLE_ADMIN | ROLE_PUBLISHER, api_withdraw_revision},
-	{"GET", "/api/v1/withdrawn", ROLE_ADMIN | ROLE_PUBLISHER, api_list_withdrawn},
-	{"GET", "/api/v1/audit", ROLE_ADMIN, api_read_log},
-	{"GET", "/api/v1/backup", ROLE_ADMIN, api_backup},
-	{"PUT", "/api/v1/titles/*/policy", ROLE_ADMIN, api_set_policy},
-	{"GET", "/api/v1/edges", ROLE_ADMIN | ROLE_PUBLISHER | ROLE_VIEWER_STATS, api_list_edges},
-	{"POST", "/api/v1/edges", ROLE_ADMIN | ROLE_EDGE, api_register_edge},
-	{"GET", "/api/v1/edges/*", ROLE_ANY, api_get_edge},
-	{"DELETE", "/api/v1/edges/*", ROLE_ADMIN, api_remove_edge},
-	{"PUT", "/api/v1/edges/*/drain", ROLE_ADMIN, api_drain_edge},
-	{"DELETE", "/api/v1/edges/*/drain", ROLE_ADMIN, api_undrain_edge},
-	{"POST", "/api/v1/edges/*/heartbeat", ROLE_ADMIN | ROLE_EDGE, api_heartbeat},
-	{"GET", "/api/v1/edges/*/plan", ROLE_ADMIN | ROLE_EDGE, api_plan},
-	{"GET", "/api/v1/edges/*/plans", ROLE_ADMIN | ROLE_PUBLISHER, api_list_plans},
-	{"PUT", "/api/v1/edges/*/place", ROLE_ADMIN, api_set_place},
-	{"GET", "/api/v1/steering", ROLE_ADMIN | ROLE_PUBLISHER | ROLE_VIEWER_STATS, api_explain_steering},
-	{"GET", "/api/v1/placement", ROLE_ADMIN | ROLE_PUBLISHER, api_list_rules},
-	{"PUT", "/api/v1/placement", ROLE_ADMIN, api_set_everywhere},
-	{"POST", "/api/v1/edges/*/demand", ROLE_ADMIN | ROLE_EDGE, api_put_demand},
-	{"GET", "/api/v1/demand", ROLE_ADMIN | ROLE_PUBLISHER | ROLE_VIEWER_STATS, api_get_demand},
-	{"OPTIONS", "/api/v1/uploads", ROLE_ADMIN | ROLE_PUBLISHER, api_tus_options},
-	{"GET", "/api/v1/uploads", ROLE_ADMIN | ROLE_PUBLISHER, api_list_uploads},
-	{"POST", "/api/v1/uploads", ROLE_ADMIN | ROLE_PUBLISHER | ANY_TYPE, api_create_upload},
-	{"GET", "/api/v1/uploads/*", ROLE_ADMIN | ROLE_PUBLISHER, api_get_upload},
-	{"PATCH", "/api/v1/uploads/*", ROLE_ADMIN | ROLE_PUBLISHER, api_write_upload},
-	{"DELETE", "/api/v1/uploads/*", ROLE_ADMIN | ROLE_PUBLISHER, api_end_upload},
-	{"OPTIONS", "/api/v1/masters", ROLE_ADMIN | ROLE_PUBLISHER, api_tus_options},
-	{"GET", "/api/v1/masters", ROLE_ADMIN | ROLE_PUBLISHER, api_list_masters},
-	{"POST", "/api/v1/masters", ROLE_ADMIN | ROLE_PUBLISHER | ANY_TYPE, api_create_master},
-	{"GET", "/api/v1/masters/*", ROLE_ADMIN | ROLE_PUBLISHER, api_get_master},
-	{"DELETE", "/api/v1/masters/*", ROLE_ADMIN | ROLE_PUBLISHER, api_remove_master},
-	{"POST", "/api/v1/masters/*/retry", ROLE_ADMIN | ROLE_PUBLISHER | ANY_TYPE, api_retry_master},
-	{"GET", "/api/v1/events", ROLE_ANY, listen_to_events},
-	{"GET", "/api/v1/tokens", ROLE_ADMIN, api_list_tokens},
-	{"POST", "/api/v1/tokens", ROLE_ADMIN, api_make_token},
-	{"DELETE", "/api/v1/tokens/*", ROLE_ADMIN, api_revoke_token},
+	{"GET", "/api/v1/titles", ROLE_ANY, api_list_titles, NULL},
+	{"GET", "/api/v1/titles/*", ROLE_ANY, api_get_title, NULL},
+	{"GET", "/api/v1/tags", ROLE_ANY, api_list_tags, NULL},
+	{"DELETE", "/api/v1/titles/*", ROLE_ADMIN | ROLE_PUBLISHER, api_withdraw_title, api_get_title},
+	{"POST", "/api/v1/titles/*/restore", ROLE_ADMIN | ROLE_PUBLISHER, api_restore_title, NULL},
+	{"GET", "/api/v1/titles/*/metadata", ROLE_ANY, api_get_metadata, NULL},
+	{"PUT", "/api/v1/titles/*/metadata", ROLE_ADMIN | ROLE_PUBLISHER, api_put_metadata, api_get_metadata},
+	{"PATCH", "/api/v1/titles/*/metadata", ROLE_ADMIN | ROLE_PUBLISHER, api_patch_metadata, api_get_metadata},
+	{"GET", "/api/v1/titles/*/current", ROLE_ANY, api_get_current, NULL},
+	{"PUT", "/api/v1/titles/*/current", ROLE_ADMIN | ROLE_PUBLISHER, api_choose_revision, api_get_current},
+	{"DELETE", "/api/v1/titles/*/current", ROLE_ADMIN | ROLE_PUBLISHER, api_choose_newest, api_get_current},
+	{"GET", "/api/v1/titles/*/revisions/*", ROLE_ANY, api_get_revision, NULL},
+	{"DELETE", "/api/v1/titles/*/revisions/*", ROLE_ADMIN | ROLE_PUBLISHER, api_withdraw_revision, api_get_revision},
+	{"GET", "/api/v1/withdrawn", ROLE_ADMIN | ROLE_PUBLISHER, api_list_withdrawn, NULL},
+	{"GET", "/api/v1/audit", ROLE_ADMIN, api_read_log, NULL},
+	{"GET", "/api/v1/backup", ROLE_ADMIN, api_backup, NULL},
+	{"PUT", "/api/v1/titles/*/policy", ROLE_ADMIN, api_set_policy, api_get_metadata},
+	{"GET", "/api/v1/edges", ROLE_ADMIN | ROLE_PUBLISHER | ROLE_VIEWER_STATS, api_list_edges, NULL},
+	{"POST", "/api/v1/edges", ROLE_ADMIN | ROLE_EDGE, api_register_edge, NULL},
+	{"GET", "/api/v1/edges/*", ROLE_ANY, api_get_edge, NULL},
+	{"DELETE", "/api/v1/edges/*", ROLE_ADMIN, api_remove_edge, api_get_edge},
+	{"PUT", "/api/v1/edges/*/drain", ROLE_ADMIN, api_drain_edge, api_get_edge},
+	{"DELETE", "/api/v1/edges/*/drain", ROLE_ADMIN, api_undrain_edge, api_get_edge},
+	{"POST", "/api/v1/edges/*/heartbeat", ROLE_ADMIN | ROLE_EDGE, api_heartbeat, NULL},
+	{"GET", "/api/v1/edges/*/plan", ROLE_ADMIN | ROLE_EDGE, api_plan, NULL},
+	{"GET", "/api/v1/edges/*/plans", ROLE_ADMIN | ROLE_PUBLISHER, api_list_plans, NULL},
+	{"PUT", "/api/v1/edges/*/place", ROLE_ADMIN, api_set_place, api_list_rules},
+	{"GET", "/api/v1/holdings", ROLE_ADMIN | ROLE_PUBLISHER | ROLE_VIEWER_STATS, api_list_holdings, NULL},
+	{"GET", "/api/v1/fills", ROLE_ADMIN | ROLE_PUBLISHER | ROLE_VIEWER_STATS, api_list_fills, NULL},
+	{"GET", "/api/v1/steering", ROLE_ADMIN | ROLE_PUBLISHER | ROLE_VIEWER_STATS, api_explain_steering, NULL},
+	{"GET", "/api/v1/placement", ROLE_ADMIN | ROLE_PUBLISHER, api_list_rules, NULL},
+	{"PUT", "/api/v1/placement", ROLE_ADMIN, api_set_everywhere, api_list_rules},
+	{"POST", "/api/v1/edges/*/demand", ROLE_ADMIN | ROLE_EDGE, api_put_demand, NULL},
+	{"GET", "/api/v1/demand", ROLE_ADMIN | ROLE_PUBLISHER | ROLE_VIEWER_STATS, api_get_demand, NULL},
+	{"OPTIONS", "/api/v1/uploads", ROLE_ADMIN | ROLE_PUBLISHER, api_tus_options, NULL},
+	{"GET", "/api/v1/uploads", ROLE_ADMIN | ROLE_PUBLISHER, api_list_uploads, NULL},
+	{"POST", "/api/v1/uploads", ROLE_ADMIN | ROLE_PUBLISHER | ANY_TYPE, api_create_upload, NULL},
+	{"GET", "/api/v1/uploads/*", ROLE_ADMIN | ROLE_PUBLISHER, api_get_upload, NULL},
+	{"PATCH", "/api/v1/uploads/*", ROLE_ADMIN | ROLE_PUBLISHER, api_write_upload, NULL},
+	{"DELETE", "/api/v1/uploads/*", ROLE_ADMIN | ROLE_PUBLISHER, api_end_upload, NULL},
+	{"OPTIONS", "/api/v1/masters", ROLE_ADMIN | ROLE_PUBLISHER, api_tus_options, NULL},
+	{"GET", "/api/v1/masters", ROLE_ADMIN | ROLE_PUBLISHER, api_list_masters, NULL},
+	{"POST", "/api/v1/masters", ROLE_ADMIN | ROLE_PUBLISHER | ANY_TYPE, api_create_master, NULL},
+	{"GET", "/api/v1/masters/*", ROLE_ADMIN | ROLE_PUBLISHER, api_get_master, NULL},
+	{"DELETE", "/api/v1/masters/*", ROLE_ADMIN | ROLE_PUBLISHER, api_remove_master, api_get_master},
+	{"POST", "/api/v1/masters/*/retry", ROLE_ADMIN | ROLE_PUBLISHER | ANY_TYPE, api_retry_master, NULL},
+	{"GET", "/api/v1/events", ROLE_ANY, listen_to_events, NULL},
+	{"GET", "/api/v1/tokens", ROLE_ADMIN, api_list_tokens, NULL},
+	{"POST", "/api/v1/tokens", ROLE_ADMIN, api_make_token, NULL},
+	{"DELETE", "/api/v1/tokens/*", ROLE_ADMIN, api_revoke_token, NULL},
 };
 #define N_ROUTES (sizeof routes / sizeof routes[0])
 
@@ -234,6 +238,24 @@ static bool is_own_edge(const struct api_call *c)
 	return c->edge[0] == '\0' || c->name == NULL || !str_starts(serve_path(c->req, NULL), edges) || strcmp(c->name, c->edge) == 0;
 }
 
+/* Of a PUT, PATCH or DELETE with a condition: is what it would change still what the caller saw?  This thread alone
+ * changes it.  False: it has been answered. */
+static bool is_as_seen(struct api_call *c, const struct route *route)
+{
+	struct reply_peek now = {.status = 404};
+
+	if (strcmp(route->method, "GET") == 0 || strcmp(route->method, "POST") == 0 || !reply_has_condition(c->req))
+		return true;
+	if (route->now != NULL) {
+		reply_peek(&now);
+		route->now(c);
+		reply_peek(NULL);
+		if (now.status != 200)
+			return true; /* which the answer says better */
+	}
+	return reply_if_match(c->req, now.etag);
+}
+
 static void call(struct api_call *c, const struct route *route)
 {
 	enum token_role role = authenticate(c);
@@ -254,7 +276,7 @@ static void call(struct api_call *c, const struct route *route)
 		reply_problem(c->req, 415, "expected Content-Type: application/json");
 	else if (posts)
 		api_call_once(c, route->answer);
-	else
+	else if (is_as_seen(c, route))
 		route->answer(c);
 }
 

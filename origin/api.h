@@ -31,6 +31,7 @@ struct api_call {
 void api_list_titles(struct api_call *);
 void api_list_tags(struct api_call *);
 void api_get_title(struct api_call *);
+void api_get_revision(struct api_call *);
 void api_list_withdrawn(struct api_call *);
 void api_withdraw_title(struct api_call *);
 void api_withdraw_revision(struct api_call *);
@@ -52,6 +53,9 @@ void api_drain_edge(struct api_call *);
 void api_undrain_edge(struct api_call *);
 void api_heartbeat(struct api_call *);
 void api_plan(struct api_call *);
+/* api_holdings.c */
+void api_list_holdings(struct api_call *);
+void api_list_fills(struct api_call *);
 /* api_demand.c */
 void api_put_demand(struct api_call *);
 void api_get_demand(struct api_call *);

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "origin/api.h"
 #include "origin/catalogue.h"
+#include "origin/demand_view.h"
 #include "origin/form.h"
 #include "origin/origin.h"
 #include "origin/registry.h"
@@ -19,7 +20,6 @@
 #define MAX_FILES 50000
 #define HOURS_DEFAULT 24
 #define HOURS_MAX (400 * 24)
-#define ANSWER_MAX 1000
 #define COUNT_MAX ((size_t)1 << 53)        /* what JSON says exactly everywhere */
 #define LAST_HOUR ((size_t)253402297200) /* of the year 9999 */
 
@@ -149,45 +149,13 @@ void api_put_demand(struct api_call *c)
 
 /* --- what they add up to ------------------------------------------------------------------ */
 
-static void add_totals(json_t *o, const struct catalogue_count *k)
-{
-	json_object_set_new(o, "requests", json_integer((json_int_t)k->requests));
-	json_object_set_new(o, "bytes", json_integer((json_int_t)k->bytes));
-	json_object_set_new(o, "sessions", json_integer((json_int_t)k->sessions));
-}
-
-static void add_file(void *ctx, const struct catalogue_count *k)
-{
-	const char *revision = strchr(k->name, '/'), *file = revision != NULL ? strchr(revision + 1, '/') : NULL;
-	json_t *o;
-
-	if (file == NULL)
-		return;
-	o = json_pack("{s:s%, s:s%, s:s}", "title", k->name, (size_t)(revision - k->name), "revision", revision + 1,
-	              (size_t)(file - revision - 1), "file", file + 1);
-	add_totals(o, k);
-	json_array_append_new(ctx, o);
-}
-
-static void add_hour(void *ctx, const struct catalogue_count *k)
-{
-	char at[CLOCK_RFC3339_SIZE];
-	json_t *o;
-
-	clock_to_rfc3339(k->hour * DUR_S, at);
-	o = json_pack("{s:s}", "hour", at);
-	add_totals(o, k);
-	json_array_append_new(ctx, o);
-}
-
-static bool read_query(struct serve_request *req, struct catalogue_demand_query *q)
+static bool read_query(struct serve_request *req, struct demand_view_query *q)
 {
 	const char *hours = serve_param(req, "hours"), *by = serve_param(req, "by");
-	uint64_t n = HOURS_DEFAULT;
 	struct form_error e;
 
-	*q = (struct catalogue_demand_query){.edge = serve_param(req, "edge"), .title = serve_param(req, "title"), .limit = ANSWER_MAX};
-	if (hours != NULL && (str_parse_u64(hours, strlen(hours), &n) != 0 || n == 0 || n > HOURS_MAX)) {
+	*q = (struct demand_view_query){.hours = HOURS_DEFAULT, .edge = serve_param(req, "edge"), .title = serve_param(req, "title")};
+	if (hours != NULL && (str_parse_u64(hours, strlen(hours), &q->hours) != 0 || q->hours == 0 || q->hours > HOURS_MAX)) {
 		form_fail(&e, "hours", "found \"%.40s\", expected 1 to %d", hours, HOURS_MAX);
 		reply_form_error(req, &e);
 		return false;
@@ -197,30 +165,23 @@ static bool read_query(struct serve_request *req, struct catalogue_demand_query 
 		reply_form_error(req, &e);
 		return false;
 	}
-	q->by = by != NULL && strcmp(by, "hour") == 0 ? CATALOGUE_BY_HOUR : CATALOGUE_BY_FILE;
-	q->to = clock_wall() / DUR_HOUR * 3600;
-	q->from = q->to - (int64_t)(n - 1) * 3600;
+	q->by_hour = by != NULL && strcmp(by, "hour") == 0;
 	return true;
 }
 
 void api_get_demand(struct api_call *c)
 {
-	struct catalogue_demand_query q;
+	struct demand_view_query q;
 	struct fault f = {0};
-	char from[CLOCK_RFC3339_SIZE], to[CLOCK_RFC3339_SIZE];
-	json_t *list;
+	struct blob *json;
+	dur_us age;
 
 	if (!read_query(c->req, &q))
 		return;
-	list = json_array();
-	if (catalogue_each_demand(c->origin->catalogue, &q, q.by == CATALOGUE_BY_HOUR ? add_hour : add_file, list, &f) != 0) {
-		json_decref(list);
+	if (demand_view_ask(c->origin->demand, &q, &json, &age, &f) != 0)
 		reply_fault(c->req, &f);
-		return;
-	}
-	clock_to_rfc3339(q.from * DUR_S, from);
-	clock_to_rfc3339((q.to + 3600) * DUR_S, to);
-	reply_json(c->req, 200, json_pack("{s:s, s:s, s:o}", "from", from, "to", to, q.by == CATALOGUE_BY_HOUR ? "hours" : "files", list));
+	else
+		reply_json_aged(c->req, json, age);
 }
 
 /* --- policies ----------------------------------------------------------------------------- */

@@ -24,7 +24,8 @@
 
 #define MAX_HOLDS 200000
 #define MAX_FILLING 1000
-#define LIST_HELD 20 /* of an edge in a list of edges */
+#define LIST_HELD 20    /* of an edge in a list of edges at most, */
+#define PAGE_HELD 2000  /* and on a page together */
 #define MAX_LIARS 100
 #define MAX_TROUBLE 200
 #define MAX_UP 1e9 /* seconds */
@@ -120,12 +121,13 @@ static bool list_one(void *ctx, const struct registry_edge *e)
 
 void api_list_edges(struct api_call *c)
 {
-	struct listing l = {.now = clock_mono(), .max_held = LIST_HELD};
+	struct listing l = {.now = clock_mono()};
 	const char *after, *next = NULL;
 	size_t total, up;
 
 	if (!titles_read_page(c->req, &l.limit, &after))
 		return;
+	l.max_held = PAGE_HELD / l.limit < LIST_HELD ? PAGE_HELD / l.limit : LIST_HELD;
 	l.edges = json_array();
 	registry_each(c->origin->registry, after, list_one, &l);
 	registry_counts(c->origin->registry, &total, &up);
@@ -333,6 +335,11 @@ static int read_strings(const json_t *list, const char *name, bool (*is_good)(co
 	return 0;
 }
 
+static int compare_filling(const void *a, const void *b)
+{
+	return strcmp(((const struct registry_filling *)a)->key, ((const struct registry_filling *)b)->key);
+}
+
 static int read_filling(const json_t *list, struct registry_beat *b, struct form_error *e)
 {
 	size_t i;
@@ -352,6 +359,7 @@ static int read_filling(const json_t *list, struct registry_beat *b, struct form
 		b->filling[b->n_filling].key = mem_printf("%s/%s", f.title, f.revision);
 		b->filling[b->n_filling++].bytes = f.bytes;
 	}
+	qsort(b->filling, b->n_filling, sizeof *b->filling, compare_filling);
 	return 0;
 }
 

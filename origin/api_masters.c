@@ -7,12 +7,13 @@
 #include "origin/catalogue.h"
 #include "origin/masters.h"
 #include "origin/origin.h"
+#include "origin/paging.h"
 #include "origin/reply.h"
 #include "serve/serve.h"
 
 void api_list_masters(struct api_call *c)
 {
-	reply_json(c->req, 200, json_pack("{s:o}", "masters", masters_list(c->origin->masters)));
+	paging_answer(c->req, "masters", masters_list(c->origin->masters), &(struct paging_keys){{"queued", "id"}}, NULL);
 }
 
 void api_get_master(struct api_call *c)

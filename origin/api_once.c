@@ -25,12 +25,20 @@
 static void hash_request(struct api_call *c, const char *key, size_t n, struct catalogue_once *once)
 {
 	char *whole = mem_printf("%s\n%s\n%.*s", c->who, serve_path(c->req, NULL), (int)n, key);
-	size_t body_n;
+	size_t body_n, length_n = 0, meta_n = 0;
 	const void *body = serve_body(c->req, &body_n);
+	/* of tus, which says in fields what is to be made */
+	const char *length = serve_field(c->req, "upload-length", &length_n), *meta = serve_field(c->req, "upload-metadata", &meta_n);
+	char hex[SHA256_HEX_SIZE], *request;
+	struct sha256 hash;
 
 	sha256_of(whole, strlen(whole), &once->key);
-	sha256_of(body_n > 0 ? body : "", body_n, &once->request);
+	sha256_of(body_n > 0 ? body : "", body_n, &hash);
+	sha256_to_hex(&hash, hex);
+	request = mem_printf("%s\n%.*s\n%.*s", hex, (int)length_n, length != NULL ? length : "", (int)meta_n, meta != NULL ? meta : "");
+	sha256_of(request, strlen(request), &once->request);
 	once->at = clock_wall();
+	free(request);
 	free(whole);
 }
 

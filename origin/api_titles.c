@@ -16,6 +16,7 @@
 #include "origin/form.h"
 #include "origin/library.h"
 #include "origin/origin.h"
+#include "origin/paging.h"
 #include "origin/registry.h"
 #include "origin/reply.h"
 #include "origin/titles.h"
@@ -29,6 +30,11 @@ void api_list_titles(struct api_call *c)
 void api_get_title(struct api_call *c)
 {
 	titles_answer_one(c->req, c->origin, c->name);
+}
+
+void api_get_revision(struct api_call *c)
+{
+	titles_answer_revision(c->req, c->origin, c->name, c->second);
 }
 
 void api_list_tags(struct api_call *c)
@@ -56,7 +62,7 @@ void api_list_withdrawn(struct api_call *c)
 	for (size_t i = 0; i < v->n_gone; i++)
 		json_array_append_new(list, gone_json(c, &v->gone[i]));
 	library_view_unref(&v);
-	reply_json(c->req, 200, json_pack("{s:o}", "withdrawn", list));
+	paging_answer(c->req, "withdrawn", list, &(struct paging_keys){{"title", "revision"}}, NULL);
 }
 
 /* --- changes --- */
@@ -181,17 +187,6 @@ void api_get_current(struct api_call *c)
 	revision_unref(&r);
 }
 
-static bool current_matches(struct api_call *c)
-{
-	struct revision *r = library_current(c->origin->library, c->name, strlen(c->name));
-	json_t *now = json_pack("{s:s}", "revision", r != NULL ? r->revision : "");
-	bool matches = reply_if_match(c->req, now);
-
-	json_decref(now);
-	revision_unref(&r);
-	return matches;
-}
-
 void api_choose_revision(struct api_call *c)
 {
 	const char *revision;
@@ -199,14 +194,14 @@ void api_choose_revision(struct api_call *c)
 
 	if (!read_revision(c, true, &revision, &root))
 		return;
-	if (has_revision(c, revision, false) && current_matches(c))
+	if (has_revision(c, revision, false))
 		change(c, library_choose, "revision chosen", revision);
 	json_decref(root);
 }
 
 void api_choose_newest(struct api_call *c)
 {
-	if (has_revision(c, NULL, false) && current_matches(c))
+	if (has_revision(c, NULL, false))
 		change(c, library_choose, "newest revision chosen", NULL);
 }
 

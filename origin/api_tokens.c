@@ -10,6 +10,7 @@
 #include "origin/api.h"
 #include "origin/form.h"
 #include "origin/origin.h"
+#include "origin/paging.h"
 #include "origin/reply.h"
 #include "origin/tokens.h"
 #include "serve/serve.h"
@@ -31,7 +32,7 @@ static const struct form_row wish_rows[] = {
 
 void api_list_tokens(struct api_call *c)
 {
-	reply_json(c->req, 200, json_pack("{s:o}", "tokens", tokens_list(c->origin->tokens)));
+	paging_answer(c->req, "tokens", tokens_list(c->origin->tokens), &(struct paging_keys){{"id"}}, NULL);
 }
 
 static void make(struct api_call *c, const struct wish *w, enum token_role role)

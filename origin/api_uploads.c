@@ -19,6 +19,7 @@
 #include "origin/events.h"
 #include "origin/form.h"
 #include "origin/origin.h"
+#include "origin/paging.h"
 #include "origin/reply.h"
 #include "origin/tus.h"
 #include "origin/upload.h"
@@ -71,11 +72,12 @@ static json_t *upload_json(const struct upload *u)
 	                 (json_int_t)u->length, "whole", (int)u->whole, "published", (int)u->published, "expires", expires);
 }
 
-static void send(struct api_call *c, int status, const struct fields *f, json_t *body)
+static void send(struct api_call *c, int status, const struct fields *f, const char *location, json_t *body)
 {
 	char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
 
 	json_decref(body);
+	reply_note(status, location, text);
 	serve_reply(c->req, status, text != NULL ? "application/json" : NULL, text != NULL ? blob_copy(text, strlen(text)) : NULL,
 	            f->v, f->n);
 	free(text);
@@ -104,7 +106,7 @@ void api_tus_options(struct api_call *c)
 	add(&f, "tus-extension", TUS_EXTENSIONS);
 	add(&f, "tus-checksum-algorithm", TUS_CHECKSUMS);
 	add(&f, "tus-max-size", f.max);
-	send(c, 204, &f, NULL);
+	send(c, 204, &f, NULL, NULL);
 }
 
 static void upload_fault(struct api_call *c, const struct fault *f)
@@ -199,7 +201,7 @@ void api_write_upload(struct api_call *c)
 		reply_problem(c->req, 409, "the upload is at byte %llu: ask with HEAD and go on from there", (unsigned long long)u->offset);
 	} else if (write_body(c, u)) {
 		upload_fields(c, &f, u);
-		send(c, 204, &f, NULL);
+		send(c, 204, &f, NULL, NULL);
 	}
 }
 
@@ -290,7 +292,7 @@ static void answer_made(struct api_call *c, struct upload *u)
 
 	upload_fields(c, &f, u);
 	add(&f, "location", location);
-	send(c, 201, &f, upload_json(u));
+	send(c, 201, &f, location, upload_json(u));
 	free(location);
 }
 
@@ -367,8 +369,9 @@ void api_list_uploads(struct api_call *c)
 	json_t *list = json_array();
 
 	uploads_each(c->origin->uploads, list_one, list);
-	reply_json(c->req, 200, json_pack("{s:o, s:I, s:I}", "uploads", list, "bytes", (json_int_t)uploads_bytes(c->origin->uploads),
-	                                  "max_bytes", (json_int_t)c->origin->settings.upload_max));
+	paging_answer(c->req, "uploads", list, &(struct paging_keys){{"id"}},
+	              json_pack("{s:I, s:I}", "bytes", (json_int_t)uploads_bytes(c->origin->uploads), "max_bytes",
+	                        (json_int_t)c->origin->settings.upload_max));
 }
 
 void api_get_upload(struct api_call *c)
@@ -379,7 +382,7 @@ void api_get_upload(struct api_call *c)
 	if (u == NULL)
 		return;
 	upload_fields(c, &f, u);
-	send(c, 200, &f, upload_json(u));
+	send(c, 200, &f, NULL, upload_json(u));
 }
 
 void api_end_upload(struct api_call *c)
@@ -395,5 +398,5 @@ void api_end_upload(struct api_call *c)
 		return;
 	}
 	begin_fields(c, &f);
-	send(c, 204, &f, NULL);
+	send(c, 204, &f, NULL, NULL);
 }

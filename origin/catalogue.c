@@ -17,13 +17,16 @@
 #include "base/must.h"
 #include "origin/catalogue_sql.h"
 
-#define BUSY_MS 2000
-
 static const char *const statements[] = {
 #define CATALOGUE_TEXT(name, sql) [name] = sql,
 	CATALOGUE_STATEMENTS(CATALOGUE_TEXT)
 #undef CATALOGUE_TEXT
 };
+
+const char *catalogue_text(enum catalogue_statement s)
+{
+	return statements[s];
+}
 
 static const char *cure(int code)
 {
@@ -76,7 +79,7 @@ static int open_db(struct catalogue *c, struct fault *f)
 		return e;
 	}
 	sqlite3_extended_result_codes(c->db, 1);
-	sqlite3_busy_timeout(c->db, BUSY_MS);
+	sqlite3_busy_timeout(c->db, CATALOGUE_BUSY_MS);
 	if (sqlite3_exec(c->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; "
 	                        "PRAGMA trusted_schema=OFF; PRAGMA journal_size_limit=16777216",
 	                 NULL, NULL, NULL) != SQLITE_OK)

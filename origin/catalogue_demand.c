@@ -46,6 +46,37 @@ uint64_t catalogue_demand_version(const struct catalogue *c)
 	return __atomic_load_n(&c->demand_version, __ATOMIC_ACQUIRE) + 1;
 }
 
+/* A connection for one reading, which the writer need not wait for (WAL). */
+static int open_beside(const struct catalogue *c, sqlite3 **ret_db, struct fault *f)
+{
+	sqlite3 *db = NULL;
+	int e = 0;
+
+	if (sqlite3_open_v2(c->path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+		e = catalogue_error(db, c->path, f);
+	if (e != 0) {
+		sqlite3_close(db);
+		return e;
+	}
+	sqlite3_extended_result_codes(db, 1);
+	sqlite3_busy_timeout(db, CATALOGUE_BUSY_MS);
+	*ret_db = db;
+	return 0;
+}
+
+static int bind_query(sqlite3_stmt *s, const struct catalogue_demand_query *q)
+{
+	int e = sqlite3_bind_int64(s, 1, q->from);
+
+	if (e == SQLITE_OK)
+		e = sqlite3_bind_int64(s, 2, q->to);
+	if (e == SQLITE_OK)
+		e = sqlite3_bind_text(s, 3, q->edge, -1, SQLITE_STATIC);
+	if (e == SQLITE_OK)
+		e = sqlite3_bind_text(s, 4, q->title, -1, SQLITE_STATIC);
+	return e == SQLITE_OK ? sqlite3_bind_int64(s, 5, (int64_t)q->limit) : e;
+}
+
 int catalogue_each_demand(struct catalogue *c, const struct catalogue_demand_query *q, catalogue_count_f each, void *ctx,
                           struct fault *f)
 {
@@ -54,13 +85,13 @@ int catalogue_each_demand(struct catalogue *c, const struct catalogue_demand_que
 		[CATALOGUE_BY_HOUR] = SQL_DEMAND_BY_HOUR,
 		[CATALOGUE_EACH] = SQL_DEMAND_EACH,
 	};
-	int e = catalogue_begin(c, f), r;
-	sqlite3_stmt *s;
+	sqlite3 *db = NULL;
+	sqlite3_stmt *s = NULL;
+	int e = open_beside(c, &db, f), r = SQLITE_DONE;
 
-	if (e != 0)
-		return e;
-	s = catalogue_bind(c, statements[q->by], "iissi", q->from, q->to, q->edge, q->title, (int64_t)q->limit);
-	while ((r = sqlite3_step(s)) == SQLITE_ROW) {
+	if (e == 0 && (sqlite3_prepare_v2(db, catalogue_text(statements[q->by]), -1, &s, NULL) != SQLITE_OK || bind_query(s, q) != SQLITE_OK))
+		e = catalogue_error(db, c->path, f);
+	while (e == 0 && (r = sqlite3_step(s)) == SQLITE_ROW) {
 		struct catalogue_count k = {
 			.hour = sqlite3_column_int64(s, 0),
 			.edge = (const char *)sqlite3_column_text(s, 1),
@@ -72,10 +103,11 @@ int catalogue_each_demand(struct catalogue *c, const struct catalogue_demand_que
 
 		each(ctx, &k);
 	}
-	if (r != SQLITE_DONE)
-		e = catalogue_error(c->db, c->path, f);
-	sqlite3_reset(s);
-	return catalogue_end(c, e, f);
+	if (e == 0 && r != SQLITE_DONE)
+		e = catalogue_error(db, c->path, f);
+	sqlite3_finalize(s);
+	sqlite3_close(db);
+	return e;
 }
 
 int catalogue_each_day(struct catalogue *c, const char *edge, int64_t from, int64_t to, int64_t east, catalogue_day_f each,

@@ -118,6 +118,10 @@ struct catalogue {
  * when it was written by a newer program. */
 int catalogue_schema_update(sqlite3 *, const char *path, struct fault *);
 
+#define CATALOGUE_BUSY_MS 2000
+
+const char *catalogue_text(enum catalogue_statement); /* its SQL */
+
 /* ERR_BUSY or ERR_DATABASE, with what SQLite says and the cure. */
 int catalogue_error(sqlite3 *, const char *path, struct fault *);
 

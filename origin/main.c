@@ -23,6 +23,7 @@
 #include "origin/api.h"
 #include "origin/catalogue.h"
 #include "origin/doubt.h"
+#include "origin/demand_view.h"
 #include "origin/events.h"
 #include "origin/failures.h"
 #include "origin/library.h"
@@ -167,6 +168,9 @@ static int open_parts(struct origin *o, struct fault *f)
 	                                                   .take_master = masters_take,
 	                                                   .other_bytes = masters_bytes,
 	                                                   .ctx = o->masters});
+	e = demand_view_new(o->catalogue, o->popular, &o->demand);
+	if (e != 0)
+		return fault_set(f, e, "demand cannot be counted: %s", err_text(e));
 	e = probe_new(o->registry, o->settings.probe, &o->probe);
 	if (e != 0)
 		return fault_set(f, e, "edges cannot be asked: %s", err_text(e));
@@ -197,6 +201,7 @@ static void close_parts(struct origin *o)
 	registry_free(&o->registry);
 	tokens_free(&o->tokens);
 	metadata_free(&o->metadata);
+	demand_view_free(&o->demand);
 	popular_free(&o->popular);
 	failures_free(&o->failures);
 	doubt_free(&o->doubt);
@@ -265,7 +270,6 @@ static void tick(struct origin *o, mono_us now, struct memory *m)
 	}
 	tell_problems(o, m);
 	events_tick(o->events, now);
-	popular_tick(o->popular, o->catalogue, clock_wall(), now);
 	view = library_view(o->library);
 	if (view != m->recorded && catalogue_put_library(o->catalogue, m->recorded, view, clock_wall(), &f) == 0) {
 		library_view_unref(&m->recorded);

@@ -303,10 +303,6 @@ static void change(struct api_call *c, bool merge)
 
 	if (now == NULL)
 		return;
-	if (!reply_if_match(c->req, now)) {
-		json_decref(now);
-		return;
-	}
 	if (form_parse(c->req, &body, &e) != 0) {
 		reply_form_error(c->req, &e);
 	} else {

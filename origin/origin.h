@@ -17,6 +17,7 @@ struct library_view;
 struct doubt;
 struct failures;
 struct manifest_cache;
+struct demand_view;
 struct masters;
 struct metadata;
 struct page;
@@ -47,6 +48,7 @@ struct origin {
 	struct metadata *metadata;
 	struct masters *masters;
 	struct popular *popular;
+	struct demand_view *demand;
 	struct search *search;
 	struct uploads *uploads;   /* the control thread's */
 	struct page *page;

@@ -16,6 +16,7 @@
 #define HOURS 24
 #define ROWS 5000
 #define EVERY (5 * DUR_S)
+#define SHARE 20 /* of the time one part is spent counting */
 
 struct count {
 	char *title;
@@ -24,6 +25,7 @@ struct count {
 
 struct popular {
 	mono_us counted;         /* 0: not yet */
+	dur_us took;
 	uint64_t demand_version; /* of what was counted */
 	int64_t hour;
 	pthread_mutex_t lock; /* guards the list */
@@ -105,16 +107,18 @@ static void keep(struct popular *p, struct counts *c)
 	pthread_mutex_unlock(&p->lock);
 }
 
-void popular_tick(struct popular *p, struct catalogue *catalogue, wall_us wall, mono_us now)
+dur_us popular_tick(struct popular *p, struct catalogue *catalogue, wall_us wall, mono_us now)
 {
 	int64_t hour = wall / DUR_S / HOUR * HOUR;
 	struct catalogue_demand_query q = {.by = CATALOGUE_BY_FILE, .from = hour - (HOURS - 1) * HOUR, .to = hour, .limit = ROWS};
 	uint64_t version = catalogue_demand_version(catalogue);
 	struct counts c = {0};
 	struct fault f = {0};
+	dur_us begin = clock_cpu_thread();
+	dur_us pause = SHARE * p->took > EVERY ? SHARE * p->took : EVERY;
 
-	if ((p->counted != 0 && now - p->counted < EVERY) || (p->demand_version == version && p->hour == hour))
-		return;
+	if ((p->counted != 0 && now - p->counted < pause) || (p->demand_version == version && p->hour == hour))
+		return p->took;
 	p->counted = now;
 	if (catalogue_each_demand(catalogue, &q, add, &c, &f) == 0) {
 		p->demand_version = version;
@@ -126,6 +130,8 @@ void popular_tick(struct popular *p, struct catalogue *catalogue, wall_us wall, 
 			free(c.items[i].title);
 	}
 	free(c.items);
+	p->took = clock_cpu_thread() - begin;
+	return p->took;
 }
 
 void popular_read(struct popular *p, struct popular_list *ret)

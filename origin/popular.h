@@ -19,8 +19,9 @@ struct popular; /* hidden */
 struct popular *popular_new(void);
 void popular_free(struct popular **);
 
-/* Counts anew if demand has come in and the last count is some seconds old.  A thread that may wait for the catalogue. */
-void popular_tick(struct popular *, struct catalogue *, wall_us wall, mono_us now);
+/* Counts anew if demand has come in and the last count is some seconds old (or twenty times what it took).  What
+ * the last count took of the processor.  One thread, which may wait for the catalogue. */
+dur_us popular_tick(struct popular *, struct catalogue *, wall_us wall, mono_us now);
 
 struct popular_list {
 	char *titles[POPULAR_MAX];

@@ -48,7 +48,7 @@ struct registry_edge {
 	size_t n_holds;
 	char **parts;        /* "TITLE/REVISION/FILE", sorted, unique: of keys it holds in part */
 	size_t n_parts;
-	struct registry_filling *filling;
+	struct registry_filling *filling; /* sorted */
 	size_t n_filling;
 	char plan[32];       /* the version of the plan it was given last, shortened; "" for none */
 	char *trouble;           /* what it says is wrong with it, or NULL */
@@ -90,7 +90,7 @@ struct registry_beat {
 	size_t n_holds;
 	char **parts; /* likewise; their keys are held too */
 	size_t n_parts;
-	struct registry_filling *filling; /* taken over, also on failure */
+	struct registry_filling *filling; /* sorted by key; taken over, also on failure */
 	size_t n_filling;
 	char *trouble;  /* taken over, also on failure; NULL: none */
 	uint64_t store_errors;

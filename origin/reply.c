@@ -21,6 +21,8 @@
 
 /* What is kept of replies; the control thread's alone. */
 static __thread struct reply_kept *kept;
+/* Where an answer is told instead of sent. */
+static __thread struct reply_peek *peeked;
 
 /* Is the ETag (without quotes) in a list of such?  A weak one counts only where that is said. */
 static bool is_listed(const char *field, size_t n, const char *etag, bool weak)
@@ -62,18 +64,31 @@ static bool is_read(const struct serve_request *req)
 	return strcmp(serve_method(req), "GET") == 0 || strcmp(serve_method(req), "HEAD") == 0;
 }
 
-void reply_json_blob(struct serve_request *req, struct blob *body, const char *etag)
+static void send_blob(struct serve_request *req, struct blob *body, const char *etag, dur_us age)
 {
-	char quoted[SHA256_HEX_SIZE + 2];
-	struct serve_header fields[] = {{"etag", quoted}, {"cache-control", "no-cache"}};
+	char quoted[SHA256_HEX_SIZE + 2], seconds[24];
+	struct serve_header fields[] = {{"etag", quoted}, {"cache-control", "no-cache"}, {"age", seconds}};
+	size_t n = age >= 0 ? 3 : 2;
 
-	snprintf(quoted, sizeof quoted, "\"%s\"", etag);
-	if (is_read(req) && reply_matches(req, etag)) {
+	if (peeked != NULL) {
+		peeked->status = 200;
+		snprintf(peeked->etag, sizeof peeked->etag, "%s", etag);
 		blob_unref(&body);
-		serve_reply(req, 304, NULL, NULL, fields, 2);
 		return;
 	}
-	serve_reply(req, 200, JSON_TYPE, body, fields, 2);
+	snprintf(quoted, sizeof quoted, "\"%s\"", etag);
+	snprintf(seconds, sizeof seconds, "%lld", (long long)(age / DUR_S));
+	if (is_read(req) && reply_matches(req, etag)) {
+		blob_unref(&body);
+		serve_reply(req, 304, NULL, NULL, fields, n);
+		return;
+	}
+	serve_reply(req, 200, JSON_TYPE, body, fields, n);
+}
+
+void reply_json_blob(struct serve_request *req, struct blob *body, const char *etag)
+{
+	send_blob(req, body, etag, -1);
 }
 
 /* Compact JSON with a newline, as a blob; NULL without memory. */
@@ -91,17 +106,34 @@ static struct blob *dump(const json_t *j)
 	return b;
 }
 
+void reply_note(int status, const char *location, const char *body)
+{
+	if (kept == NULL)
+		return;
+	kept->status = status;
+	kept->location = location != NULL ? mem_dup(location) : NULL;
+	kept->body = body != NULL ? mem_dup(body) : NULL;
+}
+
 static void send_json(struct serve_request *req, int status, const char *type, json_t *body, const char *name,
                       const char *value)
 {
 	struct serve_header fields[] = {{"cache-control", "no-store"}, {name, value}};
-	struct blob *b = dump(body);
+	struct blob *b;
 
+	if (peeked != NULL) {
+		peeked->status = status;
+		json_decref(body);
+		return;
+	}
+	b = dump(body);
 	json_decref(body);
 	if (kept != NULL && b != NULL) {
-		kept->status = status;
-		kept->location = name != NULL && strcmp(name, "location") == 0 ? mem_dup(value) : NULL;
-		kept->body = mem_dup_n((const char *)b->bytes, b->size);
+		char *text = mem_dup_n((const char *)b->bytes, b->size);
+
+		reply_note(status, name != NULL && strcmp(name, "location") == 0 ? value : NULL, text);
+		explicit_bzero(text, strlen(text)); /* a secret may be in it */
+		free(text);
 	}
 	serve_reply(req, b != NULL ? status : 500, type, b, fields, name != NULL ? 2 : 1);
 }
@@ -111,13 +143,24 @@ void reply_keep(struct reply_kept *k)
 	kept = k;
 }
 
+void reply_peek(struct reply_peek *p)
+{
+	peeked = p;
+}
+
 void reply_again(struct serve_request *req, const struct reply_kept *k)
 {
-	struct serve_header fields[] = {
-		{"cache-control", "no-store"}, {"idempotency-replayed", "true"}, {"location", k->location}};
+	struct serve_header fields[4] = {{"cache-control", "no-store"}, {"idempotency-replayed", "true"}};
+	size_t n = 2, version_n;
+	const char *version = serve_field(req, "tus-resumable", &version_n);
+
+	if (k->location != NULL)
+		fields[n++] = (struct serve_header){"location", k->location};
+	if (version != NULL) /* the clients of that look for it */
+		fields[n++] = (struct serve_header){"tus-resumable", version};
 
 	serve_reply(req, k->status, k->status < 400 ? JSON_TYPE : PROBLEM_TYPE,
-	            k->body != NULL ? blob_copy(k->body, strlen(k->body)) : NULL, fields, k->location != NULL ? 3 : 2);
+	            k->body != NULL ? blob_copy(k->body, strlen(k->body)) : NULL, fields, n);
 }
 
 /* "%.32s" of its SHA-256 */
@@ -131,22 +174,32 @@ static void etag_of(const void *bytes, size_t n, char ret_etag[static ETAG_SIZE]
 	snprintf(ret_etag, ETAG_SIZE, "%.32s", hex);
 }
 
-bool reply_if_match(struct serve_request *req, const json_t *now)
+void reply_json_aged(struct serve_request *req, struct blob *body, dur_us age)
 {
 	char etag[ETAG_SIZE];
+
+	etag_of(body->bytes, body->size, etag);
+	send_blob(req, body, etag, age);
+}
+
+bool reply_has_condition(const struct serve_request *req)
+{
+	size_t n;
+
+	return serve_field(req, "if-match", &n) != NULL || serve_field(req, "if-none-match", &n) != NULL;
+}
+
+bool reply_if_match(struct serve_request *req, const char *etag)
+{
 	size_t n, m;
 	const char *match = serve_field(req, "if-match", &n), *none = serve_field(req, "if-none-match", &m);
-	struct blob *b = dump(now);
 
-	if (b == NULL) {
-		reply_problem(req, 500, "no memory for the answer");
-		return false;
-	}
-	etag_of(b->bytes, b->size, etag);
-	blob_unref(&b);
 	if ((match == NULL || is_listed(match, n, etag, false)) && (none == NULL || !is_listed(none, m, etag, true)))
 		return true;
-	reply_problem(req, 412, "it was changed meanwhile: read it again (its ETag is \"%s\" now)", etag);
+	if (etag[0] != '\0')
+		reply_problem(req, 412, "it was changed meanwhile: read it again (its ETag is \"%s\" now)", etag);
+	else
+		reply_problem(req, 412, "this resource has no ETag that could be compared: leave the condition out");
 	return false;
 }
 
@@ -155,7 +208,7 @@ void reply_json(struct serve_request *req, int status, json_t *body)
 	char etag[ETAG_SIZE];
 	struct blob *b;
 
-	if (status != 200 || strcmp(serve_method(req), "POST") == 0) {
+	if (status != 200 || (peeked == NULL && strcmp(serve_method(req), "POST") == 0)) {
 		send_json(req, status, JSON_TYPE, body, NULL, NULL);
 		return;
 	}

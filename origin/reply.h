@@ -18,6 +18,8 @@ struct form_error;
 void reply_json(struct serve_request *, int status, json_t *body);
 /* Text that is JSON already, with its ETag (without quotes); takes the blob. */
 void reply_json_blob(struct serve_request *, struct blob *body, const char *etag);
+/* The same with an ETag from its bytes, and how old it is (RFC 9111 5.1). */
+void reply_json_aged(struct serve_request *, struct blob *body, dur_us age);
 void reply_created(struct serve_request *, json_t *body, const char *location);
 void reply_text(struct serve_request *, int status, const char *text);
 void reply_empty(struct serve_request *, int status);
@@ -37,15 +39,26 @@ void reply_unauthorized(struct serve_request *, const char *detail);
 /* Does If-None-Match name this ETag (without quotes)?  Weak comparison (RFC 9110 13.1.2). */
 bool reply_matches(const struct serve_request *, const char *etag);
 
-/* Does If-Match (RFC 9110 13.1.1) let the request change `now`, what a GET would show?
+/* Does the request have an If-Match or If-None-Match? */
+bool reply_has_condition(const struct serve_request *);
+/* Do these (RFC 9110 13.1.1, 13.1.2) let it change what has this ETag (without quotes; "": it has none)?
  * False: it has been answered with 412. */
-bool reply_if_match(struct serve_request *, const json_t *now);
+bool reply_if_match(struct serve_request *, const char *etag);
+
+/* What an answer would be: while set, the JSON replies and problems of this thread go there and are not sent. */
+struct reply_peek {
+	int status;
+	char etag[65]; /* of a 200 */
+};
+void reply_peek(struct reply_peek *); /* NULL: they are sent again */
 
 /* A reply as it was sent, to be sent again. */
 struct reply_kept {
 	int status;            /* 0: none yet */
 	char *location, *body; /* owned, or NULL */
 };
+/* The same for one that is sent by other means; nothing when none is kept. */
+void reply_note(int status, const char *location, const char *body);
 /* Keeps the JSON replies of this thread there; NULL: no more. */
 void reply_keep(struct reply_kept *);
 void reply_again(struct serve_request *, const struct reply_kept *);

@@ -19,6 +19,7 @@
 #include "origin/library.h"
 #include "origin/metadata.h"
 #include "origin/origin.h"
+#include "origin/paging.h"
 #include "origin/popular.h"
 #include "origin/registry.h"
 #include "origin/reply.h"
@@ -74,9 +75,8 @@ static json_t *title_json(struct serve_request *req, const struct origin *o, con
 
 bool titles_read_page(struct serve_request *req, size_t *ret_limit, const char **ret_after)
 {
-	const char *limit = serve_param(req, "limit"), *after = serve_param(req, "after"), *query;
+	const char *after = serve_param(req, "after"), *query;
 	struct form_error e;
-	uint64_t n = PAGE_LIMIT_DEFAULT;
 	size_t query_n;
 
 	query = serve_query(req, &query_n);
@@ -84,17 +84,13 @@ bool titles_read_page(struct serve_request *req, size_t *ret_limit, const char *
 		reply_form_error(req, &e);
 		return false;
 	}
-	if (limit != NULL && (str_parse_u64(limit, strlen(limit), &n) != 0 || n == 0 || n > PAGE_LIMIT_MAX)) {
-		form_fail(&e, "limit", "expected a number from 1 to %d", PAGE_LIMIT_MAX);
-		reply_form_error(req, &e);
+	if (!paging_read_limit(req, ret_limit))
 		return false;
-	}
 	if (after != NULL && !str_is_name(after, strlen(after))) {
 		form_fail(&e, "after", "expected a name");
 		reply_form_error(req, &e);
 		return false;
 	}
-	*ret_limit = (size_t)n;
 	*ret_after = after;
 	return true;
 }
@@ -225,18 +221,21 @@ void titles_answer_tags(struct serve_request *req, const struct origin *o)
 
 /* --- one title --- */
 
+static json_t *revision_json(const struct revision *r, bool current)
+{
+	char published[CLOCK_RFC3339_SIZE];
+
+	clock_to_rfc3339(r->published, published);
+	return json_pack("{s:s, s:s, s:I, s:b}", "revision", r->revision, "published", published, "bytes", (json_int_t)r->bytes,
+	                 "current", (int)current);
+}
+
 static json_t *revisions_json(const struct library_title *t)
 {
 	json_t *a = json_array();
 
-	for (size_t i = 0; i < t->n_revisions; i++) {
-		const struct revision *r = t->revisions[i];
-		char published[CLOCK_RFC3339_SIZE];
-
-		clock_to_rfc3339(r->published, published);
-		json_array_append_new(a, json_pack("{s:s, s:s, s:I, s:b}", "revision", r->revision, "published", published,
-		                                   "bytes", (json_int_t)r->bytes, "current", (int)(i == 0)));
-	}
+	for (size_t i = 0; i < t->n_revisions; i++)
+		json_array_append_new(a, revision_json(t->revisions[i], i == 0));
 	return a;
 }
 
@@ -307,4 +306,27 @@ void titles_answer_one(struct serve_request *req, const struct origin *o, const 
 	json_object_set_new(j, "report", report_json(t->revisions[0]));
 	library_view_unref(&v);
 	reply_json(req, 200, j);
+}
+
+void titles_answer_revision(struct serve_request *req, const struct origin *o, const char *title, const char *revision)
+{
+	struct library_view *v = library_view(o->library);
+	const struct library_title *t = library_view_find(v, title, strlen(title));
+	const struct revision *r = NULL;
+	json_t *j = NULL;
+
+	for (size_t i = 0; t != NULL && i < t->n_revisions && r == NULL; i++)
+		r = strcmp(t->revisions[i]->revision, revision) == 0 ? t->revisions[i] : NULL;
+	if (r != NULL) {
+		j = revision_json(r, r == t->revisions[0]);
+		json_object_set_new(j, "title", json_string(title));
+		json_object_set_new(j, "name", json_string(r->name));
+		json_object_set_new(j, "edges", json_integer((json_int_t)count_holders(registry_holders(o->registry), r->key)));
+		json_object_set_new(j, "files", files_json(r));
+	}
+	library_view_unref(&v);
+	if (j != NULL)
+		reply_json(req, 200, j);
+	else
+		reply_problem(req, 404, "there is no \"%.128s/%.128s\"", title, revision);
 }

@@ -16,6 +16,8 @@ struct serve_request;
 void titles_answer_list(struct serve_request *, const struct origin *);
 /* GET /api/v1/titles/{title} */
 void titles_answer_one(struct serve_request *, const struct origin *, const char *title);
+/* GET /api/v1/titles/{title}/revisions/{revision} */
+void titles_answer_revision(struct serve_request *, const struct origin *, const char *title, const char *revision);
 /* GET /api/v1/tags?limit= */
 void titles_answer_tags(struct serve_request *, const struct origin *);
 

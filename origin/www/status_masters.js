@@ -3,7 +3,7 @@
 // Masters: sent from here in pieces (tus 1.0) that go on where they stopped, and what became of those that were sent.
 import {announce, el} from './dom.js';
 import {ApiError} from './api.js';
-import {ask, send} from './control.js';
+import {askAll, send} from './control.js';
 import {bytes, number, t} from './strings.js';
 
 const PIECE = 8 << 20, TRIES = 8, SHOWN = 8;
@@ -116,7 +116,7 @@ export class Masters {
 	/** Those who may not see masters do without. */
 	async load() {
 		try {
-			this.masters = (await ask('/api/v1/masters')).masters;
+			this.masters = (await askAll('/api/v1/masters', 'masters')).masters;
 			this.element.hidden = false;
 			this.draw();
 		} catch (error) {

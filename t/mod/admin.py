@@ -51,10 +51,10 @@ def titles_are_described_withdrawn_and_rolled_back():
 @tap.test
 def people_and_machines_see_the_same():
     for words, part in [(['titles'], 'film'), (['edges'], 'edge-a'), (['edge', 'show', 'edge-a'], 'film'), (['fills'], 'next'), (['tokens'], 'ID'),
-                        (['plan', 'edge-a'], 'film'), (['withdrawn'], 'TITLE'), (['masters'], 'STATE'), (['log'], 'edge registered'), (['top'], 'edge-a')]:
+                        (['plan', 'edge-a'], 'film'), (['withdrawn'], 'TITLE'), (['masters'], 'STATE'), (['log'], 'edge registered'), (['top'], 'edge-a'), (['holdings'], 'edge-a'), (['holdings', 'film'], 'yes')]:
         tap.has(run(*words), part, ' '.join(words))
         tap.check(as_json(*words) is not None)
-    tap.equal(as_json('fills'), [{'title': 'next', 'revision': '0' * 20, 'bytes': 77, 'edge': 'edge-a'}])
+    tap.equal(as_json('fills'), [{'title': 'next', 'revision': '0' * 20, 'bytes': 77, 'total': None, 'edge': 'edge-a'}])
     tap.check('\033' not in run('top'), 'plain where there is no terminal')
 
 
@@ -87,7 +87,9 @@ def colours_are_for_terminals_that_want_them():
 @tap.test
 def wrong_use_and_failure_have_their_codes():
     for words in [[], ['nothing'], ['title'], ['title', 'show'], ['title', 'show', 'a', 'b'], ['title', 'rollback'], ['title', 'rollback', 'a', 'b', 'c'],
-                  ['title', 'set', 'film', 'colour', 'red'], ['title', 'set', 'film', 'year', 'old'], ['backup']]:
+                  ['title', 'set', 'film', 'colour', 'red'], ['title', 'set', 'film', 'year', 'old'], ['backup'],
+                  ['title', 'show', '../tokens'], ['title', 'withdraw', 'film/../../edges/edge-a'], ['title', 'withdraw', 'film/'], ['edge', 'remove', 'a b'],
+                  ['edge', 'drain', ''], ['plan', 'a?why=1'], ['token', 'revoke', '1/../2'], ['holdings', 'film&x=1']]:
         tap.equal(tap.call(ADMIN, '--control', o.control, *words).returncode, 2, words)
     for words, part in [(['title', 'withdraw', 'none'], '404'), (['title', 'set', 'film', 'policy', 'burn'], 'policy'), (['title', 'set', 'film', 'year', '5'], 'year'),
                         (['edge', 'drain', 'none'], '404')]:

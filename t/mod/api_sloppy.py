@@ -240,7 +240,7 @@ def every_parameter_and_path_name():
                 elif p['in'] == 'path' and text != 'film':
                     r = w.c.ask(method, w.path(path, **{p['name']: text}), b'{}' if schema else None, JSON if schema else {})
                     tap.check(400 <= r.status < 500 or text == '', f'{id_} {{{p["name"]}}}={text[:60]}: {r.status} {r.body[:200]}')
-                elif p['in'] == 'header' and '%' not in text and method != 'GET':
+                elif p['in'] == 'header' and '%' not in text and method != 'GET' and (method, text) != ('DELETE', '*'):
                     r = w.c.ask(method, w.path(path), b'{}', {**JSON, p['name']: text.replace('%', '')})
                     tap.check(r.status < 500, f'{id_} {p["name"]}: {text[:60]}: {r.status} {r.body[:200]}')
     w.end()

@@ -139,9 +139,12 @@ def every_operation_answers_as_described():
     ask, rev = w.ask, w.revs[1]
     beat = fill(w)
     request = resolve(OPERATIONS['heartbeat'][2]['requestBody']['content']['application/json']['schema'])['properties']
-    more = {'partial': [f'film/{w.revs[0]}/video.mp4'], 'liars': ['edge-b'], 'trouble': 'a disk', 'store_errors': 1, 'clock_ms': 1}
+    more = {'parts': [f'film/{w.revs[0]}/video.mp4'], 'liars': ['edge-b'], 'trouble': 'a disk', 'store_errors': 1, 'clock_ms': 1}
     ask('heartbeat', 200, {**beat, **{k: v for k, v in more.items() if k in request and request[k].get('type') == {list: 'array', str: 'string', int: 'integer'}[type(v)]}}, edge='edge-a')
     ask('listEdges', 200)
+    ask('listHoldings', 200)
+    ask('listHoldings', 400, path='?after=x')
+    ask('listFills', 200)
     ask('getEdge', 200, edge='edge-a')
     ask('getEdge', 404, edge='none')
     ask('explainSteering', 200, path='?ip=192.0.2.1&title=film&current=edge-a')
@@ -161,6 +164,9 @@ def every_operation_answers_as_described():
     ask('listPlans', 200, edge='edge-a')
     today = w.o.api('/edges/edge-a/plans').json()['plans'][-1]['day']
     ask('listPlans', 200, path=f'?from={today}&to={today}', edge='edge-a')
+    for _ in range(2):  # the first changes what the edge holds, and so its plan
+        ask('heartbeat', 200, beat, edge='edge-a')
+        ask('getPlan', 200, edge='edge-a')
     ask('heartbeat', 200, beat, edge='edge-a')
     ask('putDemand', 200, {'stream': 's', 'sequence': 1, 'hours': [{'hour': 3600 * 400000, 'files': [
         {'title': 'film', 'revision': rev, 'file': 'video.mp4', 'requests': 1, 'bytes': 5, 'sessions': 1}]}]}, edge='edge-a')
@@ -178,6 +184,8 @@ def every_operation_answers_as_described():
     ask('getTitle', 200, title='film')
     ask('getTitle', 404, title='none')
     ask('getCurrent', 200, title='film')
+    ask('getRevision', 200, title='film', revision=w.revs[0])
+    ask('getRevision', 404, title='film', revision='0' * 20)
     ask('chooseRevision', 204, {'revision': w.revs[0]}, title='film')
     ask('chooseNewest', 204, title='film')
     ask('withdrawRevision', 204, title='film', revision=w.revs[0])

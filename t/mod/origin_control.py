@@ -255,6 +255,97 @@ def lists_come_in_pages():
         tap.equal((seen, pages), (names, 3), path)
     tap.equal(o.api('/titles?limit=25').json()['next'], None)
     tap.equal(len(json.loads(o.admin('--json', 'titles').stdout)), 25)
+    revs = {t['title']: t['revision'] for t in o.api('/titles').json()['titles']}
+    for name in names[:5]:
+        o.beat('edge-' + name, *(f'{n}/{revs[n]}' for n in names[:7]), parts=[f'{names[0]}/{revs[names[0]]}/manifest.mpd'],
+               filling=[{'title': n, 'revision': revs[n], 'bytes': 5} for n in reversed(names[7:10])])
+        o.api(f'/edges/edge-{name}/place', 'PUT', {'key': 'site', 'value': 'here'})
+        o.api(f'/titles/{name}', 'DELETE')
+        o.api('/masters', 'POST', None, **{'Upload-Length': '9', 'Tus-Resumable': '1.0.0'})
+    o.headers = {'Authorization': 'Bearer ' + o.api('/tokens', 'POST', {'role': 'admin'}).json()['token']}
+    for _ in range(11):
+        o.api('/tokens', 'POST', {'role': 'edge'})
+    for path, key, n in [('/holdings', 'holdings', 35), ('/holdings?edge=edge-t003', 'holdings', 7), ('/holdings?title=t002', 'holdings', 5),
+                         ('/holdings?edge=edge-t001&title=t001', 'holdings', 1), ('/holdings?edge=none', 'holdings', 0),
+                         ('/fills', 'fills', 15), ('/fills?edge=edge-t000', 'fills', 3), ('/fills?title=t008', 'fills', 5), ('/tokens', 'tokens', 12),
+                         ('/withdrawn', 'withdrawn', 5), ('/uploads', 'uploads', 5), ('/placement', 'rules', 5), ('/masters', 'masters', 0)]:
+        for limit in (1, 2, 4, 1000):
+            seen, after, pages = [], None, 0
+            while pages == 0 or after is not None:
+                page = o.api(f'{path}{"&" if "?" in path else "?"}limit={limit}' + (f'&after={after}' if after else '')).json()
+                tap.check(len(page[key]) <= limit)
+                seen += [json.dumps(x, sort_keys=True) for x in page[key]]
+                after, pages = page['next'], pages + 1
+            tap.equal((len(seen), len(set(seen)), pages), (n, n, max(1, -(-n // limit))), f'{path} by {limit}')
+    one = o.api('/holdings?limit=1').json()
+    tap.equal((one['holdings'], one['next']), ([{'edge': 'edge-t000', 'title': 't000', 'revision': revs['t000'], 'complete': False, 'files': ['manifest.mpd']}],
+                                               f'edge-t000/t000/{revs["t000"]}'))
+    tap.equal(o.api('/fills?limit=1').json()['fills'][0]['total'] > 5, True)
+    # what is behind a row that is gone meanwhile
+    o.api('/edges/edge-t000', 'DELETE')
+    tap.equal([h['edge'] for h in o.api(f'/holdings?limit=2&after={one["next"]}').json()['holdings']], ['edge-t001'] * 2)
+    tap.equal([t['id'] for t in o.api('/tokens?after=10').json()['tokens']], [11, 12])
+    # cursors that nobody gave
+    for path in ('/holdings', '/fills', '/withdrawn', '/placement'):
+        for after in ('x', '', 'edge-t000') + (('a/b',) if path in ('/holdings', '/fills') else ()):
+            r = o.api(f'{path}?after={after}')
+            tap.equal((r.status, r.json().get('field')), (400, 'after'), f'{path} {after}')
+    tap.equal(o.api('/holdings?after=zzz/%F0%9F%8E%AC/../..&limit=7').json(), {'holdings': [], 'next': None})
+    tap.equal([o.api(f'/tokens?after={a}').status for a in ('x', '-5', '99999999999999999999', '11/../1')], [200] * 4)
+    o.p.stop()
+
+
+@tap.test
+def a_change_can_be_bound_to_what_was_seen():
+    o = Origin(options=['--heartbeat', '1h'])
+    revs = [package.write(o.library, 'film', {'video.mp4': bytes([i])})[0] for i in range(2)]
+    o.register('edge-a')
+    tap.until(lambda: len((o.get('/api/v1/titles/film').json() or {}).get('revisions', ())) == 2)
+    for method, path, body, seen in [
+            ('PUT', '/titles/film/metadata', {'name': 'A'}, '/titles/film/metadata'),
+            ('PATCH', '/titles/film/metadata', {'name': 'B'}, '/titles/film/metadata'),
+            ('PUT', '/titles/film/policy', {'policy': 'pin'}, '/titles/film/metadata'),
+            ('PUT', '/titles/film/current', {'revision': revs[0]}, '/titles/film/current'),
+            ('DELETE', '/titles/film/current', None, '/titles/film/current'),
+            ('PUT', '/placement', {'key': 'copies', 'value': '2'}, '/placement'),
+            ('PUT', '/edges/edge-a/place', {'key': 'site', 'value': 'x'}, '/placement'),
+            ('DELETE', f'/titles/film/revisions/{revs[0]}', None, f'/titles/film/revisions/{revs[0]}'),
+            ('DELETE', '/titles/film', None, '/titles/film')]:
+        before = o.api(seen)
+        r = o.api(path, method, body, **{'If-Match': '"old"'})
+        tap.equal((r.status, r.headers['Content-Type']), (412, 'application/problem+json'), path)
+        tap.equal(o.api(path, method, body, **{'If-None-Match': before.headers['ETag']}).status, 412, path)
+        tap.equal(o.api(seen).body, before.body, f'{path}: nothing was done')
+        tap.check(o.api(path, method, body, **{'If-Match': before.headers['ETag']}).status in (200, 204), path)
+        tap.check(o.api(seen).headers.get('ETag') != before.headers['ETag'] or path.endswith('/current'), f'{path}: it is another one now')
+    for method, path in [('PUT', '/edges/edge-a/drain'), ('DELETE', '/edges/edge-a/drain'), ('DELETE', '/edges/edge-a'), ('DELETE', '/tokens/1')]:
+        tap.equal(o.api(path, method, **{'If-Match': '"old"'}).status, 412, path)
+    tap.equal(o.api('/edges/edge-a/drain', 'PUT', **{'If-Match': '*'}).status, 204)
+    tap.equal(o.api('/titles/none', 'DELETE', **{'If-Match': '"x"'}).status, 404, 'what is not there cannot have changed')
+    o.p.stop()
+
+
+@tap.test
+def sums_that_are_dear_are_kept_and_counted_anew():
+    o = Origin(options=['--heartbeat', '1h'])
+    hour = int(time.time()) // 3600 * 3600
+    o.register('edge-a')
+
+    def send(sequence, n):
+        files = [{'title': f'title-{i}', 'revision': '0' * 20, 'file': 'v.mp4', 'requests': 1, 'bytes': 1000 + i, 'sessions': 1} for i in range(n)]
+        tap.equal(o.api('/edges/edge-a/demand', 'POST', {'stream': 's', 'sequence': sequence, 'hours': [{'hour': hour, 'files': files}]}).status, 200)
+
+    send(1, 40000)
+    ask = lambda: o.api('/demand?hours=7')
+    first = ask()
+    tap.equal((len(first.json()['files']), first.json()['files'][0]), (1000, {'title': 'title-39999', 'revision': '0' * 20, 'file': 'v.mp4', 'requests': 1,
+                                                                               'bytes': 40999, 'sessions': 1}))
+    tap.equal(ask().headers['ETag'], first.headers['ETag'])
+    tap.equal(tap.http(o.control + '/api/v1/demand?hours=7', headers={'If-None-Match': first.headers['ETag']}).status, 304)
+    send(2, 40000)
+    tap.until(lambda: ask().json()['files'][0]['requests'] == 2, 60, 'the new batch in the sums')
+    tap.check(int(ask().headers['Age']) < 60)
+    tap.equal(o.api('/demand?hours=7&title=title-5').json()['files'][0]['bytes'], 2010, 'what is cheap is counted at once')
     o.p.stop()
 
 

@@ -155,6 +155,11 @@ def a_request_that_is_sent_again_is_done_once():
     tap.equal(o.api('/tokens', 'POST', body, **key).json()['id'], one.json()['id'], 'after kill -9')
     tap.equal(o.api('/tokens', 'POST', {'role': 'king'}, **{'Idempotency-Key': 'k-2'}).status, 400)
     tap.equal(o.api('/tokens', 'POST', {'role': 'edge'}, **{'Idempotency-Key': 'k-2'}).status, 201, 'what failed may be tried again')
+    tus = {'Tus-Resumable': '1.0.0', 'Upload-Length': '9', 'Idempotency-Key': 'k-3'}
+    made = o.api('/masters', 'POST', None, **tus)
+    tap.equal(o.api('/masters', 'POST', None, **tus).headers['Location'], made.headers['Location'], 'a master that is sent again is one')
+    tap.equal(o.api('/masters', 'POST', None, **{**tus, 'Upload-Length': '10'}).status, 422, 'what is to be made stands in fields')
+    tap.equal(len(o.api('/uploads').json()['uploads']), 1)
     tap.equal(o.api('/tokens', 'POST', {'role': 'edge'}, **{'Idempotency-Key': 'x' * 201}).json()['field'], 'Idempotency-Key')
     # a token of one edge is for that edge alone
     o.headers = {'Authorization': f'Bearer {one.json()["token"]}'}
