@@ -4,11 +4,16 @@
  */
 #include "base/words.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/err.h"
+
+static locale_t ours; /* words_start_here's, of the one thread that called it */
 
 /* "FOLDER-OF-THE-PROGRAM/locale", if there is such a folder. */
 static const char *beside(char path[static PATH_MAX])
@@ -26,14 +31,44 @@ static const char *beside(char path[static PATH_MAX])
 	return access(path, X_OK) == 0 ? path : NULL;
 }
 
-void words_start(const char *program)
+static void open_catalog(const char *program)
 {
 	char path[PATH_MAX];
 	const char *folder = beside(path);
 
-	setlocale(LC_CTYPE, "");
-	setlocale(LC_MESSAGES, "");
 	bindtextdomain(program, folder != NULL ? folder : RIBERA_LOCALEDIR);
 	bind_textdomain_codeset(program, "UTF-8"); /* what libass takes, and every terminal of today */
+	bind_textdomain_codeset("libc", "UTF-8");
 	textdomain(program);
+}
+
+void words_start(const char *program)
+{
+	setlocale(LC_CTYPE, "");
+	setlocale(LC_MESSAGES, "");
+	open_catalog(program);
+}
+
+void words_start_here(const char *program)
+{
+	ours = newlocale(LC_MESSAGES_MASK, "", (locale_t)0);
+	if (ours != (locale_t)0)
+		uselocale(ours);
+	open_catalog(program);
+}
+
+void words_end(void)
+{
+	if (ours == (locale_t)0)
+		return;
+	uselocale(LC_GLOBAL_LOCALE);
+	freelocale(ours);
+	ours = (locale_t)0;
+}
+
+const char *words_error(int code)
+{
+	const char *text = err_text(code);
+
+	return code < 0 && strerrordesc_np(-code) == text ? dgettext("libc", text) : gettext(text);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * Words in the reader's language (LC_MESSAGES, by gettext), where people meet
- * them: the questions of setup, the help of ribera-admin and what is wrong with its
- * options, the player's window and status line.  Logs,
- * reports and all that programs read stay English, and numbers keep their point:
- * LC_NUMERIC is never set.  Catalogs are po/PROGRAM.LANGUAGE.po.
+ * them: --help, the questions of setup, what is wrong with options, settings and
+ * masters, progress and results on a terminal, tables, the player's window and status line.
+ * Logs, notes that stand in reports too, JSON and all that programs read stay English, and
+ * numbers keep their point: LC_NUMERIC is never set.  Catalogs are po/PROGRAM.LANGUAGE.po, each
+ * joined with po/base.LANGUAGE.po, the words of the rooms that several programs share.
  */
 #ifndef RIBERA_BASE_WORDS_H
 #define RIBERA_BASE_WORDS_H
@@ -17,5 +18,13 @@
 /* Once, before threads: takes the locale of the environment and PROGRAM's catalog, beside the program where
  * it was built, else where catalogs are installed.  Without one all stays English. */
 void words_start(const char *program);
+
+/* The same for this thread alone, until words_end(): a service that speaks to whoever starts it, and whose threads
+ * and later messages, which go to a log, stay English. */
+void words_start_here(const char *program);
+void words_end(void);
+
+/* err_text() in the reader's language (errno's from libc's own catalog, where that is installed). */
+const char *words_error(int code);
 
 #endif

@@ -6,6 +6,7 @@
 
 #define LOOKUPS_HELP "Requests for package files by how they were met; every miss has its reason."
 #define FETCHED_HELP "Bytes of bodies fetched, by what they were for."
+#define UPSTREAM_HELP "From a request for a piece to its end, whatever came of it."
 #define WRITTEN_HELP "Bytes of pieces written to the disk, by what they came for."
 #define FROM_HELP "Bytes of pieces fetched, by where they came from."
 
@@ -33,6 +34,8 @@ static const struct counter_row rows[N_COUNTS] = {
                                 "Requests for pieces sent to peers and the origin."},
 	[COUNT_FLIGHTS_PULL] = {"ribera_edge_upstream_requests_total", "by=\"pull\"", COUNTER_TOTAL,
                                 "Requests for pieces sent to peers and the origin."},
+	[COUNT_UPSTREAM_FILL] = {"ribera_edge_upstream_seconds", "by=\"fill\"", COUNTER_SECONDS, UPSTREAM_HELP},
+	[COUNT_UPSTREAM_PULL] = {"ribera_edge_upstream_seconds", "by=\"pull\"", COUNTER_SECONDS, UPSTREAM_HELP},
 	[COUNT_JOINED] = {"ribera_edge_joined_total", NULL, COUNTER_TOTAL,
                           "Waits of viewers that joined a piece already under way."},
 	[COUNT_WRONG_HASH] = {"ribera_edge_wrong_hash_total", NULL, COUNTER_TOTAL,

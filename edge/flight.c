@@ -295,6 +295,7 @@ static void judge(struct flight *f, int *ret_error)
 
 	sources_ended(source);
 	counters_add(all->s.counters, f->fill ? COUNT_FETCHED_FILL : COUNT_FETCHED_PULL, r->bytes);
+	counters_observe(all->s.counters, f->fill ? COUNT_UPSTREAM_FILL : COUNT_UPSTREAM_PULL, r->total);
 	counters_add(all->s.counters, source->origin ? COUNT_FETCHED_ORIGIN : COUNT_FETCHED_PEERS, r->bytes);
 	if (f->lied) {
 		upstream_lied(all->s.upstream, f->place, now);

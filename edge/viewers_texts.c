@@ -2,12 +2,15 @@
  *
  * Small answers made when they are asked for: to other edges, and to operators.
  */
+#include <config.h>
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/blob.h"
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/process.h"
 #include "base/rcu.h"
 #include "edge/counts.h"
 #include "edge/store.h"
@@ -179,6 +182,7 @@ static void reply_metrics(struct viewers *v, struct serve_request *req)
 	buf_init(&text, METRICS_MAX);
 	counters_write(v->s.counters, &text);
 	serve_write_metrics(v->serve, &text);
+	process_write_metrics("ribera-edge", PACKAGE_VERSION, &text);
 	write_store(v, &text);
 	packages = viewers_packages(v, &n);
 	write_titles(packages, n, &text);

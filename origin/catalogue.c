@@ -11,11 +11,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/counter.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/words.h"
 #include "origin/catalogue_sql.h"
+
+enum { C_TRANSACTION, C_FAILURES, N_COUNTERS };
+static const struct counter_row counter_rows[] = {
+	[C_TRANSACTION] = {"ribera_origin_catalogue_seconds", NULL, COUNTER_SECONDS, "A transaction with the catalogue, from asking for it until it is on the disk."},
+	[C_FAILURES] = {"ribera_origin_catalogue_failures_total", NULL, COUNTER_TOTAL, "Transactions that the database refused."},
+};
 
 static const char *const statements[] = {
 #define CATALOGUE_TEXT(name, sql) [name] = sql,
@@ -121,14 +129,17 @@ static bool must_reopen(sqlite3 *db)
 
 int catalogue_begin(struct catalogue *c, struct fault *f)
 {
+	mono_us asked = clock_mono();
 	int e;
 
 	pthread_mutex_lock(&c->lock);
+	c->began = asked;
 	e = open_db(c, f);
 	if (e == 0)
 		e = catalogue_run(c, c->statements[SQL_BEGIN], f);
 	if (e < 0) {
 		remember(c, e, f);
+		counters_add(c->counters, C_FAILURES, 1);
 		if (c->db != NULL && must_reopen(c->db))
 			close_db(c);
 		pthread_mutex_unlock(&c->lock);
@@ -150,6 +161,8 @@ int catalogue_end(struct catalogue *c, int e, struct fault *f)
 	if (e < 0 && !sqlite3_get_autocommit(c->db))
 		catalogue_run(c, c->statements[SQL_ROLLBACK], NULL);
 	remember(c, e, f);
+	counters_observe(c->counters, C_TRANSACTION, clock_mono() - c->began);
+	counters_add(c->counters, C_FAILURES, e == ERR_BUSY || e == ERR_DATABASE);
 	if (reopen)
 		close_db(c);
 	pthread_mutex_unlock(&c->lock);
@@ -222,14 +235,14 @@ int catalogue_new(const char *path, struct catalogue **ret_catalogue, struct fau
 	struct fault trouble = {0};
 	int e;
 
-	*c = (struct catalogue){.path = mem_dup(path), .lock_fd = -1};
+	*c = (struct catalogue){.path = mem_dup(path), .lock_fd = -1, .counters = counters_new(counter_rows, N_COUNTERS)};
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->telling, NULL);
 	make_folder(path);
 	e = file_lock(lock, &c->lock_fd);
 	free(lock);
 	if (e == ERR_LOCKED) {
-		fault_set(f, e, "catalogue \"%s\" is in use by another origin: end that one, or set another database", path);
+		fault_set(f, e, _("catalogue \"%s\" is in use by another origin: end that one, or set another database"), path);
 		catalogue_free(&c);
 		return e;
 	}
@@ -250,6 +263,7 @@ void catalogue_free(struct catalogue **pc)
 		close(c->lock_fd);
 	pthread_mutex_destroy(&c->lock);
 	pthread_mutex_destroy(&c->telling);
+	counters_free(&c->counters);
 	free(c->path);
 	free(c);
 	*pc = NULL;
@@ -260,6 +274,11 @@ void catalogue_problem(struct catalogue *c, char *ret_text, size_t size)
 	pthread_mutex_lock(&c->telling);
 	snprintf(ret_text, size, "%s", c->problem);
 	pthread_mutex_unlock(&c->telling);
+}
+
+void catalogue_write_metrics(const struct catalogue *c, struct buf *out)
+{
+	counters_write(c->counters, out);
 }
 
 bool catalogue_tick(struct catalogue *c)

@@ -26,12 +26,16 @@
 
 struct catalogue; /* hidden */
 struct library_view;
+struct buf;
 
 /* Locks PATH.lock and tries to open (made if need be, brought to the present
  * schema).  Only ERR_LOCKED (another origin) is an error; a database that cannot
  * be opened is a problem to be seen in catalogue_problem(). */
 int catalogue_new(const char *path, struct catalogue **ret_catalogue, struct fault *);
 void catalogue_free(struct catalogue **);
+
+/* Appends what its transactions cost, in the Prometheus text format.  Any thread. */
+void catalogue_write_metrics(const struct catalogue *, struct buf *out);
 
 /* Copies the present problem, "" when all is well. */
 void catalogue_problem(struct catalogue *, char *ret_text, size_t size);

@@ -112,6 +112,8 @@ struct catalogue {
 	const struct catalogue_once *once; /* to be noted with the next change of its thread, or NULL */
 	pthread_t once_thread;
 	bool once_noted;
+	mono_us began; /* the transaction that holds the lock: when it was asked for */
+	struct counters *counters;
 };
 
 /* Brings the schema of an open database to the present version.  ERR_UNSUPPORTED

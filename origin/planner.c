@@ -12,6 +12,7 @@
 
 #include "base/blob.h"
 #include "base/buf.h"
+#include "base/counter.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
@@ -41,8 +42,15 @@ struct kept {
 	char version[VERSION_SIZE], recorded[VERSION_SIZE]; /* recorded: in the history, of that day */
 };
 
+enum { C_PLAN, C_PLAN_FAILURES, N_COUNTERS };
+static const struct counter_row counter_rows[] = {
+	[C_PLAN] = {"ribera_origin_plan_seconds", NULL, COUNTER_SECONDS, "Making one edge's plan, when it is asked for and the last one is old."},
+	[C_PLAN_FAILURES] = {"ribera_origin_plan_failures_total", NULL, COUNTER_TOTAL, "Plans that could not be made."},
+};
+
 struct planner {
 	struct drafter drafter;
+	struct counters *counters;
 	char *origin_url, *steering_url; /* steering_url NULL: none */
 	struct kept *kept;
 	size_t n_kept, cap_kept, kept_bytes;
@@ -55,7 +63,7 @@ struct planner *planner_new(struct registry *r, struct catalogue *c, const char 
 	struct planner *p = mem_new(sizeof *p);
 
 	*p = (struct planner){.drafter = {.registry = r, .catalogue = c, .rules = rules_new()},
-	                      .origin_url = mem_dup(origin_url), .steering_url = mem_dup(steering_url)};
+	                      .counters = counters_new(counter_rows, N_COUNTERS), .origin_url = mem_dup(origin_url), .steering_url = mem_dup(steering_url)};
 	return p;
 }
 
@@ -78,6 +86,7 @@ void planner_free(struct planner **pp)
 	drafter_fini(&p->drafter);
 	shelf_fini(&p->shelf);
 	free(p->kept);
+	counters_free(&p->counters);
 	free(p->origin_url);
 	free(p->steering_url);
 	free(p);
@@ -397,6 +406,7 @@ int planner_plan(struct planner *p, struct library_view *v, const char *edge, st
 {
 	struct kept *k = find_kept(p, edge);
 	uint64_t version = registry_version(p->drafter.registry);
+	mono_us begin = clock_mono();
 	int e = 0;
 
 	read_rules(p);
@@ -408,6 +418,8 @@ int planner_plan(struct planner *p, struct library_view *v, const char *edge, st
 		k->good = e == 0;
 		k->library_version = v->version;
 		k->made = clock_mono();
+		counters_observe(p->counters, C_PLAN, k->made - begin);
+		counters_add(p->counters, C_PLAN_FAILURES, e != 0);
 		k->registry_version = version; /* read before: a change since then makes it stale, not wrong */
 		if (e == 0) {
 			*ret_json = blob_ref(k->json);
@@ -416,6 +428,11 @@ int planner_plan(struct planner *p, struct library_view *v, const char *edge, st
 	}
 	snprintf(ret_version, SHA256_HEX_SIZE, "%s", k->version);
 	return e;
+}
+
+void planner_write_metrics(const struct planner *p, struct buf *out)
+{
+	counters_write(p->counters, out);
 }
 
 /* --- explained --- */

@@ -18,6 +18,7 @@ struct library_view;
 struct registry;
 struct planner; /* hidden */
 struct blob;
+struct buf;
 
 /* Borrows registry and catalogue; the URLs are copied (`steering_url` may be NULL). */
 struct planner *planner_new(struct registry *, struct catalogue *, const char *origin_url,
@@ -36,5 +37,8 @@ int planner_plan(struct planner *, struct library_view *, const char *edge, stru
 /* The same plan with what an operator wants to know: why, expected plays, what is held
  * already file by file, and the part of the site's expected bytes that it would serve itself. */
 int planner_explain(struct planner *, struct library_view *, const char *edge, json_t **ret_json, struct fault *);
+
+/* Appends what planning costs, in the Prometheus text format.  Any thread. */
+void planner_write_metrics(const struct planner *, struct buf *out);
 
 #endif

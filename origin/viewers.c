@@ -2,6 +2,8 @@
  *
  * What viewers get.  These functions run on the viewers' loops.
  */
+#include <config.h>
+
 #include "origin/viewers.h"
 
 #include <stdio.h>
@@ -11,6 +13,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/process.h"
 #include "base/str.h"
 #include "dash/package.h"
 #include "origin/catalogue.h"
@@ -19,6 +22,7 @@
 #include "origin/manifest.h"
 #include "origin/origin.h"
 #include "origin/page.h"
+#include "origin/planner.h"
 #include "origin/registry.h"
 #include "origin/reply.h"
 #include "origin/steer.h"
@@ -209,5 +213,9 @@ void viewers_write_metrics(const struct origin *o, struct buf *out)
 	gauge(out, "library_readable", "1 when the library's folder can be read.", state.problem[0] == '\0');
 	gauge(out, "catalogue_usable", "1 when the catalogue can be written.", problem[0] == '\0');
 	events_write_metrics(o->events, out);
+	planner_write_metrics(o->planner, out);
+	catalogue_write_metrics(o->catalogue, out);
 	serve_write_metrics(o->viewers, out);
+	serve_write_metrics_as(o->control, "ribera_control", out);
+	process_write_metrics("ribera-origin", PACKAGE_VERSION, out);
 }

@@ -17,15 +17,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/counter.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "serve/handover.h"
 #include "serve/inner.h"
 #include "serve/tls.h"
 
+#define METRICS_MAX ((size_t)1 << 20)
 #define MAX_THREADS 64
 #define MAX_INHERITED 128
 #define MAX_KEPT_FDS 4096
@@ -152,7 +155,7 @@ int serve_new(const struct serve_settings *settings, struct serve **ret_serve, s
 	int r = 0;
 
 	if (settings->threads < 1 || settings->threads > MAX_THREADS)
-		return fault_set(fault, ERR_OUT_OF_RANGE, "threads must be 1 to %d, not %u", MAX_THREADS, settings->threads);
+		return fault_set(fault, ERR_OUT_OF_RANGE, _("threads must be 1 to %d, not %u"), MAX_THREADS, settings->threads);
 	parse_init();
 	s = mem_new(sizeof *s);
 	take_settings(s, settings);
@@ -207,12 +210,12 @@ void serve_route_read(struct serve *s, const char *prefix, serve_handler_f handl
 
 static int bind_fault(struct fault *f, const char *address, int error)
 {
-	const char *cure = error == EADDRINUSE      ? ": another program listens there: stop it or choose another port"
-	                   : error == EACCES        ? ": ports below 1024 need root or CAP_NET_BIND_SERVICE"
-	                   : error == EADDRNOTAVAIL ? ": no network interface of this machine has this address"
+	const char *cure = error == EADDRINUSE      ? _(": another program listens there: stop it or choose another port")
+	                   : error == EACCES        ? _(": ports below 1024 need root or CAP_NET_BIND_SERVICE")
+	                   : error == EADDRNOTAVAIL ? _(": no network interface of this machine has this address")
 	                                            : "";
 
-	return fault_set(f, -error, "cannot listen on \"%s\": %s%s", address, err_text(-error), cure);
+	return fault_set(f, -error, _("cannot listen on \"%s\": %s%s"), address, words_error(-error), cure);
 }
 
 /* Splits "HOST:PORT", "[V6]:PORT", "*:PORT". */
@@ -226,14 +229,14 @@ static int resolve(const char *address, struct addrinfo **ret, struct fault *f)
 	int r;
 
 	if (colon == NULL || str_parse_u64(colon + 1, strlen(colon + 1), &port) != 0 || port > 65535)
-		return fault_set(f, ERR_SYNTAX, "\"%s\" is no address to listen on: write ADDRESS:PORT, as in 127.0.0.1:8080, [::1]:8080 or *:8080",
+		return fault_set(f, ERR_SYNTAX, _("\"%s\" is no address to listen on: write ADDRESS:PORT, as in 127.0.0.1:8080, [::1]:8080 or *:8080"),
 		                 address);
 	n = (size_t)(colon - address);
 	host = n > 2 && address[0] == '[' && colon[-1] == ']' ? mem_dup_n(address + 1, n - 2) : mem_dup_n(address, n);
 	r = getaddrinfo(strcmp(host, "*") == 0 || n == 0 ? NULL : host, colon + 1, &hints, ret);
 	free(host);
 	if (r != 0)
-		return fault_set(f, ERR_SYNTAX, "cannot listen on \"%s\": %s", address, gai_strerror(r));
+		return fault_set(f, ERR_SYNTAX, _("cannot listen on \"%s\": %s"), address, gai_strerror(r));
 	return 0;
 }
 
@@ -364,7 +367,7 @@ int serve_listen(struct serve *s, const char *address, bool tls, uint16_t *ret_p
 		return r;
 	if (tls && s->tls == NULL) {
 		freeaddrinfo(list);
-		return fault_set(fault, ERR_USAGE, "cannot listen with TLS on \"%s\": no certificate and key are set", address);
+		return fault_set(fault, ERR_USAGE, _("cannot listen with TLS on \"%s\": no certificate and key are set"), address);
 	}
 	r = adopt(s, &l, list, &port);
 	if (r == 0)
@@ -475,6 +478,22 @@ void serve_write_metrics(const struct serve *s, struct buf *out)
 	counters_write(s->counters, out);
 }
 
+void serve_write_metrics_as(const struct serve *s, const char *prefix, struct buf *out)
+{
+	static const char usual[] = "ribera_http_";
+	struct buf text;
+	const char *p, *next;
+
+	buf_init(&text, METRICS_MAX);
+	serve_write_metrics(s, &text);
+	for (p = buf_text(&text); (next = strstr(p, usual)) != NULL; p = next + sizeof usual - 1) {
+		buf_append(out, p, (size_t)(next - p));
+		buf_printf(out, "%s_", prefix);
+	}
+	buf_puts(out, p);
+	buf_fini(&text);
+}
+
 int64_t serve_open_connections(const struct serve *s)
 {
 	return atomic_load_explicit(&s->open, memory_order_relaxed);
@@ -497,5 +516,5 @@ int serve_refresh(struct serve *s, bool always, struct fault *f)
 		log_info("serve", "the keys of signed URLs are those of %s now", s->settings.url_keys);
 	if (k >= 0 || r < 0)
 		return r < 0 ? r : r > 0 || k > 0;
-	return fault_set(f, k, "%s: the keys before stay in force", second.text);
+	return fault_set(f, k, _("%s: the keys before stay in force"), second.text);
 }

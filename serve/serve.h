@@ -212,6 +212,8 @@ void serve_free(struct serve **, dur_us limit);
 
 /* Appends the server's own counters in the Prometheus text format; names start with "ribera_http_". */
 void serve_write_metrics(const struct serve *, struct buf *out);
+/* The same for a further server of the program, whose families begin with `prefix` instead of "ribera_http". */
+void serve_write_metrics_as(const struct serve *, const char *prefix, struct buf *out);
 int64_t serve_open_connections(const struct serve *);
 /* Takes in files that have changed, or all of them: certificate, key, OCSP answer.  To be
  * called every second or so, by one thread at a time.  1: something is new; 0: nothing is;

@@ -30,7 +30,7 @@ commands() {
 }
 
 settings() {
-	"$program" --sample | awk '
+	LC_ALL=C "$program" --sample | awk '
 		/^#[a-z_]+:$/ { group = substr($0, 2, length($0) - 2) "."; next }
 		/^#(  )?[a-z_]+:( |$)/ {
 			if ($0 !~ /^#  /) group = ""

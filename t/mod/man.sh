@@ -3,7 +3,7 @@
 # The manual pages: all options and settings are in them, and mandoc has nothing to say against them.
 set -u
 build=${RIBERA_BUILD:?} n=0
-pages=$(cd "$build" && ls doc/man/*.[158])
+pages=$(cd "$build" && ls doc/man/*.[158]; cd "${RIBERA_SOURCE:?}" && ls doc/man/*.[1-9])
 
 result() { # CODE NAME
 	n=$((n + 1))
@@ -13,8 +13,10 @@ result() { # CODE NAME
 text_of() { mandoc -T ascii "$build/$1" | col -b; }
 
 for page in $pages; do
+	at=$build/$page
+	[ -e "$at" ] || at=$RIBERA_SOURCE/$page
 	if command -v mandoc >/dev/null; then
-		said=$(mandoc -T lint -W warning "$build/$page" 2>&1)
+		said=$(mandoc -T lint -W warning "$at" 2>&1)
 		[ -z "$said" ]
 		result $? "${page##*/} is sound roff"
 		[ -z "$said" ] || echo "# $said"
@@ -23,7 +25,7 @@ for page in $pages; do
 		result $? "${page##*/} is sound roff"
 		echo "# mandoc is not here: ./check installs it, or apt-get install mandoc"
 	fi
-	! grep -q '^@' "$build/$page"
+	! grep -q '^@' "$at"
 	result $? "${page##*/} is filled in"
 done
 for program in admin edge ingest origin player; do
