@@ -300,12 +300,12 @@ static int read_value(struct reader *rd, const struct config_row *row, const yam
 	if (node->type == YAML_SCALAR_NODE)
 		return set(rd->c, row, (const char *)node->data.scalar.value, &o, rd->f);
 	if (node->type != YAML_SEQUENCE_NODE || row->type != CONFIG_LIST)
-		return complain(rd->f, ERR_SYNTAX, &o, row, "a group", type_text(row->type));
+		return complain(rd->f, ERR_SYNTAX, &o, row, _("a group"), type_text(row->type));
 	for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top; i++) {
 		const yaml_node_t *item = yaml_document_get_node(rd->doc, *i);
 
 		if (item->type != YAML_SCALAR_NODE)
-			return complain(rd->f, ERR_SYNTAX, &o, row, "a group", "a list of text");
+			return complain(rd->f, ERR_SYNTAX, &o, row, _("a group"), _("a list of text"));
 		append_item(rd->c, (void *)(rd->c->settings + row->offset),
 		            (const char *)item->data.scalar.value, item->data.scalar.length);
 	}
@@ -334,7 +334,7 @@ static int read_pair(struct reader *rd, const char *prefix, const yaml_node_pair
 	int r;
 
 	if (key->type != YAML_SCALAR_NODE)
-		return fault_set(rd->f, ERR_SYNTAX, "%s:%zu:%zu: a key must be text", o.name, o.line, o.column);
+		return fault_set(rd->f, ERR_SYNTAX, _("%s:%zu:%zu: a key must be text"), o.name, o.line, o.column);
 	path = mem_printf("%s%s%s", prefix, prefix[0] != '\0' ? "." : "", (const char *)key->data.scalar.value);
 	row = find(rd->c, path, strlen(path), '.');
 	if (row != NULL)
@@ -342,7 +342,7 @@ static int read_pair(struct reader *rd, const char *prefix, const yaml_node_pair
 	else if (is_group(rd->c, path) && value->type == YAML_MAPPING_NODE && depth < DEPTH_MAX)
 		r = read_mapping(rd, value, path, depth + 1);
 	else
-		r = fault_set(rd->f, ERR_SYNTAX, "%s:%zu:%zu: unknown setting \"%s\"; --help lists the known ones",
+		r = fault_set(rd->f, ERR_SYNTAX, _("%s:%zu:%zu: unknown setting \"%s\"; --help lists the known ones"),
 		              o.name, o.line, o.column, path);
 	free(path);
 	return r;
@@ -367,7 +367,7 @@ int config_read_text(struct config *c, const char *name, const char *text, size_
 	MUST(yaml_parser_initialize(&parser) == 1);
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, n);
 	if (yaml_parser_load(&parser, &doc) != 1) {
-		r = fault_set(f, ERR_SYNTAX, "%s:%zu:%zu: not YAML: %s", name, parser.problem_mark.line + 1,
+		r = fault_set(f, ERR_SYNTAX, _("%s:%zu:%zu: not YAML: %s"), name, parser.problem_mark.line + 1,
 		              parser.problem_mark.column + 1, parser.problem != NULL ? parser.problem : "?");
 		yaml_parser_delete(&parser);
 		return r;
@@ -376,7 +376,7 @@ int config_read_text(struct config *c, const char *name, const char *text, size_
 	if (root != NULL && root->type == YAML_MAPPING_NODE)
 		r = read_mapping(&(struct reader){c, name, &doc, f}, root, "", 0);
 	else if (root != NULL && !(root->type == YAML_SCALAR_NODE && root->data.scalar.length == 0))
-		r = fault_set(f, ERR_SYNTAX, "%s:1:1: found no settings, expected lines such as \"key: value\"", name);
+		r = fault_set(f, ERR_SYNTAX, _("%s:1:1: found no settings, expected lines such as \"key: value\""), name);
 	yaml_document_delete(&doc);
 	yaml_parser_delete(&parser);
 	return r;
@@ -390,7 +390,7 @@ int config_read_file(struct config *c, const char *path, struct fault *f)
 	buf_init(&text, FILE_MAX);
 	r = file_read(path, &text);
 	if (r != 0)
-		fault_set(f, r, _("cannot read the configuration %s: %s"), path, err_text(r));
+		fault_set(f, r, _("cannot read the configuration %s: %s"), path, words_error(r));
 	else
 		r = config_read_text(c, path, buf_text(&text), text.size, f);
 	buf_fini(&text);
@@ -412,7 +412,7 @@ static int read_drop_ins(struct config *c, const char *path, struct fault *f)
 	int n = scandir(folder, &entries, is_drop_in, alphasort), r = 0;
 
 	if (n < 0 && errno != ENOENT && errno != ENOTDIR)
-		r = fault_set(f, -errno, "cannot read the configuration folder %s: %s", folder, err_text(-errno));
+		r = fault_set(f, -errno, _("cannot read the configuration folder %s: %s"), folder, words_error(-errno));
 	for (int i = 0; i < n; i++) {
 		char *file = path_join(folder, entries[i]->d_name);
 
@@ -469,7 +469,7 @@ static int read_named_files(struct config *c, int argc, char **argv, struct faul
 		if (path == NULL)
 			continue;
 		if (path[0] == '\0')
-			return fault_set(f, ERR_USAGE, "option --config needs a value: a path");
+			return fault_set(f, ERR_USAGE, _("option --config needs a value: a path"));
 		r = config_read_file(c, path, f);
 		if (r == 0)
 			r = read_drop_ins(c, path, f);
@@ -554,7 +554,7 @@ void config_print_sample(const struct config_row *rows, size_t n_rows, FILE *out
 			fprintf(out, "\n#%.*s:\n", (int)n, row->name);
 		group = row->name;
 		group_n = n;
-		fprintf(out, "\n%s# %s: %s\n", indent, type_text(row->type), row->help);
+		fprintf(out, "\n%s# %s: %s\n", indent, type_text(row->type), _(row->help));
 		fprintf(out, "#%s%s: %s\n", indent, key, row->def != NULL ? row->def : "");
 	}
 }

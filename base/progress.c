@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 
 #define BAR_WIDTH 24
 
@@ -87,7 +88,7 @@ static void print(struct progress *p, mono_us now)
 		fprintf(p->out, "%3d%% ", (int)(100 * (p->done < p->total ? p->done : p->total) / p->total));
 	else if (strcmp(p->unit, "B") != 0)
 		fprintf(p->out, "%llu %s ", (unsigned long long)p->done, p->unit);
-	fprintf(p->out, "%s, ETA %s%s%s%s", rate, left, p->note[0] != '\0' ? ", " : "", p->note,
+	fprintf(p->out, _("%s, ETA %s%s%s%s"), rate, left, p->note[0] != '\0' ? ", " : "", p->note,
 	        p->terminal ? "\033[K" : "\n");
 	fflush(p->out);
 	p->last_print = now;

@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 
 #define MAX_LINES 1000000
 
@@ -209,8 +210,8 @@ int prefix_read(const char *text, size_t n, const char *name, struct prefix_tabl
 		free(line);
 		if (!good) {
 			prefix_free(&t);
-			return number > MAX_LINES ? fault_set(f, ERR_LIMIT, "%s: more than %d lines", name, MAX_LINES)
-			                          : fault_set(f, ERR_SYNTAX, "%s line %zu: expected NETWORK/LENGTH EDGE [MILLISECONDS], with as:N, country:XX or continent:XX for the network if need be", name,
+			return number > MAX_LINES ? fault_set(f, ERR_LIMIT, _("%s: more than %d lines"), name, MAX_LINES)
+			                          : fault_set(f, ERR_SYNTAX, _("%s line %zu: expected NETWORK/LENGTH EDGE [MILLISECONDS], with as:N, country:XX or continent:XX for the network if need be"), name,
 			                                      number);
 		}
 		text += length + 1;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/words.h"
 
 static int read_item(const char *s, size_t n, const struct zone *zone, struct window *w, uint64_t *ret_rate)
 {
@@ -36,9 +37,9 @@ int rates_parse(struct rates *r, const char *text, const struct zone *zone, stru
 		size_t n = strcspn(text, ",");
 
 		if (r->n == RATES_MAX)
-			return fault_set(f, ERR_LIMIT, "more than %d hours with a rate", RATES_MAX);
+			return fault_set(f, ERR_LIMIT, _("more than %d hours with a rate"), RATES_MAX);
 		if (read_item(text, n, zone, &r->hours[r->n], &r->rates[r->n]) != 0)
-			return fault_set(f, ERR_SYNTAX, "found \"%.*s\", expected hours and a rate such as 08:00-18:00 2MB", (int)n, text);
+			return fault_set(f, ERR_SYNTAX, _("found \"%.*s\", expected hours and a rate such as 08:00-18:00 2MB"), (int)n, text);
 		r->n++;
 		text += n + (text[n] == ',');
 	}

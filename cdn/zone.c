@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 
 #define DAY 86400
 
@@ -350,7 +351,7 @@ int zone_read(const void *bytes, size_t n, const char *name, struct zone **ret_z
 		r = read_block(p + 44, &h, 4, z);
 	if (r != 0) {
 		zone_free(&z);
-		return fault_set(f, r, "%s is not a time zone file (TZif): %s", name, err_text(r));
+		return fault_set(f, r, _("%s is not a time zone file (TZif): %s"), name, words_error(r));
 	}
 	*ret_zone = z;
 	return 0;

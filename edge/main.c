@@ -29,15 +29,17 @@
 
 static void print_help(void)
 {
-	printf("Usage: ribera-edge --name NAME --origin URL --store DIR [OPTION]...\n"
-	       "Takes titles from an origin in the quiet hours and serves them to viewers.\n\n"
-	       "      --config=FILE\n        read settings from a YAML file\n"
-	       "  -t, --check\n        check the settings and exit\n"
-	       "      --sample\n        print a commented sample of the file\n"
-	       "      --setup\n        ask for what is needed, measure disk and line, write the settings' file and try it\n"
-	       "      --replace\n        with --setup: write a file that is there anew (the old one is kept as FILE.before)\n"
-	       "      --help, --version\n");
+	fputs(_("Usage: ribera-edge --name NAME --origin URL --store DIR [OPTION]...\n"
+	        "Takes titles from an origin in the quiet hours and serves them to viewers.\n\n"
+	        "      --config=FILE\n        read settings from a YAML file\n"
+	        "  -t, --check\n        check the settings and exit\n"
+	        "      --sample\n        print a commented sample of the file\n"
+	        "      --setup\n        ask for what is needed, measure disk and line, write the settings' file and try it\n"
+	        "      --replace\n        with --setup: write a file that is there anew (the old one is kept as FILE.before)\n"
+	        "      --help, --version\n"),
+	      stdout);
 	config_print_help(settings_rows, settings_n_rows, stdout);
+	fputs(_("\nExit codes: 0 ended by a signal (or the settings are good), 1 failed, 2 wrong usage or settings.\n"), stdout);
 }
 
 struct plain_options {
@@ -81,7 +83,7 @@ static int read_settings(struct config *config, struct settings *s, int argc, ch
 	int r = config_read_args(config, &argc, argv, f);
 
 	if (r == 0 && argc > 1)
-		r = fault_set(f, ERR_USAGE, "found \"%s\", expected only options; --help lists them", argv[1]);
+		r = fault_set(f, ERR_USAGE, _("found \"%s\", expected only options; --help lists them"), argv[1]);
 	if (r == 0 && settings_check(s, f) != 0) {
 		config_point(config, f);
 		r = f->code = ERR_USAGE;
@@ -100,7 +102,7 @@ static int write_ports(const char *path, const struct node_ports *p, struct faul
 	                       : mem_printf("{\"viewers\": %u}\n", p->viewers);
 	r = file_write_atomic(path, text, strlen(text), 0644);
 	free(text);
-	return r == 0 ? 0 : fault_set(f, r, "ports_file: cannot write %s: %s", path, err_text(r));
+	return r == 0 ? 0 : fault_set(f, r, _("ports_file: cannot write %s: %s"), path, words_error(r));
 }
 
 /* A descriptor a file and one a viewer. */
@@ -248,6 +250,7 @@ static int run(struct program *p, struct fault *f)
 		log_info(WHERE, "listening viewers=%u control=%u name=%s store=\"%s\"", ports.viewers, ports.control,
 		         s->name, s->store);
 		notify_manager("READY=1");
+		words_end(); /* from here on it is the log that is spoken to */
 		told = run_until_told(p, n, &signals);
 		notify_manager(told == SIGUSR2 ? "RELOADING=1" : "STOPPING=1");
 	}
@@ -284,8 +287,7 @@ static int set_up(struct config *config, struct settings *s, int argc, char **ar
 	int r = config_read_args(config, &argc, argv, f);
 
 	if (r == 0 && argc > 1)
-		r = fault_set(f, ERR_USAGE, "found \"%s\", expected only options; --help lists them", argv[1]);
-	words_start("ribera-edge");
+		r = fault_set(f, ERR_USAGE, _("found \"%s\", expected only options; --help lists them"), argv[1]);
 	return r == 0 ? setup_run(s, path, replace, f) : r;
 }
 
@@ -306,6 +308,7 @@ int main(int argc, char **argv)
 	struct plain_options plain = {0};
 	int r = 0;
 
+	words_start_here("ribera-edge");
 	json_set_alloc_funcs(mem_new, free); /* no JSON lacks a word because memory was short */
 	if (take_plain_options(&argc, argv, &plain)) {
 		r = 0;
@@ -316,7 +319,7 @@ int main(int argc, char **argv)
 		if (r == 0)
 			log_set_level(s.level);
 		if (r == 0 && plain.check)
-			printf("the settings are good\n");
+			puts(_("the settings are good"));
 		else if (r == 0)
 			r = run(&p, &f);
 	}

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rcu.h"
+#include "base/words.h"
 #include "edge/counts.h"
 
 #define WHERE "edge"
@@ -75,7 +76,7 @@ static int make_fetch(struct node *n, unsigned max_per_host, bool background, st
 	};
 	int r = fetch_new(&s, ret_fetch);
 
-	return r == 0 ? 0 : fault_set(f, r, "cannot start the HTTP client: %s", err_text(r));
+	return r == 0 ? 0 : fault_set(f, r, _("cannot start the HTTP client: %s"), words_error(r));
 }
 
 static void make_parts(struct node *n)
@@ -147,7 +148,7 @@ static int find_url(struct node *n, uint16_t port, struct fault *f)
 	}
 	if (host == 0 || s->listen[0] == '*' || strncmp(s->listen, "0.0.0.0:", 8) == 0 ||
 	    strncmp(s->listen, "[::]:", 5) == 0)
-		return fault_set(f, ERR_USAGE, "listen \"%s\" does not say how others reach this edge: set public_url",
+		return fault_set(f, ERR_USAGE, _("listen \"%s\" does not say how others reach this edge: set public_url"),
 		                 s->listen);
 	n->public_url = mem_printf("%s://%.*s:%u", settings_has_tls(s) ? "https" : "http", (int)host, s->listen, port);
 	return 0;

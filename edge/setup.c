@@ -129,7 +129,7 @@ static int read_token_file(struct setup *u, struct fault *f)
 		u->token = mem_dup_n(buf_text(&b), strcspn(buf_text(&b), " \t\r\n"));
 	}
 	buf_fini(&b);
-	return r == 0 ? 0 : fault_set(f, r, _("token_file: cannot read %s: %s"), u->s.token_file, err_text(r));
+	return r == 0 ? 0 : fault_set(f, r, _("token_file: cannot read %s: %s"), u->s.token_file, words_error(r));
 }
 
 /* Without a file the token is typed, and written beside the settings. */
@@ -185,7 +185,7 @@ static int ask_store(struct setup *u, struct fault *f)
 	there = file_exists(u->s.store);
 	r = folder_make(u->s.store, 0750);
 	if (r != 0)
-		return fault_set(f, r, _("store: cannot make the folder %s: %s"), u->s.store, err_text(r));
+		return fault_set(f, r, _("store: cannot make the folder %s: %s"), u->s.store, words_error(r));
 	real = realpath(u->s.store, NULL);
 	if (real != NULL)
 		u->s.store = keep(u, real);
@@ -336,7 +336,7 @@ static int make_room(struct setup *u, struct fault *f)
 	before = mem_printf("%s.before", u->path);
 	r = rename(u->path, before) < 0 ? -errno : 0;
 	free(before);
-	return r == 0 ? 0 : fault_set(f, r, _("%s cannot be moved away: %s"), u->path, err_text(r));
+	return r == 0 ? 0 : fault_set(f, r, _("%s cannot be moved away: %s"), u->path, words_error(r));
 }
 
 static int write_settings(struct setup *u, struct fault *f)
@@ -355,7 +355,7 @@ static int write_settings(struct setup *u, struct fault *f)
 	}
 	free(text);
 	config_free(&c);
-	return r == 0 ? 0 : fault_set(f, r, _("cannot write %s: %s"), u->path, err_text(r));
+	return r == 0 ? 0 : fault_set(f, r, _("cannot write %s: %s"), u->path, words_error(r));
 }
 
 static int write_files(struct setup *u, struct fault *f)
@@ -370,7 +370,7 @@ static int write_files(struct setup *u, struct fault *f)
 		r = file_write_atomic(u->token_path, line, strlen(line), 0600);
 		free(line);
 		if (r != 0)
-			return fault_set(f, r, _("cannot write %s: %s"), u->token_path, err_text(r));
+			return fault_set(f, r, _("cannot write %s: %s"), u->token_path, words_error(r));
 		real = realpath(u->token_path, NULL);
 		u->s.token_file = real != NULL ? keep(u, real) : u->token_path;
 		say(u, _("wrote"), u->token_path);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "dash/package.h"
 #include "edge/store_inner.h"
 
@@ -217,7 +218,7 @@ static int claim_folder(struct store *s, struct fault *f)
 	if (r == 0 && is_new)
 		r = folder_list(s->folder, count_name, &others);
 	if (r == 0 && others > 0)
-		r = fault_set(f, ERR_EXISTS, "%s is not empty and no store of an edge: set store to an empty folder",
+		r = fault_set(f, ERR_EXISTS, _("%s is not empty and no store of an edge: set store to an empty folder"),
 		              s->folder);
 	else if (r == 0)
 		r = folder_make(private, 0755);
@@ -230,9 +231,9 @@ static int claim_folder(struct store *s, struct fault *f)
 		r = 0;
 	}
 	if (r == ERR_LOCKED)
-		fault_set(f, r, "%s is in use by another ribera-edge: give each edge a store of its own", s->folder);
+		fault_set(f, r, _("%s is in use by another ribera-edge: give each edge a store of its own"), s->folder);
 	else if (r != 0 && others == 0)
-		fault_set(f, r, "cannot use %s as store: %s", s->folder, err_text(r));
+		fault_set(f, r, _("cannot use %s as store: %s"), s->folder, words_error(r));
 	free(private);
 	free(lock);
 	return r;
@@ -269,7 +270,7 @@ static int load_all(struct store *s, struct fault *f)
 
 	if (r != 0) {
 		free(l.lost_ids);
-		return fault_set(f, r, "cannot load the store %s: %s", s->folder, err_text(r));
+		return fault_set(f, r, _("cannot load the store %s: %s"), s->folder, words_error(r));
 	}
 	for (size_t i = 0; r == 0 && i < l.lost; i++)
 		r = journal_remove_package(s->journal, l.lost_ids[i]);

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/words.h"
 
 #define MAX_CUES 200000             /* a talkative film of 3 h has 4000 */
 #define MAX_TEXT ((size_t)16 << 20) /* bytes of all cues */
@@ -59,7 +60,7 @@ int captions_new(const AVCodecParameters *p, AVRational time_base, struct captio
 	}
 	if (r < 0) {
 		captions_free(&c);
-		return fault_set(f, ERR_MEDIA, "the %s decoder does not take it (%s)", avcodec_get_name(p->codec_id), av_err2str(r));
+		return fault_set(f, ERR_MEDIA, _("the %s decoder does not take it (%s)"), avcodec_get_name(p->codec_id), av_err2str(r));
 	}
 	*ret_captions = c;
 	return 0;
@@ -88,7 +89,7 @@ static int add(struct captions *c, int64_t start, int64_t end, const char *setti
 		return 0;
 	}
 	if (c->n >= MAX_CUES || c->bytes + text->size > MAX_TEXT)
-		return fault_set(f, ERR_LIMIT, "has more than %d cues or %zu MiB of text; is it damaged?", MAX_CUES, MAX_TEXT >> 20);
+		return fault_set(f, ERR_LIMIT, _("has more than %d cues or %zu MiB of text; is it damaged?"), MAX_CUES, MAX_TEXT >> 20);
 	MEM_GROW(c->cues, c->cap, c->n);
 	c->bytes += text->size;
 	c->cues[c->n] = (struct cue){.start = start, .end = end};
@@ -229,7 +230,7 @@ static int check_text(const char *path, struct fault *f)
 	wide = text.size >= 2 && ((text.bytes[0] == 0xff && text.bytes[1] == 0xfe) || (text.bytes[0] == 0xfe && text.bytes[1] == 0xff));
 	good = wide || is_utf8(text.bytes, text.size);
 	buf_fini(&text);
-	return good ? 0 : fault_set(f, ERR_SYNTAX, "%s: is not UTF-8; convert it: iconv -f WINDOWS-1252 -t UTF-8 (or what it was written in)", path);
+	return good ? 0 : fault_set(f, ERR_SYNTAX, _("%s: is not UTF-8; convert it: iconv -f WINDOWS-1252 -t UTF-8 (or what it was written in)"), path);
 }
 
 static int read_packets(AVFormatContext *format, int stream, struct captions *c, const char *path, struct fault *f)
@@ -248,7 +249,7 @@ static int read_packets(AVFormatContext *format, int stream, struct captions *c,
 		fault_prefix(f, "%s", path);
 		return r;
 	}
-	return c->n > 0 ? 0 : fault_set(f, ERR_MEDIA, "%s: holds no subtitles; SRT, WebVTT and ASS are read", path);
+	return c->n > 0 ? 0 : fault_set(f, ERR_MEDIA, _("%s: holds no subtitles; SRT, WebVTT and ASS are read"), path);
 }
 
 int captions_read_file(const char *path, struct captions **ret_captions, struct fault *f)
@@ -268,7 +269,7 @@ int captions_read_file(const char *path, struct captions **ret_captions, struct 
 	free(url);
 	stream = r < 0 ? r : av_find_best_stream(format, AVMEDIA_TYPE_SUBTITLE, -1, -1, NULL, 0);
 	if (stream < 0 || !captions_can_read(format->streams[stream]->codecpar)) {
-		r = fault_set(f, ERR_MEDIA, "%s: is no subtitle file; SRT, WebVTT and ASS are read", path);
+		r = fault_set(f, ERR_MEDIA, _("%s: is no subtitle file; SRT, WebVTT and ASS are read"), path);
 	} else {
 		r = captions_new(format->streams[stream]->codecpar, format->streams[stream]->time_base, &c, f);
 		if (r == 0)

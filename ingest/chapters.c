@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "ingest/cue.h"
 
 #define MAX_CHAPTERS 1000
@@ -109,7 +110,7 @@ static int write_one(const char *folder, const char *name, const struct buf *tex
 	int r = buf_error(text) != 0 ? buf_error(text) : file_write_atomic(path, text->bytes, text->size, 0644);
 
 	if (r != 0)
-		fault_set(f, r, "%s: cannot be written: %s", path, err_text(r));
+		fault_set(f, r, _("%s: cannot be written: %s"), path, words_error(r));
 	free(path);
 	return r;
 }

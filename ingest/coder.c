@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "base/must.h"
+#include "base/words.h"
 #include "ingest/judge.h"
 #include "ingest/quality.h"
 
@@ -33,10 +34,10 @@ static int check(const struct work *w, const struct chunk_sample *s, uint64_t fr
 	const char *name = w->settings->rung->name;
 
 	if (s->composition < 0 || (!w->coder->reorders && s->composition != 0))
-		return fault_set(w->fault, ERR_MEDIA, "%s: frame %llu left the encoder %lld frames off its place", name, (unsigned long long)frame,
+		return fault_set(w->fault, ERR_MEDIA, _("%s: frame %llu left the encoder %lld frames off its place"), name, (unsigned long long)frame,
 		                 (long long)s->composition);
 	if (s->starts_segment && !s->sync)
-		return fault_set(w->fault, ERR_MEDIA, "%s: the encoder did not start segment %llu (frame %llu) with a key frame; try another %s", name,
+		return fault_set(w->fault, ERR_MEDIA, _("%s: the encoder did not start segment %llu (frame %llu) with a key frame; try another %s"), name,
 		                 (unsigned long long)(frame / w->settings->plan->segment_frames), (unsigned long long)frame, w->coder->option);
 	return 0;
 }
@@ -58,11 +59,11 @@ static int take_packet(struct work *w)
 		return r;
 	r = w->coder->pack(p, w->first == 0, &w->picture);
 	if (r != 0)
-		return fault_set(w->fault, r, "%s: frame %llu, %d bytes: %s", name, (unsigned long long)frame, p->size,
-		                 r == ERR_CORRUPT ? "what the encoder made is no bitstream" : err_text(r));
+		return fault_set(w->fault, r, _("%s: frame %llu, %d bytes: %s"), name, (unsigned long long)frame, p->size,
+		                 r == ERR_CORRUPT ? "what the encoder made is no bitstream" : words_error(r));
 	s.size = (uint32_t)w->picture.size;
 	if (chunk_add(w->out, &s, w->picture.bytes) != 0)
-		return fault_set(w->fault, ERR_LIMIT, "%s: the segments from frame %llu are over %zu MiB; is the bitrate right?", name,
+		return fault_set(w->fault, ERR_LIMIT, _("%s: the segments from frame %llu are over %zu MiB; is the bitrate right?"), name,
 		                 (unsigned long long)w->first, CHUNK_MAX_BYTES >> 20);
 	return 0;
 }
@@ -75,7 +76,7 @@ static int take_packets(struct work *w)
 		if (r == AVERROR(EAGAIN) || r == AVERROR_EOF)
 			return 0;
 		if (r < 0)
-			return fault_set(w->fault, ERR_MEDIA, "%s: the encoder failed: %s", w->settings->rung->name, av_err2str(r));
+			return fault_set(w->fault, ERR_MEDIA, _("%s: the encoder failed: %s"), w->settings->rung->name, av_err2str(r));
 		r = take_packet(w);
 		if (r == 0)
 			judge_packet(w->judge, w->packet, w->out);
@@ -113,7 +114,7 @@ static int open_encoder(const struct coder *coder, const struct coder_settings *
 	int r;
 
 	if (codec == NULL)
-		return fault_set(f, ERR_UNSUPPORTED, "this FFmpeg has no encoder %s%s", coder->library, coder->without);
+		return fault_set(f, ERR_UNSUPPORTED, _("this FFmpeg has no encoder %s%s"), coder->library, coder->without);
 	MUST(c != NULL);
 	set_basics(s, c);
 	av_dict_set(&options, "preset", s->preset, 0);
@@ -122,7 +123,7 @@ static int open_encoder(const struct coder *coder, const struct coder_settings *
 	av_dict_free(&options);
 	if (r < 0) {
 		avcodec_free_context(&c);
-		return fault_set(f, ERR_MEDIA, "%s: %s does not take these settings (%s \"%s\"): %s", s->rung->name, coder->library, coder->option, s->preset,
+		return fault_set(f, ERR_MEDIA, _("%s: %s does not take these settings (%s \"%s\"): %s"), s->rung->name, coder->library, coder->option, s->preset,
 		                 av_err2str(r));
 	}
 	*ret_ctx = c;
@@ -165,7 +166,7 @@ static int send_frame(struct work *w, AVFrame *frame, uint64_t number)
 	w->begun = w->begun || frame != NULL;
 	w->ended = frame == NULL;
 	if (r < 0 && r != AVERROR_EOF)
-		return fault_set(w->fault, ERR_MEDIA, "%s: the encoder refused frame %llu: %s", w->settings->rung->name, (unsigned long long)number, av_err2str(r));
+		return fault_set(w->fault, ERR_MEDIA, _("%s: the encoder refused frame %llu: %s"), w->settings->rung->name, (unsigned long long)number, av_err2str(r));
 	return take_packets(w);
 }
 
@@ -192,7 +193,7 @@ int coder_encode(const struct coder *coder, const struct coder_settings *s, uint
 	if (r == 0)
 		judge_packet(w.judge, NULL, out);
 	if (r == 0 && out->n_samples != number - first)
-		r = fault_set(f, ERR_MEDIA, "%s: the encoder made %zu pictures of %llu", s->rung->name, out->n_samples, (unsigned long long)(number - first));
+		r = fault_set(f, ERR_MEDIA, _("%s: the encoder made %zu pictures of %llu"), s->rung->name, out->n_samples, (unsigned long long)(number - first));
 	judge_free(&w.judge);
 	buf_fini(&w.picture);
 	av_packet_free(&w.packet);

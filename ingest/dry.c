@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/words.h"
 #include "ingest/av1.h"
 #include "ingest/estimate.h"
 #include "ingest/sounds.h"
@@ -132,12 +133,12 @@ static void print_boundaries(const struct dry *d, FILE *out)
 	uint64_t n = n_segments(d);
 	double length = d->plan.segment_frames / av_q2d(d->plan.frame_rate);
 
-	fprintf(out, "segments of %u frames (%.3f s)", d->plan.segment_frames, length);
+	fprintf(out, _("segments of %u frames (%.3f s)"), d->plan.segment_frames, length);
 	if (n > 2)
-		fprintf(out, ", %llu of them, cut at 0, %.3f, %.3f ... s; the last is %.3f s", (unsigned long long)n, boundary(d, 1), boundary(d, 2),
+		fprintf(out, _(", %llu of them, cut at 0, %.3f, %.3f ... s; the last is %.3f s"), (unsigned long long)n, boundary(d, 1), boundary(d, 2),
 		        boundary(d, n) - boundary(d, n - 1));
 	else if (n > 1)
-		fprintf(out, ", 2 of them, cut at 0 and %.3f s", boundary(d, 1));
+		fprintf(out, _(", 2 of them, cut at 0 and %.3f s"), boundary(d, 1));
 	fputc('\n', out);
 }
 
@@ -159,9 +160,9 @@ static void print_text(const struct dry *d, FILE *out)
 	int channels;
 
 	if (d->seconds > 0)
-		fprintf(out, "%.3f s at %.3f frames/s\n", d->seconds, av_q2d(d->plan.frame_rate));
+		fprintf(out, _("%.3f s at %.3f frames/s\n"), d->seconds, av_q2d(d->plan.frame_rate));
 	else
-		fprintf(out, "of unknown length, %.3f frames/s\n", av_q2d(d->plan.frame_rate));
+		fprintf(out, _("of unknown length, %.3f frames/s\n"), av_q2d(d->plan.frame_rate));
 	print_boundaries(d, out);
 	print_rungs(d, &d->plan, out);
 	print_rungs(d, &d->av1, out);
@@ -171,9 +172,9 @@ static void print_text(const struct dry *d, FILE *out)
 	}
 	str_format_bytes(all_bytes(d), size);
 	if (d->seconds > 0)
-		fprintf(out, "about %s in all\n", size);
+		fprintf(out, _("about %s in all\n"), size);
 	if (d->has_time)
-		fprintf(out, "about %.0f s on %u core%s (%.0f CPU seconds)\n", fmax(1, d->time.seconds), d->time.cores, d->time.cores == 1 ? "" : "s", fmax(1, d->time.cpu_seconds));
+		fprintf(out, ngettext("about %.0f s on %u core (%.0f CPU seconds)\n", "about %.0f s on %u cores (%.0f CPU seconds)\n", d->time.cores), fmax(1, d->time.seconds), d->time.cores, fmax(1, d->time.cpu_seconds));
 }
 
 /* --- all of it --------------------------------------------------------------------------------- */
@@ -204,7 +205,7 @@ static int make(const struct job_settings *s, const struct source_info *info, st
 		return r;
 	}
 	if (r != 0 && !s->quiet)
-		fprintf(stderr, "note: how long it takes cannot be told: %s\n", fault_text(&why));
+		fprintf(stderr, _("note: how long it takes cannot be told: %s\n"), fault_text(&why));
 	return 0;
 }
 

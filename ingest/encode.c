@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/words.h"
 
 #define QUEUE_FRAMES 6
 
@@ -72,7 +73,7 @@ static int packets_out(struct encode *e, struct fault *f)
 		if (r == AVERROR(EAGAIN) || r == AVERROR_EOF)
 			return 0;
 		if (r < 0)
-			return fault_set(f, ERR_MEDIA, "%s: the encoder failed: %s", e->name, av_err2str(r));
+			return fault_set(f, ERR_MEDIA, _("%s: the encoder failed: %s"), e->name, av_err2str(r));
 		r = sound_out(e, f);
 		av_packet_unref(e->packet);
 		if (r != 0)
@@ -85,7 +86,7 @@ static int send(struct encode *e, AVFrame *frame, struct fault *f)
 	int r = avcodec_send_frame(e->ctx, frame);
 
 	if (r < 0 && r != AVERROR_EOF)
-		return fault_set(f, ERR_MEDIA, "%s: the encoder refused a frame: %s", e->name, av_err2str(r));
+		return fault_set(f, ERR_MEDIA, _("%s: the encoder refused a frame: %s"), e->name, av_err2str(r));
 	return packets_out(e, f);
 }
 
@@ -223,7 +224,7 @@ static struct encode *make(const char *name, const struct plan *plan, const char
 	struct encode *e;
 
 	if (codec == NULL) {
-		fault_set(f, ERR_UNSUPPORTED, "this FFmpeg has no encoder %s", encoder);
+		fault_set(f, ERR_UNSUPPORTED, _("this FFmpeg has no encoder %s"), encoder);
 		return NULL;
 	}
 	e = mem_new(sizeof *e);
@@ -259,7 +260,7 @@ static int start(struct encode *e, const char *folder, struct fault *f)
 		return r;
 	r = pthread_create(&e->thread, NULL, run, e);
 	if (r != 0)
-		return fault_set(f, -r, "cannot start a thread: %s", strerror(r));
+		return fault_set(f, -r, _("cannot start a thread: %s"), words_error(-r));
 	e->has_thread = true;
 	return 0;
 }
@@ -295,7 +296,7 @@ int encode_new_audio(const struct encode_audio *a, struct encode **ret_encode, s
 	e->fifo = av_audio_fifo_alloc(c->sample_fmt, a->channels, 8192);
 	MUST(e->fifo != NULL);
 	r = avcodec_open2(c, c->codec, NULL);
-	r = r < 0 ? fault_set(f, ERR_MEDIA, "%s: the encoder does not take %d Hz, %d channels: %s", e->name, a->sample_rate, a->channels, av_err2str(r))
+	r = r < 0 ? fault_set(f, ERR_MEDIA, _("%s: the encoder does not take %d Hz, %d channels: %s"), e->name, a->sample_rate, a->channels, av_err2str(r))
 	          : start(e, a->folder, f);
 	return finish_new(e, r, ret_encode);
 }
@@ -342,7 +343,7 @@ int encode_push(struct encode *e, const AVFrame *frame, struct fault *f)
 	int r;
 
 	if (mine == NULL)
-		return fault_set(f, -ENOMEM, "out of memory");
+		return fault_set(f, -ENOMEM, _("out of memory"));
 	pthread_mutex_lock(&e->lock);
 	while (e->n == QUEUE_FRAMES && !e->ended)
 		pthread_cond_wait(&e->changed, &e->lock);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/words.h"
 #include "ingest/av1.h"
 #include "ingest/avc.h"
 #include "ingest/moment.h"
@@ -100,7 +101,7 @@ static int measure(const struct estimate_settings *s, struct moment *m, struct e
 	int r = moment_look(m, seconds / 2, seconds / 4, MOMENT_MOST, f);
 
 	if (r == 0 && m->n_frames < 2)
-		r = fault_set(f, ERR_UNSUPPORTED, "no pictures could be decoded in the middle of the master");
+		r = fault_set(f, ERR_UNSUPPORTED, _("no pictures could be decoded in the middle of the master"));
 	if (r != 0)
 		return r;
 	/* one thread decodes and scales */
@@ -121,7 +122,7 @@ int estimate_make(const struct estimate_settings *s, struct estimate *ret_estima
 	int r;
 
 	if (strcmp(s->master, "-") == 0)
-		return fault_set(f, ERR_UNSUPPORTED, "standard input cannot be read twice");
+		return fault_set(f, ERR_UNSUPPORTED, _("standard input cannot be read twice"));
 	m = mem_new(sizeof *m);
 	r = moment_open(m, s->master, s->plan, s->stop, f);
 	if (r == 0) {

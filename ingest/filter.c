@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/words.h"
 #include "ingest/tone.h"
 
 struct filter {
@@ -166,7 +167,7 @@ static int make_sink(struct filter *fl, AVFilterInOut *end, bool video, struct f
 	int r;
 
 	if (sscanf(end->name, "out%lu", &n) != 1 || n >= 2 * PLAN_MAX_RUNGS)
-		return fault_set(f, ERR_MEDIA, "the filter graph has an output \"%s\"", end->name);
+		return fault_set(f, ERR_MEDIA, _("the filter graph has an output \"%s\""), end->name);
 	r = avfilter_graph_create_filter(&sink, avfilter_get_by_name(video ? "buffersink" : "abuffersink"), end->name, NULL,
 	                                 NULL, fl->graph);
 	if (r >= 0)

@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/sha256.h"
+#include "base/words.h"
 
 #define FORMAT "chunks 3" /* changes when the same settings mean other chunks */
 #define END_BYTES ((size_t)1 << 20)
@@ -84,7 +85,7 @@ int identity_of(const char *master, const struct plan *plan, const char *preset,
 	sha256_of(b.bytes, b.size, &hash);
 	buf_fini(&b);
 	if (r != 0)
-		return fault_set(f, r, "%s: cannot be read: %s", master, err_text(r));
+		return fault_set(f, r, _("%s: cannot be read: %s"), master, words_error(r));
 	sha256_to_hex(&hash, hex);
 	memcpy(ret_key, hex, IDENTITY_SIZE - 1);
 	ret_key[IDENTITY_SIZE - 1] = '\0';

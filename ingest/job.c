@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/progress.h"
+#include "base/words.h"
 #include "ingest/av1.h"
 #include "ingest/chapters.h"
 #include "ingest/identity.h"
@@ -115,7 +116,7 @@ static int take_frame(void *ctx, int audio, AVFrame *frame, AVRational time_base
 	int r;
 
 	if (j->settings->stop != NULL && *j->settings->stop)
-		return fault_set(j->fault, ERR_CANCELLED, "stopped; nothing was published%s",
+		return fault_set(j->fault, ERR_CANCELLED, _("stopped; nothing was published%s"),
 		                 j->resumable ? ", what is finished is kept: the same command goes on from there" : "");
 	if (audio >= 0)
 		return sounds_take(j->sounds, (size_t)audio, frame, time_base, j->fault);
@@ -146,7 +147,7 @@ static int judge_length(struct job *j, double have, double want, double all)
 
 	if (is_cut && !j->settings->accept_truncated)
 		return fault_set(j->fault, ERR_TRUNCATED,
-		                 "%s: the picture ends after %.1f s of %.1f s; the file is cut short. Copy it again, or give --accept-truncated",
+		                 _("%s: the picture ends after %.1f s of %.1f s; the file is cut short. Copy it again, or give --accept-truncated"),
 		                 j->settings->master, have, want);
 	if (is_cut)
 		warn(j, mem_printf("the picture ends after %.1f s of %.1f s", have, want));
@@ -162,7 +163,7 @@ static int judge(struct job *j, const struct source_result *res)
 	uint64_t bad = res->video_bad + res->audio_bad, all = res->video_packets + res->audio_packets;
 
 	if (bad > 0 && (double)bad > SOURCE_MAX_BAD_SHARE * (double)all)
-		return fault_set(j->fault, ERR_CORRUPT, "%s: %llu of %llu packets cannot be decoded; the file is damaged", j->settings->master,
+		return fault_set(j->fault, ERR_CORRUPT, _("%s: %llu of %llu packets cannot be decoded; the file is damaged"), j->settings->master,
 		                 (unsigned long long)bad, (unsigned long long)all);
 	if (res->jumps > 0)
 		warn(j, mem_printf("its time stamps jump %u time%s, first after %.1f s; what follows was put behind", res->jumps, res->jumps == 1 ? "" : "s",
@@ -263,12 +264,13 @@ static void start_progress(struct job *j)
 
 	if (j->settings->quiet)
 		return;
-	fprintf(stderr, "%dx%d, %.3f frames/s, %zu audio stream%s -> %zu video renditions up to %dx%d, segments of %.2f s\n", j->info->width,
-	        j->info->height, fps, j->info->n_audio, j->info->n_audio == 1 ? "" : "s", j->plan.n_rungs,
+	fprintf(stderr, ngettext("%dx%d, %.3f frames/s, %zu audio stream -> %zu video renditions up to %dx%d, segments of %.2f s\n",
+	                         "%dx%d, %.3f frames/s, %zu audio streams -> %zu video renditions up to %dx%d, segments of %.2f s\n", j->info->n_audio),
+	        j->info->width, j->info->height, fps, j->info->n_audio, j->plan.n_rungs,
 	        j->plan.rungs[j->plan.n_rungs - 1].width, j->plan.rungs[j->plan.n_rungs - 1].height, j->plan.segment_frames / fps);
 	if (j->info->n_audio == 0)
-		fprintf(stderr, "note: the master has no sound; the package will have none\n");
-	j->progress = progress_new(stderr, "encode", "frames", (uint64_t)(j->info->container_seconds * fps), clock_mono());
+		fputs(_("note: the master has no sound; the package will have none\n"), stderr);
+	j->progress = progress_new(stderr, _("encode"), _("frames"), (uint64_t)(j->info->container_seconds * fps), clock_mono());
 }
 
 /* What a later run of the same command may go on from: trouble of the machine, not of the master. */
@@ -307,7 +309,7 @@ static int begin(struct job *j)
 	if (r == 0)
 		r = publish_begin(s->library, s->title, key, &j->work, j->fault);
 	if (r == 0 && j->work.found && !s->quiet)
-		fprintf(stderr, "going on from what an interrupted run has finished\n");
+		fputs(_("going on from what an interrupted run has finished\n"), stderr);
 	return r;
 }
 

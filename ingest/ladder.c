@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 
 #define FLOOR_RATE 200000.0  /* bit/s: what a bad line carries, with sound beside it */
 #define CAP 2.0              /* the VBV's rate over the expected average: a second of it may go into one */
@@ -84,12 +85,12 @@ static int take_line(char *line, const char *name, size_t number, struct plan_ru
 	int e = 0;
 
 	if (n_words > 0 && !parse_rung(words, n_words, &r))
-		e = fault_set(f, ERR_SYNTAX, "%s:%zu: found \"%s\", expected a rung such as \"1280x720 3000k\", \"1280x720 3000k max 4500k\" or \"1280x720 crf 23 max 6M\"",
+		e = fault_set(f, ERR_SYNTAX, _("%s:%zu: found \"%s\", expected a rung such as \"1280x720 3000k\", \"1280x720 3000k max 4500k\" or \"1280x720 crf 23 max 6M\""),
 		              name, number, shown);
 	else if (n_words > 0 && *n == PLAN_MAX_RUNGS)
-		e = fault_set(f, ERR_LIMIT, "%s:%zu: more than %d rungs", name, number, PLAN_MAX_RUNGS);
+		e = fault_set(f, ERR_LIMIT, _("%s:%zu: more than %d rungs"), name, number, PLAN_MAX_RUNGS);
 	else if (n_words > 0 && *n > 0 && r.bitrate <= rungs[*n - 1].bitrate)
-		e = fault_set(f, ERR_SYNTAX, "%s:%zu: found \"%s\", expected a higher rate than the rung before: rungs ascend", name, number, shown);
+		e = fault_set(f, ERR_SYNTAX, _("%s:%zu: found \"%s\", expected a higher rate than the rung before: rungs ascend"), name, number, shown);
 	else if (n_words > 0)
 		rungs[(*n)++] = r;
 	free(shown);
@@ -111,7 +112,7 @@ int ladder_parse(const char *text, const char *name, struct plan_rung ret_rungs[
 		text += length + (text[length] == '\n');
 	}
 	if (r == 0 && *ret_n == 0)
-		r = fault_set(f, ERR_SYNTAX, "%s: has no rungs; a line is such as \"1280x720 3000k\"", name);
+		r = fault_set(f, ERR_SYNTAX, _("%s: has no rungs; a line is such as \"1280x720 3000k\""), name);
 	return r;
 }
 
@@ -156,7 +157,7 @@ static int from_file(const struct ladder_settings *s, struct plan *p, struct fau
 	buf_init(&text, FILE_MAX);
 	r = file_read(s->ladder, &text);
 	if (r != 0)
-		fault_set(f, r, "--ladder: cannot read %s: %s; give \"title\", \"fixed\" or a file", s->ladder, err_text(r));
+		fault_set(f, r, _("--ladder: cannot read %s: %s; give \"title\", \"fixed\" or a file"), s->ladder, words_error(r));
 	else
 		r = ladder_parse(buf_text(&text), s->ladder, rungs, &n, f);
 	buf_fini(&text);

@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "ingest/dry.h"
 #include "ingest/job.h"
 #include "ingest/report.h"
@@ -28,7 +29,7 @@
 #include "ingest/watch.h"
 
 struct options {
-	const char *library, *title, *name, *preset, *ladder, *verify, *schema, *report, *watch, *deinterlace, *to, *token_file;
+	const char *library, *title, *name, *preset, *ladder, *verify, *schema, *report, *watch, *deinterlace, *to, *token_file, *ca_file;
 	dur_us segment, patience;
 	uint64_t max_height, max_rungs;
 	struct config_list subtitles, codecs;
@@ -59,6 +60,7 @@ static const struct config_row rows[] = {
 	ROW("to", CONFIG_STRING, to, NULL, 0, 0, "URL",
 	    "upload the package to the origin whose control listener is there, going on where an earlier run was cut; MASTER may be a finished package"),
 	ROW("token-file", CONFIG_PATH, token_file, NULL, 0, 0, "FILE", "with --to: a file whose first line is the token (role publisher or admin)"),
+	ROW("ca-file", CONFIG_PATH, ca_file, NULL, 0, 0, "FILE", "with --to: certificates to trust instead of the system's"),
 	ROW("patience", CONFIG_DURATION, patience, "10min", 0, 0, "TIME", "with --to: how long an origin that cannot be reached is tried again"),
 	ROW("verify", CONFIG_PATH, verify, NULL, 0, 0, "PACKAGE", "re-read a finished package, check and decode all of it; no MASTER"),
 	ROW("report", CONFIG_PATH, report, NULL, 0, 0, "PACKAGE", "print the page of a finished package's report as this version makes it; no MASTER"),
@@ -99,14 +101,14 @@ static void spread_memory(void)
 
 static void usage(FILE *out)
 {
-	fputs("Usage: ribera-ingest MASTER --library DIR [OPTION]...\n"
-	      "       ribera-ingest MASTER --to URL [--token-file FILE] [OPTION]...\n"
-	      "Makes a title package of a master video file and publishes it in a library, or uploads it to an origin.\n"
-	      "MASTER is a file, or - for standard input.\n\n",
+	fputs(_("Usage: ribera-ingest MASTER --library DIR [OPTION]...\n"
+	        "       ribera-ingest MASTER --to URL [--token-file FILE] [OPTION]...\n"
+	        "Makes a title package of a master video file and publishes it in a library, or uploads it to an origin.\n"
+	        "MASTER is a file, or - for standard input.\n\n"),
 	      out);
 	config_print_help(rows, N_ROWS, out);
-	fputs("\nExit codes: 0 published (or already there), 1 failed, 2 wrong usage,\n"
-	      "75 no space, no origin, or another run at it: what is finished is kept, give the same command again later.\n",
+	fputs(_("\nExit codes: 0 published (or already there), 1 failed, 2 wrong usage,\n"
+	        "75 no space, no origin, or another run at it: what is finished is kept, give the same command again later.\n"),
 	      out);
 }
 
@@ -140,8 +142,8 @@ static void print_result(const struct job_result *r, const struct options *o)
 		char text[48] = "";
 
 		if (r->n_text > 0)
-			snprintf(text, sizeof text, ", %zu of subtitles", r->n_text);
-		printf("%s %s: %zu video and %zu audio renditions%s, %.2f s, %s\n", r->existed ? "already there:" : "published", r->folder, r->n_video,
+			snprintf(text, sizeof text, _(", %zu of subtitles"), r->n_text);
+		printf(_("%s %s: %zu video and %zu audio renditions%s, %.2f s, %s\n"), r->existed ? _("already there:") : _("published"), r->folder, r->n_video,
 		       r->n_audio, text, r->seconds, size);
 		if (!o->quiet)
 			verify_say_found(&r->facts, stdout);
@@ -170,7 +172,7 @@ static int report(const struct options *o)
 	buf_init(&page, (size_t)256 << 20);
 	r = report_page_of(o->report, &page, &f);
 	if (r == 0 && (fwrite(page.bytes, 1, page.size, stdout) != page.size || fflush(stdout) != 0))
-		r = fault_set(&f, -errno, "standard output: %s", strerror(errno));
+		r = fault_set(&f, -errno, _("standard output: %s"), words_error(-errno));
 	buf_fini(&page);
 	return r != 0 ? complain(&f) : 0;
 }
@@ -178,7 +180,7 @@ static int report(const struct options *o)
 static int upload(const char *package, const struct options *o)
 {
 	struct upload_settings s = {
-		.to = o->to, .token_file = o->token_file, .patience = o->patience, .quiet = o->quiet, .stop = &stop};
+		.to = o->to, .token_file = o->token_file, .ca_file = o->ca_file, .patience = o->patience, .quiet = o->quiet, .stop = &stop};
 	struct upload_result r;
 	struct fault f = {0};
 	char size[STR_BYTES_SIZE];
@@ -191,7 +193,7 @@ static int upload(const char *package, const struct options *o)
 		printf("{\"title\": \"%s\", \"revision\": \"%s\", \"bytes\": %llu, \"sent\": %llu, \"existed\": %s}\n", r.title, r.revision,
 		       (unsigned long long)r.bytes, (unsigned long long)r.sent, r.existed ? "true" : "false");
 	else
-		printf("%s %s: %s/%s, %s sent\n", r.existed ? "already at" : "published at", o->to, r.title, r.revision, size);
+		printf(_("%s %s: %s/%s, %s sent\n"), r.existed ? _("already at") : _("published at"), o->to, r.title, r.revision, size);
 	free(r.title);
 	return 0;
 }
@@ -207,7 +209,7 @@ static char *own_library(struct fault *f)
 
 	if (e == 0)
 		return path;
-	fault_set(f, e, "\"%s\" cannot be made: %s; name a folder with --library", path, err_text(e));
+	fault_set(f, e, _("\"%s\" cannot be made: %s; name a folder with --library"), path, words_error(e));
 	free(path);
 	return NULL;
 }
@@ -300,13 +302,13 @@ static int run(const struct options *o, const char *master)
 
 	snprintf(av1_preset, sizeof av1_preset, "%u", (unsigned)o->av1_preset);
 	if (unknown != NULL) {
-		fprintf(stderr, "ribera-ingest: --codecs: \"%s\" is none of h264, aac, av1, opus\n", unknown);
+		fprintf(stderr, _("ribera-ingest: --codecs: \"%s\" is none of h264, aac, av1, opus\n"), unknown);
 		code = 2;
 	} else if (strcmp(s.deinterlace, "frame") != 0 && strcmp(s.deinterlace, "field") != 0 && strcmp(s.deinterlace, "off") != 0) {
-		fprintf(stderr, "ribera-ingest: --deinterlace: \"%s\" is none of frame, field, off\n", s.deinterlace);
+		fprintf(stderr, _("ribera-ingest: --deinterlace: \"%s\" is none of frame, field, off\n"), s.deinterlace);
 		code = 2;
 	} else if (!str_is_name(title, strlen(title)) || strlen(title) > 64) {
-		fprintf(stderr, "ribera-ingest: --title: \"%s\" cannot stand in a URL; use up to 64 of a-z A-Z 0-9 . _ -\n", title);
+		fprintf(stderr, _("ribera-ingest: --title: \"%s\" cannot stand in a URL; use up to 64 of a-z A-Z 0-9 . _ -\n"), title);
 		code = 2;
 	} else {
 		code = o->dry_run ? plan(&s, o->json) : o->to != NULL ? ingest_and_upload(&s, o) : ingest(&s, o);
@@ -319,11 +321,11 @@ static int run(const struct options *o, const char *master)
 static int check(const struct options *o, int argc)
 {
 	if (argc != 2) {
-		fprintf(stderr, "ribera-ingest: %s; see --help\n", argc < 2 ? "no MASTER was given" : "one MASTER at a time");
+		fprintf(stderr, _("ribera-ingest: %s; see --help\n"), argc < 2 ? _("no MASTER was given") : _("one MASTER at a time"));
 		return 2;
 	}
 	if (o->library == NULL && o->to == NULL && !o->dry_run) {
-		fputs("ribera-ingest: --library DIR or --to URL is needed; see --help\n", stderr);
+		fputs(_("ribera-ingest: --library DIR or --to URL is needed; see --help\n"), stderr);
 		return 2;
 	}
 	return 0;
@@ -353,7 +355,7 @@ static int watch(const struct options *o, int argc, char **command)
 	struct fault f = {0};
 
 	if (argc > 1 || o->library == NULL || o->title != NULL || o->name != NULL || o->subtitles.n > 0) {
-		fprintf(stderr, "ribera-ingest: --watch takes --library DIR, and neither a MASTER nor --title, --name or --subtitles; see --help\n");
+		fputs(_("ribera-ingest: --watch takes --library DIR, and neither a MASTER nor --title, --name or --subtitles; see --help\n"), stderr);
 		return 2;
 	}
 	listen_to_signals();
@@ -369,7 +371,8 @@ int main(int argc, char **argv)
 	int code;
 
 	json_set_alloc_funcs(mem_new, free); /* no JSON lacks a word because memory was short */
-	setlocale(LC_ALL, "C.UTF-8");
+	words_start("ribera-ingest");
+	setlocale(LC_CTYPE, "C.UTF-8"); /* names and subtitles are UTF-8, whatever the terminal is */
 	spread_memory();
 	av_log_set_level(AV_LOG_FATAL); /* what matters is counted and said by us */
 	if (config_read_args(config, &argc, argv, &f) != 0) {

@@ -5,6 +5,7 @@
 #include "ingest/moment.h"
 
 #include "base/must.h"
+#include "base/words.h"
 #include "ingest/filter.h"
 
 #define ENOUGH 1    /* ends source_run: the moment is there */
@@ -30,7 +31,7 @@ static int take(void *ctx, int audio, AVFrame *frame, AVRational time_base)
 	int r = 0;
 
 	if (m->stop != NULL && *m->stop)
-		return fault_set(m->fault, ERR_CANCELLED, "stopped; nothing was published");
+		return fault_set(m->fault, ERR_CANCELLED, _("stopped; nothing was published"));
 	if (audio >= 0 || (double)frame->pts * av_q2d(time_base) < m->from)
 		return 0;
 	if (m->want == 0)
@@ -73,7 +74,7 @@ int moment_open(struct moment *m, const char *master, const struct plan *plan, c
 		return r;
 	source_pictures_only(m->source);
 	if (source_info(m->source)->container_seconds <= 0)
-		r = fault_set(f, ERR_UNSUPPORTED, "the container does not say how long it is");
+		r = fault_set(f, ERR_UNSUPPORTED, _("the container does not say how long it is"));
 	else
 		r = run(m, f); /* where it starts is known after the first picture */
 	if (r != 0)

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "dash/digest.h"
 #include "ingest/manifest.h"
 #include "ingest/playlist.h"
@@ -29,7 +30,7 @@ static int write_text(const struct package *p, const char *name, const struct bu
 	if (r == 0)
 		r = file_write_atomic(path, text->bytes, text->size, 0644);
 	if (r != 0)
-		fault_set(f, r, "%s: cannot be written: %s", path, err_text(r));
+		fault_set(f, r, _("%s: cannot be written: %s"), path, words_error(r));
 	free(path);
 	return r;
 }
@@ -41,7 +42,7 @@ static int write_manifest(const struct package *p, struct fault *f)
 
 	buf_init(&text, TEXT_MAX);
 	r = manifest_write(p, &text);
-	r = r != 0 ? fault_set(f, r, "the MPD cannot be made: %s", err_text(r)) : write_text(p, PACKAGE_MANIFEST, &text, f);
+	r = r != 0 ? fault_set(f, r, _("the MPD cannot be made: %s"), words_error(r)) : write_text(p, PACKAGE_MANIFEST, &text, f);
 	buf_fini(&text);
 	return r;
 }
@@ -101,7 +102,7 @@ static int write_made(const struct package *p, const char *name, const json_t *r
 
 	buf_init(&text, TEXT_MAX);
 	r = make(report, &text);
-	r = r != 0 ? fault_set(f, r, "%s: cannot be made: %s", name, err_text(r)) : write_text(p, name, &text, f);
+	r = r != 0 ? fault_set(f, r, _("%s: cannot be made: %s"), name, words_error(r)) : write_text(p, name, &text, f);
 	buf_fini(&text);
 	return r;
 }
@@ -156,7 +157,7 @@ static int hash_file(void *ctx, const char *name)
 	if (fd >= 0)
 		close(fd);
 	if (r != 0)
-		fault_set(h->fault, r, "%s: cannot be hashed: %s", path, err_text(r));
+		fault_set(h->fault, r, _("%s: cannot be hashed: %s"), path, words_error(r));
 	free(path);
 	return r;
 }
@@ -172,7 +173,7 @@ static int write_digest(const struct package *p, char revision[static PACKAGE_RE
 	if (r == 0) {
 		r = digest_builder_finish(h.builder, NULL, &metainfo, &leaves, revision);
 		if (r != 0)
-			fault_set(f, r, "the digest cannot be made: %s", err_text(r));
+			fault_set(f, r, _("the digest cannot be made: %s"), words_error(r));
 	}
 	if (r == 0)
 		r = write_text(p, PACKAGE_DIGEST, &metainfo, f);

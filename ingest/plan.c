@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "base/must.h"
+#include "base/words.h"
 
 /* bits per second at up to 30 pictures a second, and the 16:9 size they are meant for */
 static const struct {
@@ -134,7 +135,7 @@ int plan_make(const struct plan_input *in, struct plan *ret_plan, struct fault *
 
 	upright(in, &p);
 	if (p.width < 16 || p.height < 16 || p.width > 16384 || p.height > 16384)
-		return fault_set(f, ERR_UNSUPPORTED, "a picture of %dx%d with pixels of %d:%d cannot be made into a ladder",
+		return fault_set(f, ERR_UNSUPPORTED, _("a picture of %dx%d with pixels of %d:%d cannot be made into a ladder"),
 		                 in->width, in->height, in->sar.num, in->sar.den);
 	p.segment_frames = frames < 1 ? 1 : (uint32_t)lround(frames);
 	/* a timescale in which a frame is a whole number of ticks, and fine enough for players */

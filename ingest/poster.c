@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/must.h"
+#include "base/words.h"
 
 #define POSTER_QUALITY 5 /* of mjpeg, 2 is the best */
 
@@ -73,12 +74,12 @@ int poster_write_full_range(AVFrame *frame, int quality, const char *path, uint6
 	frame->quality = quality * FF_QP2LAMBDA;
 	r = encode(frame, quality, packet);
 	if (r < 0) {
-		r = fault_set(f, ERR_MEDIA, "%s: cannot be encoded: %s", path, av_err2str(r));
+		r = fault_set(f, ERR_MEDIA, _("%s: cannot be encoded: %s"), path, av_err2str(r));
 	} else {
 		*ret_bytes = (uint64_t)packet->size;
 		r = file_write_atomic(path, packet->data, (size_t)packet->size, 0644);
 		if (r != 0)
-			fault_set(f, r, "%s: cannot be written: %s", path, err_text(r));
+			fault_set(f, r, _("%s: cannot be written: %s"), path, words_error(r));
 	}
 	av_packet_free(&packet);
 	return r;

@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/progress.h"
+#include "base/words.h"
 #include "ingest/avc.h"
 #include "ingest/compare.h"
 #include "ingest/moment.h"
@@ -165,13 +166,13 @@ static int open_tools(struct task *t, const struct coder_settings *s, struct fau
 		r = avcodec_open2(t->decoder, NULL, NULL);
 	avcodec_parameters_free(&parameters);
 	if (r < 0)
-		return fault_set(f, ERR_UNSUPPORTED, "this FFmpeg has no decoder for H.264");
+		return fault_set(f, ERR_UNSUPPORTED, _("this FFmpeg has no decoder for H.264"));
 	if (small->width == large->width && small->height == large->height)
 		return 0;
 	t->scaler = sws_getContext(small->width, small->height, AV_PIX_FMT_GRAY8, large->width, large->height, AV_PIX_FMT_GRAY8, SWS_BICUBIC, NULL,
 	                           NULL, NULL);
 	t->up = mem_new((size_t)large->width * (size_t)large->height + 64);
-	return t->scaler != NULL ? 0 : fault_set(f, ERR_MEDIA, "%s: cannot be scaled up", small->name);
+	return t->scaler != NULL ? 0 : fault_set(f, ERR_MEDIA, _("%s: cannot be scaled up"), small->name);
 }
 
 static int run_task(struct probe *p, size_t number, struct fault *f)
@@ -304,7 +305,7 @@ static int look_around(struct probe *p)
 	size_t n = (size_t)fmin(fmax(round(frames * SHARE / MOMENT_MOST), 1), MOST_MOMENTS);
 	size_t pictures = (size_t)fmin(fmax(round(frames * SHARE), LEAST_PICTURES), MOMENT_MOST);
 	double step = seconds / (double)n;
-	struct progress *progress = p->settings->progress ? progress_new(stderr, "probe", "moments", n, clock_mono()) : NULL;
+	struct progress *progress = p->settings->progress ? progress_new(stderr, _("probe"), _("moments"), n, clock_mono()) : NULL;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
@@ -346,7 +347,7 @@ int probe_run(const struct probe_settings *s, struct hull_probe *ret_probe, stru
 		pthread_mutex_init(&p->lock, NULL);
 		r = look_around(p);
 		if (r == 0 && sum_up(p, ret_probe) != 0)
-			r = fault_set(f, ERR_UNSUPPORTED, "it is too short to be looked at here and there");
+			r = fault_set(f, ERR_UNSUPPORTED, _("it is too short to be looked at here and there"));
 		pthread_mutex_destroy(&p->lock);
 		moment_close(&p->moment);
 	}

@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "dash/package.h"
 
 #define LOCK_SUFFIX ".lock"
@@ -74,7 +75,7 @@ static int take(struct publish_work *w, struct fault *f)
 	int r = file_lock(lock, &w->lock);
 
 	if (r == ERR_LOCKED)
-		fault_set(f, r, "%s: another ribera-ingest makes this title of this master right now; wait for it, or stop it", w->root);
+		fault_set(f, r, _("%s: another ribera-ingest makes this title of this master right now; wait for it, or stop it"), w->root);
 	else if (r != 0)
 		said(f, r, lock, "cannot be made");
 	else if (futimens(w->lock, NULL) < 0) /* from now on it counts as new */

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/words.h"
 #include "ingest/av1.h"
 #include "ingest/avc.h"
 #include "ingest/filter.h"
@@ -206,7 +207,7 @@ static int check_gap(struct reel *p, int64_t place, double at)
 
 	if (gap < MAX_GAP)
 		return 0;
-	return fault_set(p->fault, ERR_CORRUPT, "%s: its time stamps jump from %.1f s to %.1f s; remux it with new ones (ffmpeg -fflags +genpts)",
+	return fault_set(p->fault, ERR_CORRUPT, _("%s: its time stamps jump from %.1f s to %.1f s; remux it with new ones (ffmpeg -fflags +genpts)"),
 	                 p->setup.master, at - gap, at);
 }
 
@@ -235,7 +236,7 @@ int reel_end(struct reel *p, struct fault *f)
 
 	p->fault = f;
 	if (p->picture == NULL)
-		return fault_set(f, ERR_MEDIA, "%s: not one picture could be decoded", p->setup.master);
+		return fault_set(f, ERR_MEDIA, _("%s: not one picture could be decoded"), p->setup.master);
 	r = show_until(p, p->place + 1);
 	if (r == 0)
 		r = filter_push(p->filter, NULL, filtered, p, f);

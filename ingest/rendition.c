@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/str.h"
+#include "base/words.h"
 
 #define MAX_LANES 32
 
@@ -124,7 +125,7 @@ static int join_one(struct rendition *r, uint64_t index, struct fault *f)
 	int e = chunk_read(path, &c);
 
 	if (e != 0)
-		fault_set(f, e, "%s: cannot be read again: %s", path, err_text(e));
+		fault_set(f, e, _("%s: cannot be read again: %s"), path, words_error(e));
 	else
 		e = add_samples(r, &c, f);
 	if (e == 0)
@@ -270,7 +271,7 @@ static int keep(struct rendition *r, uint64_t index, const struct chunk *out, st
 	int e = chunk_write(out, path);
 
 	if (e != 0)
-		fault_set(f, e, "%s: cannot be written: %s%s", path, err_text(e),
+		fault_set(f, e, _("%s: cannot be written: %s%s"), path, words_error(e),
 		          e == -ENOSPC || e == -EDQUOT ? "; free space there and run the same command again: what is finished is kept" : "");
 	free(path);
 	if (e != 0)
@@ -353,7 +354,7 @@ static int start_lanes(struct rendition *r, struct fault *f)
 		r->lanes[i].rendition = r;
 		e = pthread_create(&r->lanes[i].thread, NULL, run_lane, &r->lanes[i]);
 		if (e != 0)
-			return fault_set(f, -e, "cannot start a thread: %s", strerror(e));
+			return fault_set(f, -e, _("cannot start a thread: %s"), words_error(-e));
 		r->n_lanes++;
 	}
 	return 0;
@@ -503,7 +504,7 @@ int rendition_push(struct rendition *r, const AVFrame *frame, struct fault *f)
 		return pass_kept(r, number, f);
 	mine = av_frame_clone(frame);
 	if (mine == NULL)
-		return fault_set(f, -ENOMEM, "out of memory");
+		return fault_set(f, -ENOMEM, _("out of memory"));
 	pthread_mutex_lock(&r->lock);
 	while (r->queued >= r->setup.queue && r->error == 0)
 		pthread_cond_wait(&r->changed, &r->lock);
@@ -528,7 +529,7 @@ int rendition_finish(struct rendition *r, uint64_t frames, struct fault *f)
 		return r->error;
 	}
 	if (r->next_join != (frames + r->chunk_frames - 1) / r->chunk_frames)
-		return fault_set(f, ERR_CORRUPT, "%s: the chunks kept there are not this master's; remove the folder and run the same command again",
+		return fault_set(f, ERR_CORRUPT, _("%s: the chunks kept there are not this master's; remove the folder and run the same command again"),
 		                 r->setup.chunks);
 	return track_finish(r->track, 0, f);
 }

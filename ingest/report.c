@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "ingest/manifest.h"
 #include "ingest/report_hull.h"
 #include "ingest/tiles.h"
@@ -208,7 +209,7 @@ int report_make(const struct package *p, const struct verify_settings *s, const 
 	                        "segment_duration", p->plan->segment_frames / fps);
 
 	if (all == NULL)
-		return fault_set(f, ERR_SYNTAX, "the report cannot be made: is the name \"%s\" UTF-8?", p->name);
+		return fault_set(f, ERR_SYNTAX, _("the report cannot be made: is the name \"%s\" UTF-8?"), p->name);
 	if (p->source_info != NULL)
 		json_object_set_new(all, "source", source_json(p->source_info));
 	if (p->preset != NULL)

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "ingest/report_hull.h"
 #include "ingest/report_style.h"
 #include "ingest/svg.h"
@@ -469,10 +470,10 @@ int report_page_of(const char *package, struct buf *out, struct fault *f)
 	e = file_read(path, &bytes);
 	if (e == 0) {
 		r = json_loadb((const char *)bytes.bytes, bytes.size, 0, &where);
-		e = !json_is_object(r) ? fault_set(f, ERR_SYNTAX, "%s:%d: is no report: %s", path, where.line, where.text) : report_write_page(r, out);
+		e = !json_is_object(r) ? fault_set(f, ERR_SYNTAX, _("%s:%d: is no report: %s"), path, where.line, where.text) : report_write_page(r, out);
 		json_decref(r);
 	} else {
-		fault_set(f, e, "%s: cannot be read: %s", path, err_text(e));
+		fault_set(f, e, _("%s: cannot be read: %s"), path, words_error(e));
 	}
 	buf_fini(&bytes);
 	free(path);

@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/words.h"
 #include "ingest/language.h"
 #include "ingest/source_in.h"
 
@@ -38,12 +39,12 @@ static int look_at_file(const char *path, struct fault *f)
 		return fault_set(f, -errno, "%s: %s%s", path, strerror(errno),
 		                 errno == ENOENT ? "; check the path" : "");
 	if (S_ISDIR(st.st_mode))
-		return fault_set(f, -EISDIR, "%s: is a folder; give one master file", path);
+		return fault_set(f, -EISDIR, _("%s: is a folder; give one master file"), path);
 	if (access(path, R_OK) < 0)
-		return fault_set(f, -errno, "%s: %s; the user running this needs to be allowed to read it", path,
-		                 strerror(errno));
+		return fault_set(f, -errno, _("%s: %s; the user running this needs to be allowed to read it"), path,
+		                 words_error(-errno));
 	if (S_ISREG(st.st_mode) && st.st_size == 0)
-		return fault_set(f, ERR_TRUNCATED, "%s: is empty (0 bytes); copy the master again", path);
+		return fault_set(f, ERR_TRUNCATED, _("%s: is empty (0 bytes); copy the master again"), path);
 	return 0;
 }
 
@@ -59,10 +60,10 @@ static int open_format(struct source *s, const char *path, struct fault *f)
 	av_dict_free(&options);
 	free(url);
 	if (r < 0)
-		return fault_set(f, ERR_MEDIA, "%s: not a media file that FFmpeg can read (%s)", path, av_text(r));
+		return fault_set(f, ERR_MEDIA, _("%s: not a media file that FFmpeg can read (%s)"), path, av_text(r));
 	r = avformat_find_stream_info(s->format, NULL);
 	if (r < 0)
-		return fault_set(f, ERR_MEDIA, "%s: its streams cannot be understood (%s); is the file damaged?", path,
+		return fault_set(f, ERR_MEDIA, _("%s: its streams cannot be understood (%s); is the file damaged?"), path,
 		                 av_text(r));
 	return 0;
 }
@@ -75,7 +76,7 @@ static int open_decoder(struct source *s, int stream, int audio, struct fault *f
 	int r;
 
 	if (codec == NULL)
-		return fault_set(f, ERR_UNSUPPORTED, "stream %d (%s): this FFmpeg has no decoder for %s \"%s\"; convert it with a program that has one", stream,
+		return fault_set(f, ERR_UNSUPPORTED, _("stream %d (%s): this FFmpeg has no decoder for %s \"%s\"; convert it with a program that has one"), stream,
 		                 audio < 0 ? "picture" : "sound", st->codecpar->codec_id != AV_CODEC_ID_NONE ? avcodec_get_name(st->codecpar->codec_id) : "codec",
 		                 av_fourcc2str(st->codecpar->codec_tag));
 	*d = (struct decoder){.stream = stream, .audio = audio, .last = AV_NOPTS_VALUE, .guess = AV_NOPTS_VALUE, .next = AV_NOPTS_VALUE};
@@ -89,7 +90,7 @@ static int open_decoder(struct source *s, int stream, int audio, struct fault *f
 		r = avcodec_open2(d->ctx, codec, NULL);
 	}
 	if (r < 0)
-		return fault_set(f, ERR_MEDIA, "stream %d: the %s decoder does not take it (%s)", stream, codec->name,
+		return fault_set(f, ERR_MEDIA, _("stream %d: the %s decoder does not take it (%s)"), stream, codec->name,
 		                 av_text(r));
 	d->time_base = st->time_base;
 	return 0;
@@ -260,14 +261,14 @@ static int choose_video(struct source *s, const char *path, struct fault *f)
 	if (best >= 0 && (s->format->streams[best]->disposition & AV_DISPOSITION_ATTACHED_PIC))
 		best = -1;
 	if (best < 0)
-		return fault_set(f, ERR_MEDIA, "%s: has no picture (%s); a master needs a video stream", path,
+		return fault_set(f, ERR_MEDIA, _("%s: has no picture (%s); a master needs a video stream"), path,
 		                 av_find_best_stream(s->format, AVMEDIA_TYPE_AUDIO, -1, -1, NULL, 0) >= 0 ? "sound only"
 		                                                                                         : "no video stream");
 	if (av_stream_get_side_data(s->format->streams[best], AV_PKT_DATA_ENCRYPTION_INIT_INFO, NULL) != NULL)
 		return fault_set(f, ERR_UNSUPPORTED, SOURCE_ENCRYPTED, path);
 	s->video_stream = best;
 	if (s->format->streams[best]->codecpar->width < 16 || s->format->streams[best]->codecpar->height < 16)
-		return fault_set(f, ERR_UNSUPPORTED, "%s: a picture of %dx%d is too small; 16x16 is the least", path,
+		return fault_set(f, ERR_UNSUPPORTED, _("%s: a picture of %dx%d is too small; 16x16 is the least"), path,
 		                 s->format->streams[best]->codecpar->width, s->format->streams[best]->codecpar->height);
 	return open_decoder(s, best, -1, f);
 }

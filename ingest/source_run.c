@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/words.h"
 #include "ingest/source_in.h"
 
 #define WAITING_MAX 4096
@@ -153,7 +154,7 @@ static int hold_back(struct run *run, struct decoder *d, AVFrame *frame)
 	struct source *s = run->s;
 
 	if (s->n_waiting >= WAITING_MAX)
-		return fault_set(run->f, ERR_MEDIA, "no picture within the first %d blocks of sound; is the file damaged?", WAITING_MAX);
+		return fault_set(run->f, ERR_MEDIA, _("no picture within the first %d blocks of sound; is the file damaged?"), WAITING_MAX);
 	MEM_GROW(s->waiting, s->cap_waiting, s->n_waiting);
 	MEM_GROW(s->waiting_of, s->cap_waiting_of, s->n_waiting);
 	s->waiting[s->n_waiting] = av_frame_clone(frame);
@@ -186,7 +187,7 @@ static int drain(struct run *run, struct decoder *d)
 		if (r == AVERROR(EAGAIN) || r == AVERROR_EOF)
 			return 0;
 		if (r == AVERROR(ENOMEM))
-			return fault_set(run->f, -ENOMEM, "out of memory while decoding");
+			return fault_set(run->f, -ENOMEM, _("out of memory while decoding"));
 		if (r < 0) {
 			d->bad++;
 			return 0;
@@ -207,7 +208,7 @@ static int feed(struct run *run, struct decoder *d, AVPacket *packet)
 	if (packet != NULL)
 		d->packets++;
 	if (r == AVERROR(ENOMEM))
-		return fault_set(run->f, -ENOMEM, "out of memory while decoding");
+		return fault_set(run->f, -ENOMEM, _("out of memory while decoding"));
 	if (r < 0 && r != AVERROR_EOF && r != AVERROR(EAGAIN))
 		d->bad++;
 	return drain(run, d);
@@ -263,7 +264,7 @@ static int read_all(struct run *run)
 			return r;
 	}
 	if (r != AVERROR_EOF && r != AVERROR_INVALIDDATA)
-		return fault_set(run->f, ERR_MEDIA, "reading the master failed after %.1f s: %s", s->video_end, av_err2str(r));
+		return fault_set(run->f, ERR_MEDIA, _("reading the master failed after %.1f s: %s"), s->video_end, av_err2str(r));
 	for (size_t i = 0; i < s->n_decoders; i++) {
 		r = feed(run, &s->decoders[i], NULL);
 		if (r != 0)
@@ -279,9 +280,9 @@ static int no_picture(const struct source *s, struct fault *f)
 	for (size_t i = 0; i < s->n_decoders; i++)
 		packets += s->decoders[i].audio < 0 ? s->decoders[i].packets : 0;
 	if (packets == 0)
-		return fault_set(f, ERR_MEDIA, "%s: tells of pictures and holds none; is it the initialization segment of a stream, or is its index at the end of a pipe?",
+		return fault_set(f, ERR_MEDIA, _("%s: tells of pictures and holds none; is it the initialization segment of a stream, or is its index at the end of a pipe?"),
 		                 s->path);
-	return fault_set(f, ERR_MEDIA, "%s: not one of %llu pictures could be decoded; it is damaged, encrypted, or a piece of a stream without its beginning",
+	return fault_set(f, ERR_MEDIA, _("%s: not one of %llu pictures could be decoded; it is damaged, encrypted, or a piece of a stream without its beginning"),
 	                 s->path, (unsigned long long)packets);
 }
 
@@ -332,7 +333,7 @@ int source_seek(struct source *s, double seconds, struct fault *f)
 	int r = avformat_seek_file(s->format, -1, INT64_MIN, at, at, 0);
 
 	if (r < 0)
-		return fault_set(f, ERR_UNSUPPORTED, "it cannot be sought in: %s", av_err2str(r));
+		return fault_set(f, ERR_UNSUPPORTED, _("it cannot be sought in: %s"), av_err2str(r));
 	source_forget(s);
 	for (size_t i = 0; i < s->n_decoders; i++) {
 		avcodec_flush_buffers(s->decoders[i].ctx);

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "ingest/captions.h"
 #include "ingest/language.h"
 
@@ -86,8 +87,8 @@ static int read_setting(const char *setting, struct text *x, const char **ret_pa
 	language_tag(good ? code : "", x->language);
 	free(code);
 	if (!good)
-		return fault_set(f, ERR_USAGE, "--subtitles: \"%s\" is not LANGUAGE=FILE or LANGUAGE:KIND=FILE; LANGUAGE is a tag as en, es or pt-BR, "
-		                 "KIND is forced, sdh or commentary", setting);
+		return fault_set(f, ERR_USAGE, _("--subtitles: \"%s\" is not LANGUAGE=FILE or LANGUAGE:KIND=FILE; LANGUAGE is a tag as en, es or pt-BR, "
+		                 "KIND is forced, sdh or commentary"), setting);
 	*ret_path = equals + 1;
 	return 0;
 }
@@ -96,7 +97,7 @@ static int add_file(struct texts *t, const char *setting, struct fault *f)
 {
 	struct text *x = &t->all[t->n];
 	const char *path = "";
-	int r = t->n < PACKAGE_MAX_TEXTS ? read_setting(setting, x, &path, f) : fault_set(f, ERR_LIMIT, "--subtitles: more than %d", PACKAGE_MAX_TEXTS);
+	int r = t->n < PACKAGE_MAX_TEXTS ? read_setting(setting, x, &path, f) : fault_set(f, ERR_LIMIT, _("--subtitles: more than %d"), PACKAGE_MAX_TEXTS);
 
 	if (r == 0)
 		r = captions_read_file(path, &x->captions, f);
@@ -262,7 +263,7 @@ static int write_file(const struct captions_found *found, const char *folder, st
 	if (r == 0)
 		r = file_write_atomic(path, text.bytes, text.size, 0644);
 	if (r != 0)
-		fault_set(f, r, "%s: cannot be written: %s", path, err_text(r));
+		fault_set(f, r, _("%s: cannot be written: %s"), path, words_error(r));
 	out->bytes = text.size;
 	out->cues = found->n;
 	buf_fini(&text);

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/words.h"
 #include "ingest/poster.h"
 
 #define AREA (320.0 * 180)
@@ -153,7 +154,7 @@ int tiles_take(struct tiles *t, const AVFrame *frame, struct fault *f)
 	t->scaler = sws_getCachedContext(t->scaler, frame->width, frame->height, AV_PIX_FMT_YUV420P, t->tile_width, t->tile_height,
 	                                 AV_PIX_FMT_YUVJ420P, SWS_BICUBIC | SWS_ACCURATE_RND, NULL, NULL, NULL);
 	if (t->scaler == NULL)
-		return fault_set(f, ERR_MEDIA, "the thumbnails cannot be scaled to %dx%d", t->tile_width, t->tile_height);
+		return fault_set(f, ERR_MEDIA, _("the thumbnails cannot be scaled to %dx%d"), t->tile_width, t->tile_height);
 	sws_scale(t->scaler, (const uint8_t *const *)frame->data, frame->linesize, 0, frame->height, t->tile->data, t->tile->linesize);
 	put_tile(t);
 	return t->on_sheet == (uint64_t)(t->facts.columns * t->facts.rows) ? finish_sheet(t, f) : 0;

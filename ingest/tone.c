@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/words.h"
 
 #define WHITE 203.0        /* cd/m2 of graphics white (BT.2408), and the SDR display's peak here */
 #define USUAL_PEAK 1000.0
@@ -232,7 +233,7 @@ int tone_write_table(const struct tone *t, char **ret_path, struct fault *f)
 	struct buf text;
 
 	if (fd < 0)
-		return fault_set(f, -errno, "/tmp: cannot make a file for the colours: %s", strerror(errno));
+		return fault_set(f, -errno, _("/tmp: cannot make a file for the colours: %s"), words_error(-errno));
 	buf_init(&text, (size_t)4 << 20);
 	put_table(t, &text);
 	r = buf_error(&text);
@@ -242,7 +243,7 @@ int tone_write_table(const struct tone *t, char **ret_path, struct fault *f)
 	close(fd);
 	if (r != 0) {
 		unlink(path);
-		return fault_set(f, r, "%s: cannot be written: %s", path, err_text(r));
+		return fault_set(f, r, _("%s: cannot be written: %s"), path, words_error(r));
 	}
 	*ret_path = mem_dup(path);
 	return 0;

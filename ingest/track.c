@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/words.h"
 #include "dash/bmff.h"
 #include "dash/bmff_fragment.h"
 #include "dash/bmff_header.h"
@@ -183,7 +184,7 @@ int track_add(struct track *t, const struct track_sample *s, struct fault *f)
 	t->facts.samples++;
 	note_quality(t, &s->quality);
 	r = buf_append(&t->data, s->bytes, s->size);
-	return r == 0 ? 0 : fault_set(f, r, "%s: segment %zu is over %zu MiB; is the bitrate right?", t->facts.file,
+	return r == 0 ? 0 : fault_set(f, r, _("%s: segment %zu is over %zu MiB; is the bitrate right?"), t->facts.file,
 	                              t->facts.n_segments, SEGMENT_MAX >> 20);
 }
 
@@ -225,7 +226,7 @@ static int avformat_header(const struct track *t, uint8_t **ret_bytes, int *ret_
 	*ret_n = avio_close_dyn_buf(c->pb, ret_bytes);
 	c->pb = NULL;
 	avformat_free_context(c);
-	return r < 0 ? fault_set(f, ERR_MEDIA, "%s: its header cannot be made", t->facts.file) : 0;
+	return r < 0 ? fault_set(f, ERR_MEDIA, _("%s: its header cannot be made"), t->facts.file) : 0;
 }
 
 static int make_header(struct track *t, struct buf *out, struct fault *f)
@@ -335,7 +336,7 @@ int track_finish(struct track *t, uint64_t presented, struct fault *f)
 	if (r != 0)
 		return r;
 	if (t->facts.n_segments == 0)
-		return fault_set(f, ERR_MEDIA, "%s: the encoder gave nothing", t->facts.file);
+		return fault_set(f, ERR_MEDIA, _("%s: the encoder gave nothing"), t->facts.file);
 	clip_to(t, presented);
 	buf_init(&header, HEADER_MAX);
 	buf_init(&index, HEADER_MAX);

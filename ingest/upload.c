@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/progress.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "dash/digest.h"
 #include "fetch/fetch.h"
 
@@ -61,9 +62,9 @@ static int read_token(const char *path, char **ret_field, struct fault *f)
 		if (word != NULL)
 			*ret_field = mem_printf("Authorization: Bearer %s", second != NULL ? second : word);
 		else
-			e = fault_set(f, ERR_USAGE, "token file \"%s\": its first line has no token", path);
+			e = fault_set(f, ERR_USAGE, _("token file \"%s\": its first line has no token"), path);
 	} else {
-		fault_set(f, e, "token file \"%s\": %s", path, err_text(e));
+		fault_set(f, e, _("token file \"%s\": %s"), path, words_error(e));
 	}
 	buf_fini(&b);
 	return e;
@@ -139,7 +140,7 @@ static int refused(int status, const json_t *answer, struct fault *f)
 {
 	const char *detail = json_string_value(json_object_get(answer, "detail"));
 
-	return fault_set(f, status == 507 ? -ENOSPC : ERR_HTTP, "the origin says %d: %s", status, detail != NULL ? detail : "no reason given");
+	return fault_set(f, status == 507 ? -ENOSPC : ERR_HTTP, _("the origin says %d: %s"), status, detail != NULL ? detail : "no reason given");
 }
 
 /* Asks until there is an answer that is meant for us, or patience ends. */
@@ -154,7 +155,7 @@ static int ask_patiently(struct upload *u, const struct ask *a, int *ret_status,
 		if (!is_passing(e, *ret_status))
 			return 0;
 		if (*u->settings->stop != 0)
-			e = fault_set(f, ERR_CANCELLED, "stopped; give the same command again to go on");
+			e = fault_set(f, ERR_CANCELLED, _("stopped; give the same command again to go on"));
 		else if (e == 0)
 			e = refused(*ret_status, *ret_json, f);
 		json_decref(*ret_json);
@@ -203,7 +204,7 @@ static int begin_file(struct upload *u, struct file *file, struct fault *f)
 	if (e == 0 && status == 409 && detail != NULL && str_ends(detail, "is in the library"))
 		e = ERR_EXISTS;
 	else if (e == 0 && (status != 201 || id == NULL))
-		e = status < 400 ? fault_set(f, ERR_HTTP, "no upload was made: is %s the control listener of an origin?", u->base)
+		e = status < 400 ? fault_set(f, ERR_HTTP, _("no upload was made: is %s the control listener of an origin?"), u->base)
 		                 : refused(status, answer, f);
 	if (e == 0) {
 		file->path = mem_printf("/api/v1/uploads/%s", id);
@@ -264,9 +265,9 @@ static int send_file(struct upload *u, struct file *file, struct fault *f)
 		size_t n = file->size - file->offset < CHUNK ? (size_t)(file->size - file->offset) : CHUNK;
 
 		if (*u->settings->stop != 0)
-			e = fault_set(f, ERR_CANCELLED, "stopped; give the same command again to go on");
+			e = fault_set(f, ERR_CANCELLED, _("stopped; give the same command again to go on"));
 		else if (file_pread_all(file->fd, bytes, n, file->offset) != (ssize_t)n)
-			e = fault_set(f, ERR_TRUNCATED, "\"%s/%s\" is shorter than the digest says", u->package, file->name);
+			e = fault_set(f, ERR_TRUNCATED, _("\"%s/%s\" is shorter than the digest says"), u->package, file->name);
 		else
 			e = send_chunk(u, file, bytes, n, &bad, f);
 		if (e > 0) {
@@ -275,7 +276,7 @@ static int send_file(struct upload *u, struct file *file, struct fault *f)
 			gone_on = clock_mono();
 			pause = PAUSE_FIRST;
 		} else if (e == 0 && clock_mono() - gone_on > u->settings->patience) {
-			e = fault_set(f, ERR_TIMEOUT, "the origin has taken nothing for %lld s; give the same command again to go on",
+			e = fault_set(f, ERR_TIMEOUT, _("the origin has taken nothing for %lld s; give the same command again to go on"),
 			              (long long)(u->settings->patience / DUR_S));
 		} else if (e == 0) {
 			pause_for(u, pause);
@@ -318,7 +319,7 @@ static int read_package(struct upload *u, struct fault *f)
 	buf_init(&b, DIGEST_MAX_BYTES);
 	e = file_read(path, &b);
 	if (e != 0)
-		fault_set(f, e, "\"%s\" is no package: %s: %s", u->package, PACKAGE_DIGEST, err_text(e));
+		fault_set(f, e, _("\"%s\" is no package: %s: %s"), u->package, PACKAGE_DIGEST, words_error(e));
 	else
 		e = digest_read(b.bytes, b.size, &u->digest, f);
 	buf_fini(&b);
@@ -341,7 +342,7 @@ static int check_published(struct upload *u, struct fault *f)
 	json_array_foreach(json_object_get(answer, "revisions"), i, r)
 		found = found || strcmp(json_string_value(json_object_get(r, "revision")), u->digest->revision) == 0;
 	if (e == 0 && !found)
-		e = fault_set(f, ERR_HTTP, "all files are there, but the origin does not show the package; its log says why");
+		e = fault_set(f, ERR_HTTP, _("all files are there, but the origin does not show the package; its log says why"));
 	json_decref(answer);
 	free(path);
 	return e;
@@ -362,7 +363,7 @@ static int upload_files(struct upload *u, struct fault *f)
 int upload_package(const char *package, const struct upload_settings *s, struct upload_result *ret_result, struct fault *f)
 {
 	struct upload u = {.settings = s, .package = package};
-	struct fetch_settings fetch = {.user_agent = "ribera-ingest"};
+	struct fetch_settings fetch = {.user_agent = "ribera-ingest", .ca_file = s->ca_file};
 	size_t n = strlen(s->to);
 	int e;
 
@@ -373,9 +374,9 @@ int upload_package(const char *package, const struct upload_settings *s, struct 
 	if (e == 0)
 		e = read_token(s->token_file, &u.token, f);
 	if (e == 0 && (e = fetch_new(&fetch, &u.fetch)) != 0)
-		fault_set(f, e, "cannot start: %s", err_text(e));
+		fault_set(f, e, _("cannot start: %s"), words_error(e));
 	if (e == 0 && !s->quiet)
-		u.progress = progress_new(stderr, "upload", "B", u.digest->size, clock_mono());
+		u.progress = progress_new(stderr, _("upload"), "B", u.digest->size, clock_mono());
 	if (e == 0)
 		e = upload_files(&u, f);
 	if (e == 0) {

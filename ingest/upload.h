@@ -15,6 +15,7 @@
 
 struct upload_settings {
 	const char *to;         /* "https://origin.example:8081" */
+	const char *ca_file;    /* NULL: the system's certificates are trusted */
 	const char *token_file; /* first line: TOKEN or ROLE TOKEN; NULL: none */
 	dur_us patience;        /* how long an origin that cannot be reached is tried again */
 	bool quiet;             /* no progress */

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/progress.h"
+#include "base/words.h"
 #include "ingest/verify_look.h"
 #include "ingest/verify_seen.h"
 
@@ -451,7 +452,7 @@ int verify_decode(struct verify *v)
 	}
 	w.failed = w.n;
 	if (v->settings->progress)
-		w.progress = progress_new(stderr, "decode", "segments", w.n, clock_mono());
+		w.progress = progress_new(stderr, _("decode"), _("segments"), w.n, clock_mono());
 	run_all(&w);
 	progress_free(&w.progress, clock_mono());
 	if (w.failed < w.n)

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "base/str.h"
+#include "base/words.h"
 #include "ingest/verify.h"
 
 static double megabytes_a_second(const struct verify_facts *k, double seconds)
@@ -31,14 +32,14 @@ static void say_json(const struct verify_facts *k, double seconds, FILE *out)
 
 void verify_say_found(const struct verify_facts *k, FILE *out)
 {
-	fprintf(out, "  %llu pictures, as many in each rendition as the master has; decoded: the first of %zu segments alone, %zu segments whole (%llu pictures, %llu samples)\n",
+	fprintf(out, _("  %llu pictures, as many in each rendition as the master has; decoded: the first of %zu segments alone, %zu segments whole (%llu pictures, %llu samples)\n"),
 	        (unsigned long long)k->pictures, k->starts_decoded, k->segments_decoded, (unsigned long long)k->pictures_decoded,
 	        (unsigned long long)k->samples_decoded);
 	if (k->texts > 0)
-		fprintf(out, "  %zu subtitle file%s with %zu cues, all within the film\n", k->texts, k->texts == 1 ? "" : "s", k->cues);
+		fprintf(out, ngettext("  %zu subtitle file with %zu cues, all within the film\n", "  %zu subtitle files with %zu cues, all within the film\n", k->texts), k->texts, k->cues);
 	for (size_t i = 0; i < k->n_sounds; i++)
-		fprintf(out, "  %s: begins %+.3f ms, ends %+.3f ms from the picture%s\n", k->sounds[i].file, k->sounds[i].start_ms, k->sounds[i].end_ms,
-		        k->sounds[i].is_silent ? "; it is silent throughout" : "");
+		fprintf(out, _("  %s: begins %+.3f ms, ends %+.3f ms from the picture%s\n"), k->sounds[i].file, k->sounds[i].start_ms, k->sounds[i].end_ms,
+		        k->sounds[i].is_silent ? _("; it is silent throughout") : "");
 }
 
 void verify_say(const char *folder, const struct verify_facts *k, double seconds, bool json, FILE *out)
@@ -50,7 +51,7 @@ void verify_say(const char *folder, const struct verify_facts *k, double seconds
 		return;
 	}
 	str_format_bytes(k->bytes, size);
-	fprintf(out, "%s: right: %zu files, %zu tracks, %zu segments, %s; %.1f s, %.0f MB/s\n", folder, k->files, k->tracks, k->segments, size, seconds,
+	fprintf(out, _("%s: right: %zu files, %zu tracks, %zu segments, %s; %.1f s, %.0f MB/s\n"), folder, k->files, k->tracks, k->segments, size, seconds,
 	        megabytes_a_second(k, seconds));
 	verify_say_found(k, out);
 }

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 
 #define WHERE "ingest/watch"
 #define SETTLE (3 * DUR_S)   /* a file that did not change for so long has landed */
@@ -107,7 +108,7 @@ static int look(struct watch *w, struct fault *f)
 	w->next = NULL;
 	w->unsettled = false;
 	r = folder_list(w->settings->folder, look_at, w);
-	return r == 0 ? 0 : fault_set(f, r, "--watch: %s: cannot be read: %s", w->settings->folder, err_text(r));
+	return r == 0 ? 0 : fault_set(f, r, _("--watch: %s: cannot be read: %s"), w->settings->folder, words_error(r));
 }
 
 static void wait_for_news(struct watch *w)
@@ -139,7 +140,7 @@ static void run_child(const struct watch *w, int said)
 	argv[n] = w->next;
 	dup2(said, STDERR_FILENO);
 	execv("/proc/self/exe", argv);
-	fprintf(stderr, "cannot be started: %s\n", err_text(-errno));
+	fprintf(stderr, _("cannot be started: %s\n"), words_error(-errno));
 	_exit(WATCH_AGAIN);
 }
 
@@ -264,9 +265,9 @@ static int prepare(struct watch *w, struct fault *f)
 	w->done = path_join(folder, "done");
 	w->failed = path_join(folder, "failed");
 	if (!file_is_folder(folder))
-		return fault_set(f, -ENOTDIR, "--watch: %s is no folder; make it first", folder);
+		return fault_set(f, -ENOTDIR, _("--watch: %s is no folder; make it first"), folder);
 	if ((r = folder_make(w->done, 0755)) != 0 || (r = folder_make(w->failed, 0755)) != 0)
-		return fault_set(f, r, "--watch: cannot make folders in %s: %s", folder, err_text(r));
+		return fault_set(f, r, _("--watch: cannot make folders in %s: %s"), folder, words_error(r));
 	w->notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (w->notify < 0 || inotify_add_watch(w->notify, folder, IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR) < 0)
 		log_warn(WHERE, "no inotify for %s (%s): looking every %d s", folder, err_text(-errno), (int)(LOOK / DUR_S));

@@ -20,7 +20,7 @@
 
 struct options {
 	const char *ip, *title, *current, *tag;
-	const char *control, *token_file, *note, *edge, *capacity, *svg, *url_keys, *client, *compare;
+	const char *control, *token_file, *ca_file, *note, *edge, *capacity, *svg, *url_keys, *client, *compare;
 	uint64_t budget, edges;
 	dur_us expires;
 	bool json, dry_run, history, from_stdin, help, version;
@@ -31,6 +31,7 @@ struct options {
 static const struct config_row rows[] = {
 	ROW("control", CONFIG_STRING, control, "http://127.0.0.1:8081", 0, 0, "URL", "the origin's control listener"),
 	ROW("token_file", CONFIG_PATH, token_file, NULL, 0, 0, "FILE", "a file whose first word is the bearer token to use"),
+	ROW("ca_file", CONFIG_PATH, ca_file, NULL, 0, 0, "FILE", "certificates to trust instead of the system's"),
 	ROW("json", CONFIG_BOOL, json, "no", 0, 0, NULL, "JSON for machines instead of tables for people"),
 	ROW("dry_run", CONFIG_BOOL, dry_run, "no", 0, 0, NULL, "plan: only show what would move (plan never moves anything itself)"),
 	ROW("history", CONFIG_BOOL, history, "no", 0, 0, NULL, "plan: of the last 60 days, one line each"),
@@ -153,6 +154,7 @@ static int run(const struct options *o, int argc, char **argv, struct fault *f)
 	struct admin admin = {
 		.control = o->control,
 		.token_file = o->token_file,
+		.ca_file = o->ca_file,
 		.json = o->json,
 		.note = o->note,
 		.edge = o->edge,
@@ -208,7 +210,7 @@ int main(int argc, char **argv)
 	else if (e == 0)
 		e = run(&o, argc, argv, &f);
 	if (e == 0 && (fflush(stdout) != 0 || ferror(stdout)))
-		e = fault_set(&f, -EPIPE, "the output could not be written");
+		e = fault_set(&f, -EPIPE, _("the output could not be written"));
 	if (e != 0)
 		fprintf(stderr, "ribera-admin: %s\n", fault_text(&f));
 	config_free(&config);

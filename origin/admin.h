@@ -16,6 +16,7 @@
 struct admin {
 	const char *control;    /* URL of the control listener */
 	const char *token_file; /* or NULL */
+	const char *ca_file;    /* NULL: the system's */
 	bool json;              /* for machines: the JSON as it came */
 	/* of some commands */
 	const char *note, *edge;

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "fetch/fetch.h"
 #include "origin/admin.h"
 
@@ -32,14 +33,14 @@ static int read_token(const struct admin *a, char **ret_field, struct fault *f)
 	e = file_read(a->token_file, &b);
 	if (e != 0) {
 		buf_fini(&b);
-		return fault_set(f, e, "token file \"%s\": %s", a->token_file, err_text(e));
+		return fault_set(f, e, _("token file \"%s\": %s"), a->token_file, words_error(e));
 	}
 	buf_putc(&b, '\n');
 	b.bytes[strcspn(buf_text(&b), "\r\n")] = '\0';
 	word = strtok_r((char *)b.bytes, " \t", &save);
 	second = word != NULL ? strtok_r(NULL, " \t", &save) : NULL;
 	if (word == NULL)
-		e = fault_set(f, ERR_USAGE, "token file \"%s\": its first line has no token", a->token_file);
+		e = fault_set(f, ERR_USAGE, _("token file \"%s\": its first line has no token"), a->token_file);
 	else
 		*ret_field = mem_printf("Authorization: Bearer %s", second != NULL ? second : word);
 	buf_fini(&b);
@@ -54,10 +55,10 @@ static int read_answer(const struct blob *blob, int status, json_t **ret_json, s
 	int e = 0;
 
 	if (status >= 400)
-		e = fault_set(f, status == 404 ? ERR_NOT_FOUND : ERR_HTTP, "the origin says %d: %s%s%s", status,
+		e = fault_set(f, status == 404 ? ERR_NOT_FOUND : ERR_HTTP, _("the origin says %d: %s%s%s"), status,
 		              field != NULL ? field : "", field != NULL ? ": " : "", detail != NULL ? detail : "no reason given");
 	else if (j == NULL && status != 204)
-		e = fault_set(f, ERR_HTTP, "the origin's answer is no JSON; is --control its control listener?");
+		e = fault_set(f, ERR_HTTP, _("the origin's answer is no JSON; is --control its control listener?"));
 	if (e == 0 && ret_json != NULL)
 		*ret_json = json_incref(j);
 	json_decref(j);
@@ -93,7 +94,7 @@ static int request(const struct admin *a, struct fetch *fetch, const char *metho
 int admin_call(const struct admin *a, const char *method, const char *path, json_t *body, json_t **ret_json,
                struct fault *f)
 {
-	struct fetch_settings settings = {.user_agent = "ribera-admin"};
+	struct fetch_settings settings = {.user_agent = "ribera-admin", .ca_file = a->ca_file};
 	size_t n = strlen(a->control);
 	char *url, *token = NULL, *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
 	struct fetch *fetch = NULL;
@@ -103,7 +104,7 @@ int admin_call(const struct admin *a, const char *method, const char *path, json
 		n--;
 	url = mem_printf("%.*s%s", (int)n, a->control, path);
 	if (e == 0 && (e = fetch_new(&settings, &fetch)) != 0)
-		fault_set(f, e, "cannot start: %s", err_text(e));
+		fault_set(f, e, _("cannot start: %s"), words_error(e));
 	if (e == 0)
 		e = request(a, fetch, method, url, token, text, ret_json, f);
 	fetch_free(&fetch);
@@ -132,7 +133,7 @@ static void asking_fini(struct asking *k)
 
 static int begin_asking(const struct admin *a, const char *path, struct asking *k, struct fault *f)
 {
-	struct fetch_settings settings = {.user_agent = "ribera-admin"};
+	struct fetch_settings settings = {.user_agent = "ribera-admin", .ca_file = a->ca_file};
 	size_t n = strlen(a->control);
 	int e;
 
@@ -144,7 +145,7 @@ static int begin_asking(const struct admin *a, const char *path, struct asking *
 	k->fields[0] = k->token;
 	k->req = (struct fetch_request){.url = k->url, .fields = k->fields, .n_fields = k->token != NULL};
 	if (e == 0 && (e = fetch_new(&settings, &k->fetch)) != 0)
-		fault_set(f, e, "cannot start: %s", err_text(e));
+		fault_set(f, e, _("cannot start: %s"), words_error(e));
 	if (e != 0)
 		asking_fini(k);
 	return e;
@@ -203,7 +204,7 @@ int admin_stream(const struct admin *a, const char *path, dur_us patience, int (
 		e = read_answer(refused, s.status, NULL, f);
 		blob_unref(&refused);
 	} else if (e != 0) {
-		fault_set(f, e, "cannot listen to the origin at %s: %s", a->control, s.result.text);
+		fault_set(f, e, _("cannot listen to the origin at %s: %s"), a->control, s.result.text);
 	}
 	sem_destroy(&s.done);
 	buf_fini(&s.refused);

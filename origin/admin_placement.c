@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/words.h"
 #include "cdn/ranked.h"
 #include "origin/admin.h"
 #include "origin/trace.h"
@@ -68,7 +69,7 @@ static int begin(struct session *s, char **words, int n, struct fault *f)
 
 	if (n != 6 || !whole_number(words[1], &settings.capacity) || !whole_number(words[4], &settings.night_budget) ||
 	    (strcmp(words[5], "admit") != 0 && strcmp(words[5], "push") != 0))
-		return fault_set(f, ERR_SYNTAX, "line %zu: expected C CAPACITY START HOURS BUDGET admit|push", s->line);
+		return fault_set(f, ERR_SYNTAX, _("line %zu: expected C CAPACITY START HOURS BUDGET admit|push"), s->line);
 	settings.admits = s->admits = strcmp(words[5], "admit") == 0;
 	ranked_free(&s->ranked);
 	numbers_fini(&s->items);
@@ -85,10 +86,10 @@ static int request(struct session *s, char **words, int n, struct fault *f)
 
 	if (n != 5 || !second_of(words[1], &second) || !whole_number(words[2], &value) || !whole_number(words[3], &bytes) ||
 	    (!missed && strcmp(words[4], "H") != 0))
-		return fault_set(f, ERR_SYNTAX, "line %zu: expected R SECOND ITEM BYTES H|M", s->line);
+		return fault_set(f, ERR_SYNTAX, _("line %zu: expected R SECOND ITEM BYTES H|M"), s->line);
 	item = numbers_get(&s->items, value);
 	if (item >= MAX_ITEMS)
-		return fault_set(f, ERR_LIMIT, "line %zu: more than %d items", s->line, MAX_ITEMS);
+		return fault_set(f, ERR_LIMIT, _("line %zu: more than %d items"), s->line, MAX_ITEMS);
 	if (!ranked_knows(s->ranked, item))
 		ranked_know(s->ranked, item, bytes);
 	ranked_played(s->ranked, item, bytes, second);
@@ -100,7 +101,7 @@ static int night(struct session *s, char **words, int n, struct fault *f)
 	int64_t second;
 
 	if (n != 2 || !second_of(words[1], &second))
-		return fault_set(f, ERR_SYNTAX, "line %zu: expected P SECOND", s->line);
+		return fault_set(f, ERR_SYNTAX, _("line %zu: expected P SECOND"), s->line);
 	return answer(s, ranked_night(s->ranked, second));
 }
 
@@ -112,12 +113,12 @@ static int obey(struct session *s, char *line, struct fault *f)
 	if (n > 0 && strcmp(words[0], "C") == 0)
 		return begin(s, words, n, f);
 	if (n > 0 && s->ranked == NULL)
-		return fault_set(f, ERR_SYNTAX, "line %zu: the first line must be C ...", s->line);
+		return fault_set(f, ERR_SYNTAX, _("line %zu: the first line must be C ..."), s->line);
 	if (n > 0 && strcmp(words[0], "R") == 0)
 		return request(s, words, n, f);
 	if (n > 0 && strcmp(words[0], "P") == 0)
 		return night(s, words, n, f);
-	return fault_set(f, ERR_SYNTAX, "line %zu: expected C, R or P", s->line);
+	return fault_set(f, ERR_SYNTAX, _("line %zu: expected C, R or P"), s->line);
 }
 
 int admin_placement(const struct admin *admin, char **args, struct fault *f)
@@ -128,18 +129,18 @@ int admin_placement(const struct admin *admin, char **args, struct fault *f)
 
 	(void)args;
 	if (!admin->from_stdin)
-		return fault_set(f, ERR_USAGE, "placement speaks its line protocol on standard input: give --stdin");
+		return fault_set(f, ERR_USAGE, _("placement speaks its line protocol on standard input: give --stdin"));
 	while (e == 0 && fgets(line, sizeof line, stdin) != NULL) {
 		s.line++;
 		if (strlen(line) == sizeof line - 1 && line[sizeof line - 2] != '\n')
-			e = fault_set(f, ERR_SYNTAX, "line %zu: longer than %zu characters", s.line, sizeof line - 2);
+			e = fault_set(f, ERR_SYNTAX, _("line %zu: longer than %zu characters"), s.line, sizeof line - 2);
 		else
 			e = obey(&s, line, f);
 	}
 	if (e == 0 && ferror(stdin))
-		e = fault_set(f, -errno, "standard input: %s", err_text(-errno));
+		e = fault_set(f, -errno, _("standard input: %s"), words_error(-errno));
 	if (e == -EPIPE)
-		fault_set(f, e, "the output could not be written");
+		fault_set(f, e, _("the output could not be written"));
 	ranked_free(&s.ranked);
 	numbers_fini(&s.items);
 	return e;

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "origin/admin.h"
 
 #define N_OF(v) (sizeof(v) / sizeof(v)[0])
@@ -92,7 +93,7 @@ static void add_moves(json_t *plan)
 
 static void show_plan(const json_t *plan)
 {
-	static const char *const heads[] = {">#", "MOVE", "WHY", ">PLAYS", "TITLE", "REVISION", ">TRACKS", ">SIZE"};
+	static const char *const heads[] = {N_(">#"), N_("MOVE"), N_("WHY"), N_(">PLAYS"), N_("TITLE"), N_("REVISION"), N_(">TRACKS"), N_(">SIZE")};
 	struct admin_table *t = admin_table_new(heads, N_OF(heads));
 	size_t i;
 	json_t *o;
@@ -114,7 +115,7 @@ static void show_plan(const json_t *plan)
 	field_bytes("to fill", number(plan, "bytes_to_fill"));
 	field_bytes("kept", number(plan, "bytes_kept"));
 	field_bytes("may go", number(plan, "bytes_that_may_go"));
-	printf("%.1f %% of the bytes expected at this site would come from it; half of a play is forgotten in %.1f days\n",
+	printf(_("%.1f %% of the bytes expected at this site would come from it; half of a play is forgotten in %.1f days\n"),
 	       100 * number(plan, "offload"), number(plan, "half_life_days"));
 }
 
@@ -174,7 +175,7 @@ static int show_present(const struct admin *a, const char *edge, struct fault *f
 
 static void show_days(const json_t *answer)
 {
-	static const char *const heads[] = {"DAY", "VERSION", ">TRACKS", ">SIZE", ">IN", ">OUT", ">SERVED HERE", ">HALF-LIFE"};
+	static const char *const heads[] = {N_("DAY"), N_("VERSION"), N_(">TRACKS"), N_(">SIZE"), N_(">IN"), N_(">OUT"), N_(">SERVED HERE"), N_(">HALF-LIFE")};
 	struct admin_table *t = admin_table_new(heads, N_OF(heads));
 	size_t i;
 	json_t *o;
@@ -206,7 +207,7 @@ static void add_changes(struct admin_table *t, const char *move, const json_t *l
 
 static void show_changes(const json_t *answer)
 {
-	static const char *const heads[] = {"MOVE", "TRACK", ">SIZE"};
+	static const char *const heads[] = {N_("MOVE"), N_("TRACK"), N_(">SIZE")};
 	struct admin_table *t = admin_table_new(heads, N_OF(heads));
 
 	add_changes(t, "in", json_object_get(answer, "in"));
@@ -237,7 +238,7 @@ int admin_plan(const struct admin *a, char **args, struct fault *f)
 	const char *comma = a->compare != NULL ? strchr(a->compare, ',') : NULL;
 
 	if (a->compare != NULL && (comma == NULL || strspn(a->compare, "0123456789-,") != strlen(a->compare)))
-		return fault_set(f, ERR_USAGE, "--compare: found \"%s\", expected two days, 2026-11-20,2026-11-21", a->compare);
+		return fault_set(f, ERR_USAGE, _("--compare: found \"%s\", expected two days, 2026-11-20,2026-11-21"), a->compare);
 	if (a->compare != NULL)
 		return show_answer(a, mem_printf("/api/v1/edges/%s/plans?from=%.*s&to=%s", args[0], (int)(comma - a->compare), a->compare,
 		                                 comma + 1), show_changes, f);
@@ -250,7 +251,7 @@ int admin_plan(const struct admin *a, char **args, struct fault *f)
 
 static void show_rules(const json_t *answer)
 {
-	static const char *const heads[] = {"PLACE", "KEY", "VALUE"};
+	static const char *const heads[] = {N_("PLACE"), N_("KEY"), N_("VALUE")};
 	struct admin_table *t = admin_table_new(heads, N_OF(heads));
 	size_t i;
 	json_t *o;
@@ -272,7 +273,7 @@ int admin_places(const struct admin *a, char **args, struct fault *f)
 static int set(const struct admin *a, char *path, const char *key, const char *value, struct fault *f)
 {
 	json_t *body = json_pack("{s:s, s:s}", "key", key, "value", value);
-	int e = body != NULL ? admin_call(a, "PUT", path, body, NULL, f) : fault_set(f, ERR_USAGE, "key and value must be UTF-8");
+	int e = body != NULL ? admin_call(a, "PUT", path, body, NULL, f) : fault_set(f, ERR_USAGE, _("key and value must be UTF-8"));
 
 	free(path);
 	return e;

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "origin/admin.h"
 
 #define N_OF(a) (sizeof(a) / sizeof(a)[0])
@@ -81,7 +82,7 @@ static char *parameter(const char *name, const char *value)
 
 int admin_tags(const struct admin *a, char **args, struct fault *f)
 {
-	static const char *const heads[] = {"TAG", ">TITLES"};
+	static const char *const heads[] = {N_("TAG"), N_(">TITLES")};
 	struct admin_table *t;
 	json_t *tags, *o;
 	size_t i;
@@ -101,7 +102,7 @@ int admin_tags(const struct admin *a, char **args, struct fault *f)
 
 int admin_titles(const struct admin *a, char **args, struct fault *f)
 {
-	static const char *const heads[] = {"TITLE", "NAME", ">DURATION", ">SIZE", ">EDGES", "REVISION", "PUBLISHED"};
+	static const char *const heads[] = {N_("TITLE"), N_("NAME"), N_(">DURATION"), N_(">SIZE"), N_(">EDGES"), N_("REVISION"), N_("PUBLISHED")};
 	struct admin_table *t;
 	json_t *titles, *o;
 	size_t i;
@@ -130,7 +131,7 @@ int admin_titles(const struct admin *a, char **args, struct fault *f)
 
 static void show_revisions(const json_t *revisions)
 {
-	static const char *const heads[] = {"REVISION", "PUBLISHED", ">SIZE", "STATE"};
+	static const char *const heads[] = {N_("REVISION"), N_("PUBLISHED"), N_(">SIZE"), N_("STATE")};
 	struct admin_table *t = admin_table_new(heads, N_OF(heads));
 	size_t i;
 	json_t *o;
@@ -147,7 +148,7 @@ static void show_revisions(const json_t *revisions)
 
 static void show_files(const json_t *files)
 {
-	static const char *const heads[] = {"FILE", ">SIZE", "TYPE"};
+	static const char *const heads[] = {N_("FILE"), N_(">SIZE"), N_("TYPE")};
 	struct admin_table *t = admin_table_new(heads, N_OF(heads));
 	size_t i;
 	json_t *o;
@@ -189,7 +190,7 @@ int admin_title_show(const struct admin *a, char **args, struct fault *f)
 
 int admin_edges(const struct admin *a, char **args, struct fault *f)
 {
-	static const char *const heads[] = {"EDGE", "STATE", ">CAPACITY", ">FREE", ">LOAD", ">HITS", ">HOLDS", ">FILLING", ">SEEN", "URL"};
+	static const char *const heads[] = {N_("EDGE"), N_("STATE"), N_(">CAPACITY"), N_(">FREE"), N_(">LOAD"), N_(">HITS"), N_(">HOLDS"), N_(">FILLING"), N_(">SEEN"), N_("URL")};
 	struct admin_table *t;
 	json_t *edges, *o;
 	size_t i;
@@ -221,7 +222,7 @@ int admin_edges(const struct admin *a, char **args, struct fault *f)
 
 static void show_held(const json_t *held)
 {
-	static const char *const heads[] = {"TITLE", "REVISION", "STATE", ">BYTES"};
+	static const char *const heads[] = {N_("TITLE"), N_("REVISION"), N_("STATE"), N_(">BYTES")};
 	struct admin_table *t = admin_table_new(heads, N_OF(heads));
 	size_t i;
 	json_t *o;
@@ -316,7 +317,7 @@ int admin_title_free(const struct admin *a, char **args, struct fault *f)
 
 int admin_tokens(const struct admin *a, char **args, struct fault *f)
 {
-	static const char *const heads[] = {">ID", "ROLE", "CREATED", "EXPIRES", "NOTE"};
+	static const char *const heads[] = {N_(">ID"), N_("ROLE"), N_("CREATED"), N_("EXPIRES"), N_("NOTE")};
 	struct admin_table *t;
 	json_t *answer, *o, *tokens;
 	size_t i;
@@ -346,7 +347,7 @@ int admin_token_new(const struct admin *a, char **args, struct fault *f)
 	int e;
 
 	if (body == NULL)
-		return fault_set(f, ERR_USAGE, "the role and the note must be UTF-8");
+		return fault_set(f, ERR_USAGE, _("the role and the note must be UTF-8"));
 	if (a->edge != NULL)
 		json_object_set_new(body, "edge", json_string(a->edge));
 	if (a->expires_seconds > 0)
@@ -355,7 +356,7 @@ int admin_token_new(const struct admin *a, char **args, struct fault *f)
 	if (e != 0 || a->json)
 		return e != 0 ? e : print_json(answer);
 	puts(text(answer, "token"));
-	fprintf(stderr, "token %lld (%s); it is shown this once\n", (long long)json_integer_value(json_object_get(answer, "id")),
+	fprintf(stderr, _("token %lld (%s); it is shown this once\n"), (long long)json_integer_value(json_object_get(answer, "id")),
 	        text(answer, "role"));
 	json_decref(answer);
 	return 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "origin/admin.h"
+#include "base/words.h"
 #include "serve/sign.h"
 
 #define LIFE (12 * DUR_HOUR)
@@ -29,9 +30,9 @@ static int print_signed(const struct admin *a, const struct sign_keys *keys, con
 	struct sign_net net = {0};
 
 	if (a->client != NULL && sign_net_read(a->client, &net) != 0)
-		return fault_set(f, ERR_USAGE, "client: found \"%s\", expected an address or a network such as 192.0.2.0/24", a->client);
+		return fault_set(f, ERR_USAGE, _("client: found \"%s\", expected an address or a network such as 192.0.2.0/24"), a->client);
 	if (path == NULL || strncmp(path, "/v/", 3) != 0 || sign_make(keys, path, DEPTH, expires, &net, token) != 0)
-		return fault_set(f, ERR_USAGE, "found \"%s\", expected http://HOST/v/TITLE/FILE or /v/TITLE/FILE", url);
+		return fault_set(f, ERR_USAGE, _("found \"%s\", expected http://HOST/v/TITLE/FILE or /v/TITLE/FILE"), url);
 	clock_to_rfc3339(expires, until);
 	if (a->json)
 		printf("{\"url\": \"%.*s/s/%s%s\", \"expires\": \"%s\"}\n", (int)(path - url), url, token, path, until);
@@ -46,9 +47,9 @@ int admin_sign(const struct admin *a, char **args, struct fault *f)
 	int r;
 
 	if (a->url_keys == NULL)
-		return fault_set(f, ERR_USAGE, "url_keys is not set: give --url-keys FILE, the file the origin has");
+		return fault_set(f, ERR_USAGE, _("url_keys is not set: give --url-keys FILE, the file the origin has"));
 	if (strpbrk(args[0], "\"\\ ?#") != NULL)
-		return fault_set(f, ERR_USAGE, "found \"%s\": a URL to sign has no query, spaces or quotes", args[0]);
+		return fault_set(f, ERR_USAGE, _("found \"%s\": a URL to sign has no query, spaces or quotes"), args[0]);
 	r = sign_keys_load(a->url_keys, &keys, f);
 	if (r < 0)
 		return r;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/words.h"
 #include "cdn/ranked.h"
 #include "origin/admin.h"
 #include "origin/simulate.h"
@@ -36,8 +37,8 @@ static int read_capacity(const char *s, uint64_t catalogue, uint64_t *ret, struc
 	const char *unit;
 
 	if (end == s || !(v > 0) || v > 1e18)
-		return fault_set(f, ERR_USAGE, "--capacity: found \"%s\", expected parts of the catalogue (5%%) or bytes (2T), "
-		                 "several with commas", s);
+		return fault_set(f, ERR_USAGE, _("--capacity: found \"%s\", expected parts of the catalogue (5%%) or bytes (2T), "
+		                 "several with commas"), s);
 	if (*end == '%') {
 		v *= (double)catalogue / 100;
 		end++;
@@ -47,7 +48,7 @@ static int read_capacity(const char *s, uint64_t catalogue, uint64_t *ret, struc
 		end++;
 	}
 	if (*end != '\0' && *end != ',')
-		return fault_set(f, ERR_USAGE, "--capacity: found \"%s\", expected 5%% or 2T", s);
+		return fault_set(f, ERR_USAGE, _("--capacity: found \"%s\", expected 5%% or 2T"), s);
 	*ret = v < 1 ? 1 : v > 9e18 ? (uint64_t)9e18 : (uint64_t)v;
 	return 0;
 }
@@ -59,7 +60,7 @@ static int read_capacities(const struct admin *a, uint64_t catalogue, struct tab
 	for (const char *s = a->capacity; e == 0 && s != NULL; s = strchr(s, ',')) {
 		s += *s == ',';
 		if (t->n == MAX_CAPACITIES)
-			return fault_set(f, ERR_USAGE, "--capacity: more than %d", MAX_CAPACITIES);
+			return fault_set(f, ERR_USAGE, _("--capacity: more than %d"), MAX_CAPACITIES);
 		e = read_capacity(s, catalogue, &t->capacities[t->n++], f);
 	}
 	return e;
@@ -98,8 +99,8 @@ static double best_pull(const struct simulate_result *r)
 
 static void print_table(const struct trace *trace, const struct table *t)
 {
-	static const char *const heads[] = {">capacity",  "rule",      ">byte hit %", ">to best pull", ">request hit %",
-	                                    ">fill %",    ">writes/day", ">worst night %", ">half-life"};
+	static const char *const heads[] = {N_(">capacity"),  N_("rule"),      N_(">byte hit %"), N_(">to best pull"), N_(">request hit %"),
+	                                    N_(">fill %"),    N_(">writes/day"), N_(">worst night %"), N_(">half-life")};
 	struct admin_table *out = admin_table_new(heads, sizeof heads / sizeof heads[0]);
 
 	for (size_t c = 0; c < t->n; c++)
@@ -124,7 +125,7 @@ static void print_table(const struct trace *trace, const struct table *t)
 
 static void print_sites(const struct trace *trace, const struct table *t)
 {
-	static const char *const heads[] = {">capacity each", "edges", ">from the origin %", ">of edges alone", ">busiest / mean"};
+	static const char *const heads[] = {N_(">capacity each"), N_("edges"), N_(">from the origin %"), N_(">of edges alone"), N_(">busiest / mean")};
 	static const char *const names[] = {"alone, asking each other", "one site"};
 	struct admin_table *out = admin_table_new(heads, sizeof heads / sizeof heads[0]);
 
@@ -204,11 +205,11 @@ int admin_write_svg(const char *path, void (*draw_it)(void *ctx, FILE *), void *
 	bool good;
 
 	if (out == NULL)
-		return fault_set(f, -errno, "cannot write %s: %s", path, err_text(-errno));
+		return fault_set(f, -errno, _("cannot write %s: %s"), path, words_error(-errno));
 	draw_it(ctx, out);
 	good = ferror(out) == 0;
 	if (fclose(out) != 0 || !good)
-		return fault_set(f, -EIO, "%s could not be written", path);
+		return fault_set(f, -EIO, _("%s could not be written"), path);
 	return 0;
 }
 
@@ -246,7 +247,7 @@ int admin_simulate(const struct admin *a, char **args, struct fault *f)
 			(a->edges > 1 ? print_sites : print_table)(trace, t);
 		}
 		if (a->svg != NULL && a->edges > 1)
-			e = fault_set(f, ERR_USAGE, "--svg draws one store: leave --edges out");
+			e = fault_set(f, ERR_USAGE, _("--svg draws one store: leave --edges out"));
 		else if (a->svg != NULL)
 			e = admin_write_svg(a->svg, draw_drawing, &(struct drawing){trace, t}, f);
 	}

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "origin/admin.h"
 
 static bool is_address(const char *s)
@@ -32,13 +33,13 @@ static void number_cell(struct admin_table *t, const json_t *v, double times, co
 
 static void print(const json_t *o)
 {
-	static const char *const heads[] = {">PLACE", "EDGE", ">DISTANCE", ">LOAD", ">SENT", "WHY"};
+	static const char *const heads[] = {N_(">PLACE"), N_("EDGE"), N_(">DISTANCE"), N_(">LOAD"), N_(">SENT"), N_("WHY")};
 	struct admin_table *t = admin_table_new(heads, sizeof heads / sizeof heads[0]);
 	const json_t *e;
 	size_t i;
 
 	json_array_foreach(json_object_get(o, "located"), i, e)
-		printf("%s%s", i > 0 ? ", " : "the viewer is in ", json_string_value(e));
+		printf("%s%s", i > 0 ? ", " : _("the viewer is in "), json_string_value(e));
 	if (json_array_size(json_object_get(o, "located")) > 0)
 		puts("\n");
 	json_array_foreach(json_object_get(o, "edges"), i, e) {
@@ -51,7 +52,7 @@ static void print(const json_t *o)
 	}
 	admin_table_print(&t, stdout);
 	if (!json_is_true(json_object_get(o, "network_known")))
-		puts("\nNothing says which edges are near this address: it is in no line of the networks file.");
+		puts(_("\nNothing says which edges are near this address: it is in no line of the networks file."));
 }
 
 int admin_steering_explain(const struct admin *a, char **args, struct fault *f)
@@ -62,7 +63,7 @@ int admin_steering_explain(const struct admin *a, char **args, struct fault *f)
 
 	(void)args;
 	if (!is_address(a->ip) || !is_name(a->title) || (a->current != NULL && !is_name(a->current)))
-		return fault_set(f, ERR_USAGE, "steering explain needs --ip ADDRESS and --title TITLE, and takes --current EDGE");
+		return fault_set(f, ERR_USAGE, _("steering explain needs --ip ADDRESS and --title TITLE, and takes --current EDGE"));
 	path = mem_printf("/api/v1/steering?ip=%s&title=%s%s%s", a->ip, a->title, a->current != NULL ? "&current=" : "",
 	                  a->current != NULL ? a->current : "");
 	e = admin_call(a, "GET", path, NULL, &o, f);

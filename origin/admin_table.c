@@ -11,9 +11,11 @@
 
 #include "base/colour.h"
 #include "base/mem.h"
+#include "base/words.h"
 
 struct admin_table {
 	size_t n_columns, n, cap;
+	size_t state; /* the column with that name, n_columns: none has it */
 	char **cells; /* the heads first, row by row */
 	bool *right;
 };
@@ -22,11 +24,13 @@ struct admin_table *admin_table_new(const char *const *heads, size_t n_columns)
 {
 	struct admin_table *t = mem_new(sizeof *t);
 
-	t->n_columns = n_columns;
+	t->n_columns = t->state = n_columns;
 	t->right = mem_new_array(n_columns, sizeof *t->right);
 	for (size_t i = 0; i < n_columns; i++) {
 		t->right[i] = heads[i][0] == '>';
-		admin_table_cell(t, "%s", heads[i] + t->right[i]);
+		if (strcmp(heads[i], "STATE") == 0)
+			t->state = i;
+		admin_table_cell(t, "%s", _(heads[i]) + t->right[i]);
 	}
 	return t;
 }
@@ -81,7 +85,7 @@ static const char *colour_of_cell(const struct admin_table *t, size_t i)
 {
 	if (i < t->n_columns)
 		return COLOUR_HEAD;
-	return strcmp(t->cells[i % t->n_columns], "STATE") == 0 ? colour_of_state(t->cells[i]) : "";
+	return i % t->n_columns == t->state ? colour_of_state(t->cells[i]) : "";
 }
 
 static void print_cell(const struct admin_table *t, size_t i, size_t width, bool colours, FILE *out)

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "origin/admin.h"
 
 #define HEAD_SIZE 100 /* of a database */
@@ -76,7 +77,7 @@ static int find_before(const struct admin *a, const char *title, char **ret_revi
 		}
 	}
 	if (best == NULL)
-		e = fault_set(f, ERR_NOT_FOUND, "%s has no revision older than %s", title, current != NULL ? current : "the current one");
+		e = fault_set(f, ERR_NOT_FOUND, _("%s has no revision older than %s"), title, current != NULL ? current : _("the current one"));
 	else
 		*ret_revision = mem_dup(best);
 	json_decref(o);
@@ -91,7 +92,7 @@ int admin_title_rollback(const struct admin *a, char **args, struct fault *f)
 	if (e == 0)
 		e = change(a, "PUT", json_pack("{s:s}", "revision", revision), f, "/current", args[0], NULL);
 	if (e == 0 && !a->json)
-		printf("%s is at %s\n", args[0], revision);
+		printf(_("%s is at %s\n"), args[0], revision);
 	free(revision);
 	return e;
 }
@@ -123,7 +124,7 @@ int admin_title_set(const struct admin *a, char **args, struct fault *f)
 
 	if (strcmp(key, "name") != 0 && strcmp(key, "description") != 0 && strcmp(key, "year") != 0 && strcmp(key, "tags") != 0 &&
 	    strcmp(key, "policy") != 0)
-		return fault_set(f, ERR_USAGE, "found \"%s\", expected name, description, year, tags or policy", key);
+		return fault_set(f, ERR_USAGE, _("found \"%s\", expected name, description, year, tags or policy"), key);
 	if (strcmp(key, "tags") == 0)
 		v = strcmp(value, "none") == 0 ? json_array() : tags_of(value);
 	else if (strcmp(value, "none") == 0 && strcmp(key, "policy") != 0)
@@ -133,9 +134,9 @@ int admin_title_set(const struct admin *a, char **args, struct fault *f)
 	else if (str_parse_u64(value, strlen(value), &year) == 0 && year < 10000)
 		v = json_integer((json_int_t)year);
 	else
-		return fault_set(f, ERR_USAGE, "year: found \"%s\", expected a number, or none", value);
+		return fault_set(f, ERR_USAGE, _("year: found \"%s\", expected a number, or none"), value);
 	if (v == NULL)
-		return fault_set(f, ERR_USAGE, "%s: the value is no UTF-8", key);
+		return fault_set(f, ERR_USAGE, _("%s: the value is no UTF-8"), key);
 	return change(a, "PATCH", json_pack("{s:o}", key, v), f, "/metadata", args[0], NULL);
 }
 
@@ -180,7 +181,7 @@ static int show_list(const struct admin *a, const char *path, const char *list, 
 
 int admin_withdrawn(const struct admin *a, char **args, struct fault *f)
 {
-	static const char *const heads[] = {"TITLE", "REVISION", "WITHDRAWN", "REMOVED AFTER"};
+	static const char *const heads[] = {N_("TITLE"), N_("REVISION"), N_("WITHDRAWN"), N_("REMOVED AFTER")};
 	static const char *const keys[] = {"title", "revision", "withdrawn", "removed_after"};
 
 	return show_list(a, "/api/v1/withdrawn", "withdrawn", heads, keys, N_OF(heads), f);
@@ -199,7 +200,7 @@ int admin_holdings(const struct admin *a, char **args, struct fault *f)
 
 int admin_log(const struct admin *a, char **args, struct fault *f)
 {
-	static const char *const heads[] = {"AT", "WHO", "WHAT", "SUBJECT", "DETAIL"};
+	static const char *const heads[] = {N_("AT"), N_("WHO"), N_("WHAT"), N_("SUBJECT"), N_("DETAIL")};
 	static const char *const keys[] = {"at", "who", "what", "subject", "detail"};
 
 	return show_list(a, "/api/v1/audit?limit=100", "entries", heads, keys, N_OF(heads), f);
@@ -207,7 +208,7 @@ int admin_log(const struct admin *a, char **args, struct fault *f)
 
 int admin_masters(const struct admin *a, char **args, struct fault *f)
 {
-	static const char *const heads[] = {"ID", "STATE", "FILE", "TITLE", "QUEUED", "DETAIL"};
+	static const char *const heads[] = {N_("ID"), N_("STATE"), N_("FILE"), N_("TITLE"), N_("QUEUED"), N_("DETAIL")};
 	static const char *const keys[] = {"id", "state", "file", "title", "queued", "detail"};
 
 	return show_list(a, "/api/v1/masters", "masters", heads, keys, N_OF(heads), f);
@@ -244,9 +245,9 @@ static uint64_t size_said(const uint8_t *head)
 static int check_copy(const struct copying *k, struct fault *f)
 {
 	if (k->n < HEAD_SIZE || memcmp(k->head, "SQLite format 3", 16) != 0)
-		return fault_set(f, ERR_HTTP, "what came is no database");
+		return fault_set(f, ERR_HTTP, _("what came is no database"));
 	if (size_said(k->head) != k->n)
-		return fault_set(f, ERR_HTTP, "of the copy %llu bytes came, and it has %llu: try again", (unsigned long long)k->n,
+		return fault_set(f, ERR_HTTP, _("of the copy %llu bytes came, and it has %llu: try again"), (unsigned long long)k->n,
 		                 (unsigned long long)size_said(k->head));
 	return 0;
 }
@@ -265,7 +266,7 @@ int admin_backup(const struct admin *a, char **args, struct fault *f)
 	int e = 0;
 
 	if (file_exists(args[0]))
-		e = fault_set(f, ERR_EXISTS, "\"%s\" is there already", args[0]);
+		e = fault_set(f, ERR_EXISTS, _("\"%s\" is there already"), args[0]);
 	else if ((k.fd = open(part, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600)) < 0) /* tokens' hashes are in it */
 		e = fault_set(f, -errno, "\"%s\": %s", part, err_text(-errno));
 	if (e == 0)
@@ -277,7 +278,7 @@ int admin_backup(const struct admin *a, char **args, struct fault *f)
 	if (e == 0)
 		e = keep_copy(k.fd, part, args[0], f);
 	if (e == 0 && !a->json)
-		printf("%s: %llu bytes\n", args[0], (unsigned long long)k.n);
+		printf(_("%s: %llu bytes\n"), args[0], (unsigned long long)k.n);
 	if (k.fd >= 0) {
 		close(k.fd);
 		unlink(part);

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "dash/digest.h"
 #include "origin/admin.h"
 
@@ -228,6 +229,6 @@ int admin_verify(const struct admin *a, char **args, struct fault *f)
 	if (e != 0)
 		return fault_set(f, e, "\"%s\": %s", args[0], err_text(e));
 	if (n == 0)
-		return fault_set(f, ERR_NOT_FOUND, "\"%s\" has no package in it: give a library, a title or a package", args[0]);
-	return v.n_damaged > 0 ? fault_set(f, ERR_HASH, "%zu of %zu packages are damaged", v.n_damaged, n) : 0;
+		return fault_set(f, ERR_NOT_FOUND, _("\"%s\" has no package in it: give a library, a title or a package"), args[0]);
+	return v.n_damaged > 0 ? fault_set(f, ERR_HASH, _("%zu of %zu packages are damaged"), v.n_damaged, n) : 0;
 }

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "origin/admin.h"
 
 #define N_OF(a) (sizeof(a) / sizeof(a)[0])
@@ -136,7 +137,7 @@ static void share_cell(struct admin_table *t, const json_t *part, const json_t *
 
 static void print_fills(const json_t *fills)
 {
-	static const char *const heads[] = {"EDGE", "TITLE", "REVISION", ">THERE", ">OF", ">SHARE"};
+	static const char *const heads[] = {N_("EDGE"), N_("TITLE"), N_("REVISION"), N_(">THERE"), N_(">OF"), N_(">SHARE")};
 	struct admin_table *t = admin_table_new(heads, N_OF(heads));
 	json_t *o;
 	size_t i;
@@ -183,10 +184,10 @@ int admin_health(const struct admin *a, char **args, struct fault *f)
 		putchar('\n');
 		json_decref(o);
 	} else if (e == 0 && problem == NULL) {
-		puts("the origin is well");
+		puts(_("the origin is well"));
 	}
 	if (problem != NULL)
-		e = fault_set(f, ERR_HTTP, "the origin is in trouble: %s", problem);
+		e = fault_set(f, ERR_HTTP, _("the origin is in trouble: %s"), problem);
 	free(problem);
 	return e;
 }
@@ -195,7 +196,7 @@ int admin_health(const struct admin *a, char **args, struct fault *f)
 
 static void print_edges(const json_t *edges, size_t room)
 {
-	static const char *const heads[] = {"EDGE", "STATE", ">LOAD", ">HITS", ">FREE", ">HELD", ">FILLING", ">SEEN"};
+	static const char *const heads[] = {N_("EDGE"), N_("STATE"), N_(">LOAD"), N_(">HITS"), N_(">FREE"), N_(">HELD"), N_(">FILLING"), N_(">SEEN")};
 	struct admin_table *t = admin_table_new(heads, N_OF(heads));
 	json_t *o;
 	size_t i;
@@ -255,7 +256,7 @@ static int draw(const struct admin *a, bool live, struct fault *f)
 		room = (size_t)size.ws_row - 8;
 	if (live)
 		fputs("\033[H\033[2J", stdout); /* home, and clear */
-	printf("%s: %lld titles, %zu edges, %zu fills\n%s%s\n", a->control, (long long)json_integer_value(json_object_get(s.titles, "total")),
+	printf(_("%s: %lld titles, %zu edges, %zu fills\n%s%s\n"), a->control, (long long)json_integer_value(json_object_get(s.titles, "total")),
 	       json_array_size(s.edges), json_array_size(s.fills), s.problem != NULL ? s.problem : "", s.problem != NULL ? "\n" : "");
 	print_edges(s.edges, room);
 	if (json_array_size(s.fills) > 0 && json_array_size(s.edges) < room) {

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/words.h"
 
 struct geo {
 	MMDB_s db;
@@ -32,8 +33,8 @@ int geo_open(const char *path, struct geo **ret_geo, struct fault *f)
 	}
 	free(g);
 	if (status == MMDB_FILE_OPEN_ERROR || status == MMDB_IO_ERROR)
-		return fault_set(f, e != 0 ? -e : -EIO, "geo: cannot read %s: %s", path, e != 0 ? err_text(-e) : MMDB_strerror(status));
-	return fault_set(f, ERR_SYNTAX, "geo: %s is no MaxMind DB: %s", path, MMDB_strerror(status));
+		return fault_set(f, e != 0 ? -e : -EIO, _("geo: cannot read %s: %s"), path, e != 0 ? words_error(-e) : MMDB_strerror(status));
+	return fault_set(f, ERR_SYNTAX, _("geo: %s is no MaxMind DB: %s"), path, MMDB_strerror(status));
 }
 
 void geo_free(struct geo **pg)
@@ -105,7 +106,7 @@ void geo_find(const struct geo *g, const char *address, struct geo_place *ret)
 int geo_open(const char *path, struct geo **ret_geo, struct fault *f)
 {
 	(void)ret_geo;
-	return fault_set(f, ERR_USAGE, "geo: %s cannot be used, this program was built without libmaxminddb", path);
+	return fault_set(f, ERR_USAGE, _("geo: %s cannot be used, this program was built without libmaxminddb"), path);
 }
 
 void geo_free(struct geo **pg)

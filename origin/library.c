@@ -21,6 +21,7 @@
 #include "base/must.h"
 #include "base/rcu.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "origin/library_scan.h"
 #include "serve/serve.h"
 
@@ -487,7 +488,7 @@ int library_open(const struct library_settings *settings, struct library **ret_l
 	l->scan = (struct library_scan){.folder = l->folder, .open = l->open, .watch = watch_title, .ctx = l};
 	e = folder_make(l->folder, 0755);
 	if (e != 0) {
-		fault_set(f, e, "library \"%s\" cannot be made: %s", l->folder, err_text(e));
+		fault_set(f, e, _("library \"%s\" cannot be made: %s"), l->folder, words_error(e));
 		goto out;
 	}
 	l->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/notify.h"
+#include "base/words.h"
 #include "origin/api.h"
 #include "origin/catalogue.h"
 #include "origin/doubt.h"
@@ -74,7 +75,16 @@ static int open_listeners(struct origin *o, struct fault *f)
 		.tls_dev_address = s->listen,
 		.allow_origin = "*",
 	};
-	struct serve_settings control = {.name = "ribera-origin", .threads = 1, .max_connections = 20000, .max_body = API_MAX_BODY};
+	struct serve_settings control = {
+		.name = "ribera-origin",
+		.threads = 1,
+		.max_connections = 20000,
+		.max_body = API_MAX_BODY,
+		.tls_cert = s->control_tls ? s->tls_cert : NULL,
+		.tls_key = s->control_tls ? s->tls_key : NULL,
+		.tls_dev = s->control_tls && s->dev_cert,
+		.tls_dev_address = s->control,
+	};
 	int e = serve_new(&viewers, &o->viewers, f);
 
 	if (e == 0)
@@ -82,7 +92,7 @@ static int open_listeners(struct origin *o, struct fault *f)
 	if (e == 0)
 		e = serve_listen(o->viewers, s->listen, settings_has_tls(s), &o->viewers_port, f);
 	if (e == 0)
-		e = serve_listen(o->control, s->control, false, &o->control_port, f);
+		e = serve_listen(o->control, s->control, s->control_tls, &o->control_port, f);
 	return e;
 }
 
@@ -173,7 +183,7 @@ static int open_parts(struct origin *o, struct fault *f)
 		return fault_set(f, e, "demand cannot be counted: %s", err_text(e));
 	e = probe_new(o->registry, o->settings.probe, &o->probe);
 	if (e != 0)
-		return fault_set(f, e, "edges cannot be asked: %s", err_text(e));
+		return fault_set(f, e, _("edges cannot be asked: %s"), words_error(e));
 	o->manifests = manifest_cache_new(registry_holders(o->registry), o->steering, o->public_url);
 	o->planner = planner_new(o->registry, o->catalogue, o->public_url, steering_url(o->steering));
 	viewers_route(o);
@@ -222,6 +232,7 @@ static int announce(const struct origin *o, struct fault *f)
 	       o->viewers_port, (int)(strrchr(s->control, ':') - s->control), s->control, o->control_port);
 	fflush(stdout);
 	notify_manager("READY=1");
+	words_end(); /* from here on it is the log that is spoken to */
 	return 0;
 }
 
@@ -306,19 +317,23 @@ static void refresh(struct origin *o, bool always)
 
 	if (serve_refresh(o->viewers, always, &f) < 0)
 		log_error("origin", "%s", fault_text(&f));
+	if (serve_refresh(o->control, always, &f) < 0)
+		log_error("origin", "control: %s", fault_text(&f));
 }
 
 /* --- usage --- */
 
 static void print_help(void)
 {
-	puts("Usage: ribera-origin --library FOLDER [OPTION]...\n"
-	     "Serves a library of title packages to viewers, and tells edges what to hold.\n\n"
-	     "      --config FILE\n        read settings from a YAML file\n"
-	     "  -t, --check\n        check the settings and exit\n"
-	     "      --sample\n        print a commented sample of the file\n"
-	     "      --help, --version");
+	fputs(_("Usage: ribera-origin --library FOLDER [OPTION]...\n"
+	        "Serves a library of title packages to viewers, and tells edges what to hold.\n\n"
+	        "      --config FILE\n        read settings from a YAML file\n"
+	        "  -t, --check\n        check the settings and exit\n"
+	        "      --sample\n        print a commented sample of the file\n"
+	        "      --help, --version\n"),
+	      stdout);
 	config_print_help(settings_rows, settings_n_rows, stdout);
+	fputs(_("\nExit codes: 0 ended by a signal (or the settings are good), 1 failed, 2 wrong usage or settings.\n"), stdout);
 }
 
 /* Takes what is no setting out of argv.  True when the program is done. */
@@ -356,7 +371,7 @@ static int read_settings(struct config *c, struct settings *s, int argc, char **
 	int e = config_read_args(c, &argc, argv, f);
 
 	if (e == 0 && argc > 1)
-		e = fault_set(f, ERR_USAGE, "found \"%s\", expected only options; --help lists them", argv[1]);
+		e = fault_set(f, ERR_USAGE, _("found \"%s\", expected only options; --help lists them"), argv[1]);
 	if (e == 0 && (e = settings_check(s, f)) != 0)
 		config_point(c, f);
 	if (e == 0 && (e = tokens_new(s->token_file, NULL, &tokens, f)) == 0)
@@ -498,6 +513,7 @@ int main(int argc, char **argv)
 	char **given = mem_new_array((size_t)argc + 1, sizeof *given);
 	int code = 0;
 
+	words_start_here("ribera-origin");
 	json_set_alloc_funcs(mem_new, free); /* no JSON lacks a word because memory was short */
 	memcpy(given, argv, (size_t)argc * sizeof *given);
 	if (take_plain_options(&argc, argv, &check)) {
@@ -508,7 +524,7 @@ int main(int argc, char **argv)
 	if (read_settings(c, &s, argc, argv, &f) != 0)
 		code = 2;
 	else if (check)
-		puts("the settings are good");
+		puts(_("the settings are good"));
 	else if (serve_until_signal(&s, given, &f) != 0)
 		code = 1;
 	if (code != 0)

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "origin/reply.h"
 
 #define MAX_BYTES ((size_t)64 << 20)
@@ -95,7 +96,7 @@ static int add_file(struct page *p, const char *path, const char *name, struct f
 	}
 	buf_fini(&b);
 	if (e != 0)
-		return fault_set(f, e, "page \"%s\": %s", path, err_text(e));
+		return fault_set(f, e, _("page \"%s\": %s"), path, words_error(e));
 	set_etag(&file);
 	file.name = mem_dup(name);
 	MEM_GROW(p->files, p->cap, p->n);
@@ -148,7 +149,7 @@ int page_load(const char *folder, struct page **ret_page, struct fault *f)
 		log_warn("origin/page", "there is no page: \"%s\" is missing; set www to the folder that has index.html", folder);
 		e = 0;
 	} else if (e != 0 && (f == NULL || f->code == 0)) {
-		fault_set(f, e, "page \"%s\": %s", folder, err_text(e));
+		fault_set(f, e, _("page \"%s\": %s"), folder, words_error(e));
 	}
 	if (e != 0) {
 		page_free(&p);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 
 #define ROW(name, type, field, def, min, max, arg, help) \
 	{name, type, offsetof(struct settings, field), def, min, max, arg, help}
@@ -18,6 +19,8 @@ const struct config_row settings_rows[] = {
 	ROW("library", CONFIG_PATH, library, NULL, 0, 0, "FOLDER", "where the title packages are; required"),
 	ROW("listen", CONFIG_STRING, listen, "127.0.0.1:8080", 0, 0, "ADDR:PORT", "where viewers and edges get bytes"),
 	ROW("control", CONFIG_STRING, control, "127.0.0.1:8081", 0, 0, "ADDR:PORT", "where the control API listens"),
+	ROW("control_tls", CONFIG_BOOL, control_tls, "no", 0, 0, NULL,
+	    "the control API over TLS too, with the certificate of tls.cert: for edges beyond a network of one's own"),
 	ROW("public_url", CONFIG_STRING, public_url, NULL, 0, 0, "URL",
 	    "how viewers and edges reach this origin; from listen when unset"),
 	ROW("token_file", CONFIG_PATH, token_file, NULL, 0, 0, "FILE",
@@ -130,7 +133,7 @@ static int check_files(const struct settings *s, struct fault *f)
 
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
 		if (files[i].path != NULL && !file_exists(files[i].path))
-			return fault_set(f, ERR_USAGE, "%s \"%s\": no such file", files[i].name, files[i].path);
+			return fault_set(f, ERR_USAGE, _("%s \"%s\": no such file"), files[i].name, files[i].path);
 	return 0;
 }
 
@@ -139,20 +142,22 @@ int settings_check(const struct settings *s, struct fault *f)
 	enum log_level level;
 
 	if (s->library == NULL)
-		return fault_set(f, ERR_USAGE, "no library: give --library FOLDER, or set it in the file");
+		return fault_set(f, ERR_USAGE, _("no library: give --library FOLDER, or set it in the file"));
 	if (log_level_from_name(s->log_level, &level) != 0)
-		return fault_set(f, ERR_USAGE, "log_level: found \"%s\", expected error, warn, info, verbose or debug", s->log_level);
+		return fault_set(f, ERR_USAGE, _("log_level: found \"%s\", expected error, warn, info, verbose or debug"), s->log_level);
 	if (!settings_is_loopback(s->control) && s->token_file == NULL)
-		return fault_set(f, ERR_USAGE, "control \"%s\" can be reached from other machines: set token_file, or listen on 127.0.0.1",
+		return fault_set(f, ERR_USAGE, _("control \"%s\" can be reached from other machines: set token_file, or listen on 127.0.0.1"),
 		                 s->control);
 	if (s->public_url == NULL && is_wildcard(s->listen))
 		return fault_set(f, ERR_USAGE,
-		                 "listen \"%s\" names no host: set public_url to how viewers and edges reach this origin (http://HOST:PORT)",
+		                 _("listen \"%s\" names no host: set public_url to how viewers and edges reach this origin (http://HOST:PORT)"),
 		                 s->listen);
 	if (s->public_url != NULL && !is_base_url(s->public_url))
-		return fault_set(f, ERR_USAGE, "public_url: found \"%s\", expected http://HOST[:PORT][/PATH]", s->public_url);
+		return fault_set(f, ERR_USAGE, _("public_url: found \"%s\", expected http://HOST[:PORT][/PATH]"), s->public_url);
 	if ((s->tls_cert == NULL) != (s->tls_key == NULL))
-		return fault_set(f, ERR_USAGE, "tls.cert and tls.key go together: set both or none");
+		return fault_set(f, ERR_USAGE, _("tls.cert and tls.key go together: set both or none"));
+	if (s->control_tls && !settings_has_tls(s))
+		return fault_set(f, ERR_USAGE, _("control_tls needs a certificate: set tls.cert and tls.key"));
 	return check_files(s, f);
 }
 

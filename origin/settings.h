@@ -16,7 +16,7 @@ struct settings {
 	const char *library, *database, *www;
 	const char *listen, *control, *public_url;
 	const char *tls_cert, *tls_key;
-	bool dev_cert;
+	bool dev_cert, control_tls;
 	const char *url_keys;
 	dur_us url_life;
 	const char *token_file, *access_log, *ports_file, *log_level;

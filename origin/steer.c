@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/rcu.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "dash/package.h"
 #include "origin/library.h"
 #include "origin/manifest.h"
@@ -56,7 +57,7 @@ int steering_new(const struct steering_settings *settings, const struct holders 
 	if (settings->networks != NULL) {
 		e = file_read(settings->networks, &b);
 		if (e != 0)
-			fault_set(f, e, "networks: cannot read %s: %s", settings->networks, err_text(e));
+			fault_set(f, e, _("networks: cannot read %s: %s"), settings->networks, words_error(e));
 		else
 			e = prefix_read((const char *)b.bytes, b.size, settings->networks, &s->networks, f);
 	}

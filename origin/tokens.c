@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sha256.h"
+#include "base/words.h"
 #include "origin/catalogue.h"
 
 #define FILE_MAX ((size_t)64 << 10)
@@ -87,12 +88,12 @@ static int read_line(struct tokens *t, const char *file, unsigned line, char *te
 	if (first == NULL)
 		return 0;
 	if (second != NULL && (token_role_from_name(first, &token.role) != 0 || strtok_r(NULL, " \t", &save) != NULL))
-		return fault_set(f, ERR_SYNTAX, "%s:%u: expected TOKEN, or ROLE TOKEN with ROLE admin, publisher, edge or viewer-stats",
+		return fault_set(f, ERR_SYNTAX, _("%s:%u: expected TOKEN, or ROLE TOKEN with ROLE admin, publisher, edge or viewer-stats"),
 		                 file, line);
 	if (second == NULL)
 		second = first;
 	if (strlen(second) < SECRET_MIN)
-		return fault_set(f, ERR_SYNTAX, "%s:%u: a token has at least %d characters; make one with: openssl rand -hex 24",
+		return fault_set(f, ERR_SYNTAX, _("%s:%u: a token has at least %d characters; make one with: openssl rand -hex 24"),
 		                 file, line, SECRET_MIN);
 	sha256_of(second, strlen(second), &token.hash);
 	token.note = mem_dup("token file");
@@ -112,7 +113,7 @@ static int read_token_file(struct tokens *t, const char *file, struct fault *f)
 	e = file_read(file, &b);
 	if (e != 0) {
 		buf_fini(&b);
-		return fault_set(f, e, "token file \"%s\": %s", file, err_text(e));
+		return fault_set(f, e, _("token file \"%s\": %s"), file, words_error(e));
 	}
 	if (stat(file, &st) == 0 && (st.st_mode & 077) != 0)
 		log_warn("origin/tokens", "others can read the token file; chmod 600 \"%s\"", file);
@@ -120,7 +121,7 @@ static int read_token_file(struct tokens *t, const char *file, struct fault *f)
 		e = read_line(t, file, ++number, line, f);
 	buf_fini(&b);
 	if (e == 0 && t->n == 0)
-		e = fault_set(f, ERR_SYNTAX, "token file \"%s\" has no token in it; make one with: openssl rand -hex 24", file);
+		e = fault_set(f, ERR_SYNTAX, _("token file \"%s\" has no token in it; make one with: openssl rand -hex 24"), file);
 	return e;
 }
 

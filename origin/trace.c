@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/words.h"
 
 #define MAX_REQUESTS 100000000
 
@@ -81,9 +82,9 @@ static int add(struct reader *r, int64_t second, uint64_t item, uint64_t bytes, 
 	uint32_t i;
 
 	if (t->n >= MAX_REQUESTS)
-		return fault_set(f, ERR_LIMIT, "%s: more than %d requests", r->path, MAX_REQUESTS);
+		return fault_set(f, ERR_LIMIT, _("%s: more than %d requests"), r->path, MAX_REQUESTS);
 	if (t->n > 0 && second < t->requests[t->n - 1].second)
-		return fault_set(f, ERR_SYNTAX, "%s line %zu: goes back in time: sort it by its first column", r->path, r->line);
+		return fault_set(f, ERR_SYNTAX, _("%s line %zu: goes back in time: sort it by its first column"), r->path, r->line);
 	i = numbers_get(&r->numbers, item);
 	if (i == t->n_items) {
 		MEM_GROW(t->bytes, r->cap_bytes, t->n_items);
@@ -106,7 +107,7 @@ static int read_line(struct reader *r, const char *line, struct fault *f)
 	if (sscanf(line, "%" SCNd64 ",%" SCNu64 ",%" SCNu64 "%n", &second, &item, &bytes, &end) != 3 || end == 0) {
 		if (r->line == 1)
 			return 0;
-		return fault_set(f, ERR_SYNTAX, "%s line %zu: expected second,item,bytes", r->path, r->line);
+		return fault_set(f, ERR_SYNTAX, _("%s line %zu: expected second,item,bytes"), r->path, r->line);
 	}
 	if (bytes == 0 || bytes > INT64_MAX / 1000000)
 		return fault_set(f, ERR_OUT_OF_RANGE, "%s line %zu: an item of %" PRIu64 " bytes", r->path, r->line, bytes);
@@ -121,16 +122,16 @@ int trace_read(const char *path, struct trace **ret_trace, struct fault *f)
 	int e = 0;
 
 	if (file == NULL)
-		return fault_set(f, -errno, "cannot read %s: %s", path, err_text(-errno));
+		return fault_set(f, -errno, _("cannot read %s: %s"), path, words_error(-errno));
 	r.trace = mem_new(sizeof *r.trace);
 	while (e == 0 && fgets(line, sizeof line, file) != NULL) {
 		r.line++;
 		e = read_line(&r, line, f);
 	}
 	if (e == 0 && ferror(file))
-		e = fault_set(f, -EIO, "cannot read %s", path);
+		e = fault_set(f, -EIO, _("cannot read %s"), path);
 	if (e == 0 && r.trace->n == 0)
-		e = fault_set(f, ERR_SYNTAX, "%s: no requests in it", path);
+		e = fault_set(f, ERR_SYNTAX, _("%s: no requests in it"), path);
 	fclose(file);
 	numbers_fini(&r.numbers);
 	if (e != 0)

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "player/abr.h"
 #include "player/fit.h"
 #include "player/live.h"
@@ -195,7 +196,7 @@ static int choose_lanes(const struct engine_setup *s, bool ret_has[static N_LANE
 		ret_has[LANE_AUDIO] |= source_choose(p, TIMELINE_AUDIO, s->lang, 0, &why[LANE_AUDIO]) != NULL;
 	}
 	if (!ret_has[LANE_VIDEO] && !ret_has[LANE_AUDIO])
-		return fault_set(f, ERR_MEDIA, "%s: nothing to play: video: %s; audio: %s", s->source->url,
+		return fault_set(f, ERR_MEDIA, _("%s: nothing to play: video: %s; audio: %s"), s->source->url,
 		                 fault_text(&why[LANE_VIDEO]), fault_text(&why[LANE_AUDIO]));
 	return 0;
 }
@@ -205,7 +206,7 @@ int engine_new(const struct engine_setup *s, struct engine **ret_engine, struct 
 	struct engine *e;
 	bool has[N_LANES] = {false};
 	int r = known_algorithm(s->algorithm) ? choose_lanes(s, has, f)
-	                                      : fault_set(f, ERR_USAGE, "unknown adaptation \"%s\"", s->algorithm);
+	                                      : fault_set(f, ERR_USAGE, _("unknown adaptation \"%s\""), s->algorithm);
 
 	if (r < 0)
 		return r;
@@ -227,7 +228,7 @@ int engine_new(const struct engine_setup *s, struct engine **ret_engine, struct 
 			lane_free(&e->lanes[i]);
 		steering_free(&e->steering);
 		free(e);
-		return fault_set(f, r, "no thread: %s", err_text(r));
+		return fault_set(f, r, _("no thread: %s"), words_error(r));
 	}
 	*ret_engine = e;
 	return 0;

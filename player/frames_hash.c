@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/words.h"
 #include "player/media.h"
 
 struct frames_hash {
@@ -70,7 +71,7 @@ int frames_hash_end(struct frames_hash **ph, struct fault *f)
 	if (h->out != stdout)
 		bad = fclose(h->out) != 0 || bad;
 	if (bad)
-		fault_set(f, -EIO, "%s: the hashes could not be written", h->path);
+		fault_set(f, -EIO, _("%s: the hashes could not be written"), h->path);
 	free(h->pixels);
 	free(h->path);
 	free(h);

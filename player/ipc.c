@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/words.h"
 
 #define MAX_CLIENTS 16
 #define MAX_LINE 65536
@@ -81,15 +82,15 @@ static int make_way(const char *path, const struct sockaddr_un *a, struct fault 
 	int fd, r;
 
 	if (lstat(path, &st) != 0)
-		return errno == ENOENT ? 0 : fault_set(f, -errno, "--ipc-server %s: %s", path, err_text(-errno));
+		return errno == ENOENT ? 0 : fault_set(f, -errno, _("--ipc-server %s: %s"), path, words_error(-errno));
 	if (!S_ISSOCK(st.st_mode))
-		return fault_set(f, -EEXIST, "--ipc-server %s: is there already and is no socket", path);
+		return fault_set(f, -EEXIST, _("--ipc-server %s: is there already and is no socket"), path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	r = connect(fd, (const struct sockaddr *)a, sizeof *a);
 	close(fd);
 	if (r == 0)
-		return fault_set(f, ERR_LOCKED, "--ipc-server %s: another program listens there", path);
-	return unlink(path) == 0 ? 0 : fault_set(f, -errno, "--ipc-server %s: %s", path, err_text(-errno));
+		return fault_set(f, ERR_LOCKED, _("--ipc-server %s: another program listens there"), path);
+	return unlink(path) == 0 ? 0 : fault_set(f, -errno, _("--ipc-server %s: %s"), path, words_error(-errno));
 }
 
 static int listen_at(const char *path, int *ret_fd, struct fault *f)
@@ -99,7 +100,7 @@ static int listen_at(const char *path, int *ret_fd, struct fault *f)
 	int fd, r;
 
 	if (strlen(path) >= sizeof a.sun_path)
-		return fault_set(f, -ENAMETOOLONG, "--ipc-server %s: the path is longer than %zu", path, sizeof a.sun_path - 1);
+		return fault_set(f, -ENAMETOOLONG, _("--ipc-server %s: the path is longer than %zu"), path, sizeof a.sun_path - 1);
 	memcpy(a.sun_path, path, strlen(path) + 1);
 	r = make_way(path, &a, f);
 	if (r < 0)
@@ -110,7 +111,7 @@ static int listen_at(const char *path, int *ret_fd, struct fault *f)
 	umask(mask);
 	if (r < 0) {
 		close(fd);
-		return fault_set(f, r, "--ipc-server %s: %s", path, err_text(r));
+		return fault_set(f, r, _("--ipc-server %s: %s"), path, words_error(r));
 	}
 	*ret_fd = fd;
 	return 0;

@@ -9,20 +9,22 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/words.h"
+
 static const struct {
 	int key;
 	struct command command;
 	const char *name, *help; /* NULL: another name of the one above */
 } table[] = {
-	{' ', {CMD_PAUSE, 0}, "space", "pause, go on"},
-	{KEY_LEFT, {CMD_SEEK_BY, -5}, "left", "5 s back"},
-	{KEY_RIGHT, {CMD_SEEK_BY, 5}, "right", "5 s on"},
-	{KEY_DOWN, {CMD_SEEK_BY, -60}, "down", "60 s back"},
-	{KEY_UP, {CMD_SEEK_BY, 60}, "up", "60 s on"},
-	{'[', {CMD_SPEED_BY, 1 / 1.1}, "[", "slower, at the same pitch"},
-	{']', {CMD_SPEED_BY, 1.1}, "]", "faster, at the same pitch"},
-	{'=', {CMD_SET_SPEED, 1}, "=", "speed as it was made"},
-	{'1', {CMD_RUNG, 1}, "1 to 9", "this rendition only, 1 is the lowest"},
+	{' ', {CMD_PAUSE, 0}, N_("space"), N_("pause, go on")},
+	{KEY_LEFT, {CMD_SEEK_BY, -5}, N_("left"), N_("5 s back")},
+	{KEY_RIGHT, {CMD_SEEK_BY, 5}, N_("right"), N_("5 s on")},
+	{KEY_DOWN, {CMD_SEEK_BY, -60}, N_("down"), N_("60 s back")},
+	{KEY_UP, {CMD_SEEK_BY, 60}, "up", N_("60 s on")},
+	{'[', {CMD_SPEED_BY, 1 / 1.1}, "[", N_("slower, at the same pitch")},
+	{']', {CMD_SPEED_BY, 1.1}, "]", N_("faster, at the same pitch")},
+	{'=', {CMD_SET_SPEED, 1}, "=", N_("speed as it was made")},
+	{'1', {CMD_RUNG, 1}, N_("1 to 9"), N_("this rendition only, 1 is the lowest")},
 	{'2', {CMD_RUNG, 2}, NULL, NULL},
 	{'3', {CMD_RUNG, 3}, NULL, NULL},
 	{'4', {CMD_RUNG, 4}, NULL, NULL},
@@ -31,13 +33,13 @@ static const struct {
 	{'7', {CMD_RUNG, 7}, NULL, NULL},
 	{'8', {CMD_RUNG, 8}, NULL, NULL},
 	{'9', {CMD_RUNG, 9}, NULL, NULL},
-	{'0', {CMD_RUNG, 0}, "0", "adapt to the line again"},
-	{'a', {CMD_NEXT_AUDIO, 0}, "a", "next sound track"},
-	{'s', {CMD_NEXT_TEXT, 0}, "s", "next subtitles, at last none"},
-	{'i', {CMD_STATISTICS, 0}, "i", "statistics"},
-	{'f', {CMD_FULL_SCREEN, 0}, "f", "full screen"},
-	{'.', {CMD_STEP, 0}, ".", "one picture on"},
-	{'q', {CMD_QUIT, 0}, "q", "quit"},
+	{'0', {CMD_RUNG, 0}, "0", N_("adapt to the line again")},
+	{'a', {CMD_NEXT_AUDIO, 0}, "a", N_("next sound track")},
+	{'s', {CMD_NEXT_TEXT, 0}, "s", N_("next subtitles, at last none")},
+	{'i', {CMD_STATISTICS, 0}, "i", N_("statistics")},
+	{'f', {CMD_FULL_SCREEN, 0}, "f", N_("full screen")},
+	{'.', {CMD_STEP, 0}, ".", N_("one picture on")},
+	{'q', {CMD_QUIT, 0}, "q", N_("quit")},
 	{KEY_ESCAPE, {CMD_QUIT, 0}, NULL, NULL},
 };
 #define N_KEYS (sizeof table / sizeof table[0])
@@ -54,7 +56,7 @@ void keys_print(FILE *out)
 {
 	for (size_t i = 0; i < N_KEYS; i++)
 		if (table[i].name != NULL)
-			fprintf(out, "  %-8s %s\n", table[i].name, table[i].help);
+			fprintf(out, "  %-8s %s\n", _(table[i].name), _(table[i].help));
 }
 
 /* --- the terminal ---------------------------------------------------------------------------- */

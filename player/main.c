@@ -93,16 +93,15 @@ static void catch_signals(void)
 
 static void usage(FILE *out)
 {
-	fputs("Usage: ribera-player URL [OPTION]...\n"
-	      "       ribera-player --inspect URL|FILE [--json]\n"
-	      "       ribera-player --simulate TRACE [TRACE]... --sizes LADDER [--abr NAME]\n"
-	      "Plays a DASH title: adapts to the line, goes on from another server when one dies.\n\n",
+	fputs(_("Usage: ribera-player URL [OPTION]...\n"
+	        "       ribera-player --inspect URL|FILE [--json]\n"
+	        "       ribera-player --simulate TRACE [TRACE]... --sizes LADDER [--abr NAME]\n"
+	        "Plays a DASH title: adapts to the line, goes on from another server when one dies.\n\n"),
 	      out);
 	config_print_help(rows, N_ROWS, out);
-	fputs("\nKeys, in the window and in the terminal:\n", out);
+	fputs(_("\nKeys, in the window and in the terminal:\n"), out);
 	keys_print(out);
-	fputs("\nExit codes: 0 played to the end (or ended by q or a signal), 1 failed, 2 wrong usage.\n",
-	      out);
+	fputs(_("\nExit codes: 0 played to the end (or ended by q or a signal), 1 failed, 2 wrong usage.\n"), out);
 }
 
 /* --- what the options mean ------------------------------------------------------------------ */
@@ -128,7 +127,7 @@ static int read_speed(struct run *r, struct fault *f)
 		return 0;
 	}
 	if (str_parse_double(r->o.speed, strlen(r->o.speed), &r->speed) < 0 || r->speed < 0.05 || r->speed > 1000)
-		return fault_set(f, ERR_USAGE, "--speed \"%s\": a number from 0.05 to 1000, or max", r->o.speed);
+		return fault_set(f, ERR_USAGE, _("--speed \"%s\": a number from 0.05 to 1000, or max"), r->o.speed);
 	return 0;
 }
 
@@ -141,22 +140,22 @@ static int read_cmcd(struct run *r, struct fault *f)
 			r->cmcd = (enum cmcd_mode)i;
 			return 0;
 		}
-	return fault_set(f, ERR_USAGE, "--cmcd \"%s\": headers, query or none", r->o.cmcd);
+	return fault_set(f, ERR_USAGE, _("--cmcd \"%s\": headers, query or none"), r->o.cmcd);
 }
 
 static int read_resume(struct run *r, struct fault *f)
 {
 	if (strcmp(r->o.resume, "auto") != 0 && strcmp(r->o.resume, "yes") != 0 && strcmp(r->o.resume, "no") != 0)
-		return fault_set(f, ERR_USAGE, "--resume \"%s\": auto, yes or no", r->o.resume);
+		return fault_set(f, ERR_USAGE, _("--resume \"%s\": auto, yes or no"), r->o.resume);
 	return 0;
 }
 
 static int read_now(struct run *r, struct fault *f)
 {
 	if (r->o.now != NULL && mpd_value_date(r->o.now, strlen(r->o.now), &r->now) < 0)
-		return fault_set(f, ERR_USAGE, "--now \"%s\": a date like 2026-01-31T12:00:00Z", r->o.now);
+		return fault_set(f, ERR_USAGE, _("--now \"%s\": a date like 2026-01-31T12:00:00Z"), r->o.now);
 	if (r->o.now != NULL && !r->o.inspect)
-		return fault_set(f, ERR_USAGE, "--now is for --inspect");
+		return fault_set(f, ERR_USAGE, _("--now is for --inspect"));
 	return 0;
 }
 
@@ -168,11 +167,11 @@ static int read_output(struct run *r, struct fault *f)
 	if (str_starts(r->o.output, "dump:") && r->o.output[5] != '\0')
 		return 0;
 	if (strcmp(r->o.output, "auto") != 0 && strcmp(r->o.output, "sdl") != 0 && strcmp(r->o.output, "null") != 0)
-		return fault_set(f, ERR_USAGE, "--output \"%s\": sdl, null or dump:FILE.mp4", r->o.output);
+		return fault_set(f, ERR_USAGE, _("--output \"%s\": sdl, null or dump:FILE.mp4"), r->o.output);
 	if (strcmp(r->o.output, "sdl") == 0 && r->speed != 1)
-		return fault_set(f, ERR_USAGE, "--speed is for --output null and dump:");
+		return fault_set(f, ERR_USAGE, _("--speed is for --output null and dump:"));
 	if (strcmp(r->o.output, "auto") == 0 && r->window && !display)
-		return fault_set(f, ERR_UNSUPPORTED, "no display here: play with --output null, or set DISPLAY");
+		return fault_set(f, ERR_UNSUPPORTED, _("no display here: play with --output null, or set DISPLAY"));
 	return 0;
 }
 
@@ -181,9 +180,9 @@ static int read_simulation(struct run *r, int argc, char **argv, struct fault *f
 	bool pensieve = strcmp(r->o.model, "pensieve") == 0;
 
 	if (r->o.sizes == NULL)
-		return fault_set(f, ERR_USAGE, "--simulate wants the ladder: --sizes FILE.json");
+		return fault_set(f, ERR_USAGE, _("--simulate wants the ladder: --sizes FILE.json"));
 	if (!pensieve && strcmp(r->o.model, "std") != 0)
-		return fault_set(f, ERR_USAGE, "--model \"%s\": std or pensieve", r->o.model);
+		return fault_set(f, ERR_USAGE, _("--model \"%s\": std or pensieve"), r->o.model);
 	r->model = pensieve ? SIMULATE_PENSIEVE : SIMULATE_STD;
 	r->traces = argv + 1;
 	r->n_traces = argc > 1 ? (size_t)argc - 1 : 0;
@@ -197,19 +196,19 @@ static int read_options(struct run *r, int argc, char **argv, struct fault *f)
 	int code;
 
 	if (log_level_from_name(r->o.log_level, &level) < 0)
-		return fault_set(f, ERR_USAGE, "--log-level \"%s\": error, warn, info, verbose or debug", r->o.log_level);
+		return fault_set(f, ERR_USAGE, _("--log-level \"%s\": error, warn, info, verbose or debug"), r->o.log_level);
 	log_set_level(level);
 	av_log_set_level(level >= LOG_VERBOSE ? AV_LOG_WARNING : AV_LOG_FATAL);
 	for (unsigned i = 0; abr_algorithms[i] != NULL; i++)
 		algorithm = algorithm || strcmp(r->o.abr, abr_algorithms[i]) == 0;
 	if (!algorithm)
-		return fault_set(f, ERR_USAGE, "--abr \"%s\" is not known; --help names them", r->o.abr);
+		return fault_set(f, ERR_USAGE, _("--abr \"%s\" is not known; --help names them"), r->o.abr);
 	if (r->o.abr_serve)
-		return argc == 1 ? 0 : fault_set(f, ERR_USAGE, "--abr-serve takes no URL");
+		return argc == 1 ? 0 : fault_set(f, ERR_USAGE, _("--abr-serve takes no URL"));
 	if (r->o.simulate != NULL)
 		return read_simulation(r, argc, argv, f);
 	if (argc != 2)
-		return fault_set(f, ERR_USAGE, argc < 2 ? "what to play? Give the URL of an MPD" : "one URL at a time");
+		return fault_set(f, ERR_USAGE, argc < 2 ? _("what to play? Give the URL of an MPD") : _("one URL at a time"));
 	r->url = argv[1];
 	code = read_speed(r, f);
 	if (code == 0)
@@ -251,7 +250,7 @@ static int open_fetch(struct fetch **ret, struct fault *f)
 	struct fetch_settings s = {.user_agent = "ribera-player/" PACKAGE_VERSION, .max_per_host = 8, .http2 = true};
 	int r = fetch_new(&s, ret);
 
-	return r < 0 ? fault_set(f, r, "the network cannot be set up: %s", err_text(r)) : 0;
+	return r < 0 ? fault_set(f, r, _("the network cannot be set up: %s"), words_error(r)) : 0;
 }
 
 /* Of the renditions that may be played: the window is as large from the first picture on. */
@@ -296,7 +295,7 @@ static int start_threads(struct session *s, struct fault *f)
 			continue;
 		s->decoders[i] = decode_new(&s->hub, i);
 		if (s->decoders[i] == NULL)
-			r = fault_set(f, -ENOMEM, "no thread for a decoder");
+			r = fault_set(f, -ENOMEM, _("no thread for a decoder"));
 	}
 	return r;
 }
@@ -333,9 +332,9 @@ static int check_source(struct session *s, struct fault *f)
 	const struct timeline *t = s->source.timeline;
 
 	if (t->n_periods == 0)
-		return fault_set(f, ERR_MEDIA, "%s: the MPD has no Period to play", s->run->url);
+		return fault_set(f, ERR_MEDIA, _("%s: the MPD has no Period to play"), s->run->url);
 	if (!t->dynamic && t->duration >= 0 && s->run->o.start >= t->duration)
-		return fault_set(f, ERR_USAGE, "--start: the title is only %.3f s long", (double)t->duration / 1e6);
+		return fault_set(f, ERR_USAGE, _("--start: the title is only %.3f s long"), (double)t->duration / 1e6);
 	return 0;
 }
 
@@ -420,7 +419,7 @@ static void end_session(struct session *s)
 static int judge(const struct session *s, int code, struct fault *f)
 {
 	if (code == 0 && s->report.finished && s->report.decoded + s->report.audio_decoded == 0)
-		return fault_set(f, ERR_MEDIA, "%s: nothing could be decoded", s->run->url);
+		return fault_set(f, ERR_MEDIA, _("%s: nothing could be decoded"), s->run->url);
 	return code;
 }
 
@@ -437,7 +436,7 @@ static int write_reports(const struct session *s, struct fault *f)
 		putchar('\n');
 		json_decref(o);
 		if (fflush(stdout) != 0 && r == 0)
-			r = fault_set(f, -EIO, "standard output: %s", err_text(-EIO));
+			r = fault_set(f, -EIO, _("standard output: %s"), words_error(-EIO));
 	}
 	return r;
 }
@@ -540,10 +539,11 @@ int main(int argc, char **argv)
 	struct run run = {0};
 	struct config *config = config_new(rows, N_ROWS, &run.o);
 	struct fault f = {0};
-	int r = config_read_args(config, &argc, argv, &f);
+	int r;
 
-	json_set_alloc_funcs(mem_new, free); /* no JSON lacks a word because memory was short */
 	words_start("ribera-player");
+	json_set_alloc_funcs(mem_new, free); /* no JSON lacks a word because memory was short */
+	r = config_read_args(config, &argc, argv, &f);
 	if (r == 0 && run.o.help) {
 		usage(stdout);
 	} else if (r == 0 && run.o.version) {
@@ -556,7 +556,7 @@ int main(int argc, char **argv)
 			r = act(&run, &f);
 	}
 	if (r < 0)
-		fprintf(stderr, "ribera-player: %s%s\n", fault_text(&f), f.code == ERR_USAGE ? " (see --help)" : "");
+		fprintf(stderr, "ribera-player: %s%s\n", fault_text(&f), f.code == ERR_USAGE ? _(" (see --help)") : "");
 	config_free(&config);
 	return r == 0 ? 0 : f.code == ERR_USAGE ? 2 : 1;
 }

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "player/hub.h"
 
 #define MAX_TEXT ((size_t)256 << 20)
@@ -258,5 +259,5 @@ int report_write(const struct report *r, const char *path, struct fault *f)
 	if (code == 0)
 		code = file_write_atomic(path, b.bytes, b.size, 0644);
 	buf_fini(&b);
-	return code < 0 ? fault_set(f, code, "%s: the report cannot be written: %s", path, err_text(code)) : 0;
+	return code < 0 ? fault_set(f, code, _("%s: the report cannot be written: %s"), path, words_error(code)) : 0;
 }

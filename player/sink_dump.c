@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/words.h"
 #include "player/sink.h"
 
 #define CHUNK 4096      /* samples given to the encoder at once */
@@ -273,9 +274,9 @@ static int finish(struct sink *s, struct fault *f)
 	if (d->file->pb != NULL)
 		failed(d, avio_closep(&d->file->pb), "closing");
 	if (d->error == 0 && !d->open)
-		return fault_set(f, ERR_MEDIA, "%s: nothing was played, so nothing was recorded", d->path);
+		return fault_set(f, ERR_MEDIA, _("%s: nothing was played, so nothing was recorded"), d->path);
 	if (d->error != 0)
-		return fault_set(f, ERR_MEDIA, "%s: recording: %s: %s", d->path, d->what, av_make_error_string(text, sizeof text, d->error));
+		return fault_set(f, ERR_MEDIA, _("%s: recording: %s: %s"), d->path, d->what, av_make_error_string(text, sizeof text, d->error));
 	return 0;
 }
 
@@ -308,7 +309,7 @@ int sink_dump_new(const char *path, struct sink **ret_sink, struct fault *f)
 	d->packet = av_packet_alloc();
 	if (d->packet == NULL || avformat_alloc_output_context2(&d->file, NULL, "mp4", path) < 0) {
 		sink_free(&d->sink);
-		return fault_set(f, -ENOMEM, "%s: no memory for a recording", path);
+		return fault_set(f, -ENOMEM, _("%s: no memory for a recording"), path);
 	}
 	*ret_sink = &d->sink;
 	return 0;

@@ -11,8 +11,8 @@
 
 int sink_sdl_new(const char *title, unsigned height, struct sink **ret_sink, struct fault *f)
 {
-	return fault_set(f, ERR_UNSUPPORTED, "this build has no window (SDL2 was not there): use --output null, or "
-	                                     "apt-get install libsdl2-dev and build again");
+	return fault_set(f, ERR_UNSUPPORTED, _("this build has no window (SDL2 was not there): use --output null, or "
+	                                     "apt-get install libsdl2-dev and build again"));
 }
 
 #else
@@ -27,6 +27,7 @@ int sink_sdl_new(const char *title, unsigned height, struct sink **ret_sink, str
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/words.h"
 #include "player/overlay.h"
 
 #define BAR (2 * DUR_S)          /* the bar stays so long after the mouse has moved */
@@ -386,7 +387,7 @@ int sink_sdl_new(const char *title, unsigned height, struct sink **ret_sink, str
 		w->renderer = w->window != NULL ? SDL_CreateRenderer(w->window, -1, SDL_RENDERER_PRESENTVSYNC) : NULL;
 	}
 	if (w->renderer == NULL) {
-		fault_set(f, ERR_UNSUPPORTED, "no window can be opened: %s: use --output null without a display", SDL_GetError());
+		fault_set(f, ERR_UNSUPPORTED, _("no window can be opened: %s: use --output null without a display"), SDL_GetError());
 		window_free(&w->sink);
 		return ERR_UNSUPPORTED;
 	}

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "dash/mpd_link.h"
 #include "fetch/fetch.h"
 #include "player/fit.h"
@@ -76,7 +77,7 @@ static int verdict(const struct wait *w, const char *url, struct fault *f)
 		return fault_set(f, w->result.error, "%s: %s%s%s", url, err_text(w->result.error),
 		                 w->result.text[0] != '\0' ? ": " : "", w->result.text);
 	if (w->result.status != 200)
-		return fault_set(f, ERR_HTTP, "%s: the server answers with HTTP status %d", url, w->result.status);
+		return fault_set(f, ERR_HTTP, _("%s: the server answers with HTTP status %d"), url, w->result.status);
 	return 0;
 }
 
@@ -270,7 +271,7 @@ struct timeline_track *source_choose(const struct timeline_period *p, enum timel
 	struct timeline_track *best = NULL;
 	size_t n = 0, at = 0;
 
-	fault_set(why, ERR_NOT_FOUND, "the MPD has none");
+	fault_set(why, ERR_NOT_FOUND, _("the MPD has none"));
 	for (size_t i = 0; i < p->n_tracks; i++) {
 		struct timeline_track *t = &p->tracks[i];
 

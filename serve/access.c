@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "serve/inner.h"
 
 #define BUFFER (64 << 10)
@@ -35,7 +36,7 @@ int access_open(const char *path, struct access_log **ret, struct fault *f)
 	struct access_log *l;
 
 	if (fd < 0)
-		return fault_set(f, -errno, "cannot open the access log \"%s\": %s", path, err_text(-errno));
+		return fault_set(f, -errno, _("cannot open the access log \"%s\": %s"), path, words_error(-errno));
 	l = mem_new(sizeof *l);
 	pthread_mutex_init(&l->lock, NULL);
 	l->fd = fd;

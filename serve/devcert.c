@@ -17,6 +17,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/file.h"
+#include "base/words.h"
 
 #define DAY (24 * DUR_HOUR)
 
@@ -77,7 +78,7 @@ int devcert_make(const char *host, wall_us now, X509 **ret_cert, EVP_PKEY **ret_
 		ERR_clear_error();
 		X509_free(x);
 		EVP_PKEY_free(key);
-		return fault_set(f, ERR_UNSUPPORTED, "cannot make a certificate for %s: %s", names, text);
+		return fault_set(f, ERR_UNSUPPORTED, _("cannot make a certificate for %s: %s"), names, text);
 	}
 	*ret_cert = x;
 	*ret_key = key;
@@ -91,7 +92,7 @@ static int write_one(BIO *b, bool made, const char *path, mode_t mode, struct fa
 	int r = made && n > 0 ? file_write_atomic(path, bytes, (size_t)n, mode) : ERR_UNSUPPORTED;
 
 	BIO_free(b);
-	return r < 0 ? fault_set(f, r, "cannot write the certificate for trying out to \"%s\": %s", path, err_text(r)) : 0;
+	return r < 0 ? fault_set(f, r, _("cannot write the certificate for trying out to \"%s\": %s"), path, words_error(r)) : 0;
 }
 
 int devcert_write(X509 *cert, EVP_PKEY *key, const char *cert_path, const char *key_path, struct fault *f)

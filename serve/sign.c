@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 
 #define MAX_FILE 65536
 #define MIN_SECRET 16
@@ -103,15 +104,15 @@ static int add_key(struct sign_keys *keys, const char *line, size_t n, const cha
 		gap++;
 	secret_n = n - gap;
 	if (!is_id(line, id_n))
-		return fault_set(f, ERR_SYNTAX, "%s:%u: expected a key's name of 1 to %d letters and digits, then its secret", name, number,
+		return fault_set(f, ERR_SYNTAX, _("%s:%u: expected a key's name of 1 to %d letters and digits, then its secret"), name, number,
 		                 SIGN_MAX_ID);
 	if (secret_n < 2 * MIN_SECRET || secret_n > 2 * MAX_SECRET || !read_hex(line + gap, secret_n, secret))
-		return fault_set(f, ERR_SYNTAX, "%s:%u: the secret of \"%.*s\" must be %d to %d hex digits: make one with \"openssl rand -hex 32\"",
+		return fault_set(f, ERR_SYNTAX, _("%s:%u: the secret of \"%.*s\" must be %d to %d hex digits: make one with \"openssl rand -hex 32\""),
 		                 name, number, (int)id_n, line, 2 * MIN_SECRET, 2 * MAX_SECRET);
 	if (find_key(keys, line, id_n) != NULL)
-		return fault_set(f, ERR_SYNTAX, "%s:%u: there are two keys \"%.*s\"", name, number, (int)id_n, line);
+		return fault_set(f, ERR_SYNTAX, _("%s:%u: there are two keys \"%.*s\""), name, number, (int)id_n, line);
 	if (keys->n == SIGN_MAX_KEYS)
-		return fault_set(f, ERR_LIMIT, "%s:%u: more than %d keys: take out the oldest", name, number, SIGN_MAX_KEYS);
+		return fault_set(f, ERR_LIMIT, _("%s:%u: more than %d keys: take out the oldest"), name, number, SIGN_MAX_KEYS);
 	memcpy(keys->keys[keys->n].id, line, id_n);
 	prepare_key(&keys->keys[keys->n++], secret, secret_n / 2);
 	OPENSSL_cleanse(secret, sizeof secret);
@@ -138,7 +139,7 @@ int sign_keys_read(const char *text, size_t n, const char *name, struct sign_key
 			r = add_key(keys, p, len, name, number, f);
 	}
 	if (r == 0 && keys->n == 0)
-		r = fault_set(f, ERR_SYNTAX, "%s: there is no key in it: a line is \"NAME SECRET\"", name);
+		r = fault_set(f, ERR_SYNTAX, _("%s: there is no key in it: a line is \"NAME SECRET\""), name);
 	if (r < 0)
 		sign_keys_free(&keys);
 	else
@@ -154,7 +155,7 @@ int sign_keys_load(const char *path, struct sign_keys **ret, struct fault *f)
 	buf_init(&b, MAX_FILE);
 	r = file_read(path, &b);
 	if (r < 0)
-		fault_set(f, r, "cannot read the keys of signed URLs \"%s\": %s", path, err_text(r));
+		fault_set(f, r, _("cannot read the keys of signed URLs \"%s\": %s"), path, words_error(r));
 	else
 		r = sign_keys_read((const char *)b.bytes, b.size, path, ret, f);
 	if (b.size > 0)

@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "serve/devcert.h"
 #include "serve/inner.h"
 #include "serve/ticket.h"
@@ -170,15 +171,15 @@ static int no_password(char *out, int size, int writing, void *ctx)
 static int mismatch(const struct tls_settings *s, struct fault *f)
 {
 	ERR_clear_error();
-	return fault_set(f, ERR_USAGE, "the certificate \"%s\" does not belong to the private key \"%s\"", s->cert, s->key);
+	return fault_set(f, ERR_USAGE, _("the certificate \"%s\" does not belong to the private key \"%s\""), s->cert, s->key);
 }
 
 static int load_files(SSL_CTX *ctx, const struct tls_settings *s, struct fault *f)
 {
 	if (SSL_CTX_use_certificate_chain_file(ctx, s->cert) != 1)
-		return tls_fault(f, "cannot use the certificate", s->cert, "");
+		return tls_fault(f, _("cannot use the certificate"), s->cert, "");
 	if (SSL_CTX_use_PrivateKey_file(ctx, s->key, SSL_FILETYPE_PEM) != 1)
-		return ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH ? mismatch(s, f) : tls_fault(f, "cannot use the private key", s->key, ": it must be PEM, without a password, of the certificate's first entry");
+		return ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH ? mismatch(s, f) : tls_fault(f, _("cannot use the private key"), s->key, _(": it must be PEM, without a password, of the certificate's first entry"));
 	if (SSL_CTX_check_private_key(ctx) != 1)
 		return mismatch(s, f);
 	if (X509_cmp_current_time(X509_get0_notAfter(SSL_CTX_get0_certificate(ctx))) < 0)
@@ -284,7 +285,7 @@ int tls_new(const struct tls_settings *s, struct tls **ret, struct fault *f)
 	int r;
 
 	if (s->cert != NULL && s->key == NULL)
-		return fault_set(f, ERR_USAGE, "the certificate \"%s\" needs its private key", s->cert);
+		return fault_set(f, ERR_USAGE, _("the certificate \"%s\" needs its private key"), s->cert);
 	t = mem_new(sizeof *t);
 	t->s = *s;
 	t->ocsp_path = s->cert != NULL ? mem_printf("%s.ocsp", s->cert) : NULL;

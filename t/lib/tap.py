@@ -12,6 +12,9 @@ import atexit, contextlib, json, os, re, shutil, signal, stat, subprocess, sys, 
 BUILD = os.environ.get('RIBERA_BUILD', os.getcwd())
 SOURCE = os.environ.get('RIBERA_SOURCE', os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 SHARED = os.path.join(SOURCE, '..', 'shared')
+# what programs say is looked for in English, whoever runs the tests
+os.environ['LC_ALL'] = 'C.UTF-8'
+os.environ.pop('LANGUAGE', None)
 _tests = []
 
 

@@ -1,45 +1,104 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The catalogs are whole: every marked word has its translation and no other stands there; programs use them, and
-# numbers keep their point.
+# The catalogs are whole: every marked word has its translation and no other stands there; every program speaks the
+# reader's language in its help, of what is wrong and of what it has done; logs and JSON stay as they are, and numbers
+# keep their point where people write a comma.
 set -u
 cd "$RIBERA_SOURCE" || exit 1
 n=0
 work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
+trap '[ -z "${origin-}" ] || kill "$origin"; rm -rf "$work"' EXIT
 ok() { n=$((n + 1)); if [ "$1" = 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; sed 's/^/# /' <<<"${3-}"; fi; }
+has() { grep -qF -- "$2" <<<"$3"; ok $? "$1" "$3"; } # NAME WORDS TEXT
+in_c() { env -u LANGUAGE LC_ALL=C.UTF-8 "$@"; }
+in_spanish() { LC_ALL=C.UTF-8 LANGUAGE=es "$@"; }
+in_german() { env -u LANGUAGE LOCPATH="$work" LC_ALL=de_DE.UTF-8 "$@"; }
 
-for room in admin edge player; do
-	case $room in admin) sources="-kN_ -kROW:8 origin/admin*.c base/config.c" ;; *) sources="$room/*.c" ;; esac
-	catalog=po/ribera-$room.es.po
-	said=$(msgfmt -c --check-accelerators -o /dev/null "$catalog" 2>&1)
-	ok $? "$catalog is well-formed, and its formats take the same values" "$said"
+# --- catalogs ---
+base=$(ls base/config.c base/progress.c base/err.h serve/*.c cdn/*.c)
+for catalog in base ribera-admin ribera-edge ribera-ingest ribera-origin ribera-player; do
+	more= file=po/$catalog.es.po
+	case $catalog in
+	base) more=-kX:4 sources=$base ;;
+	ribera-admin) sources=$(ls origin/admin*.c origin/trace.c) ;;
+	ribera-origin) sources=$(ls origin/*.c | grep -vE 'origin/(admin|trace)') ;;
+	*) sources=$(ls "${catalog#ribera-}"/*.[ch]) ;;
+	esac
+	said=$(msgfmt -c --check-accelerators -o /dev/null "$file" 2>&1)
+	ok $? "$file is well-formed, and its formats take the same values" "$said"
 	# shellcheck disable=SC2086
-	xgettext --from-code=UTF-8 -L C -k_ -kngettext:1,2 -o "$work/now.pot" $sources
-	msgmerge -q -N -o "$work/merged.po" "$catalog" "$work/now.pot"
+	xgettext --from-code=UTF-8 -L C -k_ -kN_ -kngettext:1,2 -kROW:8 $more -o "$work/now.pot" $sources
+	msgmerge -q -N -o "$work/merged.po" "$file" "$work/now.pot"
 	said=$(msgattrib --untranslated "$work/merged.po"; msgattrib --only-fuzzy "$work/merged.po")
-	[ -z "$said" ]; ok $? "every marked word of $room/ is translated" "$said"
+	[ -z "$said" ]; ok $? "$file has every marked word" "$said"
 	said=$(msgattrib --only-obsolete "$work/merged.po")
-	[ -z "$said" ]; ok $? "no word of $catalog is one that $room/ does not use" "$said"
+	[ -z "$said" ]; ok $? "no word of $file is one that nobody says" "$said"
 done
 
-said=$(printf '\n' | LC_ALL=C.UTF-8 LANGUAGE=es "$RIBERA_BUILD/ribera-edge" --setup --name a --origin ftp://x --config "$work/e.yaml" 2>&1)
-grep -q 'se esperaba una URL' <<<"$said"; ok $? "setup speaks Spanish" "$said"
-said=$(printf '\n' | LC_ALL=C.UTF-8 "$RIBERA_BUILD/ribera-edge" --setup --name a --origin ftp://x --config "$work/e.yaml" 2>&1)
-grep -q 'expected an http or https URL' <<<"$said"; ok $? "and English where nothing else was asked for" "$said"
-said=$(LC_ALL=C.UTF-8 LANGUAGE=es "$RIBERA_BUILD/ribera-admin" --help 2>&1)
-grep -q 'los títulos de la biblioteca' <<<"$said" && ! grep -qE '^        (the|what|a|an|titles) ' <<<"$said"; ok $? "the operators' command helps in Spanish" "$said"
-said=$(LC_ALL=C.UTF-8 LANGUAGE=es "$RIBERA_BUILD/ribera-admin" --wat 2>&1)
-grep -q 'opción desconocida «--wat»' <<<"$said"; ok $? "and says what is wrong" "$said"
-# numbers keep their point where people write a comma
-if localedef -i de_DE -f UTF-8 "$work/de_DE.UTF-8" 2>/dev/null; then
-	printf '1,7,1000\n2,8,3000\n3,7,1000\n90000,7,1000\n' >"$work/trace"
-	german=$(LOCPATH=$work LC_ALL=de_DE.UTF-8 "$RIBERA_BUILD/ribera-admin" simulate --capacity 50% "$work/trace" 2>&1)
-	plain=$(LC_ALL=C "$RIBERA_BUILD/ribera-admin" simulate --capacity 50% "$work/trace" 2>&1)
-	[ "$german" = "$plain" ] && grep -q '[0-9][.][0-9]' <<<"$german"; ok $? "tables are the same under de_DE" "$german"
-	said=$(LOCPATH=$work LC_ALL=de_DE.UTF-8 "$RIBERA_BUILD/ribera-edge" -t --name a --origin http://x --store "$work/s" --window-duration 1.5h --rate 2.5MB 2>&1)
-	ok $? "settings are read the same under de_DE" "$said"
-else
-	ok 0 "numbers under de_DE # SKIP no de_DE to be made here: apt-get install locales"
-fi
+# --- help ---
+for program in admin edge ingest origin player; do
+	in_c "$RIBERA_BUILD/ribera-$program" --help >"$work/english"
+	in_spanish "$RIBERA_BUILD/ribera-$program" --help >"$work/spanish"
+	said=$(grep -xFf "$work/english" "$work/spanish" | grep -vE '^( {2,6}(-|[a-z])|$)') # names of options and commands are the same
+	[ -z "$said" ] && [ "$(wc -l <"$work/english")" = "$(wc -l <"$work/spanish")" ]
+	ok $? "ribera-$program --help is Spanish in every sentence" "$said"
+	said=$(in_c "$RIBERA_BUILD/ribera-$program" --wat 2>&1) && said=passed
+	has "ribera-$program speaks English where nothing else was asked for" 'unknown option "--wat"' "$said"
+	said=$(in_spanish "$RIBERA_BUILD/ribera-$program" --wat 2>&1) && said=pasado
+	has "ribera-$program says in Spanish what is wrong" 'opción desconocida «--wat»' "$said"
+done
+
+# --- what is wrong ---
+printf 'listen: 1\nthreads: mil\n' >"$work/bad.yaml"
+has "a wrong setting of the origin" "bad.yaml:2:10: threads: se encontró «mil», se esperaba un número entero" "$(in_spanish "$RIBERA_BUILD/ribera-origin" -t --config "$work/bad.yaml" 2>&1)"
+has "one of the edge" "window.zone: no existe la zona «Mars/Base»" "$(in_spanish "$RIBERA_BUILD/ribera-edge" -t --name a --origin http://x --store "$work/s" --window-zone Mars/Base 2>&1)"
+has "a good one" "los ajustes son correctos" "$(in_spanish "$RIBERA_BUILD/ribera-edge" -t --name a --origin http://x --store "$work/s" 2>&1)"
+has "setup" "se esperaba una URL" "$(printf '\n' | in_spanish "$RIBERA_BUILD/ribera-edge" --setup --name a --origin ftp://x --config "$work/e.yaml" 2>&1)"
+: >"$work/empty.mp4"
+has "an empty master" "está vacío (0 bytes); copie el máster de nuevo" "$(in_spanish "$RIBERA_BUILD/ribera-ingest" "$work/empty.mp4" --library "$work" 2>&1)"
+has "no master" "no se ha indicado MASTER; véase --help" "$(in_spanish "$RIBERA_BUILD/ribera-ingest" 2>&1)"
+has "nothing to play" "¿qué hay que reproducir?" "$(in_spanish "$RIBERA_BUILD/ribera-player" 2>&1)"
+
+# --- what was done, and numbers ---
+ffmpeg -loglevel error -f lavfi -i testsrc2=s=320x180:r=25:d=3 -c:v libx264 -preset ultrafast "$work/film.mp4"
+mkdir "$work/library"
+said=$(in_spanish "$RIBERA_BUILD/ribera-ingest" "$work/film.mp4" --library "$work/library" --ladder fixed 2>&1)
+has "an ingest's result" "publicado $work/library/film/" "$said"
+has "and its notes" "nota: el máster no tiene sonido" "$said"
+said=$(grep -rlE 'publicado|versiones|imágenes' "$work/library/film" --include='*.json' --include='*.html' --include='*.mpd')
+[ -z "$said" ]; ok $? "the package is the same in every language" "$said"
+said=$(localedef -i de_DE -f UTF-8 "$work/de_DE.UTF-8" 2>&1) && [ "$(in_german printf %.1f 1,5)" = 1,5 ]
+ok $? "here is a locale with decimal commas (apt-get install locales, if not)" "$said"
+printf '1,7,1000\n2,8,3000\n3,7,1000\n90000,7,1000\n' >"$work/trace"
+same() { # NAME COMMAND...
+	local name=$1 german plain
+	shift
+	german=$(in_german "$@" 2>&1) plain=$(in_c "$@" 2>&1)
+	[ "$german" = "$plain" ] && grep -q '[0-9][.][0-9]' <<<"$german"
+	ok $? "$name" "$german"
+}
+same "a table keeps its points" "$RIBERA_BUILD/ribera-admin" simulate --capacity 50% "$work/trace"
+same "JSON of ribera-player" "$RIBERA_BUILD/ribera-player" --inspect --json "$(ls "$work"/library/film/*/manifest.mpd)"
+in_german "$RIBERA_BUILD/ribera-ingest" --verify "$(dirname "$work"/library/film/*/manifest.mpd)" --json >"$work/verify.json" 2>&1
+said=$(python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); assert d["ok"] and isinstance(d["seconds"], float)' "$work/verify.json" 2>&1)
+ok $? "JSON of ribera-ingest" "$said"
+said=$(in_german "$RIBERA_BUILD/ribera-edge" -t --name a --origin http://x --store "$work/s" --window-duration 1.5h --rate 2.5MB 2>&1)
+ok $? "settings are read the same" "$said"
+
+# --- a service ---
+echo "grace: 1s" >"$work/o.yaml"
+LC_ALL=C.UTF-8 LANGUAGE=es "$RIBERA_BUILD/ribera-origin" --library "$work/library" --www "$RIBERA_SOURCE/origin/www" --listen 127.0.0.1:0 --control 127.0.0.1:0 \
+	--ports-file "$work/ports" --config "$work/o.yaml" >"$work/log" 2>&1 &
+origin=$!
+for _ in $(seq 300); do [ -s "$work/ports" ] && break; kill -0 "$origin" || break; read -rt 0.1 <> <(:); done
+control=$(sed -n 's/.*"control": \([0-9]*\).*/\1/p' "$work/ports")
+has "tables have Spanish heads" "TÍTULO" "$(in_spanish "$RIBERA_BUILD/ribera-admin" --control "http://127.0.0.1:$control" titles 2>&1)"
+has "and say that all is well" "el origen está bien" "$(in_spanish "$RIBERA_BUILD/ribera-admin" --control "http://127.0.0.1:$control" health 2>&1)"
+has "an origin that is there already" "otro programa escucha ahí" "$(in_spanish "$RIBERA_BUILD/ribera-origin" --library "$work/library" --www "$RIBERA_SOURCE/origin/www" --listen 127.0.0.1:0 --control "127.0.0.1:$control" 2>&1)"
+echo "grace: mucho" >"$work/o.yaml"
+kill -HUP "$origin"
+for _ in $(seq 100); do grep -q 'reload' "$work/log" && break; read -rt 0.1 <> <(:); done
+kill "$origin" && wait "$origin" 2>/dev/null
+origin=
+has "the log stays English" 'grace: found "mucho", expected a duration' "$(cat "$work/log")"
 echo "1..$n"
