@@ -22,16 +22,14 @@ static bool is_revision(const char *s, size_t n)
 	return true;
 }
 
-/* The path segment at *p; false unless it is a name.  *p moves behind it and
- * behind the slash, or to NULL when the path ends here. */
-static bool take_name(const char **p, const char *end, const char **ret_name, size_t *ret_n)
+/* The path segment at *p.  *p moves behind it and behind the slash, or to NULL when the path ends here. */
+static void take_segment(const char **p, const char *end, const char **ret, size_t *ret_n)
 {
 	const char *slash = memchr(*p, '/', (size_t)(end - *p));
 
-	*ret_name = *p;
+	*ret = *p;
 	*ret_n = (size_t)((slash != NULL ? slash : end) - *p);
 	*p = slash != NULL ? slash + 1 : NULL;
-	return str_is_name(*ret_name, *ret_n);
 }
 
 int package_path_parse(const char *path, size_t n, struct package_path *ret_path)
@@ -42,14 +40,19 @@ int package_path_parse(const char *path, size_t n, struct package_path *ret_path
 
 	if (n < sizeof prefix - 1 || memcmp(path, prefix, sizeof prefix - 1) != 0)
 		return ERR_NOT_FOUND;
-	if (!take_name(&p, end, &out.title, &out.title_n) || p == NULL || !take_name(&p, end, &out.file, &out.file_n))
+	take_segment(&p, end, &out.title, &out.title_n);
+	if (p == NULL)
 		return ERR_NOT_FOUND;
+	take_segment(&p, end, &out.file, &out.file_n);
 	if (p != NULL) { /* what was read is the revision */
 		out.revision = out.file;
 		out.revision_n = out.file_n;
-		if (!is_revision(out.revision, out.revision_n) || !take_name(&p, end, &out.file, &out.file_n) || p != NULL)
+		take_segment(&p, end, &out.file, &out.file_n);
+		if (!is_revision(out.revision, out.revision_n) || p != NULL)
 			return ERR_NOT_FOUND;
 	}
+	if (!str_is_name(out.title, out.title_n) || !str_is_name(out.file, out.file_n))
+		return ERR_NOT_FOUND;
 	*ret_path = out;
 	return 0;
 }

@@ -89,6 +89,7 @@ struct listener {
 
 struct serve {
 	struct serve_settings settings; /* strings owned */
+	char *cors_lines;               /* CORS fields for HTTP/1.1: see request_add_lines; NULL: none */
 	struct route *routes;           /* longest prefix first */
 	size_t n_routes, cap_routes;
 	struct listener *listeners;
@@ -281,10 +282,17 @@ static inline void request_add(struct serve_request *r, const h2o_token_t *token
 {
 	request_add_field(r, &token->buf, value, __builtin_strlen(value));
 }
+/* On HTTP/1.1 alone: fields that are always the same are one to libh2o, whose value holds CRLF and the lines of the
+ * others; each field costs as much as a hundred bytes of body. */
+static inline bool request_takes_lines(const struct serve_request *r)
+{
+	return r->req->version < 0x200;
+}
 void request_add_name(struct serve_request *, const char *lower_case_name, const char *value);
 #define REQUEST_NAME(text) {(char *)(uintptr_t)(text), sizeof(text) - 1} /* of a static h2o_iovec_t */
 char *request_printf(struct serve_request *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void request_add_cors(struct serve_request *);
+char *request_cors_lines(const char *allow_origin); /* the caller's; NULL for NULL */
 /* Status and fields of a handler's reply. */
 void request_begin_reply(struct serve_request *, int status, const char *type, const struct serve_header *extra, size_t n_extra);
 /* A short text of our own, not to be stored. */

@@ -57,6 +57,8 @@ void serve_object_unref(struct serve_object **po)
 	o->view = NULL;
 	free(o->warm);
 	o->warm = NULL;
+	free((void *)(uintptr_t)o->lines);
+	o->lines = NULL;
 	o->ops->free(o);
 }
 
@@ -158,6 +160,32 @@ static void add_validators(struct serve_request *r)
 		request_add(r, H2O_TOKEN_ETAG, o->etag);
 	if (o->modified != 0)
 		request_add(r, H2O_TOKEN_LAST_MODIFIED, date_text(r, o->modified));
+}
+
+static char *make_lines(const struct serve_object *o)
+{
+	char modified[CLOCK_RFC3339_SIZE] = "";
+
+	if (o->modified != 0)
+		clock_to_http(o->modified, modified);
+	return mem_printf("%s\r\naccept-ranges: bytes%s%s%s%s%s%s", o->type, o->etag != NULL ? "\r\netag: " : "", o->etag != NULL ? o->etag : "",
+	                  o->modified != 0 ? "\r\nlast-modified: " : "", modified, o->cache_control != NULL ? "\r\ncache-control: " : "",
+	                  o->cache_control != NULL ? o->cache_control : "");
+}
+
+/* What a whole reply with this object says of it, made once and by any thread. */
+static const char *object_lines(struct serve_object *o)
+{
+	const char *lines = __atomic_load_n(&o->lines, __ATOMIC_ACQUIRE), *none = NULL;
+	char *made;
+
+	if (lines != NULL)
+		return lines;
+	made = make_lines(o);
+	if (__atomic_compare_exchange_n(&o->lines, &none, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return made;
+	free(made); /* another thread was first */
+	return none;
 }
 
 static void add_facts(struct serve_request *r)
@@ -291,13 +319,11 @@ static bool is_growing(struct serve_object *o)
 	return o->ops->ready != NULL && (o->ops->ready(o, 0, o->size) < (int64_t)o->size || !is_settled(o));
 }
 
-/* All is decided; the first bytes, if any are to be sent, are there. */
-static void send_object(struct serve_request *r)
+/* One by one. */
+static void add_fields(struct serve_request *r)
 {
 	const struct serve_object *o = r->object;
 
-	r->replied = true;
-	request_set_status(r, r->status);
 	if (r->n_ranges > 1)
 		request_add(r, H2O_TOKEN_CONTENT_TYPE, "multipart/byteranges; boundary=" BOUNDARY);
 	else if (o->type != NULL)
@@ -307,6 +333,21 @@ static void send_object(struct serve_request *r)
 		            request_printf(r, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, r->ranges->first, r->ranges->last, o->size));
 	request_add(r, H2O_TOKEN_ACCEPT_RANGES, "bytes");
 	add_facts(r);
+}
+
+/* All is decided; the first bytes, if any are to be sent, are there. */
+static void send_object(struct serve_request *r)
+{
+	const struct serve_object *o = r->object;
+
+	r->replied = true;
+	request_set_status(r, r->status);
+	if (r->n_ranges == 0 && o->size <= SMALL_VIEW && o->type != NULL && request_takes_lines(r)) {
+		request_add(r, H2O_TOKEN_CONTENT_TYPE, object_lines(r->object));
+		add_age(r);
+	} else {
+		add_fields(r);
+	}
 	add_cache_status(r);
 	request_add_cors(r);
 	r->req->res.content_length = r->length;

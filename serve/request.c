@@ -10,6 +10,7 @@
 
 #include "base/blob.h"
 #include "base/counter.h"
+#include "base/mem.h"
 #include "base/must.h"
 #include "serve/cmcd.h"
 #include "serve/inner.h"
@@ -81,17 +82,30 @@ char *request_printf(struct serve_request *r, const char *fmt, ...)
 	return text;
 }
 
+#define EXPOSE "access-control-expose-headers"
+#define EXPOSED \
+	"Accept-Ranges, Age, Cache-Status, Content-Length, Content-Range, Date, ETag, Last-Modified, Location, " \
+	"Retry-After, Server-Timing, X-Request-Id"
+#define TIMING "timing-allow-origin"
+
+char *request_cors_lines(const char *origin)
+{
+	return origin == NULL ? NULL : mem_printf("%s\r\n" EXPOSE ": " EXPOSED "\r\n" TIMING ": %s", origin, origin);
+}
+
 void request_add_cors(struct serve_request *r)
 {
-	static const h2o_iovec_t expose = REQUEST_NAME("access-control-expose-headers"), timing = REQUEST_NAME("timing-allow-origin");
-	static const char exposed[] = "Accept-Ranges, Age, Cache-Status, Content-Length, Content-Range, Date, ETag, Last-Modified, Location, "
-				      "Retry-After, Server-Timing, X-Request-Id";
+	static const h2o_iovec_t expose = REQUEST_NAME(EXPOSE), timing = REQUEST_NAME(TIMING);
 	const char *origin = r->lane->serve->settings.allow_origin;
 
 	if (origin == NULL)
 		return;
+	if (request_takes_lines(r)) {
+		request_add(r, H2O_TOKEN_ACCESS_CONTROL_ALLOW_ORIGIN, r->lane->serve->cors_lines);
+		return;
+	}
 	request_add(r, H2O_TOKEN_ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-	request_add_field(r, &expose, exposed, sizeof exposed - 1);
+	request_add_field(r, &expose, EXPOSED, sizeof EXPOSED - 1);
 	request_add_field(r, &timing, origin, strlen(origin));
 }
 

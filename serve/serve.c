@@ -107,6 +107,7 @@ static void take_settings(struct serve *s, const struct serve_settings *in)
 	out->url_keys = mem_dup(in->url_keys);
 	out->tls_dev_address = host_of(in->tls_dev_address);
 	out->allow_origin = mem_dup(in->allow_origin);
+	s->cors_lines = request_cors_lines(out->allow_origin);
 	take_limits(out, in);
 	out->max_body = in->max_body > 0 ? in->max_body : 1 << 20;
 	out->idle_timeout = in->idle_timeout > 0 ? in->idle_timeout : 30 * DUR_S;
@@ -468,6 +469,7 @@ void serve_free(struct serve **ps, dur_us limit)
 	free((void *)(uintptr_t)s->settings.tls_dev_address);
 	free((void *)(uintptr_t)s->settings.url_keys);
 	free((void *)(uintptr_t)s->settings.allow_origin);
+	free(s->cors_lines);
 	free(s);
 	*ps = NULL; /* not before: handlers may have read it until the lanes ended */
 }

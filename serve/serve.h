@@ -97,12 +97,13 @@ struct serve_object {
 	wall_us modified;           /* 0: no Last-Modified */
 	wall_us since;              /* when the bytes came from their origin, for Age; 0: they are at home here; atomic */
 	const char *type;           /* Content-Type */
-	const char *etag;           /* strong, with its quotes */
+	const char *etag;           /* strong, with its quotes; these do not change while the object lives */
 	const char *cache_control;
 	const struct serve_object_ops *ops; /* ready and want NULL: all bytes are there */
 	void *ctx;                  /* the owner's */
 	const void *view;           /* serve's own: the bytes in memory once somebody needed them; NULL at first */
 	uint16_t *warm;             /* serve's own: what was in the page cache of late (serve/disk.c); NULL at first */
+	const char *lines;          /* serve's own: the fields above as HTTP/1.1 has them (serve/object.c); NULL at first */
 };
 #define SERVE_OBJECT_MAGIC 0x5e0b1ec7u
 
