@@ -31,6 +31,7 @@ struct filter {
 	const struct plan *plan, *deep;
 	int width, height, format;
 	enum AVColorRange range;
+	AVFrame *held[2 * PLAN_MAX_RUNGS]; /* the last of each output, if whole pictures are to be shown twice; NULL: none */
 	bool has_fields;          /* such a picture has come where none was expected; it stays so */
 	struct tone tone;         /* by the first frame: later ones do not change what is told */
 	/* sound: from what to what */
@@ -59,6 +60,8 @@ static void put_mends(struct buf *b, const struct filter *fl)
 
 	if (fields == PLAN_TO_FRAMES || fields == PLAN_TO_PICTURES)
 		buf_printf(b, "bwdif=mode=%s:deint=all,", fields == PLAN_TO_PICTURES ? "send_field" : "send_frame");
+	else if (fields == PLAN_FLAGGED_TO_PICTURES)
+		buf_puts(b, "bwdif=mode=send_field:deint=interlaced,");
 	else if (fl->has_fields)
 		buf_puts(b, "bwdif=mode=send_frame:deint=interlaced,");
 	buf_puts(b, turns[fl->info->rotation / 90]);
@@ -229,6 +232,11 @@ static bool begins_fields(const struct filter *fl, const AVFrame *frame)
 	return fl->plan->fields == PLAN_AS_FLAGGED && !fl->has_fields && frame->interlaced_frame;
 }
 
+bool filter_met_fields(const struct filter *fl)
+{
+	return fl->has_fields;
+}
+
 static int build_video(struct filter *fl, const AVFrame *first, struct fault *f)
 {
 	char args[256], *table = NULL;
@@ -310,8 +318,33 @@ void filter_free(struct filter **pf)
 		return;
 	avfilter_graph_free(&fl->graph);
 	av_frame_free(&fl->frame);
+	for (size_t i = 0; i < 2 * PLAN_MAX_RUNGS; i++)
+		av_frame_free(&fl->held[i]);
 	av_channel_layout_uninit(&fl->layout);
 	free(fl);
+}
+
+static bool shows_twice(const struct filter *fl)
+{
+	return fl->plan != NULL && fl->plan->fields == PLAN_FLAGGED_TO_PICTURES;
+}
+
+/* Of a picture without fields the deinterlacer makes one, at an even place; it stands on the odd one too.  NULL: the last was the last. */
+static int fill_place(struct filter *fl, size_t output, const AVFrame *next, filter_out_f out, void *ctx)
+{
+	AVFrame **held = &fl->held[output];
+	int r = 0;
+
+	if (*held != NULL && (next != NULL ? next->pts > (*held)->pts + 1 : (*held)->pts % 2 == 0)) {
+		(*held)->pts++;
+		r = out(ctx, output, *held);
+	}
+	av_frame_free(held);
+	if (next != NULL) {
+		*held = av_frame_clone(next);
+		MUST(*held != NULL);
+	}
+	return r;
 }
 
 static int drain(struct filter *fl, filter_out_f out, void *ctx, struct fault *f)
@@ -331,7 +364,9 @@ static int drain(struct filter *fl, filter_out_f out, void *ctx, struct fault *f
 			fl->samples += fl->frame->nb_samples;
 			if (fl->grid.num > 0) /* a deinterlacer counts half frames */
 				fl->frame->pts = av_rescale_q(fl->frame->pts, av_buffersink_get_time_base(fl->sinks[n]), fl->grid);
-			r = out(ctx, n, fl->frame);
+			r = shows_twice(fl) ? fill_place(fl, n, fl->frame, out, ctx) : 0;
+			if (r == 0)
+				r = out(ctx, n, fl->frame);
 			av_frame_unref(fl->frame);
 			if (r != 0)
 				return r;
@@ -371,5 +406,8 @@ int filter_push(struct filter *fl, AVFrame *frame, filter_out_f out, void *ctx, 
 	r = av_buffersrc_add_frame_flags(fl->source, frame, AV_BUFFERSRC_FLAG_KEEP_REF);
 	if (r < 0)
 		return failed(f, "filtering", r);
-	return drain(fl, out, ctx, f);
+	r = drain(fl, out, ctx, f);
+	for (size_t n = 0; r == 0 && frame == NULL && n < fl->n_sinks; n++)
+		r = fill_place(fl, n, NULL, out, ctx);
+	return r;
 }

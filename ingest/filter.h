@@ -26,6 +26,7 @@ int filter_new_video(const struct source_info *, const struct plan *, const stru
  * put in for what is missing, what lies before 0 is cut.  Rate, channels and format of what goes in may change. */
 int filter_new_audio(const AVFrame *first, AVRational time_base, int rate, int channels, enum AVSampleFormat format, struct filter **ret_filter,
                      struct fault *);
+bool filter_met_fields(const struct filter *); /* where the plan expected none */
 void filter_free(struct filter **);
 
 /* frame NULL: the end; all that is left comes out. */

@@ -70,9 +70,11 @@ static enum plan_fields fields_of(const struct job_settings *s, const struct sou
 {
 	if (strcmp(s->deinterlace, "off") == 0)
 		return PLAN_NO_FIELDS;
-	if (!i->interlaced)
-		return PLAN_AS_FLAGGED;
-	return strcmp(s->deinterlace, "field") == 0 ? PLAN_TO_PICTURES : PLAN_TO_FRAMES;
+	if (strcmp(s->deinterlace, "field") != 0)
+		return i->interlaced ? PLAN_TO_FRAMES : PLAN_AS_FLAGGED;
+	if (i->interlaced)
+		return PLAN_TO_PICTURES;
+	return source_has_fields_later(s->master) ? PLAN_FLAGGED_TO_PICTURES : PLAN_AS_FLAGGED;
 }
 
 int job_plan(const struct job_settings *s, const struct source_info *i, struct plan *ret_plan, struct ladder *ret_ladder, struct fault *f)
@@ -83,7 +85,7 @@ int job_plan(const struct job_settings *s, const struct source_info *i, struct p
 		.height = i->height,
 		.sar = i->sar,
 		.rotation = i->rotation,
-		.frame_rate = fields == PLAN_TO_PICTURES ? av_mul_q(i->frame_rate, (AVRational){2, 1}) : i->frame_rate,
+		.frame_rate = fields == PLAN_TO_PICTURES || fields == PLAN_FLAGGED_TO_PICTURES ? av_mul_q(i->frame_rate, (AVRational){2, 1}) : i->frame_rate,
 		.fields = fields,
 		.segment_seconds = s->segment_seconds,
 		.max_height = s->max_height,
@@ -159,7 +161,7 @@ static int judge_length(struct job *j, double have, double want, double all)
 static int judge(struct job *j, const struct source_result *res)
 {
 	/* a length that was reckoned from time stamps is none when these jump */
-	double want = res->jumps > 0 ? 0 : j->info->container_seconds, have = (double)reel_frames(j->reel) / av_q2d(j->plan.frame_rate);
+	double want = res->jumps > 0 || res->strays > 0 ? 0 : j->info->container_seconds, have = (double)reel_frames(j->reel) / av_q2d(j->plan.frame_rate);
 	uint64_t bad = res->video_bad + res->audio_bad, all = res->video_packets + res->audio_packets;
 
 	if (bad > 0 && (double)bad > SOURCE_MAX_BAD_SHARE * (double)all)
@@ -168,6 +170,11 @@ static int judge(struct job *j, const struct source_result *res)
 	if (res->jumps > 0)
 		warn(j, mem_printf("its time stamps jump %u time%s, first after %.1f s; what follows was put behind", res->jumps, res->jumps == 1 ? "" : "s",
 		                   res->first_jump));
+	if (res->strays > 0)
+		warn(j, mem_printf("%u time stamp%s far ahead of all around, the first where %.1f s is due; what has it was put in its place", res->strays,
+		                   res->strays == 1 ? " is" : "s are", res->first_stray));
+	if (reel_met_fields(j->reel) && strcmp(j->settings->deinterlace, "field") == 0)
+		warn(j, mem_dup("fields come where looks at the beginning and here and there had found none; they became frames, not pictures of their own"));
 	if (res->late_stream > 0)
 		warn(j, mem_printf("a further stream begins after %.1f s and is left out; remux the master if it is to be heard or seen", res->late_stream));
 	if (bad > 0)

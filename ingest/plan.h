@@ -21,6 +21,7 @@ enum plan_fields {
 	PLAN_TO_FRAMES,   /* two fields make one picture */
 	PLAN_TO_PICTURES, /* each field makes one: twice the rate, all of the motion */
 	PLAN_AS_FLAGGED,  /* none are expected: pictures that say they have fields become frames */
+	PLAN_FLAGGED_TO_PICTURES, /* some have: each field of those makes a picture, all others are shown twice */
 };
 
 struct plan_rung {

@@ -295,6 +295,11 @@ const struct track_facts *reel_av1_facts(const struct reel *p, size_t rung)
 	return rendition_facts(p->av1[rung]);
 }
 
+bool reel_met_fields(const struct reel *p)
+{
+	return p->filter != NULL && filter_met_fields(p->filter);
+}
+
 const struct tone *reel_tone(const struct reel *p)
 {
 	return &p->tone;

@@ -41,6 +41,7 @@ const struct tiles_facts *reel_tiles(const struct reel *); /* after reel_end */
 const AVFrame *reel_poster(const struct reel *); /* the best of the first minute, or NULL */
 const struct track_facts *reel_facts(const struct reel *, size_t rung); /* after reel_end */
 const struct track_facts *reel_av1_facts(const struct reel *, size_t rung);
+bool reel_met_fields(const struct reel *);  /* where none were expected; they became frames */
 const struct tone *reel_tone(const struct reel *); /* the pictures' colours; after the first one */
 
 #endif

@@ -77,13 +77,19 @@ typedef int (*source_text_f)(void *ctx, size_t text, const AVPacket *);
 /* From the next source_run on they are given to `take` too; before, they are not read. */
 void source_hear_texts(struct source *, source_text_f take, void *ctx);
 
+/* Whether pictures here and there in a master, whose first ones are whole, say that they are made of fields.  Opens it
+ * anew; false where it cannot be sought in. */
+bool source_has_fields_later(const char *path);
+
 struct source_result {
 	uint64_t video_packets, video_bad, audio_packets, audio_bad;
 	double seconds;         /* end of the last picture */
 	double all_seconds;     /* end of whatever was read last: pictures, sound or subtitles */
 	int64_t start;          /* of the first picture in the container's time, microseconds */
-	unsigned jumps;         /* time stamps that jumped and were mended; the first one after so many seconds */
+	unsigned jumps;         /* clocks that jumped and were mended; the first one after so many seconds */
 	double first_jump;
+	unsigned strays;        /* time stamps that were wrong by themselves; the first one after so many seconds */
+	double first_stray;
 	double late_stream;     /* after so many seconds pictures or sound of a further stream began, which is left out; 0: no */
 };
 

@@ -37,6 +37,8 @@ struct source {
 	size_t n_shifts;
 	unsigned jumps;         /* of the clock; and when the first was, seconds */
 	double first_jump;
+	unsigned strays;        /* stamps far ahead of all around them; and where the first was due, seconds */
+	double first_stray;
 	bool has_start;
 	int64_t start;          /* of the first picture, AV_TIME_BASE units */
 	double video_end;
@@ -48,7 +50,7 @@ struct source {
 	AVFrame **waiting;      /* sound decoded before the first picture is known */
 	int *waiting_of;
 	size_t n_waiting, cap_waiting, cap_waiting_of;
-	AVPacket **kept;        /* read by source_look, for source_read */
+	AVPacket **kept;        /* read by source_look and source_peek, for source_read */
 	size_t n_kept, next_kept, cap_kept;
 };
 
@@ -56,6 +58,8 @@ struct source {
 void source_look(struct source *);
 /* The next packet into s->packet, as av_read_frame. */
 int source_read(struct source *);
+/* The packet that source_read gives after `ahead` others, as it was read; NULL: the master has ended, or that is too far. */
+const AVPacket *source_peek(struct source *, size_t ahead);
 /* Drops what is kept: the source is to be read from another place. */
 void source_forget(struct source *);
 

@@ -5,6 +5,7 @@
  * Invariant: what was read for that is read again by source_run, on a pipe too.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/must.h"
@@ -14,6 +15,8 @@
 #define LOOK_PACKETS 4096
 #define LOOK_BYTES ((size_t)64 << 20)
 #define FLAGGED_SHARE 4 /* one in so many makes it an interlaced master */
+#define LOOK_PLACES 12  /* of a film whose first pictures are whole */
+#define PEEK_PACKETS 1024
 
 struct look {
 	AVCodecContext *decoder;
@@ -61,6 +64,8 @@ static void keep(struct source *s)
 	AVPacket *mine = av_packet_alloc();
 
 	MUST(mine != NULL);
+	if (s->next_kept == s->n_kept)
+		s->next_kept = s->n_kept = 0;
 	av_packet_move_ref(mine, s->packet);
 	MEM_GROW(s->kept, s->cap_kept, s->n_kept);
 	s->kept[s->n_kept++] = mine;
@@ -106,6 +111,58 @@ int source_read(struct source *s)
 	av_packet_move_ref(s->packet, s->kept[s->next_kept]);
 	av_packet_free(&s->kept[s->next_kept++]);
 	return 0;
+}
+
+const AVPacket *source_peek(struct source *s, size_t ahead)
+{
+	AVPacket *now = s->packet;
+
+	if (ahead >= PEEK_PACKETS)
+		return NULL;
+	if (s->n_kept - s->next_kept <= ahead) {
+		int r;
+
+		s->packet = av_packet_alloc(); /* the other is still somebody's */
+		MUST(s->packet != NULL);
+		r = av_read_frame(s->format, s->packet);
+		if (r >= 0)
+			keep(s);
+		av_packet_free(&s->packet);
+		s->packet = now;
+		if (r < 0)
+			return NULL;
+	}
+	return s->kept[s->next_kept + ahead];
+}
+
+static bool has_fields_at(struct source *s, double seconds)
+{
+	AVStream *st = s->format->streams[s->video_stream];
+	int64_t start = s->format->start_time != AV_NOPTS_VALUE ? s->format->start_time : 0;
+	struct look l = {.decoder = open_decoder(st), .frame = av_frame_alloc()};
+
+	MUST(l.frame != NULL);
+	source_forget(s);
+	if (l.decoder != NULL && avformat_seek_file(s->format, -1, INT64_MIN, start + (int64_t)(seconds * AV_TIME_BASE), INT64_MAX, 0) >= 0)
+		look_around(s, &l);
+	av_frame_free(&l.frame);
+	avcodec_free_context(&l.decoder);
+	return l.seen > 0 && l.flagged * FLAGGED_SHARE >= l.seen;
+}
+
+bool source_has_fields_later(const char *path)
+{
+	struct source *s;
+	struct fault f = {0};
+	bool found = false;
+
+	if (strcmp(path, "-") == 0 || source_open(path, &s, &f) != 0)
+		return false;
+	if (!has_no_fields(s->format->streams[s->video_stream]->codecpar->codec_id) && s->info.container_seconds > 0)
+		for (int i = 1; i <= LOOK_PLACES && !found; i++)
+			found = has_fields_at(s, s->info.container_seconds * i / (LOOK_PLACES + 1));
+	source_close(&s);
+	return found;
 }
 
 void source_forget(struct source *s)

@@ -16,6 +16,8 @@
 #define WAITING_MAX 4096
 #define JUMP (AV_TIME_BASE * 3 / 10)      /* what is less off its place is jitter, which the next layers bear */
 #define HOLE (600LL * AV_TIME_BASE)       /* what is longer is no hole where clocks may begin anew */
+#define STRAYS 4                          /* packets one behind the other that may be wrong */
+#define SHOWN_LATE 10                     /* seconds */
 #define TOGETHER (AV_TIME_BASE * 3 / 2)   /* streams of one clock end and begin within this */
 
 /* --- clocks --------------------------------------------------------------------------- */
@@ -55,14 +57,47 @@ static bool is_jump(const struct source *s, const struct decoder *d, int64_t at)
 	return at < d->seen - JUMP || (s->format->iformat->flags & AVFMT_TS_DISCONT && at > d->next + HOLE);
 }
 
-/* Files joined by `cat`, recorders that began anew, lone wrong stamps: what jumps is put where it is due. */
-static void mend_clock(struct source *s, struct decoder *d, AVPacket *p)
+static int64_t time_of(const AVPacket *p, AVRational time_base)
 {
-	int64_t t = p->dts != AV_NOPTS_VALUE ? p->dts : p->pts, length = av_rescale_q(p->duration > 0 ? p->duration : 0, d->time_base, AV_TIME_BASE_Q);
+	int64_t t = p->dts != AV_NOPTS_VALUE ? p->dts : p->pts;
 
-	if (t == AV_NOPTS_VALUE)
+	return t == AV_NOPTS_VALUE ? t : av_rescale_q(t, time_base, AV_TIME_BASE_Q);
+}
+
+/* Whether soon behind a packet ahead of its time another one stands where this was due: then its stamp is wrong, and there is no hole. */
+static bool is_stray(struct source *s, const struct decoder *d, int64_t at)
+{
+	const AVPacket *p;
+	unsigned mine = 0;
+
+	for (size_t i = 0; mine < STRAYS && (p = source_peek(s, i)) != NULL; i++) {
+		int64_t t = p->stream_index == d->stream ? time_of(p, d->time_base) : AV_NOPTS_VALUE;
+
+		mine += p->stream_index == d->stream;
+		if (t != AV_NOPTS_VALUE && t + d->shift >= d->next - JUMP && t + d->shift <= d->next + TOGETHER && t + d->shift < at - JUMP)
+			return true;
+	}
+	return false;
+}
+
+static void note_stray(struct source *s, const struct decoder *d)
+{
+	if (s->strays++ == 0 && d->next != AV_NOPTS_VALUE)
+		s->first_stray = (double)(d->next - s->start) / AV_TIME_BASE;
+}
+
+/* Decoding is ahead of showing by some pictures, never by so much: the decoder knows better. */
+static void mend_shown(struct source *s, const struct decoder *d, AVPacket *p)
+{
+	if (p->pts == AV_NOPTS_VALUE || p->dts == AV_NOPTS_VALUE || av_compare_ts(p->pts - p->dts, d->time_base, SHOWN_LATE, (AVRational){1, 1}) <= 0)
 		return;
-	t = av_rescale_q(t, d->time_base, AV_TIME_BASE_Q);
+	p->pts = AV_NOPTS_VALUE;
+	note_stray(s, d);
+}
+
+/* The clock of a packet whose time is `t` before it is moved. */
+static void find_clock(struct source *s, struct decoder *d, int64_t t)
+{
 	if (d->next == AV_NOPTS_VALUE) {
 		d->shift = s->shifts[0];
 	} else if (is_jump(s, d, t + d->shift) && !change_clock(s, d, t, TOGETHER)) {
@@ -71,8 +106,26 @@ static void mend_clock(struct source *s, struct decoder *d, AVPacket *p)
 	} else if (t + d->shift > d->next + JUMP) {
 		change_clock(s, d, t, JUMP); /* back to the clock it had; else it is a hole */
 	}
-	move(p, d->time_base, d->shift);
-	d->seen = t + d->shift;
+}
+
+/* Files joined by `cat`, recorders that began anew, lone wrong stamps: what jumps is put where it is due. */
+static void mend_clock(struct source *s, struct decoder *d, AVPacket *p)
+{
+	int64_t t = time_of(p, d->time_base), length = av_rescale_q(p->duration > 0 ? p->duration : 0, d->time_base, AV_TIME_BASE_Q);
+	int64_t shift;
+
+	mend_shown(s, d, p);
+	if (t == AV_NOPTS_VALUE)
+		return;
+	if (d->next != AV_NOPTS_VALUE && t + d->shift > d->next + JUMP && is_stray(s, d, t + d->shift)) {
+		note_stray(s, d);
+		shift = d->next - t;
+	} else {
+		find_clock(s, d, t);
+		shift = d->shift;
+	}
+	move(p, d->time_base, shift);
+	d->seen = t + shift;
 	d->next = d->seen + (length < TOGETHER ? length : TOGETHER);
 }
 
@@ -306,6 +359,8 @@ int source_run(struct source *s, source_frame_f frame, void *ctx, struct source_
 	result.start = s->start;
 	result.jumps = s->jumps;
 	result.first_jump = s->first_jump;
+	result.strays = s->strays;
+	result.first_stray = s->first_stray;
 	result.late_stream = s->late_stream;
 	result.all_seconds = (double)(s->read_end - s->start) / AV_TIME_BASE;
 	*ret_result = result;

@@ -532,6 +532,12 @@ def fields_that_only_the_pictures_tell_of_are_found():
     tap.equal(int(stream(mended)['nb_read_packets']), 75)
     combs = [lines_apart(path) for path in (woven, mended)]
     tap.check(combs[0] > 2 and combs[1] < combs[0] / 2, f'combs: {combs}')
+    smooth = top(package(master, '--deinterlace', 'field'))
+    tap.equal((int(stream(smooth)['nb_read_packets']), stream(smooth)['avg_frame_rate']), (150, '50/1'), 'both halves at full rate')
+    raw = subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-i', smooth, '-pix_fmt', 'gray', '-f', 'rawvideo', '-'], capture_output=True, check=True).stdout
+    moves = [sum(abs(a - b) for a, b in zip(raw[at:at + 15360:7], raw[at + 15360:at + 30720:7])) / 2194 for at in range(0, len(raw) - 15360, 15360)]
+    tap.check(sum(moves[1:99:2]) > 5 * sum(moves[0:99:2]), f'whole pictures are not shown twice: {moves[:99]}')
+    tap.check(min(moves[101:148]) > 1, f'a field is shown twice: {moves[100:]}')
 
 
 def lines_apart(path):
@@ -671,6 +677,40 @@ def broken_time_stamps_are_mended_or_refused():
         done, library = ingest('-', stdin=f)
     tap.equal(done.returncode, 0, done.stderr)
     tap.equal(int(stream(top(glob.glob(library + '/t/*/')[0]))['nb_read_packets']), 50)
+
+
+def stray_in_ts(data, number, seconds):
+    """The transport stream with the time stamp of its picture `number` (which has no other) so far ahead."""
+    out, seen = bytearray(data), 0
+    for at in range(0, len(out), 188):
+        if out[at + 1] & 0x40 and (out[at + 1] & 0x1f) << 8 | out[at + 2] == 256:
+            pes = at + 4 + (1 + out[at + 4] if out[at + 3] & 0x20 else 0)
+            if seen == number:
+                tap.equal((out[pes:pes + 4], out[pes + 7] & 0xc0), (b'\0\0\1\xe0', 0x80), 'a picture with PTS alone')
+                p = out[pes + 9:pes + 14]
+                t = ((p[0] >> 1 & 7) << 30 | p[1] << 22 | p[2] >> 1 << 15 | p[3] << 7 | p[4] >> 1) + 90000 * seconds
+                out[pes + 9:pes + 14] = bytes((0x21 | t >> 29 & 14, t >> 22 & 255, 1 | t >> 14 & 254, t >> 7 & 255, 1 | t << 1 & 254))
+            seen += 1
+    tap.check(seen > number, f'{seen} pictures')
+    return bytes(out)
+
+
+@tap.test
+def a_lone_time_stamp_far_ahead_leaves_no_hole():
+    """Of a picture without B pictures, where all of it is wrong; of one among them, which is decoded in time and shown too late."""
+    film = white_beeps('stray.ts', '-bf', '0')
+    for name, master in (('in a transport stream', write('stray-5.ts', stray_in_ts(film, 25, 300))), ('an hour', write('stray-h.ts', stray_in_ts(film, 10, 3600))),
+                         ('in Matroska', make('stray.mkv', '-i', write('film.ts', film), '-c', 'copy', '-bsf:v', "setts=pts='if(eq(N,30),TS+300*1000,TS)'")),
+                         ('shown late', make('late.mkv', '-i', write('film.ts', white_beeps('b.ts', '-bf', '2')), '-c', 'copy', '-bsf:v', "setts=pts='if(eq(N,30),PTS+300*1000,PTS)'"))):
+        done, library = ingest(master)
+        tap.equal(done.returncode, 0, f'{name}: {done.stderr}')
+        folder = glob.glob(library + '/t/*/')[0]
+        seen, frames = whites(top(folder))
+        heard = beeps(glob.glob(folder + 'audio-*.mp4')[0])
+        tap.near(frames, 50, 1, f'pictures of {name}: {done.stderr}')
+        tap.check(len(seen) == len(heard) == 1, f'{name}: {seen} {heard}')
+        tap.near(seen[0], heard[0], 0.07, name)
+        tap.has(done.stderr, '1 time stamp is far ahead of all around, the first where')
 
 
 @tap.test
