@@ -212,13 +212,23 @@ static void set_said(struct job *j, const char *text)
 	j->said = n > 0 ? mem_dup(n > SAID_MAX ? text + n - SAID_MAX : text) : NULL;
 }
 
+/* People know the master by its name: where it stands on this disk says nothing to them. */
+static void set_said_of(struct job *j, const char *text, const char *path)
+{
+	const char *at = strstr(text, path);
+	char *said = at != NULL ? mem_printf("%.*s%s%s", (int)(at - text), text, j->file, at + strlen(path)) : mem_dup(text);
+
+	set_said(j, said);
+	free(said);
+}
+
 /* With the lock.  What the run came to. */
 static void take_outcome(struct masters *m, struct job *j, const struct masters_outcome *o)
 {
 	char *master = job_path(m, j, j->file);
 	struct fault f = {0};
 
-	set_said(j, o->said);
+	set_said_of(j, o->said, master);
 	j->child = 0;
 	if (j->removed) {
 		drop(m, j);

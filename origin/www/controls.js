@@ -212,8 +212,8 @@ export class Controls {
 
 	help() {
 		const rows = [[t('key_name_space'), 'space'], ['← →', 'arrows'], ['↑ ↓', 'updown'], ['0 … 9', 'numbers'], ['F', 'f'], ['M', 'm'], ['C', 'c'], ['I', 'i'], ...(this.actions.next() ? [['N', 'n']] : []), ['?', 'help']];
-		this.dialog.replaceChildren(el('h2', {}, t('keys')),
-			el('table', {}, el('tbody', {}, ...rows.map(([key, name]) => el('tr', {}, el('th', {scope: 'row'}, el('kbd', {}, key)), el('td', {}, t('key_' + name)))))),
+		this.dialog.replaceChildren(el('p', {class: 'title', 'aria-hidden': 'true'}, t('keys')),
+			el('table', {'aria-label': t('keys')}, el('tbody', {}, ...rows.map(([key, name]) => el('tr', {}, el('th', {scope: 'row'}, el('kbd', {}, key)), el('td', {}, t('key_' + name)))))),
 			el('form', {method: 'dialog'}, el('button', {class: 'button', autofocus: true}, t('close'))));
 		this.dialog.setAttribute('aria-label', t('keys'));
 		this.dialog.showModal();

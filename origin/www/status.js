@@ -91,7 +91,7 @@ class Status {
 			return;
 		this.gate.lang = document.documentElement.lang;
 		const input = el('input', {type: 'password', autocomplete: 'off', id: 'token', required: true, 'aria-label': t('token')});
-		this.gate.replaceChildren(el('h1', {}, t('token_needed')), refused ? el('p', {class: 'bad', role: 'alert'}, t('token_refused')) : null,
+		this.gate.replaceChildren(el('h2', {}, t('token_needed')), ...(refused ? [el('p', {class: 'bad', role: 'alert'}, t('token_refused'))] : []),
 			el('p', {}, t('token_text')), input, el('button', {class: 'button'}, t('token_use')));
 		this.gate.hidden = false;
 		this.parts.hidden = true;

@@ -94,7 +94,7 @@ export class Edges {
 	row(e) {
 		let row = this.rows.get(e.name);
 		if (!row) {
-			row = el('tr', {data: {edge: e.name}}, el('th', {scope: 'row'}, el('a', {href: e.url, rel: 'noreferrer'}, e.name)), ...COLUMNS.slice(1).map(c => el('td', {data: {col: c}})));
+			row = el('tr', {data: {edge: e.name}}, el('th', {scope: 'row'}, el('a', {href: e.url, rel: 'noreferrer'}, e.name)), ...COLUMNS.slice(1).map(c => el('td', {data: {col: c, label: t(`col_${c}`)}})));
 			this.rows.set(e.name, row);
 		}
 		const cell = Object.fromEntries(COLUMNS.map((c, i) => [c, row.cells[i]]));

@@ -223,7 +223,7 @@ class TitleView {
 		const open = this.details.querySelector('details')?.open;
 		this.details.replaceChildren(el('details', {open}, el('summary', {}, t('inside')),
 			el('p', {class: 'facts'}, `${t('revision')} `, el('code', {}, x.revision)), report,
-			el('table', {class: 'files'}, el('thead', {}, el('tr', {}, el('th', {scope: 'col'}, t('file')), el('th', {scope: 'col', class: 'n'}, t('size')))), el('tbody', {}, ...rows))));
+			el('table', {class: 'files', 'aria-label': t('inside')}, el('thead', {}, el('tr', {}, el('th', {scope: 'col'}, t('file')), el('th', {scope: 'col', class: 'n'}, t('size')))), el('tbody', {}, ...rows))));
 	}
 
 	close() {

@@ -26,6 +26,8 @@ test('asks for a token, says when it is wrong, and keeps a good one for the tab 
 	const page = await status();
 	await page.waitForSelector('#gate:not([hidden])');
 	check(!await page.isVisible('#edges'), 'the edges are shown without a token');
+	equal(await audit(page), [], 'the question for a token, for who hears it or sees little');
+	check(!/null|undefined|NaN/.test(await page.textContent('main')), 'words of a machine');
 	await page.fill('#token', 'not this one');
 	await page.keyboard.press('Enter');
 	await page.waitForSelector('#gate .bad');
@@ -132,6 +134,9 @@ test('a file sent from the page becomes a film', async () => {
 		await page.screenshot({path: `${process.env.RIBERA_PICTURES}/masters.png`, fullPage: true});
 	await page.setInputFiles('#master', {name: 'no film.mp4', mimeType: 'video/mp4', buffer: Buffer.from('this is no film')});
 	await page.waitForSelector('#masters li[data-state=failed]', {timeout: 60000});
+	const why = await page.textContent('#masters li[data-state=failed]');
+	check(/ no.film\.mp4: /.test(why) && !why.includes('/'), `people are told: ${why}`);
+	equal(await audit(page), [], 'masters, for who hears the page or sees little');
 	await page.close();
 });
 
@@ -142,6 +147,7 @@ test('speaks Spanish, is dark, and fits a phone', async () => {
 	equal(await page.textContent('#state'), 'El origen está bien', 'state');
 	equal(await page.evaluate(() => document.documentElement.scrollWidth), 360, 'width');
 	equal(await page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor), 'rgb(20, 22, 26)', 'ground');
+	equal(await audit(page), [], 'the phone, for who hears the page or sees little');
 	if (process.env.RIBERA_PICTURES)
 		await page.screenshot({path: `${process.env.RIBERA_PICTURES}/status-phone.png`, fullPage: true});
 	await page.close();

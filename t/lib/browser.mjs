@@ -6,7 +6,6 @@
 //   test('does this', async () => { ... }); await run();
 import {spawn} from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import readline from 'node:readline';
 import {fileURLToPath} from 'node:url';
@@ -116,18 +115,16 @@ export async function startSystem(kind) {
 	return system;
 }
 
-/** A browser of its own with an empty profile; `options` are playwright's for a context. */
+let chromium; // one process for all: what is whose is kept apart by contexts
+
+/** A browser of its own, nothing kept from before, nothing shared with others; `options` are playwright's for a context. */
 export async function startBrowser(options = {}) {
-	const {chromium} = await import(path.join(SOURCE, 'node_modules/playwright-core/index.mjs'));
-	const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'ribera-browser-'));
-	const context = await chromium.launchPersistentContext(profile, {executablePath: CHROMIUM, headless: true, args: FLAGS,
-		viewport: {width: 1280, height: 800}, locale: 'en-GB', ...options});
-	const close = async () => {
-		await context.close();
-		fs.rmSync(profile, {recursive: true, force: true, maxRetries: 5});
-	};
-	atEnd(close);
-	return context;
+	const playwright = await import(path.join(SOURCE, 'node_modules/playwright-core/index.mjs'));
+	if (!chromium) {
+		chromium = await playwright.chromium.launch({executablePath: CHROMIUM, headless: true, args: FLAGS});
+		atEnd(() => chromium.close());
+	}
+	return chromium.newContext({viewport: {width: 1280, height: 800}, locale: 'en-GB', ...options});
 }
 
 /** A page that keeps `requests` (addresses), `complaints` (console errors, exceptions, CSP) and `answers` of media. */
