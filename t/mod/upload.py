@@ -296,6 +296,65 @@ def kill_9_loses_no_byte_that_was_acknowledged():
     o.p.stop()
 
 
+# Debian's module (python3-tuspy) belongs to Debian's python, which need not be the one that runs this.
+OTHER = '''
+import json, sys
+from tusclient import client, exceptions
+url, token, path, chunk, stop, meta = sys.argv[1:]
+c = client.TusClient(url, headers={'Authorization': 'Bearer ' + token})
+more = {'chunk_size': int(chunk)} if chunk else {}
+up = c.uploader(path, metadata=json.loads(meta), upload_checksum=True, **more)
+try:
+    up.upload(stop_at=int(stop) if stop else None)
+except exceptions.TusUploadFailed as e:
+    print(e.status_code, e.response_content.decode())
+    sys.exit(1)
+if stop:  # as another process would: by the address alone
+    up = c.uploader(path, url=up.url, metadata=json.loads(meta), upload_checksum=True, **more)
+    print('goes on at', up.offset)
+    up.upload()
+print(up.url, up.offset)
+'''
+
+
+def by_tuspy(o, where, path, chunk='', stop='', **meta):
+    token = o.headers['Authorization'].split()[1]
+    return subprocess.run(['/usr/bin/python3', '-c', OTHER, f'{o.control}/api/v1/{where}', token, path, str(chunk), str(stop), json.dumps(meta)],
+                          capture_output=True, text=True, timeout=60)
+
+
+@tap.test
+def a_client_that_others_wrote_uploads_packages_and_masters():
+    o = Origin(options=['--heartbeat', '1h', '--masters-options', '--preset ultrafast'])
+    o.headers = {'Authorization': 'Bearer ' + o.api('/tokens', 'POST', {'role': 'admin'}).json()['token']}
+    o.headers = {'Authorization': 'Bearer ' + o.api('/tokens', 'POST', {'role': 'publisher'}).json()['token']}
+    rev, folder, files = made(9, 17 * PIECE + 5)
+    for name in in_order(files):
+        chunk, stop = (5 * PIECE + 1, 8 * PIECE) if name == 'video.mp4' else ('', '')
+        done = by_tuspy(o, 'uploads', os.path.join(folder, name), chunk, stop, title='film', revision=rev, filename=name)
+        tap.equal((done.returncode, done.stderr), (0, ''), f'{name}: {done.stdout}')
+        tap.equal(done.stdout.split()[-1], str(len(files[name])), name)
+        if stop:
+            tap.has(done.stdout, f'goes on at {8 * PIECE}')
+    for name, data in files.items():
+        tap.check(o.get(f'/v/film/{rev}/{name}').body == data, name)
+    # all of it at once is more than one body may have: chunks are 16 MiB at most, and nothing is half taken
+    big = made(10, 17 * PIECE, 'big')
+    tap.equal(by_tuspy(o, 'uploads', os.path.join(big[1], 'package.torrent'), title='big', revision=big[0], filename='package.torrent').returncode, 0)
+    done = by_tuspy(o, 'uploads', os.path.join(big[1], 'video.mp4'), title='big', revision=big[0], filename='video.mp4')
+    tap.equal(done.returncode, 1, done.stdout)
+    tap.equal([u['offset'] for u in o.api('/uploads').json()['uploads'] if u['file'] == 'video.mp4' and u['title'] == 'big'], [0])
+    done = by_tuspy(o, 'uploads', os.path.join(big[1], 'video.mp4'), 16 * PIECE, title='big', revision=big[0], filename='video.mp4')
+    tap.equal(done.stdout.split()[-1], str(17 * PIECE), done.stderr)
+    master = os.path.join(folder, 'video.mp4')
+    done = by_tuspy(o, 'masters', master, 4 * PIECE, filename='no ñ film.mp4', name='Über')
+    tap.equal((done.returncode, done.stderr), (0, ''), done.stdout)
+    mine = lambda: o.api('/masters').json()['masters'][0]
+    tap.until(lambda: mine()['state'] == 'failed', 30, 'what is no film')
+    tap.equal((mine()['name'], mine()['bytes']), ('Über', os.path.getsize(master)))
+    o.p.stop()
+
+
 @tap.test
 def tokens_and_refusals_reach_people():
     o = Origin(options=['--heartbeat', '1h', '--upload-max', '3200000'])
