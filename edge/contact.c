@@ -16,11 +16,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "cdn/shelf.h"
 #include "edge/counts.h"
 #include "edge/demand.h"
 
 #define WHERE "edge/contact"
 #define MAX_REPLY ((size_t)1 << 20)
+#define REPLY_TIMEOUT (10 * DUR_S)
+#define PLAN_TIMEOUT (5 * DUR_MIN) /* a whole plan of a large library on a slow line, as long as it moves */
 #define AT_ONCE 32 /* batches of demand in one round */
 #define CLOCK_MAX (WALL_MAX / DUR_MS)
 #define LATEST INT64_C(4102444800000) /* ms: 2100, no origin's clock */
@@ -38,6 +41,8 @@ struct contact {
 	char *etag;        /* of the plan in force */
 	char *plan_version; /* of the plan heard last in this life; NULL: none yet */
 	bool plan_is_current;
+	struct plan *before; /* in force, what a short plan is made whole of; NULL: none */
+	char shelf[SHA256_HEX_SIZE]; /* its shelf's hash; "": not known, or the origin is to send all */
 	dur_us wanted;     /* the origin's wish for an interval; 0: none */
 	uint32_t random;
 	int has_plan;      /* atomic */
@@ -62,6 +67,8 @@ const char *contact_clock_trouble(const struct contact *c)
 
 static void hand_over(struct contact *c, struct plan *plan)
 {
+	plan_unref(&c->before);
+	c->before = plan_ref(plan);
 	__atomic_store_n(&c->has_plan, 1, __ATOMIC_RELEASE);
 	c->s.plan(c->s.ctx, plan);
 }
@@ -85,6 +92,18 @@ static void read_kept_plan(struct contact *c)
 	buf_fini(&b);
 }
 
+/* Of the plan in force, when it came whole or from the disk. */
+static void hash_shelf(struct contact *c)
+{
+	struct shelf s;
+
+	c->shelf[0] = '\0';
+	if (c->before == NULL || plan_shelf(c->before, &s) != 0)
+		return;
+	memcpy(c->shelf, s.hash, sizeof c->shelf);
+	shelf_fini(&s);
+}
+
 struct contact *contact_new(const struct contact_settings *settings)
 {
 	struct contact *c = mem_new(sizeof *c);
@@ -104,6 +123,7 @@ struct contact *contact_new(const struct contact_settings *settings)
 	pthread_cond_init(&c->news, &attr);
 	pthread_condattr_destroy(&attr);
 	read_kept_plan(c);
+	hash_shelf(c);
 	return c;
 }
 
@@ -123,7 +143,7 @@ static int request(struct contact *c, const char *method, const char *path, cons
 		.fields = fields,
 		.max_bytes = max,
 		.stall_timeout = 3 * DUR_S,
-		.total_timeout = 10 * DUR_S,
+		.total_timeout = max == PLAN_MAX_BYTES ? PLAN_TIMEOUT : REPLY_TIMEOUT,
 	};
 	int r;
 
@@ -262,19 +282,17 @@ static int do_heartbeat(struct contact *c, const struct contact_status *s, struc
 	return r;
 }
 
-static int take_plan(struct contact *c, const struct blob *reply, struct fault *f)
+static int keep_plan(struct contact *c, const void *text, size_t n, size_t received, struct fault *f)
 {
 	struct plan *plan;
-	int r = plan_read(reply->bytes, reply->size, &plan, f);
+	int r = plan_read(text, n, &plan, f);
 
-	if (r != 0) {
-		counters_add(c->s.counters, COUNT_PLANS_BAD, 1);
+	if (r != 0)
 		return r;
-	}
-	r = file_write_atomic(c->plan_path, reply->bytes, reply->size, 0644);
+	r = file_write_atomic(c->plan_path, text, n, 0644);
 	if (r != 0)
 		log_warn(WHERE, "cannot keep the plan: %s path=\"%s\"", err_text(r), c->plan_path);
-	log_info(WHERE, "new plan version=%s titles=%zu peers=%zu", plan->version, plan->n_titles, plan->n_peers);
+	log_info(WHERE, "new plan version=%s titles=%zu peers=%zu received=%zu", plan->version, plan->n_titles, plan->n_peers, received);
 	counters_add(c->s.counters, COUNT_PLANS, 1);
 	free(c->plan_version);
 	c->plan_version = mem_dup(plan->version);
@@ -282,9 +300,34 @@ static int take_plan(struct contact *c, const struct blob *reply, struct fault *
 	return 0;
 }
 
-static int do_plan(struct contact *c, struct fault *f)
+/* `asked`: it was said which shelf is here.  A plan that is no good is asked for whole. */
+static int take_plan(struct contact *c, const struct blob *reply, bool asked, struct fault *f)
 {
-	char *path = mem_printf("/edges/%s/plan", c->s.name);
+	char hash[SHA256_HEX_SIZE] = "";
+	struct buf whole;
+	int r = 0;
+
+	buf_init(&whole, PLAN_MAX_BYTES);
+	if (asked)
+		r = plan_lengthen(c->before, reply->bytes, reply->size, &whole, hash, f);
+	if (r == 0)
+		r = asked ? keep_plan(c, whole.bytes, whole.size, reply->size, f) : keep_plan(c, reply->bytes, reply->size, reply->size, f);
+	buf_fini(&whole);
+	if (r != 0)
+		counters_add(c->s.counters, COUNT_PLANS_BAD, 1);
+	if (r != 0)
+		c->shelf[0] = '\0';
+	else if (hash[0] != '\0')
+		memcpy(c->shelf, hash, sizeof c->shelf);
+	else
+		hash_shelf(c);
+	return r;
+}
+
+static int ask_for_plan(struct contact *c, struct fault *f)
+{
+	bool asked = c->shelf[0] != '\0';
+	char *path = mem_printf("/edges/%s/plan%s%s", c->s.name, asked ? "?shelf=" : "", c->shelf);
 	char *condition = c->etag != NULL ? mem_printf("If-None-Match: %s", c->etag) : NULL;
 	struct fetch_result result = {0};
 	struct blob *reply = NULL;
@@ -295,7 +338,7 @@ static int do_plan(struct contact *c, struct fault *f)
 		refused(f, r, &result, reply);
 		c->registered &= result.status != 404;
 	} else if (result.status == 200) {
-		r = take_plan(c, reply, f);
+		r = take_plan(c, reply, asked, f);
 		if (r == 0) {
 			free(c->etag);
 			c->etag = etag;
@@ -307,6 +350,18 @@ static int do_plan(struct contact *c, struct fault *f)
 	free(path);
 	free(condition);
 	return r;
+}
+
+static int do_plan(struct contact *c, struct fault *f)
+{
+	bool short_one = c->shelf[0] != '\0';
+	int r = ask_for_plan(c, f);
+
+	if (r == 0 || !short_one || c->shelf[0] != '\0')
+		return r;
+	log_verbose(WHERE, "%s; asking for all of it", fault_text(f));
+	*f = (struct fault){0};
+	return ask_for_plan(c, f);
 }
 
 /* Batches the origin has not got yet.  It may not know of them (404) or be unable
@@ -468,5 +523,6 @@ void contact_free(struct contact **pc)
 	free(c->plan_path);
 	free(c->etag);
 	free(c->plan_version);
+	plan_unref(&c->before);
 	free(c);
 }

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define MAX_TITLES 100000
+#define MAX_TITLES 200000 /* revisions, old ones among them */
 #define MAX_PEERS 4096
 #define MAX_FILES 10000 /* of a title */
 

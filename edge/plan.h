@@ -50,6 +50,15 @@ int plan_read(const void *json, size_t n, struct plan **ret_plan, struct fault *
 struct plan *plan_ref(struct plan *);
 void plan_unref(struct plan **);
 
+/* The library as the plan tells of it, to be compared with the origin's by its hash (cdn/shelf).  ERR_LIMIT, -ENOMEM. */
+struct shelf;
+int plan_shelf(const struct plan *, struct shelf *ret_shelf);
+/* Makes a whole plan of the origin's answer to who said which shelf it has: of a short one (cdn/plan_text) by way of the plan
+ * before.  *ret_hash: of the new plan's shelf, "" when it came whole.  ERR_SYNTAX, ERR_LIMIT, -ENOMEM. */
+struct buf;
+int plan_lengthen(const struct plan *before, const void *json, size_t n, struct buf *out, char ret_hash[static SHA256_HEX_SIZE],
+                  struct fault *);
+
 bool plan_title_wants(const struct plan_title *, const char *file);
 const struct plan_title *plan_find(const struct plan *, const char *title, const char *revision);
 bool plan_peer_holds(const struct plan_peer *, const char *title, const char *revision);

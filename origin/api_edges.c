@@ -470,7 +470,7 @@ void api_plan(struct api_call *c)
 
 	if (serve_param(c->req, "why") != NULL)
 		explain(c, view);
-	else if (planner_plan(c->origin->planner, view, c->name, &json, version, &f) != 0)
+	else if (planner_plan(c->origin->planner, view, c->name, serve_param(c->req, "shelf"), &json, version, &f) != 0)
 		reply_fault(c->req, &f);
 	else {
 		registry_note_plan(c->origin->registry, c->name, version);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/blob.h"
 #include "base/str.h"
 #include "origin/api.h"
 #include "origin/catalogue.h"

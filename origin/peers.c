@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
+#include "cdn/plan_text.h"
+#include "origin/bookcase.h"
 #include "origin/registry.h"
 #include "origin/rules.h"
 
@@ -19,7 +22,9 @@ struct peers {
 	uint64_t least;   /* the lowest score that is told of */
 	uint64_t *scores; /* of all that are up, while they are counted */
 	size_t n, cap;
-	json_t *array;
+	struct bookcase *bookcase;
+	struct buf *out;
+	bool any;
 };
 
 /* The same for a and b as for b and a: FNV-1a, and a finish that spreads it over all bits. */
@@ -66,14 +71,17 @@ static bool add_peer(void *ctx, const struct registry_edge *e)
 {
 	struct peers *p = ctx;
 	uint64_t s = score(p, e);
-	json_t *holds;
 
 	if (s == 0 || s < p->least)
 		return true;
-	holds = json_array();
-	for (size_t i = 0; i < e->n_holds; i++)
-		json_array_append_new(holds, json_string(e->holds[i]));
-	json_array_append_new(p->array, json_pack("{s:s, s:s, s:o}", "name", e->name, "url", e->url, "holds", holds));
+	buf_puts(p->out, p->any ? ",{\"name\":" : "{\"name\":");
+	plan_text_json(p->out, json_string(e->name));
+	buf_puts(p->out, ",\"url\":");
+	plan_text_json(p->out, json_string(e->url));
+	buf_puts(p->out, ",\"holds\":");
+	buf_puts(p->out, bookcase_runs(p->bookcase, e));
+	buf_puts(p->out, "}");
+	p->any = true;
 	return true;
 }
 
@@ -84,9 +92,9 @@ static int greatest_first(const void *a, const void *b)
 	return x < y ? 1 : x > y ? -1 : 0;
 }
 
-json_t *peers_json(struct registry *r, const struct rules *rules, const char *self)
+void peers_write(struct registry *r, const struct rules *rules, const char *self, struct bookcase *bookcase, struct buf *out)
 {
-	struct peers p = {.rules = rules, .self = self, .array = json_array()};
+	struct peers p = {.rules = rules, .self = self, .bookcase = bookcase, .out = out};
 
 	rules_place(rules, self, &p.place);
 	registry_each(r, NULL, count_peer, &p);
@@ -95,6 +103,7 @@ json_t *peers_json(struct registry *r, const struct rules *rules, const char *se
 		p.least = p.scores[PEERS_MAX - 1];
 	}
 	free(p.scores);
+	buf_puts(out, "[");
 	registry_each(r, NULL, add_peer, &p);
-	return p.array;
+	buf_puts(out, "]");
 }

@@ -8,14 +8,14 @@
 #ifndef RIBERA_ORIGIN_PEERS_H
 #define RIBERA_ORIGIN_PEERS_H
 
-#include <jansson.h>
-
+struct bookcase;
+struct buf;
 struct registry;
 struct rules;
 
 #define PEERS_MAX 24
 
-/* [{name, url, holds}] of at most PEERS_MAX edges that are up; the caller owns the array. */
-json_t *peers_json(struct registry *, const struct rules *, const char *self);
+/* Appends [{name, url, holds}] of at most PEERS_MAX edges that are up, as short plans have them (cdn/plan_text). */
+void peers_write(struct registry *, const struct rules *, const char *self, struct bookcase *, struct buf *out);
 
 #endif

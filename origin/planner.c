@@ -16,12 +16,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "cdn/plan_text.h"
+#include "origin/bookcase.h"
 #include "origin/catalogue.h"
 #include "origin/draft.h"
 #include "origin/library.h"
 #include "origin/peers.h"
 #include "origin/registry.h"
-#include "origin/shelf.h"
 
 #define WHERE "origin/planner"
 #define VERSION_SIZE 33 /* 128 bits in hex and a NUL */
@@ -38,7 +39,7 @@ struct kept {
 	uint64_t library_version, registry_version;
 	mono_us made;
 	bool good;               /* the version is that of a plan made of these */
-	struct blob *json;       /* NULL: not kept */
+	struct blob *json;       /* short; NULL: not kept */
 	char version[VERSION_SIZE], recorded[VERSION_SIZE]; /* recorded: in the history, of that day */
 };
 
@@ -54,8 +55,7 @@ struct planner {
 	char *origin_url, *steering_url; /* steering_url NULL: none */
 	struct kept *kept;
 	size_t n_kept, cap_kept, kept_bytes;
-	struct shelf shelf;       /* of the drafter's view */
-	const struct library_view *shelf_of; /* which the drafter keeps; NULL: none yet */
+	struct bookcase bookcase;
 };
 
 struct planner *planner_new(struct registry *r, struct catalogue *c, const char *origin_url, const char *steering_url)
@@ -84,7 +84,7 @@ void planner_free(struct planner **pp)
 		return;
 	forget_kept(p);
 	drafter_fini(&p->drafter);
-	shelf_fini(&p->shelf);
+	bookcase_fini(&p->bookcase);
 	free(p->kept);
 	counters_free(&p->counters);
 	free(p->origin_url);
@@ -132,38 +132,30 @@ static json_t *title_json(const struct revision *r, bool hold, json_t *files)
 
 struct adding {
 	const struct rules *rules;
-	const struct library_view *view;
-	const struct shelf *shelf;
-	bool *held;  /* by the view's titles */
 	struct buf *text;
+	bool any;
 };
 
-/* `value` is taken over. */
-static void put_json(struct buf *b, json_t *value)
-{
-	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-
-	buf_puts(b, text != NULL ? text : "null");
-	free(text);
-	json_decref(value);
-}
-
-/* A title to hold; the others' lines are the shelf's. */
+/* A title to hold: its name, or with what is special about it. */
 static void add_title(void *ctx, const struct draft *d, const struct revision *r, size_t first, size_t end, bool hold)
 {
 	struct adding *a = ctx;
-	const struct library_title *t = library_view_find(a->view, r->title, strlen(r->title));
 	json_t *files = files_json(d, first, end);
+	bool urgent = rules_urgent(a->rules, r->title);
 
 	(void)hold; /* only those are told of */
-	MUST(t != NULL);
-	a->held[t - a->view->titles] = true;
-	shelf_copy_to_hold(a->shelf, (size_t)(t - a->view->titles), a->text);
+	buf_puts(a->text, a->any ? "," : "");
+	a->any = true;
+	if (files == NULL && !urgent) {
+		buf_printf(a->text, "\"%s\"", r->title);
+		return;
+	}
+	buf_printf(a->text, "{\"title\":\"%s\"", r->title);
 	if (files != NULL) {
 		buf_puts(a->text, ",\"files\":");
-		put_json(a->text, files);
+		plan_text_json(a->text, files);
 	}
-	buf_puts(a->text, rules_urgent(a->rules, r->title) ? ",\"urgent\":true}," : "},");
+	buf_puts(a->text, urgent ? ",\"urgent\":true}" : "}");
 }
 
 /* --- history --- */
@@ -227,73 +219,75 @@ static void record(struct planner *p, const struct draft *d, struct kept *k)
 
 /* --- the plan --- */
 
-static int read_shelf(struct planner *p, const struct library_view *v)
+/* The version is a hash of all that stands before it, and so of the shelf too. */
+static void write_version(struct buf *b, struct kept *k)
 {
-	int e;
-
-	if (p->shelf_of == v)
-		return 0;
-	shelf_fini(&p->shelf);
-	e = shelf_write(v, MAX_PLAN, &p->shelf);
-	p->shelf_of = e == 0 ? v : NULL;
-	return e;
-}
-
-/* The version is a hash of all that stands in the plan; the other titles' lines, nearly all of it, by their own hash. */
-static void write_version(const struct planner *p, size_t end_of_held, size_t end_of_all, struct buf *b, struct kept *k)
-{
-	struct buf own;
-
-	buf_init(&own, MAX_PLAN);
-	buf_append(&own, b->bytes, end_of_held);
-	buf_puts(&own, p->shelf.hash);
-	buf_append(&own, b->bytes + end_of_all, b->size - end_of_all);
-	hash_text(buf_text(&own), k->version);
-	buf_fini(&own);
+	hash_text(buf_text(b), k->version);
 	buf_printf(b, ",\"version\":\"%s\"}", k->version);
 }
 
-/* The titles to hold, in order, then all others. */
-static void write_titles(const struct planner *p, const struct draft *d, const struct library_view *v, struct buf *b,
-                         size_t *ret_end_of_held)
-{
-	struct adding adding = {p->drafter.rules, v, &p->shelf, mem_new_array(v->n_titles + 1, sizeof *adding.held), b};
-
-	buf_puts(b, "\"titles\":[");
-	draft_each_title(d, v, false, add_title, &adding);
-	*ret_end_of_held = b->size;
-	shelf_copy(&p->shelf, adding.held, b);
-	if (b->size > 0 && b->bytes[b->size - 1] == ',')
-		b->size--;
-	buf_puts(b, "]");
-	free(adding.held);
-}
-
-static int write_plan(struct planner *p, const struct draft *d, const struct library_view *v, struct kept *k, struct fault *f)
+static int write_plan(struct planner *p, const struct draft *d, struct library_view *v, struct kept *k, struct fault *f)
 {
 	struct buf b;
-	size_t held = 0, all;
-	int e = read_shelf(p, v);
+	struct adding adding = {.rules = p->drafter.rules, .text = &b};
+	int e = bookcase_take(&p->bookcase, v, MAX_PLAN);
 
 	buf_init(&b, MAX_PLAN);
 	if (e == 0) {
-		buf_puts(&b, "{\"origin\":");
-		put_json(&b, json_string(p->origin_url));
-		buf_puts(&b, ",");
-		write_titles(p, d, v, &b, &held);
-		all = b.size;
-		buf_puts(&b, ",\"peers\":");
-		put_json(&b, peers_json(p->drafter.registry, p->drafter.rules, k->edge));
+		buf_printf(&b, "{\"shelf\":\"%s\",\"origin\":", p->bookcase.shelf.hash);
+		plan_text_json(&b, json_string(p->origin_url));
+		buf_puts(&b, ",\"hold\":[");
+		draft_each_title(d, v, false, add_title, &adding);
+		buf_puts(&b, "],\"peers\":");
+		peers_write(p->drafter.registry, p->drafter.rules, k->edge, &p->bookcase, &b);
 		if (p->steering_url != NULL) {
 			buf_puts(&b, ",\"steering\":");
-			put_json(&b, json_string(p->steering_url));
+			plan_text_json(&b, json_string(p->steering_url));
 		}
 		if (buf_error(&b) == 0)
-			write_version(p, held, all, &b, k);
+			write_version(&b, k);
 	}
 	k->json = e == 0 && buf_error(&b) == 0 ? blob_take_buf(&b) : NULL;
 	buf_fini(&b);
 	return k->json != NULL ? 0 : fault_set(f, -ENOMEM, "no memory for a plan, or it has more than %zu bytes", MAX_PLAN);
+}
+
+/* --- as it is sent --- */
+
+static int write_whole(const struct planner *p, const struct blob *plan, struct buf *b, struct fault *f)
+{
+	json_t *o = json_loadb((const char *)plan->bytes, plan->size, 0, NULL);
+	int e;
+
+	MUST(o != NULL);
+	e = plan_text_whole(o, &p->bookcase.shelf, b, f);
+	json_decref(o);
+	return e;
+}
+
+/* The same plan for a reader who has the shelf of that hash. */
+static int write_for(const struct planner *p, struct blob *plan, const char *shelf, struct blob **ret, struct fault *f)
+{
+	struct buf b;
+	int e = 0;
+
+	if (shelf != NULL && strcmp(shelf, p->bookcase.shelf.hash) == 0) {
+		*ret = blob_ref(plan);
+		return 0;
+	}
+	buf_init(&b, MAX_PLAN);
+	buf_puts(&b, "{\"changes\":");
+	if (shelf != NULL && bookcase_changes(&p->bookcase, shelf, &b)) {
+		buf_puts(&b, ",");
+		buf_append(&b, plan->bytes + 1, plan->size - 1);
+	} else {
+		buf_clear(&b);
+		e = write_whole(p, plan, &b, f);
+	}
+	if (e == 0)
+		*ret = buf_error(&b) == 0 ? blob_take_buf(&b) : NULL;
+	buf_fini(&b);
+	return e != 0 || *ret != NULL ? e : fault_set(f, -ENOMEM, "no memory for a plan");
 }
 
 static int make(struct planner *p, struct library_view *v, struct kept *k, struct fault *f)
@@ -401,17 +395,19 @@ const char *planner_current(struct planner *p, const struct library_view *v, con
 	return NULL;
 }
 
-int planner_plan(struct planner *p, struct library_view *v, const char *edge, struct blob **ret_json,
+int planner_plan(struct planner *p, struct library_view *v, const char *edge, const char *shelf, struct blob **ret_json,
                  char ret_version[static SHA256_HEX_SIZE], struct fault *f)
 {
 	struct kept *k = find_kept(p, edge);
 	uint64_t version = registry_version(p->drafter.registry);
 	mono_us begin = clock_mono();
+	struct blob *plan = NULL;
 	int e = 0;
 
 	read_rules(p);
 	if (k->json != NULL && !is_stale(p, k, v, version)) {
-		*ret_json = blob_ref(k->json);
+		plan = blob_ref(k->json);
+		e = bookcase_take(&p->bookcase, v, MAX_PLAN);
 	} else {
 		drop_text(p, k);
 		e = make(p, v, k, f);
@@ -422,11 +418,14 @@ int planner_plan(struct planner *p, struct library_view *v, const char *edge, st
 		counters_add(p->counters, C_PLAN_FAILURES, e != 0);
 		k->registry_version = version; /* read before: a change since then makes it stale, not wrong */
 		if (e == 0) {
-			*ret_json = blob_ref(k->json);
+			plan = blob_ref(k->json);
 			keep_within_bounds(p, k);
 		}
 	}
 	snprintf(ret_version, SHA256_HEX_SIZE, "%s", k->version);
+	if (e == 0 && ret_json != NULL)
+		e = write_for(p, plan, shelf, ret_json, f);
+	blob_unref(&plan);
 	return e;
 }
 
@@ -518,15 +517,13 @@ static bool explain_edge(void *ctx, const struct registry_edge *e)
 
 int planner_explain(struct planner *p, struct library_view *v, const char *edge, json_t **ret_json, struct fault *f)
 {
-	struct blob *plan;
 	char version[SHA256_HEX_SIZE];
 	struct draft d;
 	struct explained x = {.x = {.planner = p}, .draft = &d, .view = v};
-	int e = planner_plan(p, v, edge, &plan, version, f);
+	int e = planner_plan(p, v, edge, NULL, NULL, version, f);
 
 	if (e != 0)
 		return e;
-	blob_unref(&plan);
 	e = draft_plan(&p->drafter, v, edge, &d, f);
 	if (e != 0)
 		return e;

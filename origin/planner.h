@@ -28,10 +28,12 @@ void planner_free(struct planner **);
 /* The version of the edge's plan if that is as a plan made now would be; NULL: it has to be asked for.  Lives until
  * the next call. */
 const char *planner_current(struct planner *, const struct library_view *, const char *edge);
-/* The edge's plan as JSON text (one reference) and its version.  Kept until something changes, as far as all plans
- * together are not too large, so that an edge that polls costs next to nothing.  What it is made of is kept for the
- * other edges: the view is held until another one comes.  ERR_NOT_FOUND.  One thread. */
-int planner_plan(struct planner *, struct library_view *, const char *edge, struct blob **ret_json,
+/* The edge's plan as JSON text (one reference) and its version.  `shelf`: the hash of the shelf that the edge has (cdn/shelf),
+ * which gets it the short form with what has changed since; NULL, or one that is not known any more: it is the whole one.
+ * `ret_json` NULL: made and recorded, but not wanted.  Short plans are kept until something changes, as far as all together are
+ * not too large, so that an edge that polls costs next to nothing.  What they are made of is kept for the other
+ * edges: the view is held until another one comes.  ERR_NOT_FOUND.  One thread. */
+int planner_plan(struct planner *, struct library_view *, const char *edge, const char *shelf, struct blob **ret_json,
                  char ret_version[static SHA256_HEX_SIZE], struct fault *);
 
 /* The same plan with what an operator wants to know: why, expected plays, what is held

@@ -142,7 +142,7 @@ static struct registry_edge *insert(struct registry *r, const char *name, const 
 	memmove(r->edges + at + 1, r->edges + at, (r->n_edges - at) * sizeof(struct registry_edge *));
 	r->edges[at] = e;
 	r->n_edges++;
-	r->version++;
+	e->holds_version = ++r->version;
 	return e;
 }
 

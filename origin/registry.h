@@ -46,6 +46,7 @@ struct registry_edge {
 	double load;
 	char **holds;        /* keys, sorted, unique: whole, or as far as its plan wants */
 	size_t n_holds;
+	uint64_t holds_version; /* another one whenever they change */
 	char **parts;        /* "TITLE/REVISION/FILE", sorted, unique: of keys it holds in part */
 	size_t n_parts;
 	struct registry_filling *filling; /* sorted */

@@ -87,7 +87,7 @@ static void set_holds(struct registry *r, struct registry_edge *e, char **holds,
 			holders_add(r->holders, e->shown, added, n_added);
 			holders_drop(r->holders, e->shown, dropped, n_dropped);
 		}
-		r->version++;
+		e->holds_version = ++r->version;
 		events_say(r->events, EVENT_EDGE_HOLDS, json_pack("{s:s, s:o, s:o}", "edge", e->name, "added",
 		                                                  some_keys(added, n_added), "dropped", some_keys(dropped, n_dropped)));
 		if (catalogue_put_holdings(r->catalogue, e->name, added, n_added, dropped, n_dropped, &f) != 0)

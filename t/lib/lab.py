@@ -139,12 +139,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path.startswith('/pieces/'):
             return self.reply(404)
         lab = self.server.lab
-        name = re.fullmatch(r'/api/v1/edges/([^/]+)/plan', self.path).group(1)
+        name, shelf = re.fullmatch(r'/api/v1/edges/([^/]+)/plan(?:\?shelf=([0-9a-f]{64}))?', self.path).groups()
         if lab.control_fails:
             return self.reply(lab.control_fails, b'{}')
         if name not in lab.registered:
             return self.reply(404, b'{}')
-        plan = lab.plan_for(name)
+        plan = shelf and lab.short and lab.short(shelf) or lab.plan_for(name)
         etag = '"%s"' % hashlib.sha256(plan).hexdigest()[:16]
         if self.headers.get('If-None-Match') == etag:
             return self.reply(304, headers=[('ETag', etag)])
@@ -224,7 +224,7 @@ class Lab:
         self.packages = {p.key: p for p in packages}
         self.rows = [p.row(hold) for p in packages]
         self.peers = []
-        self.steering = None
+        self.steering, self.short = None, None  # short: what to say to who has a shelf (bytes, or None)
         self.registered, self.heartbeats, self.authorizations, self.liars = {}, {}, set(), set()
         self.requests, self.unknown, self.demand, self.clock = [], [], [], 0  # clock: seconds it is ahead
         self.behaviour, self.control_fails, self.rate, self.sent = None, 0, 0, 0

@@ -91,3 +91,10 @@ def write(library, title, files=None, name=None, **report):
     folder = os.path.join(library, title, revision)
     os.rename(work, folder)
     return revision, folder
+
+
+def shelf(plan):
+    """The hash of the library that a whole plan is of, as doc/openapi.yaml has it (getPlan)."""
+    line = lambda t: {**{k: t[k] for k in ('title', 'revision', 'digest', 'digest_bytes', 'bytes')}, 'hold': False}
+    text = ''.join(json.dumps(line(t), separators=(',', ':')) + ',' for t in sorted(plan['titles'], key=lambda t: t['title']))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -38,13 +38,21 @@ def properties(schema):
     return schema['properties'], set(schema.get('required', ()))
 
 
+def choose(value, schema):
+    """Of the schemas that a value may have, the one that it looks like."""
+    for s in map(resolve, schema.get('oneOf', ())):
+        if isinstance(value, TYPES[s['type']]) and (not isinstance(value, dict) or set(s.get('required', ())) <= set(value)):
+            return s
+    return schema
+
+
 TYPES = {'string': str, 'integer': int, 'number': (int, float), 'boolean': bool, 'array': list, 'object': dict}
 seen, wrong = set(), []
 
 
 def hold(value, schema, where):
     """Complains about what of the value the schema does not say; notes what it does."""
-    schema = resolve(schema)
+    schema = choose(value, resolve(schema))
     if value is None:
         if not schema.get('nullable'):
             wrong.append(f'{where}: null is not said')
@@ -80,6 +88,8 @@ def all_fields(schema, where, found):
     for name, s in (fields or {}).items():
         found.add(f'{where}.{name}')
         all_fields(s, f'{where}.{name}', found)
+    for s in resolved.get('oneOf', ()):
+        all_fields(s, where, found)
     if 'items' in resolved:
         all_fields(resolved['items'], where + '[]', found)
 
@@ -157,6 +167,11 @@ def every_operation_answers_as_described():
     ask('setPolicy', 204, {'policy': 'urgent'}, title='film')
     ask('getPlan', 200, edge='edge-a')
     ask('getPlan', 200, path='?why', edge='edge-a')
+    shelf = package.shelf(w.o.api('/edges/edge-a/plan').json())
+    ask('getPlan', 200, path=f'?shelf={shelf}', edge='edge-a')
+    package.write(w.o.library, 'later')
+    tap.until(lambda: w.o.get('/api/v1/titles/later').status == 200)
+    ask('getPlan', 200, path=f'?shelf={shelf}', edge='edge-a')
     ask('setPlace', 204, {'key': 'site', 'value': 'madrid'}, edge='edge-a')
     ask('setPlace', 400, {'key': 'share', 'value': '101'}, edge='edge-a')
     ask('setEverywhere', 204, {'key': 'copies', 'value': '2'})
