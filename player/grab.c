@@ -628,22 +628,39 @@ void grab_result(struct grab *g, struct grab_result *ret)
 	}
 }
 
-bool grab_leave_slow(struct grab *g, uint64_t rate, mono_us now)
+/* Another base, free of penalty, that may give more than `rate` (0: any); -1: none. */
+static int find_faster(const struct grab *g, uint64_t rate, mono_us now)
 {
 	uint32_t left_out = g->tried | (g->base >= 0 ? UINT32_C(1) << g->base : 0);
 	int other;
 
-	if (g->state != GRAB_RUNNING || g->transfer == NULL || atomic_load(&g->transfer->slow))
-		return false;
 	do {
 		other = pathway_pick(g->world->pathway, g->keys, g->n_bases, left_out, now);
 		if (other < 0 || pathway_penalised(g->world->pathway, g->keys[other], now))
-			return false;
+			return -1;
 		left_out |= UINT32_C(1) << other;
 	} while (rate > 0 && !pathway_promises(g->world->pathway, g->keys[other], rate));
+	return other;
+}
+
+bool grab_leave_slow(struct grab *g, uint64_t rate, mono_us now)
+{
+	int other;
+
+	if (g->state != GRAB_RUNNING || g->transfer == NULL || atomic_load(&g->transfer->slow))
+		return false;
+	other = find_faster(g, rate, now);
+	if (other < 0)
+		return false;
 	g->other = other;
 	atomic_store(&g->transfer->slow, true);
 	return true;
+}
+
+void grab_blame(const struct grab *g, uint64_t rate, mono_us now)
+{
+	if (g->base >= 0 && rate > 0 && find_faster(g, rate, now) >= 0)
+		pathway_left(g->world->pathway, g->keys[g->base], rate, now);
 }
 
 void grab_progress(const struct grab *g, mono_us now, uint64_t *ret_got, uint64_t *ret_size, dur_us *ret_elapsed,

@@ -75,6 +75,8 @@ void grab_result(struct grab *, struct grab_result *ret_result); /* once, when d
 /* Of the request that runs: bytes here so far, of how many (0: unknown), and the time since; for abandoning. */
 void grab_progress(const struct grab *, mono_us now, uint64_t *ret_got, uint64_t *ret_size, dur_us *ret_elapsed,
                    dur_us *ret_first_byte);
+/* It is about to be freed, as its base is too slow: the next grab asks another one, if one may be faster than `rate`. */
+void grab_blame(const struct grab *, uint64_t rate, mono_us now);
 /* Why the last attempt failed; "" before any did. */
 const char *grab_trouble(const struct grab *);
 /* Its base is too slow: the rest comes from another one that is free of penalty and may be faster than `rate` (bit/s; 0:

@@ -263,22 +263,25 @@ static int not_grabbed(struct lane *l, const struct grab_result *g, struct fault
 	return 0;
 }
 
+static uint64_t rate_of(const struct abr_progress *p)
+{
+	dur_us body = p->elapsed - p->first_byte;
+
+	return body > 0 ? (uint64_t)((double)p->got * 8e6 / (double)body) : 0;
+}
+
 /* A base that gives too little to be in time is left: for another that nobody has tried yet or that was faster, else,
  * when it gives far less than the line did, for any; but not for one after another: then it is the line. */
-static bool leave_slow_base(struct lane *l, const struct abr_progress *p, mono_us now)
+static void leave_slow_base(struct lane *l, const struct abr_progress *p, mono_us now)
 {
 	dur_us body = p->elapsed - p->first_byte, hand = p->buffer > SLOW_START ? p->buffer : SLOW_START;
-	double rate = body > 0 ? (double)p->got * 8e6 / (double)body : 0, left = (double)(p->size - p->got) * 8;
+	uint64_t rate = rate_of(p), left = (p->size - p->got) * 8;
 
-	if (body < SLOW_AFTER || left < rate * (double)hand / 1e6)
-		return false;
-	if (grab_leave_slow(l->grab, rate < 1 ? 1 : (uint64_t)rate, now))
-		return true;
-	if (body < 2 * SLOW_AFTER || (l->left_slow != 0 && now - l->left_slow < SLOW_PAUSE) ||
-	    rate * SLOW_FACTOR > (double)lane_forecast(l) || !grab_leave_slow(l->grab, 0, now))
-		return false;
-	l->left_slow = now;
-	return true;
+	if (body < SLOW_AFTER || (double)left < (double)rate * (double)hand / 1e6 || grab_leave_slow(l->grab, rate > 0 ? rate : 1, now))
+		return;
+	if (body >= 2 * SLOW_AFTER && (l->left_slow == 0 || now - l->left_slow >= SLOW_PAUSE) &&
+	    rate * SLOW_FACTOR <= lane_forecast(l) && grab_leave_slow(l->grab, 0, now))
+		l->left_slow = now;
 }
 
 static void abandon(struct lane *l, mono_us now)
@@ -293,13 +296,14 @@ static void abandon(struct lane *l, mono_us now)
 		return;
 	l->looked = now;
 	grab_progress(l->grab, now, &p.got, &p.size, &p.elapsed, &p.first_byte);
-	if (p.size == 0 || p.got >= p.size || leave_slow_base(l, &p, now))
+	if (p.size == 0 || p.got >= p.size)
 		return;
-	if (l->set.kind != LANE_VIDEO || l->judge.abr == NULL)
+	rung = l->set.kind == LANE_VIDEO && l->judge.abr != NULL ? abr_abandon(l->judge.abr, &p) : -1;
+	if (rung < 0 || (unsigned)rung >= l->grab_rung || l->rungs[rung].state != RUNG_READY) {
+		leave_slow_base(l, &p, now);
 		return;
-	rung = abr_abandon(l->judge.abr, &p);
-	if (rung < 0 || (unsigned)rung >= l->grab_rung || l->rungs[rung].state != RUNG_READY)
-		return;
+	}
+	grab_blame(l->grab, rate_of(&p), now); /* what is asked anew may as well come from elsewhere */
 	log_verbose("player/lane", "segment is asked anew in a lower rendition index=%u got=%llu of=%llu", l->grab_index,
 	            (unsigned long long)p.got, (unsigned long long)p.size);
 	s.bytes = p.got;

@@ -9,6 +9,7 @@ import badserver, line, rungs, tap
 SECONDS, LADDER = 16, [200, 500, 1500]
 GOOD = dict(rate=20000, delay=15)
 _film = None
+_runs = {}
 
 
 def film():
@@ -58,37 +59,103 @@ def told(r):
     return f"stalls {r['stalls']}, from {used(r)}, {r['failovers']}, start-up {r['startup_ms']} ms"
 
 
+def media(q):
+    return q.path.endswith('.mp4') and (q.first or 0) > 0
+
+
+def play_from(name, servers, *options):
+    """On loopback; whole and without a stall."""
+    bases = ''.join(f'<BaseURL serviceLocation="{k}">{s.url}/</BaseURL>' for k, s in zip('ab', servers))
+    with open(os.path.join(film(), 'film.mpd')) as f:
+        text = f.read().replace('<Period', bases + '<Period', 1)
+    mpd, report = os.path.join(tap.folder(), name + '.mpd'), os.path.join(tap.folder(), 'report.json')
+    with open(mpd, 'w') as f:
+        f.write(text)
+    tap.call(tap.program('ribera-player'), mpd, '--output', 'null', '--quiet', '--no-state', '--report', report, *options, check_exit=0)
+    with open(report) as f:
+        r = json.load(f)
+    tap.equal((r['stalls'], r['frames']['decoded'], r['decode_errors']), ([], SECONDS * rungs.FPS, 0), f'{name}: {told(r)}')
+    return r
+
+
+def narrow_then_good():
+    r = Places('narrow', GOOD, dict(rate=150, delay=40, loss=2), GOOD).play()
+    tap.equal(r['stalls'], [], told(r))
+    tap.check(used(r).endswith('bbb') and r['segments'][-1]['rendition'] == '1500', told(r))
+    return r
+
+
+def two_narrow_then_good():
+    r = Places('two', GOOD, dict(rate=150, delay=40), dict(rate=120, delay=40, loss=2), GOOD).play()
+    tap.equal(r['stalls'], [], told(r))
+    tap.check(used(r).endswith('ccc'), told(r))
+    return r
+
+
+def slow_line():
+    r = Places('line', dict(rate=700, delay=20), GOOD, GOOD).play()
+    tap.equal(r['stalls'], [], told(r))
+    tap.check(len(r['failovers']) <= 2, told(r))
+    return r
+
+
+def nobody_else():
+    places = Places('dead', GOOD, dict(rate=450, delay=20), GOOD)
+    places.edges['b'][0].cut()
+    r = places.play()
+    tap.equal(r['stalls'], [], told(r))
+    tap.check(used(r).endswith('aaa'), told(r))
+    return r
+
+
+def well_again():
+    a, b = badserver.Server(film()), badserver.Server(film())
+    refused = []
+    a.fault = lambda q: '503' if media(q) and not refused and not refused.append(q) else None
+    r = play_from('back', (a, b), '--buffer', '4s')
+    tap.check(used(r)[0] == 'b' and used(r)[-1] == 'a' and len(r['failovers']) == 1, told(r))
+    back = next(s for s in r['segments'] if s['service_location'] == 'a')
+    tap.check(back['asked_s'] >= 10, f'before the penalty was over: {back}')
+    return r
+
+
+FAULTS = ['404', '500', '503', 'reset', 'cut', 'stall', 'hang', 'trickle', 'wrong-range', 'short-length', 'garbage', 'other-segment']
+
+
+def wrong(fault):
+    a, b = badserver.Server(film()), badserver.Server(film())
+    a.fault = lambda q: fault if media(q) and len([x for x in a.requests if media(x)]) > 3 else None
+    r = play_from(fault, (a, b), '--buffer', '8s', '--speed', '1.5')
+    tap.check(used(r).startswith('aa') and used(r).endswith('bbb') and r['failovers'], f'{fault}: {told(r)}')
+    return r
+
+
+def result(run, *arguments):
+    """All of them play side by side, as they do it in real time."""
+    if not _runs:
+        film()
+        pool = concurrent.futures.ThreadPoolExecutor(32)
+        for f, *a in [(narrow_then_good,), (two_narrow_then_good,), (slow_line,), (nobody_else,), (well_again,), *((wrong, x) for x in FAULTS)]:
+            _runs[(f, *a)] = pool.submit(f, *a)
+    r = _runs[(run, *arguments)].result()
+    print(f"# {' '.join([run.__name__, *arguments])}: {told(r)}")
+
+
 @tap.test
 def a_narrow_edge_is_told_from_a_slow_line():
-    def narrow():
-        r = Places('narrow', GOOD, dict(rate=150, delay=40, loss=2), GOOD).play()
-        print('# narrow and lossy, then good: ' + told(r))
-        tap.equal(r['stalls'], [], told(r))
-        tap.check(used(r).endswith('bbb') and r['segments'][-1]['rendition'] == '1500', told(r))
+    for run in narrow_then_good, two_narrow_then_good, slow_line, nobody_else:
+        result(run)
 
-    def two_narrow():
-        r = Places('two', GOOD, dict(rate=150, delay=40), dict(rate=120, delay=40, loss=2), GOOD).play()
-        print('# two narrow ones, then good: ' + told(r))
-        tap.equal(r['stalls'], [], told(r))
-        tap.check(used(r).endswith('ccc'), told(r))
 
-    def slow_line():
-        r = Places('line', dict(rate=700, delay=20), GOOD, GOOD).play()
-        print('# the line itself: ' + told(r))
-        tap.equal(r['stalls'], [], told(r))
-        tap.check(len(r['failovers']) <= 2, told(r))
+@tap.test
+def a_place_that_is_well_again_is_gone_back_to():
+    result(well_again)
 
-    def nobody_else():
-        places = Places('dead', GOOD, dict(rate=450, delay=20), GOOD)
-        places.edges['b'][0].cut()
-        r = places.play()
-        print('# slow, the other one dead: ' + told(r))
-        tap.equal(r['stalls'], [], told(r))
-        tap.check(used(r).endswith('aaa'), told(r))
-    film()
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        for f in [pool.submit(test) for test in (narrow, two_narrow, slow_line, nobody_else)]:
-            f.result()
+
+@tap.test
+def what_goes_wrong_in_the_middle_costs_no_stall():
+    for fault in FAULTS:
+        result(wrong, fault)
 
 
 tap.run()
