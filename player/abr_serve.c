@@ -14,6 +14,7 @@
 #define MAX_RUNGS 64
 #define MAX_SEGMENTS 1000000
 #define MAX_NUMBERS (MAX_RUNGS + 1)
+#define MOST 4294967295.0 /* of any number: bytes, ms, kbit/s */
 
 struct serve {
 	struct abr_setup setup;
@@ -30,7 +31,7 @@ static unsigned parse_numbers(char *text, double ret[static MAX_NUMBERS])
 
 	while (n < MAX_NUMBERS) {
 		ret[n] = strtod(text, &end);
-		if (end == text || !isfinite(ret[n]))
+		if (end == text || !(fabs(ret[n]) <= MOST))
 			break;
 		text = end;
 		n++;
@@ -41,6 +42,14 @@ static unsigned parse_numbers(char *text, double ret[static MAX_NUMBERS])
 static dur_us ms(double v)
 {
 	return (dur_us)(v * 1000);
+}
+
+static bool natural(const double *v, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (v[i] < 0)
+			return false;
+	return true;
 }
 
 static bool on_video(struct serve *s, const double *v, unsigned n)
@@ -60,14 +69,17 @@ static bool on_bitrates(struct serve *s, const double *v, unsigned n)
 {
 	if (n != s->setup.n_rungs)
 		return false;
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
+		if (!(v[i] >= 1 && v[i] < MOST / 1000) || (i > 0 && v[i] < v[i - 1]))
+			return false;
 		s->bitrates[i] = (uint32_t)(v[i] * 1000);
+	}
 	return true;
 }
 
 static bool on_sizes(struct serve *s, const double *v, unsigned n)
 {
-	if (s->sizes == NULL || n != s->setup.n_rungs + 1 || v[0] < 0 || v[0] >= s->setup.n_segments)
+	if (s->sizes == NULL || n != s->setup.n_rungs + 1 || !natural(v, n) || v[0] >= s->setup.n_segments)
 		return false;
 	for (unsigned i = 0; i < s->setup.n_rungs; i++)
 		s->sizes[(size_t)v[0] * s->setup.n_rungs + i] = (uint32_t)v[i + 1];
@@ -90,22 +102,27 @@ static bool on_go(struct serve *s)
 
 static bool on_result(struct serve *s, const double *v, unsigned n)
 {
-	struct abr_sample a = {.segment = (unsigned)v[0], .rung = (unsigned)v[1], .bytes = (uint64_t)v[2],
-		.first_byte = ms(v[3]), .total = ms(v[4]), .aborted = n > 5 && v[5] >= 0};
+	struct abr_sample a = {.aborted = n > 5 && v[5] >= 0};
 
-	if (s->abr == NULL || n < 5 || v[1] < 0 || v[1] >= s->setup.n_rungs)
+	if (s->abr == NULL || n < 5 || !natural(v, 5) || v[1] >= s->setup.n_rungs)
 		return false;
+	a.segment = (unsigned)v[0];
+	a.rung = (unsigned)v[1];
+	a.bytes = (uint64_t)v[2];
+	a.first_byte = ms(v[3]);
+	a.total = ms(v[4]);
 	abr_add_sample(s->abr, &a);
 	return true;
 }
 
 static bool on_decide(struct serve *s, const double *v, unsigned n)
 {
-	struct abr_state state = {.segment = (unsigned)v[0], .last_rung = (int)v[1], .buffer = ms(v[2]), .now = ms(v[3])};
+	struct abr_state state = {.last_rung = -1};
 	struct abr_decision d;
 
-	if (s->abr == NULL || n < 4 || v[0] < 0 || v[1] < -1 || v[1] >= s->setup.n_rungs)
+	if (s->abr == NULL || n < 4 || v[0] < 0 || v[1] < -1 || v[1] >= s->setup.n_rungs || !natural(v + 2, 2))
 		return false;
+	state = (struct abr_state){(unsigned)v[0], (int)v[1], ms(v[2]), ms(v[3])};
 	d = abr_next(s->abr, &state);
 	fprintf(s->out, "%u %.3f\n", d.rung, (double)d.wait / 1000);
 	return true;
@@ -113,11 +130,11 @@ static bool on_decide(struct serve *s, const double *v, unsigned n)
 
 static bool on_progress(struct serve *s, const double *v, unsigned n)
 {
-	struct abr_progress p = {.segment = (unsigned)v[0], .rung = (unsigned)v[1], .size = (uint64_t)v[2],
-		.got = (uint64_t)v[3], .elapsed = ms(v[4]), .first_byte = ms(v[5]), .buffer = ms(v[6])};
+	struct abr_progress p;
 
-	if (s->abr == NULL || n < 7 || v[1] < 0 || v[1] >= s->setup.n_rungs || v[3] > v[2])
+	if (s->abr == NULL || n < 7 || !natural(v, 7) || v[1] >= s->setup.n_rungs || v[3] > v[2])
 		return false;
+	p = (struct abr_progress){(unsigned)v[0], (unsigned)v[1], (uint64_t)v[2], (uint64_t)v[3], ms(v[4]), ms(v[5]), ms(v[6])};
 	fprintf(s->out, "%d\n", abr_abandon(s->abr, &p));
 	return true;
 }

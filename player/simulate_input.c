@@ -105,6 +105,8 @@ int trace_read(const char *path, struct trace **ret, struct fault *f)
 
 	for (size_t i = 0; r == 0 && i < b.size; i++)
 		rows += b.bytes[i] == '\n';
+	if (r == 0 && strlen((char *)b.bytes) + 1 < b.size)
+		r = fault_set(f, ERR_SYNTAX, "%s: has bytes of value 0: want lines of seconds,kbit/s,milliseconds", path);
 	if (r == 0 && rows > MAX_ROWS)
 		r = fault_set(f, ERR_SYNTAX, "%s: more than %d rows", path, MAX_ROWS);
 	if (r == 0) {

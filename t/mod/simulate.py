@@ -51,6 +51,10 @@ def simulate(trace, ladder, *options, want=0):
     return [json.loads(x) for x in done.stdout.splitlines()] if want == 0 else done.stderr
 
 
+def serve(lines):
+    return subprocess.run([PLAYER, '--abr-serve'], input=lines, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+
+
 @tap.test
 def published_rules_have_the_figures_of_the_other_simulator():
     for (line, model, rule), want in WANT.items():
@@ -90,12 +94,49 @@ def a_steady_line_is_used_and_three_dead_seconds_are_no_long_stall():
 
 
 @tap.test
+def odd_ladders_and_odd_lines_are_played_to_the_end():
+    rnd = random.Random(3)
+    lines = {'zeros': '1,0,20\n5,3000,20\n0.5,0,20\n' * 20, 'a long outage': '30,4000,20\n1800,0,20\n60,4000,20\n', 'huge': '10,1000000000,0\n', 'a trickle': '100,5,900\n',
+             'short rows': '0.001,9000,1\n0.001,0,1\n' * 500, 'one row': '0.2,2500,50\n'}
+    traces = [write(f'line{i}.csv', 'h\n' + text) for i, text in enumerate(lines.values())]
+    for rates in ([800], [300, 6000], [100 + 150 * i for i in range(20)], [100 * 1.1 ** i for i in range(64)], [500] * 4):
+        sizes = [[max(1, round(r * 250 * 4 ** rnd.uniform(-1, 1))) for r in rates] for _ in range(30)]  # larger rungs may be smaller
+        ladder = write('odd.json', json.dumps(dict(segment_duration_ms=2000, bitrates_kbps=rates, segment_sizes_bytes=sizes)))
+        for rule in ('ribera', 'rate', 'bola-e', 'dynamic') + (('robustmpc',) if len(rates) < 64 else ()):
+            for r, name in zip(simulate(traces[0], ladder, '--abr', rule, *traces[1:]), lines):
+                tap.check(r['segments'] == 30 and all(abs(r[k]) < 1e9 for k in ('qoe', 'stall_s', 'bitrate_kbps')) and 0 <= r['rebuf_ratio'] < 1, f'{len(rates)} rungs, {name}: {r}')
+                if name == 'huge':
+                    tap.check(r['stall_s'] < 0.1 and r['bitrate_kbps'] > 0.5 * rates[-1], f'{len(rates)} rungs, {rule}: {r}')
+                if name == 'a long outage' and rule == 'ribera' and len(rates) > 1:
+                    tap.check(r['stall_s'] < 1800, f'{r}')
+
+
+@tap.test
+def a_peer_that_talks_nonsense_is_told_where():
+    hello = 'V 2 3 2000 25000\nB 300 800\n' + ''.join(f'S {i} 75000 200000\n' for i in range(3)) + 'G\n'
+    for bad in ('', 'X 1\n', 'V\n', 'V 0 3 2000 25000\n', 'V 65 3 2000 25000\n', 'V 2 1e9 2000 25000\n', 'V 2 3 -1 25000\n', 'V 2 3 nan 25000\n', 'G\n', 'R 0 0 1 1 1\n', 'D 0 0 0 0\n', 'V ' + '9' * 100000 + '\n',
+                'V 2 3 2000 25000\nB 300\n', 'V 2 3 2000 25000\nB 800 300\n', 'V 2 3 2000 25000\nB 0 1e300\n', 'V 2 3 2000 25000\nS 3 1 1\n', 'V 2 3 2000 25000\nS -1 1 1\n', 'V 2 3 2000 25000\nS 0 1e12 1\n',
+                *(hello + x for x in ('R 0 2 1 1 1\n', 'R 0 -1 1 1 1\n', 'R 0 0 1e30 1 1\n', 'R 0 0 -5 1 1\n', 'D 0 2 0 0\n', 'D -1 0 0 0\n', 'D 1 0 -3 0\n', 'D 1 0 1e300 0\n', 'P 1 1 5 9 1 1 1\n', 'P 1 1 9 5 1 1\n', '\0\0\n', '\n'))):
+        done = serve(bad)
+        if bad:
+            tap.equal(done.returncode, 1, f'{bad[-60:]!r}: {done.stderr}')
+            tap.has(done.stderr, f'standard input:{bad.count(chr(10))}:', bad[-60:])
+        else:
+            tap.equal(done.returncode, 0)
+    done = serve(hello + 'R 0 0 75000 0 0 -1\nD 1 0 0 0\nR 1 0 0 0 0 -1\nD 99 1 4e9 4e9\nP 1 1 200000 100 4e9 0 0\n')
+    tap.equal(done.returncode, 0, done.stderr)
+    tap.check(all(float(x) >= -1 for x in done.stdout.split()), done.stdout)
+
+
+@tap.test
 def wrong_input_is_said():
     trace, ladder = material('slow')
     for text, words in (('h\n', 'no byte'), ('h\n1,0,5\n', 'no byte'), ('h\n1,2\n', 'dead.csv:2'), ('h\n1,-5,2\n', 'dead.csv:2'), ('h\n1,nan,2\n', 'dead.csv:2'),
-                        ('', 'no byte')):
+                        ('', 'no byte'), ('h\n1;2;3\n', 'dead.csv:2'), ('h\n1,1e300,3\n', 'dead.csv:2'), ('\0\1\2\n\xff\n', 'dead.csv: has bytes')):
         tap.has(simulate(write('dead.csv', text), ladder, want=1), words, repr(text))
-    for text in ('', '[]', '{"segment_duration_ms": 0}', '{"segment_duration_ms": 2000, "bitrates_kbps": [2, 1]}',
+    for text in ('', '[]', 'null', '{', '[' * 100000, '{"segment_duration_ms": "2000"}', '{"segment_duration_ms": 2000, "bitrates_kbps": [100], "segment_sizes_bytes": [[-1]]}',
+                 '{"segment_duration_ms": 2000, "bitrates_kbps": [100, "x"], "segment_sizes_bytes": [[1, 2]]}', '{"segment_duration_ms": 2000, "bitrates_kbps": ' + str(list(range(1, 66))) + '}',
+                 '{"segment_duration_ms": 0}', '{"segment_duration_ms": 2000, "bitrates_kbps": [2, 1]}',
                  '{"segment_duration_ms": 2000, "bitrates_kbps": [100, 200], "segment_sizes_bytes": [[1]]}',
                  '{"segment_duration_ms": 2000, "bitrates_kbps": [100], "segment_sizes_bytes": []}'):
         tap.has(simulate(trace, write('bad.json', text), want=1), 'bad.json', text)
