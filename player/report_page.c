@@ -32,12 +32,13 @@ static const char style[] =
 	"dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(130px,1fr));gap:12px 20px;margin:0}"
 	"dt{color:var(--dim);font-size:13px}dd{margin:0;font-size:20px;font-variant-numeric:tabular-nums}"
 	"table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th,td{text-align:left;padding:5px 12px 5px 0;"
-	"border-bottom:1px solid var(--rule);font-size:14px;overflow-wrap:anywhere}th{color:var(--dim);font-weight:500}"
-	"tr:last-child>td{border-bottom:0}svg{display:block;width:100%;height:auto}svg text{font-size:12px;fill:var(--dim)}"
+	"border-bottom:1px solid var(--rule);font-size:14px;white-space:nowrap}th{color:var(--dim);font-weight:500}"
+	"td:last-child{white-space:normal;overflow-wrap:anywhere;min-width:16em;width:100%}"
+	"tr:last-child>td{border-bottom:0}svg{display:block;width:100%;min-width:640px;height:auto}svg text{font-size:12px;fill:var(--dim)}"
 	".grid{stroke:var(--rule)}.line,.pick,.hand{fill:none;stroke-width:2;stroke-linejoin:round}.line{stroke:var(--line)}"
-	".pick{stroke:var(--pick)}.hand{stroke:var(--hand)}.stall{fill:var(--stall);opacity:.3}.hint{fill:transparent}"
+	".left{stroke:var(--dim);stroke-dasharray:3 3}.pick{stroke:var(--pick)}.hand{stroke:var(--hand)}.stall{fill:var(--stall);opacity:.3}.hint{fill:transparent}"
 	".hint:hover{fill:var(--dim);fill-opacity:.15}.key b{font-weight:600}.key .l{color:var(--line)}.key .p{color:var(--pick)}"
-	".key .h{color:var(--hand)}.key .s{color:var(--stall)}";
+	".key .h{color:var(--hand)}.key .f{color:var(--dim)}.key .s{color:var(--stall)}";
 
 struct page {
 	const struct report *r;
@@ -114,6 +115,13 @@ static void stall_bands(const struct page *p, const struct chart *c)
 		buf_printf(p->out, "<rect class=\"stall\" x=\"%.1f\" y=\"%g\" width=\"%.1f\" height=\"%.1f\"><title>stall of %.2f s</title></rect>",
 		           x_at(p, from), TOP, fmax(x_at(p, to) - x_at(p, from), 1), c->height - TOP - BOTTOM, to - from);
 	}
+}
+
+/* Where another place was asked. */
+static void left_places(const struct page *p, const struct chart *c)
+{
+	for (size_t i = 0; i < p->r->n_failovers && i < MAX_DRAWN; i++)
+		buf_printf(p->out, "<path class=\"left\" d=\"M%.1f %gV%.1f\"/>", x_at(p, secs(p->r->failovers[i].at)), TOP, c->height - BOTTOM);
 }
 
 /* A value that holds from each segment's request to the next one's. */
@@ -208,12 +216,14 @@ static void begin_chart(const struct page *p, const struct chart *c)
 	           c->title, WIDTH, c->height, c->id, c->id, c->title);
 	axes(p, c);
 	stall_bands(p, c);
+	left_places(p, c);
 }
 
 static void end_chart(const struct page *p, const struct chart *c, const char *key)
 {
 	hints(p, c);
-	buf_printf(p->out, "</svg><p class=\"key\">%s</p></section>", key);
+	buf_printf(p->out, "</svg><p class=\"key\">%s, <b class=\"s\">stalls</b>%s</p></section>", key,
+	           p->r->n_failovers > 0 ? ", <b class=\"f\">fail-overs</b> (dashed)" : "");
 }
 
 /* A line that is far above the ladder says no more than that: the scale ends at twice the top. */
@@ -232,10 +242,10 @@ static void charts(const struct page *p)
 	begin_chart(p, &rates);
 	steps(p, &rates, "line", line_of);
 	steps(p, &rates, "pick", pick_of);
-	end_chart(p, &rates, "Mbit/s: <b class=\"l\">throughput of the line</b>, <b class=\"p\">rendition chosen</b>, <b class=\"s\">stalls</b>");
+	end_chart(p, &rates, "Mbit/s: <b class=\"l\">throughput of the line</b>, <b class=\"p\">rendition chosen</b>");
 	begin_chart(p, &hand);
 	saw(p, &hand, "hand");
-	end_chart(p, &hand, "<b class=\"h\">media ahead of the playhead</b>, <b class=\"s\">stalls</b>");
+	end_chart(p, &hand, "<b class=\"h\">media ahead of the playhead</b>");
 }
 
 static void number(struct buf *out, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
