@@ -65,6 +65,13 @@ def published_rules_have_the_figures_of_the_other_simulator():
         tap.equal(r['segments'], 60 if model == 'std' else 40)
 
 
+if os.path.isdir(os.path.join(tap.SHARED, 'net-traces')):
+    @tap.test
+    def and_on_a_thousand_recorded_lines():
+        done = tap.call(os.path.join(tap.SOURCE, 't/bench/abr'), '--data', tap.SHARED, '--check', timeout=600)
+        tap.equal(done.returncode, 0, done.stdout + done.stderr)
+
+
 @tap.test
 def the_players_own_rule_is_as_good_on_a_line_it_never_saw():
     r, = simulate(*material('wild'), '--duration', '180s')
