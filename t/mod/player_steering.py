@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ribera-player and a content steering server (ETSI TS 103 998): it follows, tells where it was, and does without."""
-import http.server, json, os, re, shutil, sys, threading, urllib.parse
+import concurrent.futures, http.server, json, os, re, shutil, sys, threading, urllib.parse
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import badserver, film, tap
 
@@ -65,6 +65,16 @@ def play(steering, *options, names=('a', 'b')):
     return r, [s['service_location'] for s in r['segments']]
 
 
+CASES = (((410, {}, b''), 1), ((429, {'Retry-After': '600'}, b''), 1), ((200, {}, b'{'), 1), ((200, {}, {'VERSION': 2, 'TTL': 1, 'PATHWAY-PRIORITY': ['b']}), 1),
+         ((200, {}, {'VERSION': 1, 'PATHWAY-PRIORITY': 'b'}), 1), ((200, {}, b'[' * 100000), 1),
+         ((200, {}, {'VERSION': 1, 'TTL': 600, 'PATHWAY-PRIORITY': [7, None, 'x' * 5000, 'nobody']}), 1))
+
+
+def side_by_side(*cases):
+    with concurrent.futures.ThreadPoolExecutor(len(cases)) as pool:
+        list(pool.map(lambda case: case[0](case[1]), cases))
+
+
 @tap.test
 def it_goes_where_the_server_says_and_tells_where_it_was():
     s = Steering(lambda n, path: document('b', 'a') if n < 4 else document('a', 'b', **{'RELOAD-URI': '/next?x=1'}))
@@ -82,14 +92,20 @@ def it_goes_where_the_server_says_and_tells_where_it_was():
 @tap.test
 def the_default_place_and_a_question_before_the_start():
     dead = 'http://127.0.0.1:9/steer'
-    for inside in False, True:
+
+    def by_default(inside):
         _, used = play(place(dead, 'defaultServiceLocation="b a"', inside=inside), '--speed', 'max')
         tap.equal(set(used), {'b'}, 'defaultServiceLocation of a server that is dead')
+
+    def before(inside):
         s = Steering(lambda n, path: document('b', ttl=600))
         r, used = play(place(s.url, 'queryBeforeStart="true"', inside=inside), '--speed', 'max')
         tap.equal((set(used), len(s.questions), r['steering']), ({'b'}, 1, {'asked': 1, 'answers': 1}), 'queryBeforeStart')
-    s = Steering(lambda n, path: (500, {}, b''))
-    tap.equal(set(play(place(s.url, 'queryBeforeStart="true"'), '--speed', 'max')[1]), {'a'}, 'a server that fails')
+
+    def failing(_):
+        s = Steering(lambda n, path: (500, {}, b''))
+        tap.equal(set(play(place(s.url, 'queryBeforeStart="true"'), '--speed', 'max')[1]), {'a'}, 'a server that fails')
+    side_by_side((by_default, False), (by_default, True), (before, False), (before, True), (failing, None))
 
 
 @tap.test
@@ -108,18 +124,22 @@ def a_clone_is_a_place_the_mpd_does_not_list():
 
 @tap.test
 def what_a_server_may_not_say_changes_nothing():
-    for answer, asked in (((410, {}, b''), 1), ((429, {'Retry-After': '600'}, b''), 1), ((200, {}, b'{'), 1), ((200, {}, {'VERSION': 2, 'TTL': 1, 'PATHWAY-PRIORITY': ['b']}), 1),
-                          ((200, {}, {'VERSION': 1, 'PATHWAY-PRIORITY': 'b'}), 1), ((200, {}, b'[' * 100000), 1),
-                          ((200, {}, {'VERSION': 1, 'TTL': 600, 'PATHWAY-PRIORITY': [7, None, 'x' * 5000, 'nobody']}), 1)):
+    def ignored(case):
+        answer, asked = case
         s = Steering(lambda n, path: answer)
         _, used = play(place(s.url, 'queryBeforeStart="true"'), '--speed', 'max')
         tap.equal((set(used), len(s.questions)), ({'a'}, asked), str(answer)[:80])
-    s = Steering(lambda n, path: document('b', ttl=1) if n == 1 else (410, {}, b'') if n == 2 else document('a'))
-    _, used = play(place(s.url), '--speed', '2')
-    tap.equal((len(s.questions), used[-1]), (2, 'b'), '410 ends the asking')
-    s = Steering(lambda n, path: (429, {'Retry-After': '2'}, b'') if n == 1 else document('b', ttl=600))
-    _, used = play(place(s.url), '--speed', '2')
-    tap.equal((len(s.questions), used[0], used[-1]), (2, 'a', 'b'), '429 puts it off')
+
+    def ended(_):
+        s = Steering(lambda n, path: document('b', ttl=1) if n == 1 else (410, {}, b'') if n == 2 else document('a'))
+        _, used = play(place(s.url), '--speed', '2')
+        tap.equal((len(s.questions), used[-1]), (2, 'b'), '410 ends the asking')
+
+    def put_off(_):
+        s = Steering(lambda n, path: (429, {'Retry-After': '2'}, b'') if n == 1 else document('b', ttl=600))
+        _, used = play(place(s.url), '--speed', '2')
+        tap.equal((len(s.questions), used[0], used[-1]), (2, 'a', 'b'), '429 puts it off')
+    side_by_side((ended, None), (put_off, None), *((ignored, case) for case in CASES))
 
 
 tap.run()
