@@ -80,6 +80,7 @@ static int open_listeners(struct origin *o, struct fault *f)
 		.threads = 1,
 		.max_connections = 20000,
 		.max_body = API_MAX_BODY,
+		.problems = true,
 		.tls_cert = s->control_tls ? s->tls_cert : NULL,
 		.tls_key = s->control_tls ? s->tls_key : NULL,
 		.tls_dev = s->control_tls && s->dev_cert,

@@ -295,10 +295,8 @@ void request_add_cors(struct serve_request *);
 char *request_cors_lines(const char *allow_origin); /* the caller's; NULL for NULL */
 /* Status and fields of a handler's reply. */
 void request_begin_reply(struct serve_request *, int status, const char *type, const struct serve_header *extra, size_t n_extra);
-/* A short text of our own, not to be stored. */
-void request_refuse(struct serve_request *, int status);
-/* application/problem+json (RFC 9457); the detail is a text of ours without quotes. */
-void request_problem(struct serve_request *, int status, const char *detail);
+void request_send_memory(struct serve_request *, const void *bytes, size_t n); /* which stay until it has ended */
+struct serve_request *request_new(h2o_req_t *);
 void request_set_status(struct serve_request *, int status);
 const char *status_text(int status);
 const char *request_field(const struct serve_request *, const h2o_token_t *, size_t *ret_n);
@@ -306,6 +304,13 @@ static inline struct serve_request *request_of(h2o_req_t *req)
 {
 	return (struct serve_request *)(void *)req->filereq;
 }
+
+/* refuse.c */
+void refuse_init(void); /* before the first lane */
+/* A short text of our own, not to be stored; problem+json where the settings say so. */
+void request_refuse(struct serve_request *, int status);
+/* application/problem+json (RFC 9457); the detail is a text of ours without quotes. */
+void request_problem(struct serve_request *, int status, const char *detail);
 
 /* parse.c */
 void parse_init(void); /* before the first lane */

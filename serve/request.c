@@ -109,7 +109,7 @@ void request_add_cors(struct serve_request *r)
 	request_add_field(r, &timing, origin, strlen(origin));
 }
 
-static void send_memory(struct serve_request *r, const void *bytes, size_t n)
+void request_send_memory(struct serve_request *r, const void *bytes, size_t n)
 {
 	r->replied = true;
 	r->req->res.content_length = r->req->res.status == 204 || r->req->res.status == 304 ? SIZE_MAX : n;
@@ -118,31 +118,6 @@ static void send_memory(struct serve_request *r, const void *bytes, size_t n)
 	r->body.n = n > 0 ? 1 : 0;
 	r->body.view = bytes;
 	body_start(r);
-}
-
-void request_refuse(struct serve_request *r, int status)
-{
-	char *text = request_printf(r, "%d %s\n", status, status_text(status));
-
-	request_set_status(r, status);
-	request_add(r, H2O_TOKEN_CONTENT_TYPE, "text/plain; charset=utf-8");
-	request_add(r, H2O_TOKEN_CACHE_CONTROL, "no-store"); /* a failure must not outlive its cause */
-	if (status == 429 || status == 502 || status == 503 || status == 504) /* all pass; not all at the same time */
-		request_add(r, H2O_TOKEN_RETRY_AFTER, request_printf(r, "%u", 1 + (unsigned)(r->id % 4)));
-	request_add_cors(r);
-	send_memory(r, text, strlen(text));
-}
-
-void request_problem(struct serve_request *r, int status, const char *detail)
-{
-	char *text = request_printf(r, "{\"type\": \"about:blank\", \"title\": \"%s\", \"status\": %d, \"detail\": \"%s\"}\n",
-	                            status_text(status), status, detail);
-
-	request_set_status(r, status);
-	request_add(r, H2O_TOKEN_CONTENT_TYPE, "application/problem+json");
-	request_add(r, H2O_TOKEN_CACHE_CONTROL, "no-store");
-	request_add_cors(r);
-	send_memory(r, text, strlen(text));
 }
 
 static void refuse_and_close(struct serve_request *r, int status, unsigned counter)
@@ -175,7 +150,7 @@ void serve_reply(struct serve_request *r, int status, const char *type, struct b
 {
 	request_begin_reply(r, status, type, extra, n_extra);
 	r->blob = body;
-	send_memory(r, body != NULL ? body->bytes : NULL, body != NULL ? body->size : 0);
+	request_send_memory(r, body != NULL ? body->bytes : NULL, body != NULL ? body->size : 0);
 }
 
 /* --- what handlers ask ------------------------------------------------------------- */
@@ -404,7 +379,7 @@ static void answer_options(struct serve_request *r)
 		request_add_name(r, "access-control-max-age", "86400");
 	}
 	request_add_cors(r);
-	send_memory(r, NULL, 0);
+	request_send_memory(r, NULL, 0);
 }
 
 static const struct route *find_route(const struct serve *s, const char *path, size_t n)
@@ -437,7 +412,7 @@ static void dispatch(struct serve_request *r)
 	}
 }
 
-static struct serve_request *request_new(h2o_req_t *req)
+struct serve_request *request_new(h2o_req_t *req)
 {
 	struct serve_request *r = h2o_mem_alloc_pool(&req->pool, sizeof *r);
 	struct conn *c = req->conn->callbacks->get_socket(req->conn)->on_close.data;

@@ -218,6 +218,7 @@ def bodies_that_are_none():
     huge = raw(w.o.ports['control'], b'PUT /api/v1/placement HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n'
                                      b'Connection: close\r\nContent-Length: %d\r\n\r\n{' % (API_MAX_BODY + 1))
     tap.equal(huge.split(b' ')[1], b'413', 'a huge body')
+    tap.check(b'content-type: application/problem+json' in huge and json.loads(huge.split(b'\r\n\r\n')[-1])['status'] == 413, huge)
     w.end()
 
 
