@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -59,9 +61,9 @@ static int until_good(struct setup *u, int (*check)(struct setup *, struct fault
 
 		*f = (struct fault){0};
 		r = check(u, f);
-		if (r == 0)
+		if (r == 0 && !ask_stopped())
 			return 0;
-		if (u->ask.ended)
+		if (u->ask.ended || ask_stopped())
 			return fault_set(f, ERR_CANCELLED, _("stopped; nothing was written"));
 		if (!u->ask.people)
 			return r;
@@ -192,6 +194,13 @@ static int ask_store(struct setup *u, struct fault *f)
 	r = measure_disk(u->s.store, &u->disk, f);
 	if (!there)
 		rmdir(u->s.store); /* the service makes it, as its own user */
+	if (r == 0 && u->disk.free_bytes <= u->s.reserve) {
+		char room[STR_BYTES_SIZE], reserve[STR_BYTES_SIZE];
+
+		str_format_bytes(u->disk.free_bytes, room);
+		str_format_bytes(u->s.reserve, reserve);
+		r = fault_set(f, -ENOSPC, _("store: no space left at %s: %s are free, and %s have to stay so (reserve): make room, or name another folder"), u->s.store, room, reserve);
+	}
 	if (r == 0)
 		say_disk(u);
 	return r;
@@ -400,7 +409,7 @@ static int run_steps(struct setup *u, struct fault *f)
 
 	for (size_t i = 0; r == 0 && i < sizeof steps / sizeof steps[0]; i++)
 		r = until_good(u, steps[i], f);
-	if (r == 0 && u->ask.ended)
+	if (r == 0 && (u->ask.ended || ask_stopped()))
 		r = fault_set(f, ERR_CANCELLED, _("stopped; nothing was written"));
 	if (r == 0)
 		r = write_files(u, f);
@@ -415,10 +424,16 @@ int setup_run(const struct settings *given, const char *path, bool replace, stru
 {
 	struct fetch_settings fetch = {.user_agent = "ribera-edge/" PACKAGE_VERSION, .ca_file = given->ca_file};
 	struct setup u = {.s = *given, .path = path, .replace = replace};
-	int r = fetch_new(&fetch, &u.fetch);
+	sigset_t signals;
+	int r;
 
+	ask_listen_to_signals();
+	sigfillset(&signals);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* they interrupt the thread that waits for an answer, no other */
+	r = fetch_new(&fetch, &u.fetch);
+	pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
 	if (r != 0)
-		return fault_set(f, r, "no HTTP client: %s", err_text(r));
+		return fault_set(f, r, _("no HTTP client: %s"), words_error(r));
 	ask_init(&u.ask, stdin, stdout);
 	r = run_steps(&u, f);
 	fflush(stdout);

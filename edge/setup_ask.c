@@ -4,6 +4,9 @@
  */
 #include "edge/setup_ask.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -15,6 +18,43 @@
 void ask_init(struct ask *a, FILE *in, FILE *out)
 {
 	*a = (struct ask){.in = in, .out = out, .people = isatty(fileno(in)) == 1};
+	if (a->people)
+		setvbuf(in, NULL, _IONBF, 0); /* what is typed ahead stays where poll sees it */
+}
+
+static volatile sig_atomic_t told_to_stop;
+
+static void on_signal(int number)
+{
+	told_to_stop = number;
+}
+
+void ask_listen_to_signals(void)
+{
+	struct sigaction a = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}; /* no SA_RESTART: a question ends; the second one kills */
+
+	sigaction(SIGINT, &a, NULL);
+	sigaction(SIGTERM, &a, NULL);
+	sigaction(SIGHUP, &a, NULL);
+}
+
+bool ask_stopped(void)
+{
+	return told_to_stop != 0;
+}
+
+/* False: it is to end.  A signal that comes before the wait begins is not lost. */
+static bool wait_for_input(struct ask *a)
+{
+	struct pollfd input = {.fd = fileno(a->in), .events = POLLIN};
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	while (!ask_stopped() && ppoll(&input, 1, NULL, &before) < 0 && errno == EINTR)
+		;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return !ask_stopped();
 }
 
 /* A line without its end and the blanks around it; NULL at the end of the input. */
@@ -23,7 +63,7 @@ static char *read_line(struct ask *a)
 	char *line = NULL, *start, *text;
 	size_t size = 0, n;
 
-	if (getline(&line, &size, a->in) < 0) {
+	if (!wait_for_input(a) || getline(&line, &size, a->in) < 0) {
 		free(line);
 		a->ended = true;
 		fputc('\n', a->out);

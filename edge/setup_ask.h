@@ -22,6 +22,9 @@ void ask_init(struct ask *, FILE *in, FILE *out);
 char *ask_text(struct ask *, const char *question, const char *def);
 /* The same, not shown while it is typed; "" when nothing was. */
 char *ask_secret(struct ask *, const char *question);
+/* Ctrl-C, or another end that was asked for, ends the question that is open; a second one ends the program. */
+void ask_listen_to_signals(void);
+bool ask_stopped(void);
 bool ask_yes(struct ask *, const char *question, bool def);
 
 #endif

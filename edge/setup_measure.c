@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "edge/plan.h"
 #include "fetch/fetch.h"
 
@@ -115,7 +116,7 @@ int measure_disk(const char *folder, struct disk_speed *d, struct fault *f)
 		unlink(path);
 	}
 	free(path);
-	return r == 0 ? 0 : fault_set(f, r, "the folder %s cannot be used: %s", folder, err_text(r));
+	return r == 0 ? 0 : fault_set(f, r, _("the folder %s cannot be used: %s"), folder, words_error(r));
 }
 
 /* --- the origin --- */
@@ -166,10 +167,10 @@ int origin_probe(const struct setup_origin *o, char **ret_ill, dur_us *ret_round
 		*ret_ill = result.status == 200 ? mem_dup("") : words_of(reply);
 		r = 0;
 	} else if (result.status > 0) {
-		r = fault_set(f, ERR_HTTP, "%s answers, but %d to /healthz: give the control listener of ribera-origin (its port is 8081 by default)",
+		r = fault_set(f, ERR_HTTP, _("%s answers, but %d to /healthz: give the control listener of ribera-origin (its port is 8081 by default)"),
 		              o->url, result.status);
 	} else {
-		r = fault_set(f, r, "%s does not answer: %s", o->url, result.text[0] != '\0' ? result.text : err_text(r));
+		r = fault_set(f, r, _("%s does not answer: %s"), o->url, result.text[0] != '\0' ? result.text : words_error(r));
 	}
 	blob_unref(&reply);
 	return r;
@@ -189,9 +190,9 @@ int origin_probe_token(const struct setup_origin *o, const char *name, struct fa
 	else if (result.status == 200 || (result.status == 404 && strstr(words, "no edge") != NULL))
 		r = 0;
 	else if (result.status == 404)
-		r = fault_set(f, ERR_HTTP, "%s is no control listener of ribera-origin: that of viewers is another one (%s)", o->url, words);
+		r = fault_set(f, ERR_HTTP, _("%s is no control listener of ribera-origin: that of viewers is another one (%s)"), o->url, words);
 	else if (result.status > 0)
-		r = fault_set(f, ERR_HTTP, "the origin answered %d: %s", result.status, words);
+		r = fault_set(f, ERR_HTTP, _("the origin answered %d: %s"), result.status, words);
 	free(words);
 	blob_unref(&reply);
 	return r;
@@ -338,7 +339,7 @@ int measure_line(const struct setup_origin *o, const char *name, const char *pub
 		r = plan_read(reply->bytes, reply->size, &plan, f);
 	else if (result.status > 0) {
 		words = words_of(reply);
-		r = fault_set(f, r, "the origin answered %d: %s", result.status, words);
+		r = fault_set(f, r, _("the origin answered %d: %s"), result.status, words);
 		free(words);
 	}
 	if (r == 0)

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/words.h"
 #include "edge/node.h"
+#include "edge/setup_ask.h"
 #include "fetch/fetch.h"
 
 #define PATIENCE (15 * DUR_S)
@@ -83,11 +84,13 @@ static int wait_until_well(const struct settings *s, uint16_t port, struct fetch
 		if (words != NULL && words[0] == '\0')
 			break;
 		nanosleep(&step, NULL);
-	} while (clock_mono() < end);
-	if (words == NULL)
-		r = fault_set(f, ERR_NETWORK, "the edge runs, but %s cannot be reached from this machine: check firewall, address and certificate", where);
+	} while (clock_mono() < end && !ask_stopped());
+	if (ask_stopped())
+		r = fault_set(f, ERR_CANCELLED, _("stopped before the edge was seen to work"));
+	else if (words == NULL)
+		r = fault_set(f, ERR_NETWORK, _("the edge runs, but %s cannot be reached from this machine: check firewall, address and certificate"), where);
 	else if (words[0] != '\0')
-		r = fault_set(f, ERR_TIMEOUT, "the edge runs, but is not well: %s", words);
+		r = fault_set(f, ERR_TIMEOUT, _("the edge runs, but is not well: %s"), words);
 	else
 		fprintf(out, _("  the edge starts, has its plan and answers at %s\n"), where);
 	free(words);
@@ -139,7 +142,7 @@ int setup_try(const char *path, struct fetch *fetch, FILE *out, struct fault *f)
 		free(store);
 	}
 	if (r != 0)
-		fault_prefix(f, "%s is written, but does not work yet", path);
+		fault_prefix(f, _("%s is written, but does not work yet"), path);
 	settings_fini(&s);
 	config_free(&c);
 	return r;

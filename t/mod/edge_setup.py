@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ribera-edge --setup: by options and by a person at a terminal; what is wrong is said at once, and nothing is left behind."""
-import os, pty, select, stat, subprocess, sys, time
+import os, pty, select, stat, subprocess, sys, termios, time
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import film, tap
 from origins import Origin
@@ -168,6 +168,67 @@ def a_person_is_asked_and_may_be_wrong():
     tap.equal(open(f'{folder}/mine.token').read(), token + '\n')
     tap.equal(stat.S_IMODE(os.stat(f'{folder}/mine.token').st_mode), 0o600, 'mode of the token')
     tap.equal(stat.S_IMODE(os.stat(f'{folder}/mine.yaml').st_mode), 0o644, 'mode of the file')
+
+
+def ends_cleanly(p, folder, left=()):
+    tap.equal(p.end(), 1, 'exit')
+    tap.equal(sorted(os.listdir(folder)), sorted(left), 'what is left')
+
+
+@tap.test
+def ctrl_c_ends_it_at_every_question():
+    o, token, _ = with_token()
+    told = (('Name of this edge', 'oslo'), ('control listener', o.control), ('(not shown): ', token), ('Folder for the films', 'films'), ('Address and port', '127.0.0.1:0'),
+            ('Certificate chain', ''), ('How viewers', ''), ('Time zone', ''))
+    for stop in (0, 2, 5, 7):
+        folder = tap.folder()
+        p = Person(folder, '--setup', '--config', 'mine.yaml')
+        for question, text in told[:stop]:
+            p.answer(question, text)
+        p.read(told[stop][0])
+        if stop == 2:
+            tap.until(lambda: not termios.tcgetattr(p.fd)[3] & termios.ECHO, 5, 'nothing typed is shown')
+        os.write(p.fd, b'\x03')
+        p.read('stopped; nothing was written')
+        tap.check(termios.tcgetattr(p.fd)[3] & termios.ECHO, 'the terminal shows what is typed again')
+        ends_cleanly(p, folder)
+
+
+@tap.test
+def ctrl_c_ends_the_trial_too():
+    o, token, folder = with_token()
+    p = Person(folder, '--setup', '--config', 'mine.yaml', '--name', 'oslo', '--origin', o.control)
+    p.answer('Name of this edge', '')
+    p.answer('control listener', '')
+    p.answer('(not shown): ', token)
+    p.answer('Folder for the films', 'films')
+    p.answer('Address and port', '127.0.0.1:0')
+    p.answer('Certificate chain', '')
+    p.answer('How viewers', '')
+    p.answer('Time zone', '')
+    p.answer('They begin at', '')
+    p.answer('And last', '')
+    p.read('Most bytes per second')
+    o.p.stop()  # the edge gets no plan, so it is not well
+    os.write(p.fd, b'\n')
+    p.read('wrote')
+    p.read('mine.yaml')
+    tap.until(lambda: os.path.isdir(f'{folder}/films'), 10, 'the trial has begun')
+    os.write(p.fd, b'\x03')
+    p.read('stopped before the edge was seen to work', 30)
+    ends_cleanly(p, folder, ['mine.token', 'mine.yaml'])
+
+
+@tap.test
+def a_full_disk_is_said():
+    o, token, folder = with_token()
+    with open(f'{folder}/t', 'w') as f:
+        f.write(token)
+    with tap.small_disk('1m') as small:
+        tap.fill_disk(small)
+        r = setup(folder, '--name', 'a', '--origin', o.control, '--token-file', f'{folder}/t', '--store', f'{small}/s', '--listen', '127.0.0.1:0', exit=1)
+        tap.has(r.stderr.lower(), 'no space left', 'what is said')
+        tap.check(not os.path.exists(f'{small}/s'), 'what is left')
 
 
 @tap.test
