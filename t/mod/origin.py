@@ -286,6 +286,30 @@ def what_is_wrong_in_a_file_is_pointed_at():
 
 
 @tap.test
+def the_control_listener_speaks_tls_when_told():
+    folder = tap.folder()
+    cert, key, token = (os.path.join(folder, x) for x in ('cert', 'key', 'token'))
+    with open(token, 'w') as f:
+        f.write('admin ' + 'x' * 32 + '\n')
+    os.chmod(token, 0o600)
+    o = Origin(options=['--dev-cert', '--control-tls', '--tls-cert', cert, '--tls-key', key, '--token-file', token])
+    secure = o.control.replace('http:', 'https:')
+    admin = lambda *argv, code=0: tap.call(ADMIN, '--control', secure, '--token-file', token, *argv, check_exit=code)
+    tap.equal(admin('--ca-file', cert, 'health').stdout, 'the origin is well\n')
+    tap.has(admin('health', code=1).stderr, 'certificate', 'who does not know the authority')
+    tap.has(o.admin('health', code=1).stderr, 'cannot ask the origin', 'plain http')
+    with open(os.path.join(folder, 'edge'), 'w') as f:
+        f.write(admin('--ca-file', cert, 'token', 'new', 'edge', '--edge', 'a').stdout)
+    edge = tap.Process(tap.program('ribera-edge'), '--name', 'a', '--origin', secure, '--ca-file', cert, '--token-file', os.path.join(folder, 'edge'),
+                       '--store', os.path.join(folder, 'store'), '--listen', '127.0.0.1:0')
+    tap.until(lambda: ' up ' in admin('--ca-file', cert, 'edges').stdout, 20, 'the edge at its origin')
+    edge.stop()
+    o.p.stop()
+    r = tap.call(PROGRAM, '--library', folder, '--control-tls', '-t', check_exit=2)
+    tap.has(r.stderr, 'control_tls needs a certificate')
+
+
+@tap.test
 def the_admin_command_shows_and_verifies():
     shared.register('edge-q', capacity=10**10)
     shared.beat('edge-q', KEY, load=0.5)
