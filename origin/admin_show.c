@@ -203,7 +203,7 @@ int admin_edges(const struct admin *a, char **args, struct fault *f)
 		const json_t *load = json_object_get(o, "load");
 
 		admin_table_cell(t, "%s", text(o, "name"));
-		admin_table_cell(t, "%s%s%s%s", text(o, "state"), json_is_true(json_object_get(o, "draining")) ? ", draining" : "",
+		admin_table_cell(t, "%s%s%s%s", text(o, "state"), json_is_true(json_object_get(o, "draining")) ? _(", draining") : "",
 		                 json_is_false(json_object_get(o, "reachable")) ? ", not reached" : "",
 		                 json_number_value(json_object_get(o, "held_out_seconds")) > 0 ? ", held out" : "");
 		bytes_cell(t, json_object_get(o, "capacity"));
@@ -212,7 +212,7 @@ int admin_edges(const struct admin *a, char **args, struct fault *f)
 		admin_percent_cell(t, json_object_get(o, "hit_ratio"));
 		admin_table_cell(t, "%lld", (long long)json_integer_value(json_object_get(o, "holds")));
 		admin_table_cell(t, "%lld", (long long)json_integer_value(json_object_get(o, "fills")));
-		admin_table_cell(t, "%.0f s ago", json_number_value(json_object_get(o, "seen_seconds_ago")));
+		admin_table_cell(t, _("%.0f s ago"), json_number_value(json_object_get(o, "seen_seconds_ago")));
 		admin_table_cell(t, "%s", text(o, "url"));
 	}
 	admin_table_print(&t, stdout);
@@ -333,7 +333,7 @@ int admin_tokens(const struct admin *a, char **args, struct fault *f)
 		admin_table_cell(t, "%lld", (long long)json_integer_value(json_object_get(o, "id")));
 		admin_table_cell(t, "%s", text(o, "role"));
 		admin_table_cell(t, "%s", text(o, "created"));
-		admin_table_cell(t, "%s", json_is_null(json_object_get(o, "expires")) ? "never" : text(o, "expires"));
+		admin_table_cell(t, "%s", json_is_null(json_object_get(o, "expires")) ? _("never") : text(o, "expires"));
 		admin_table_cell(t, "%s", text(o, "note"));
 	}
 	admin_table_print(&t, stdout);
