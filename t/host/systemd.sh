@@ -159,12 +159,12 @@ for unit in ribera-origin.service ribera-edge@madrid-1.service ribera-ingest.ser
 done
 
 # --- the sandbox ---
-for unit in ribera-origin.service ribera-edge@madrid-1.service ribera-ingest.service; do
+for unit in ribera-origin.service ribera-edge@madrid-1.service ribera-ingest.service ribera-backup.service; do
 	exposure=$(inside systemd-analyze security --no-pager "$unit" 2>&1 | sed -n 's/.*level for [^:]*: \([0-9.]*\).*/\1/p')
 	awk -v e="${exposure:-10}" 'BEGIN { exit !(e < 2.0) }'
 	result $? "$unit: exposure ${exposure:-unknown} is below 2.0"
 done
-said=$(inside systemd-analyze verify /lib/systemd/system/ribera-origin.service /lib/systemd/system/ribera-edge@.service /lib/systemd/system/ribera-ingest.service 2>&1 | grep -i ribera | grep -v "Command 'man")
+said=$(inside systemd-analyze verify /lib/systemd/system/ribera-origin.service /lib/systemd/system/ribera-edge@.service /lib/systemd/system/ribera-ingest.service /lib/systemd/system/ribera-backup.service /lib/systemd/system/ribera-backup.timer 2>&1 | grep -i ribera | grep -v "Command 'man")
 [ -z "$said" ]
 result $? "systemd-analyze verify has nothing to say" "$said"
 
@@ -189,6 +189,13 @@ setup="alias ribera-admin='ribera-admin --control https://origin.example:8081 --
 before=$(admin --json titles | grep -c '"revision"')
 said=$({ echo "$setup; mkdir -p /backup"; block "Backup and restore" sh 1; } | inside sh -e 2>&1)
 result $? "the backup is made while it runs" "$said"
+mkdir -p "$root/etc/systemd/system/ribera-backup.service.d"
+block "Backup and restore" ini 1 >"$root/etc/systemd/system/ribera-backup.service.d/control.conf"
+inside systemctl daemon-reload
+said=$(inside systemctl start ribera-backup 2>&1)
+code=$?
+[ "$(ls "$root"/var/lib/ribera/backup/catalogue-*.sqlite 2>/dev/null | wc -l)" = 1 ] && [ $code = 0 ]
+result $? "the nightly backup makes a copy too" "$said $(inside journalctl -u ribera-backup -n 6 --no-pager 2>&1)"
 inside systemctl stop ribera-origin
 inside sh -c 'rm -rf /var/lib/ribera/library/* /var/lib/ribera/library/.ribera'
 said=$({ echo "$setup"; block "Backup and restore" sh 2; } | inside sh -e 2>&1)
