@@ -26,8 +26,6 @@
 #include "edge/setup_try.h"
 #include "fetch/fetch.h"
 
-#define MAX_STRINGS 64
-
 struct setup {
 	struct settings s;
 	struct ask ask;
@@ -38,17 +36,13 @@ struct setup {
 	const char *reach;       /* public_url, or what it will be */
 	const char *token_path;  /* where it will be, when it was typed */
 	struct disk_speed disk;
-	char *strings[MAX_STRINGS]; /* what the settings point to */
-	size_t n_strings;
+	char **strings; /* what the settings point to */
+	size_t n_strings, cap_strings;
 };
 
 static const char *keep(struct setup *u, char *s)
 {
-	if (u->n_strings == MAX_STRINGS) { /* a person who answers wrongly fifty times */
-		free(u->strings[0]);
-		memmove(u->strings, u->strings + 1, (MAX_STRINGS - 1) * sizeof *u->strings);
-		u->n_strings--;
-	}
+	MEM_GROW(u->strings, u->cap_strings, u->n_strings);
 	u->strings[u->n_strings++] = s;
 	return s;
 }
@@ -321,6 +315,11 @@ static void choose_path(struct setup *u)
 		u->path = keep(u, mem_printf("/etc/ribera/edge-%s.yaml", u->s.name));
 	else if (u->path == NULL)
 		u->path = keep(u, mem_printf("edge-%s.yaml", u->s.name));
+}
+
+/* Where a token that was typed will be. */
+static void choose_token_path(struct setup *u)
+{
 	if (u->token == NULL || u->s.token_file != NULL)
 		return;
 	if (str_ends(u->path, ".yaml"))
@@ -329,12 +328,13 @@ static void choose_path(struct setup *u)
 		u->token_path = keep(u, mem_printf("%s.token", u->path));
 }
 
-static int make_room(struct setup *u, struct fault *f)
+/* Before anything is measured: who does not want it replaced has waited for nothing. */
+static int ask_replace(struct setup *u, struct fault *f)
 {
-	char *question, *before;
+	char *question;
 	bool yes = u->replace;
-	int r;
 
+	choose_path(u);
 	if (!file_exists(u->path))
 		return 0;
 	question = mem_printf(_("%s is there already. Replace it"), u->path);
@@ -342,6 +342,17 @@ static int make_room(struct setup *u, struct fault *f)
 	free(question);
 	if (!yes)
 		return fault_set(f, ERR_EXISTS, _("%s is there already: give --replace to write it anew (it is kept as %s.before), or another --config"), u->path, u->path);
+	u->replace = true;
+	return 0;
+}
+
+static int make_room(struct setup *u, struct fault *f)
+{
+	char *before;
+	int r;
+
+	if (!file_exists(u->path))
+		return 0;
 	before = mem_printf("%s.before", u->path);
 	r = rename(u->path, before) < 0 ? -errno : 0;
 	free(before);
@@ -372,7 +383,7 @@ static int write_files(struct setup *u, struct fault *f)
 	char *line, *real;
 	int r;
 
-	choose_path(u);
+	choose_token_path(u);
 	r = make_room(u, f);
 	if (r == 0 && u->token_path != NULL) {
 		line = mem_printf("%s\n", u->token);
@@ -404,9 +415,13 @@ static void say_next(const struct setup *u)
 
 static int run_steps(struct setup *u, struct fault *f)
 {
-	static int (*const steps[])(struct setup *, struct fault *) = {ask_name, ask_origin_url, ask_token, ask_store, ask_addresses, ask_window, ask_rate};
-	int r = 0;
+	static int (*const steps[])(struct setup *, struct fault *) = {ask_origin_url, ask_token, ask_store, ask_addresses, ask_window, ask_rate};
+	int r = until_good(u, ask_name, f);
 
+	if (r == 0)
+		r = ask_replace(u, f);
+	if (r != 0 && (u->ask.ended || ask_stopped()))
+		r = fault_set(f, ERR_CANCELLED, _("stopped; nothing was written"));
 	for (size_t i = 0; r == 0 && i < sizeof steps / sizeof steps[0]; i++)
 		r = until_good(u, steps[i], f);
 	if (r == 0 && (u->ask.ended || ask_stopped()))
@@ -441,5 +456,6 @@ int setup_run(const struct settings *given, const char *path, bool replace, stru
 	free(u.token);
 	for (size_t i = 0; i < u.n_strings; i++)
 		free(u.strings[i]);
+	free(u.strings);
 	return r;
 }
