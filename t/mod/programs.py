@@ -20,7 +20,7 @@ def options(name):
 def a_version_says_what_was_built():
     for n in NAMES:
         said = tap.call(PATHS[n], '--version', check_exit=0).stdout
-        tap.check(re.fullmatch(rf'ribera-{n} \d+\.\d+\.\d+ \((\w+=\w+ ?)+\)\n', said), said)
+        tap.check(re.fullmatch(rf'ribera-{n} \d+\.\d+\.\d+ \((\w+=[\w,]+ ?)+\)\n', said), said)
 
 
 @tap.test
