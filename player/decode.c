@@ -24,6 +24,8 @@ struct decode {
 	int lane;
 	pthread_t thread;
 	AVCodecContext *codec;
+	AVCodecParameters *parameters; /* it was opened with; NULL: there is none */
+	bool key;                /* of this generation one key picture is wanted */
 	AVPacket *packet;
 	AVFrame *frame;
 	AVRational time_base;
@@ -113,7 +115,10 @@ static void give(struct decode *d)
 	pts = ts != AV_NOPTS_VALUE ? av_rescale_q(ts, d->time_base, AV_TIME_BASE_Q) + d->offset
 	                           : (d->given != NEVER ? d->given : d->from);
 	/* a frame that only reaches into the window from before it is kept when it is sound: the presenter cuts it */
-	if (pts >= d->to || (d->lane == LANE_AUDIO ? pts + duration <= d->from : pts < d->from))
+	if (d->key) {
+		if (d->given != NEVER)
+			return;
+	} else if (pts >= d->to || (d->lane == LANE_AUDIO ? pts + duration <= d->from : pts < d->from))
 		return;
 	if (d->given != NEVER && pts < d->given - duration / 2)
 		return;
@@ -147,13 +152,30 @@ static void receive(struct decode *d)
 	}
 }
 
+static void close_codec(struct decode *d)
+{
+	avcodec_free_context(&d->codec);
+	avcodec_parameters_free(&d->parameters);
+}
+
 static void drain(struct decode *d)
 {
 	if (d->codec == NULL)
 		return;
 	avcodec_send_packet(d->codec, NULL);
 	receive(d);
-	avcodec_free_context(&d->codec);
+	close_codec(d);
+}
+
+/* The next rendition's sound may go through the same decoder: its blocks overlap, and only so does the
+ * first of the new one meet the last of the old one, without a dip. */
+static bool goes_on(const struct decode *d, const AVCodecParameters *next)
+{
+	const AVCodecParameters *p = d->parameters;
+
+	return d->lane == LANE_AUDIO && p != NULL && p->codec_id == next->codec_id && p->sample_rate == next->sample_rate &&
+	       av_channel_layout_compare(&p->ch_layout, &next->ch_layout) == 0 && p->extradata_size == next->extradata_size &&
+	       (p->extradata_size == 0 || memcmp(p->extradata, next->extradata, (size_t)p->extradata_size) == 0);
 }
 
 static int open_codec(struct decode *d, const AVStream *stream)
@@ -164,15 +186,20 @@ static int open_codec(struct decode *d, const AVStream *stream)
 	if (codec == NULL)
 		return AVERROR_DECODER_NOT_FOUND;
 	d->codec = avcodec_alloc_context3(codec);
-	if (d->codec == NULL)
+	d->parameters = avcodec_parameters_alloc();
+	if (d->codec == NULL || d->parameters == NULL) {
+		close_codec(d);
 		return AVERROR(ENOMEM);
-	r = avcodec_parameters_to_context(d->codec, stream->codecpar);
+	}
+	r = avcodec_parameters_copy(d->parameters, stream->codecpar);
+	if (r >= 0)
+		r = avcodec_parameters_to_context(d->codec, stream->codecpar);
 	d->codec->pkt_timebase = stream->time_base;
 	d->codec->thread_count = d->lane == LANE_VIDEO ? 0 : 1;
 	if (r >= 0)
 		r = avcodec_open2(d->codec, codec, NULL);
 	if (r < 0)
-		avcodec_free_context(&d->codec);
+		close_codec(d);
 	return r;
 }
 
@@ -206,7 +233,7 @@ static int ready_codec(struct decode *d, const struct media_segment *s, const st
 {
 	int r = 0;
 
-	if (d->codec != NULL && s->rendition != d->rendition)
+	if (d->codec != NULL && s->rendition != d->rendition && !goes_on(d, demux_stream(x)->codecpar))
 		drain(d);
 	/* the window changes only now: what was drained belongs to the segment before */
 	d->rendition = s->rendition;
@@ -220,10 +247,31 @@ static int ready_codec(struct decode *d, const struct media_segment *s, const st
 	return r;
 }
 
+/* How many packets stand before the last key picture that is not behind s->from: nobody needs them. */
+static unsigned before_key(struct decode *d, const struct media_segment *s)
+{
+	struct demux *x = NULL;
+	unsigned n = 0, key = 0;
+
+	if (d->lane != LANE_VIDEO || s->feed != NULL || s->from <= s->start || demux_new(s->init, s->body, 0, &x, NULL) < 0)
+		return 0;
+	for (; demux_read(x, d->packet) == 0; n++) {
+		const AVPacket *p = d->packet;
+
+		if ((p->flags & AV_PKT_FLAG_KEY) != 0 && p->pts != AV_NOPTS_VALUE &&
+		    av_rescale_q(p->pts, demux_stream(x)->time_base, AV_TIME_BASE_Q) + s->offset <= s->from)
+			key = n;
+		av_packet_unref(d->packet);
+	}
+	demux_free(&x);
+	return key;
+}
+
 static void decode_segment(struct decode *d, const struct media_segment *s)
 {
 	struct fault f = {0};
 	struct demux *x = NULL;
+	unsigned skip = before_key(d, s);
 	int r;
 
 	r = s->feed != NULL ? demux_new_feed(s->init, s->feed, d->lane, s->generation, &x, &f)
@@ -240,18 +288,28 @@ static void decode_segment(struct decode *d, const struct media_segment *s)
 		note_error(d, s->index, "no decoder", r);
 	while (r == 0 && !stale(d)) {
 		r = demux_read(x, d->packet);
-		if (r == 0)
+		if (r == 0 && skip > 0) {
+			skip--;
+		} else if (r == 0) {
 			decode_packet(d, s->index);
-		else if (r != ERR_NOT_FOUND && !stale(d))
+			if (d->key)
+				break;
+		} else if (r != ERR_NOT_FOUND && !stale(d)) {
 			note_error(d, s->index, "segment is damaged", r);
+		}
 		av_packet_unref(d->packet);
 	}
+	av_packet_unref(d->packet);
+	if (d->key)
+		drain(d);
 	demux_free(&x);
 }
 
+/* The decoder and its threads stay. */
 static void begin_generation(struct decode *d, unsigned generation)
 {
-	avcodec_free_context(&d->codec);
+	if (d->codec != NULL)
+		avcodec_flush_buffers(d->codec);
 	d->generation = generation;
 	d->given = NEVER;
 }
@@ -277,8 +335,8 @@ static struct media_segment *next(struct decode *d, bool *ret_end)
 	hub_lock(h);
 	h->busy[d->lane] = false;
 	for (;;) {
-		*ret_end = in->closed && in->n == 0 && !h->frames[d->lane].closed;
-		if (h->quit || *ret_end || (s = fifo_take(in)) != NULL)
+		*ret_end = in->closed && in->n == 0 && !h->frames[d->lane].closed && !h->keys;
+		if (h->quit || *ret_end || (s = hub_take(h, d->lane)) != NULL)
 			break;
 		hub_wait(h);
 	}
@@ -286,6 +344,7 @@ static struct media_segment *next(struct decode *d, bool *ret_end)
 		*ret_end = false;
 	if (*ret_end && d->generation != h->generation)
 		begin_generation(d, h->generation);
+	d->key = h->keys;
 	h->busy[d->lane] = s != NULL || *ret_end;
 	h->posts++;
 	hub_ring(h);
@@ -343,7 +402,7 @@ void decode_free(struct decode **pd)
 	if (d == NULL)
 		return;
 	pthread_join(d->thread, NULL);
-	avcodec_free_context(&d->codec);
+	close_codec(d);
 	av_packet_free(&d->packet);
 	av_frame_free(&d->frame);
 	free(d);

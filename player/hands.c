@@ -18,6 +18,9 @@
 
 #define STATUS (500 * DUR_MS)
 #define PLAIN_STATUS (60 * DUR_S)
+#define MIN_SCAN 8.0        /* times as fast as the film; behind it twice as fast each time */
+#define MAX_SCAN 64.0
+#define SCAN_STEP (125 * DUR_MS)
 #define LAST DUR_S          /* a seek leaves so much to see */
 #define LIVE_MARGIN (2 * DUR_S)
 
@@ -31,7 +34,7 @@ static void range(const struct present *p, dur_us *ret_from, dur_us *ret_to)
 	*ret_to = v.to > 0 ? v.to - LIVE_MARGIN : p->set.duration > 0 ? p->set.duration - LAST : INT64_MAX;
 }
 
-static void seek(struct present *p, dur_us to)
+static void seek_to(struct present *p, dur_us to, bool keys)
 {
 	dur_us from, end;
 
@@ -42,11 +45,79 @@ static void seek(struct present *p, dur_us to)
 	present_clock_stop(p, to);
 	p->stall_began = 0;
 	p->shown = p->stepped = false;
-	p->stepping = p->paused; /* the picture there, also while it is paused */
+	p->stepping = p->paused || keys; /* the picture there, also while it stands still */
+	p->dragged = keys;
 	p->posted = to;
 	p->sought = clock_mono();
-	hub_seek(p->hub, to);
+	hub_seek(p->hub, to, keys);
 	sound_reset(&p->sound, to);
+}
+
+static void seek(struct present *p, dur_us to)
+{
+	p->scan = 0;
+	seek_to(p, to, false);
+}
+
+/* --- by key pictures --------------------------------------------------------------------------- */
+
+static dur_us scan_place(const struct present *p, mono_us now)
+{
+	return p->scan_from + (dur_us)((double)(now - p->scan_began) * p->scan);
+}
+
+/* Forward or back through the key pictures; 0: on from the one that is seen. */
+static void set_scan(struct present *p, double speed, mono_us now)
+{
+	dur_us t = present_clock(p, now);
+
+	if (p->set.speed <= 0)
+		return;
+	if (speed == 0 && p->scan != 0)
+		seek(p, t);
+	p->scan = speed > MAX_SCAN ? MAX_SCAN : speed < -MAX_SCAN ? -MAX_SCAN : speed;
+	p->scan_from = t;
+	p->scan_began = now;
+}
+
+static void scan_by(struct present *p, double way, mono_us now)
+{
+	double speed = p->scan * way > 0 ? 2 * p->scan : MIN_SCAN * way;
+
+	set_scan(p, speed, now);
+}
+
+/* One picture after the other: the next is asked for when the last one is seen. */
+void hands_scan(struct present *p, mono_us now)
+{
+	dur_us from, end, to;
+
+	if (p->drag_waits && p->sought == 0) {
+		p->drag_waits = false;
+		seek_to(p, p->drag_to, true);
+	}
+	if (p->scan == 0 || p->sought != 0 || now < p->scan_next)
+		return;
+	range(p, &from, &end);
+	to = scan_place(p, now);
+	p->scan_next = now + SCAN_STEP;
+	if (to <= from || to >= end)
+		seek(p, to);
+	else
+		seek_to(p, to, true);
+}
+
+/* The place under the mouse, while its button is held. */
+static void drag(struct present *p, double part)
+{
+	dur_us from, end;
+
+	range(p, &from, &end);
+	if (end == INT64_MAX)
+		return;
+	p->scan = 0;
+	p->drag_to = from + (dur_us)((double)(end - from) * (part < 0 ? 0 : part > 1 ? 1 : part));
+	p->drag_waits = true;
 }
 
 static void seek_part(struct present *p, double part)
@@ -54,6 +125,7 @@ static void seek_part(struct present *p, double part)
 	dur_us from, end;
 
 	range(p, &from, &end);
+	p->drag_waits = false;
 	if (end != INT64_MAX)
 		seek(p, from + (dur_us)((double)(end - from) * (part < 0 ? 0 : part > 1 ? 1 : part)));
 }
@@ -62,6 +134,8 @@ static void set_speed(struct present *p, double speed, mono_us now)
 {
 	if (p->set.speed <= 0)
 		return;
+	if (p->scan != 0)
+		set_scan(p, 0, now);
 	speed = speed < 0.25 ? 0.25 : speed > 4 ? 4 : speed;
 	if (speed > 0.97 && speed < 1.03)
 		speed = 1;
@@ -112,7 +186,9 @@ static void notice(struct present *p, const struct command *c, mono_us now)
 	size_t n = sizeof p->notice;
 
 	out[0] = '\0';
-	if (c->verb == CMD_SPEED_BY || c->verb == CMD_SET_SPEED)
+	if (p->scan != 0)
+		snprintf(out, n, p->scan > 0 ? _("forward, %.0f times as fast") : _("back, %.0f times as fast"), p->scan > 0 ? p->scan : -p->scan);
+	else if (c->verb == CMD_SPEED_BY || c->verb == CMD_SET_SPEED)
 		snprintf(out, n, _("speed %.2f"), p->set.speed);
 	else if (c->verb == CMD_RUNG && c->value > 0)
 		snprintf(out, n, _("rendition %.0f only"), c->value);
@@ -136,7 +212,19 @@ void hands_obey(struct present *p, struct command c, mono_us now)
 		p->quit = true;
 		break;
 	case CMD_PAUSE:
-		set_pause(p, !p->paused, now);
+		if (p->scan != 0)
+			set_scan(p, 0, now);
+		else
+			set_pause(p, !p->paused, now);
+		break;
+	case CMD_DRAG:
+		drag(p, c.value);
+		break;
+	case CMD_SCAN_BY:
+		scan_by(p, c.value, now);
+		break;
+	case CMD_SET_SCAN:
+		set_scan(p, c.value, now);
 		break;
 	case CMD_SET_PAUSE:
 		set_pause(p, c.value != 0, now);
@@ -164,6 +252,8 @@ void hands_obey(struct present *p, struct command c, mono_us now)
 		p->statistics = !p->statistics;
 		break;
 	case CMD_STEP:
+		if (p->scan != 0)
+			set_scan(p, 0, now);
 		set_pause(p, true, now);
 		p->stepping = true;
 		break;
@@ -384,6 +474,7 @@ json_t *hands_property(void *ctx, const char *name)
 	PROPERTY("percent-pos", percent(p, t));
 	PROPERTY("pause", json_boolean(p->paused));
 	PROPERTY("speed", json_real(p->set.speed));
+	PROPERTY("scan", json_real(p->scan));
 	PROPERTY("path", json_string(p->report->url));
 	PROPERTY("media-title", json_string(p->set.title != NULL ? p->set.title : p->report->url));
 	PROPERTY("width", json_integer(p->width));

@@ -11,6 +11,8 @@
 #include "base/must.h"
 #include "player/media.h"
 
+#define PAST 8 /* segments of each lane that stay within reach behind the playhead */
+
 static void fifo_init(struct fifo *f, size_t cap)
 {
 	*f = (struct fifo){.v = mem_new_array(cap, sizeof *f->v), .cap = cap};
@@ -27,17 +29,25 @@ void hub_init(struct hub *h, size_t max_segments, const size_t max_frames[static
 	pthread_cond_init(&h->bell, &attr);
 	pthread_condattr_destroy(&attr);
 	for (int i = 0; i < N_LANES; i++) {
-		fifo_init(&h->segments[i], max_segments);
+		fifo_init(&h->segments[i], max_segments + PAST);
+		h->segments[i].spare = PAST;
+		fifo_init(&h->past[i], PAST);
 		fifo_init(&h->frames[i], max_frames[i]);
 	}
 }
 
-static void empty_segments(struct hub *h, int lane)
+static void empty(struct fifo *q)
 {
 	struct media_segment *s;
 
-	while ((s = fifo_take(&h->segments[lane])) != NULL)
+	while ((s = fifo_take(q)) != NULL)
 		media_segment_free(&s);
+}
+
+static void empty_segments(struct hub *h, int lane)
+{
+	empty(&h->segments[lane]);
+	empty(&h->past[lane]);
 	h->segments[lane].closed = false;
 }
 
@@ -51,47 +61,94 @@ static void empty_frames(struct hub *h, int lane)
 	h->hole[lane].from = h->hole[lane].to = 0;
 }
 
-/* Are the bytes for `to` here, whole and unbroken?  Then what comes before them goes. */
-static bool keep_from(struct fifo *q, dur_us to)
+static struct media_segment *at(const struct fifo *q, size_t i)
 {
-	const struct media_segment *s = fifo_peek(q), *last = fifo_peek_last(q);
-
-	if (s == NULL || to < s->start || to >= last->end)
-		return false;
-	for (size_t i = 0; i < q->n; i++) {
-		s = q->v[(q->first + i) % q->cap];
-		if (s->skipped)
-			return false;
-	}
-	for (s = fifo_peek(q); s != NULL && s->end <= to; s = fifo_peek(q)) {
-		struct media_segment *gone = fifo_take(q);
-
-		media_segment_free(&gone);
-	}
-	return q->n > 0;
+	return q->v[(q->first + i) % q->cap];
 }
 
-static bool keep_segments(struct hub *h, int lane, dur_us to)
+/* The one that holds `to`, with bytes; q->n when there is none. */
+static size_t find(const struct fifo *q, dur_us to)
 {
-	struct fifo *q = &h->segments[lane];
+	for (size_t i = 0; i < q->n; i++)
+		if (at(q, i)->start <= to && to < at(q, i)->end && !at(q, i)->skipped)
+			return i;
+	return q->n;
+}
 
-	if (!keep_from(q, to))
+static bool all_whole(const struct fifo *q)
+{
+	for (size_t i = 0; i < q->n; i++)
+		if (at(q, i)->skipped)
+			return false;
+	return true;
+}
+
+/* What a decoder has now, or had, stays within reach. */
+static void remember(struct hub *h, int lane, const struct media_segment *s)
+{
+	struct fifo *past = &h->past[lane];
+	const struct media_segment *last = fifo_peek_last(past);
+
+	if (s->feed != NULL || s->skipped || (last != NULL && last->end != s->start))
+		empty(past);
+	if (s->feed != NULL || s->skipped)
+		return;
+	if (fifo_full(past)) {
+		struct media_segment *oldest = fifo_take(past);
+
+		media_segment_free(&oldest);
+	}
+	fifo_put(past, media_segment_copy(s));
+}
+
+/* Are the bytes for `to` here, whole and unbroken?  Then they are the first in the queue. */
+static bool keep_from(struct hub *h, int lane, dur_us to)
+{
+	struct fifo *q = &h->segments[lane], *past = &h->past[lane];
+	const struct media_segment *last = fifo_peek_last(past), *s = fifo_peek(q);
+
+	if (!all_whole(q))
 		return false;
-	for (size_t i = 0; i < q->n; i++) {
-		struct media_segment *s = q->v[(q->first + i) % q->cap];
+	if (find(past, to) < past->n && (s == NULL || last->end == s->start)) {
+		for (size_t left = find(past, to); past->n > left;)
+			fifo_put_first(q, fifo_take_last(past));
+		return true;
+	}
+	if (find(q, to) == q->n)
+		return false;
+	for (s = fifo_peek(q); s->end <= to; s = fifo_peek(q)) {
+		struct media_segment *gone = fifo_take(q);
 
-		s->generation = h->generation;
-		s->from = to;
+		remember(h, lane, gone);
+		media_segment_free(&gone);
 	}
 	return true;
 }
 
-void hub_seek(struct hub *h, dur_us to)
+static bool keep_segments(struct hub *h, int lane, dur_us to, bool keys)
+{
+	struct fifo *q = &h->segments[lane];
+
+	if (keys ? find(&h->past[lane], to) == h->past[lane].n && find(q, to) == q->n : !keep_from(h, lane, to))
+		return false;
+	for (size_t i = 0; i < q->n; i++) {
+		struct media_segment *s = at(q, i);
+
+		s->generation = h->generation;
+		s->from = to > s->first ? to : s->first;
+	}
+	return true;
+}
+
+void hub_seek(struct hub *h, dur_us to, bool keys)
 {
 	hub_lock(h);
 	h->generation++;
+	h->keys = keys && h->lane[LANE_VIDEO];
+	h->key_given = false;
+	h->key_at = to;
 	for (int i = 0; i < N_LANES; i++) {
-		h->kept[i] = h->lane[i] && keep_segments(h, i, to);
+		h->kept[i] = h->lane[i] && keep_segments(h, i, to, h->keys);
 		if (!h->kept[i])
 			empty_segments(h, i);
 		empty_frames(h, i);
@@ -102,12 +159,46 @@ void hub_seek(struct hub *h, dur_us to)
 	hub_unlock(h);
 }
 
+static struct media_segment *take_key(struct hub *h, int lane)
+{
+	struct fifo *const queues[] = {&h->past[lane], &h->segments[lane]};
+	struct media_segment *s;
+
+	if (lane != LANE_VIDEO || h->key_given)
+		return NULL;
+	for (size_t i = 0; i < sizeof queues / sizeof queues[0]; i++) {
+		size_t n = find(queues[i], h->key_at);
+
+		if (n == queues[i]->n || at(queues[i], n)->feed != NULL)
+			continue;
+		s = media_segment_copy(at(queues[i], n));
+		s->generation = h->generation;
+		s->from = h->key_at;
+		h->key_given = true;
+		return s;
+	}
+	return NULL;
+}
+
+struct media_segment *hub_take(struct hub *h, int lane)
+{
+	struct media_segment *s;
+
+	if (h->keys)
+		return take_key(h, lane);
+	s = fifo_take(&h->segments[lane]);
+	if (s != NULL)
+		remember(h, lane, s);
+	return s;
+}
+
 void hub_fini(struct hub *h)
 {
 	for (int i = 0; i < N_LANES; i++) {
 		empty_segments(h, i);
 		empty_frames(h, i);
 		free(h->segments[i].v);
+		free(h->past[i].v);
 		free(h->frames[i].v);
 	}
 	pthread_cond_destroy(&h->bell);
@@ -151,13 +242,21 @@ void hub_quit(struct hub *h)
 
 bool fifo_full(const struct fifo *f)
 {
-	return f->n == f->cap;
+	return f->n + f->spare >= f->cap;
 }
 
 void fifo_put(struct fifo *f, void *item)
 {
 	MUST(f->n < f->cap && item != NULL);
 	f->v[(f->first + f->n++) % f->cap] = item;
+}
+
+void fifo_put_first(struct fifo *f, void *item)
+{
+	MUST(f->n < f->cap && item != NULL);
+	f->first = (f->first + f->cap - 1) % f->cap;
+	f->v[f->first] = item;
+	f->n++;
 }
 
 void *fifo_peek(const struct fifo *f)

@@ -19,10 +19,13 @@
 
 enum { LANE_VIDEO, LANE_AUDIO, N_LANES };
 
+struct media_segment;
+
 /* A ring of pointers; all of it under the hub's lock. */
 struct fifo {
 	void **v;
 	size_t cap, first, n;
+	size_t spare; /* it is full with so many less: room for what comes back */
 	bool closed; /* nothing more will come in this generation */
 };
 
@@ -39,6 +42,9 @@ struct hub {
 		unsigned rung;  /* 1 is the lowest; 0: as the adaptation decides */
 		unsigned audio; /* so many times the next sound track */
 	} wish;                 /* the viewer's */
+	bool keys;              /* one picture is wanted, the key picture nearest before key_at; all else waits */
+	bool key_given;
+	dur_us key_at;
 	bool kept[N_LANES];     /* the last seek kept the segments in the queue: the lane goes on behind them */
 	dur_us position;        /* presentation time of what is shown */
 	bool busy[N_LANES];     /* the decoder has a segment in hand */
@@ -47,6 +53,7 @@ struct hub {
 	unsigned starvations;   /* how often it began to */
 	double speed;           /* of the playhead; 0: as fast as pictures come */
 	struct fifo segments[N_LANES]; /* struct media_segment * */
+	struct fifo past[N_LANES];     /* what was taken from there of late, without a gap: a step back asks for nothing */
 	struct fifo frames[N_LANES];   /* struct media_frame * */
 	bool lane[N_LANES];     /* which there are; set before the threads start */
 };
@@ -62,13 +69,17 @@ void hub_ring(struct hub *);                    /* locked or not */
 void hub_wait(struct hub *);                    /* locked */
 void hub_wait_until(struct hub *, mono_us end); /* locked */
 void hub_quit(struct hub *);                    /* everyone ends soon */
-/* A new generation that starts at `to`.  Segments in a queue stay when `to` lies in
- * one of them (or in one in the decoder's hands no more); all else is freed. */
-void hub_seek(struct hub *, dur_us to);
+/* A new generation that starts at `to`.  Segments in a queue stay when `to` lies in one of
+ * them, or in one that was taken of late, which goes back there; else all are freed.  With
+ * `keys` one picture is to come, and the queues stay as they are until the next seek. */
+void hub_seek(struct hub *, dur_us to, bool keys);
 
 /* All of these with the lock held. */
+/* The next segment for a lane's decoder, which frees it; NULL: none yet. */
+struct media_segment *hub_take(struct hub *, int lane);
 bool fifo_full(const struct fifo *);
 void fifo_put(struct fifo *, void *item);       /* must not be full */
+void fifo_put_first(struct fifo *, void *item); /* there is room, `spare` counted */
 void *fifo_peek(const struct fifo *);           /* NULL when empty */
 void *fifo_take(struct fifo *);                 /* NULL when empty */
 void *fifo_peek_last(const struct fifo *);      /* NULL when empty */

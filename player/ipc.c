@@ -228,7 +228,7 @@ static const char *set_property(const json_t *list, struct command *ret)
 	static const struct {
 		const char *name;
 		enum command_verb verb;
-	} rows[] = {{"pause", CMD_SET_PAUSE}, {"speed", CMD_SET_SPEED}, {"time-pos", CMD_SEEK_TO}, {"rung", CMD_RUNG}};
+	} rows[] = {{"pause", CMD_SET_PAUSE}, {"speed", CMD_SET_SPEED}, {"time-pos", CMD_SEEK_TO}, {"rung", CMD_RUNG}, {"scan", CMD_SET_SCAN}};
 	double v;
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -24,6 +24,8 @@ static const struct {
 	{'[', {CMD_SPEED_BY, 1 / 1.1}, "[", N_("slower, at the same pitch")},
 	{']', {CMD_SPEED_BY, 1.1}, "]", N_("faster, at the same pitch")},
 	{'=', {CMD_SET_SPEED, 1}, "=", N_("speed as it was made")},
+	{'<', {CMD_SCAN_BY, -1}, "<", N_("back through the key pictures; again: twice as fast")},
+	{'>', {CMD_SCAN_BY, 1}, ">", N_("forward through the key pictures; space ends it")},
 	{'1', {CMD_RUNG, 1}, N_("1 to 9"), N_("this rendition only, 1 is the lowest")},
 	{'2', {CMD_RUNG, 2}, NULL, NULL},
 	{'3', {CMD_RUNG, 3}, NULL, NULL},

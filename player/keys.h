@@ -17,6 +17,9 @@ enum command_verb {
 	CMD_SEEK_BY,      /* value: seconds */
 	CMD_SEEK_TO,      /* value: seconds since the start of the title */
 	CMD_SEEK_PART,    /* value: 0 to 1 of the title */
+	CMD_DRAG,         /* the same, by key pictures, until a seek */
+	CMD_SCAN_BY,      /* value: 1 forward, -1 back, through key pictures; again: twice as fast */
+	CMD_SET_SCAN,     /* value: times as fast; 0 ends it */
 	CMD_SPEED_BY,     /* value: factor */
 	CMD_SET_SPEED,    /* value */
 	CMD_RUNG,         /* value: 1 is the lowest; 0 leaves it to the adaptation */

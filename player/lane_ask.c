@@ -145,7 +145,8 @@ static struct media_segment *new_segment(struct lane *l, struct blob *body)
 	m->feed = l->fed ? feed_ref(l->feed) : NULL;
 	m->skipped = body == NULL && m->feed == NULL;
 	m->offset = lane_period(l)->start - av_rescale((int64_t)u->r->pto, DUR_S, u->r->timescale);
-	m->from = l->window > lane_period(l)->start ? l->window : lane_period(l)->start;
+	m->first = lane_period(l)->start;
+	m->from = l->window > m->first ? l->window : m->first;
 	m->to = l->set.end < end ? l->set.end : end;
 	m->start = l->grab_start;
 	m->end = l->grab_end;

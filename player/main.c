@@ -40,7 +40,7 @@
 struct options {
 	const char *output, *speed, *report, *abr, *cmcd, *lang, *log_level, *now, *simulate, *sizes, *model, *frames_hash, *ipc_server, *resume, *sub;
 	dur_us start, duration, buffer;
-	uint64_t max_height;
+	uint64_t max_height, channels;
 	bool no_state, json, inspect, abr_serve, quiet, help, version;
 };
 
@@ -55,6 +55,7 @@ static const struct config_row rows[] = {
 	ROW("buffer", CONFIG_DURATION, buffer, NULL, DUR_S, 10 * DUR_MIN, "TIME", "media to hold ahead of the playhead (default 30s; in a simulation as its model has it)"),
 	ROW("lang", CONFIG_STRING, lang, NULL, 0, 0, "TAG", "language of the sound"),
 	ROW("sub", CONFIG_STRING, sub, NULL, 0, 0, "TAG", "begin with subtitles of this language (s switches)"),
+	ROW("channels", CONFIG_UINT, channels, "8", 1, 8, "N", "mix the sound for so many loudspeakers at most"),
 	ROW("cmcd", CONFIG_STRING, cmcd, "headers", 0, 0, "headers|query|none", "how to tell servers about requests (CTA-5004)"),
 	ROW("frames-hash", CONFIG_PATH, frames_hash, NULL, 0, 0, "FILE", "write a line for each picture shown: its time in us and the MD5 of its pixels; - is standard output"),
 	ROW("report", CONFIG_PATH, report, NULL, 0, 0, "FILE", "write what happened: a page when it ends in .html, else JSON"),
@@ -342,7 +343,7 @@ static int play(struct session *s, struct fault *f)
 {
 	const struct options *o = &s->run->o;
 	struct present_setup p = {.hub = &s->hub, .sink = NULL, .report = &s->report, .speed = s->run->speed,
-		.duration = s->source.timeline->duration, .quiet = o->quiet, .stop = &stop};
+		.duration = s->source.timeline->duration, .quiet = o->quiet, .channels = (unsigned)o->channels, .stop = &stop};
 	dur_us end = 0;
 	int r = check_source(s, f);
 

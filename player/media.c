@@ -8,7 +8,20 @@
 #include <stdlib.h>
 
 #include "base/blob.h"
+#include "base/mem.h"
+#include "base/must.h"
 #include "player/feed.h"
+
+struct media_segment *media_segment_copy(const struct media_segment *s)
+{
+	struct media_segment *copy = mem_new(sizeof *copy);
+
+	MUST(s->feed == NULL);
+	*copy = *s;
+	copy->init = s->init != NULL ? blob_ref(s->init) : NULL;
+	copy->body = s->body != NULL ? blob_ref(s->body) : NULL;
+	return copy;
+}
 
 void media_segment_free(struct media_segment **s)
 {

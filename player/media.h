@@ -25,8 +25,11 @@ struct media_segment {
 	struct feed *feed;   /* or NULL: in place of the body, which is still coming */
 	dur_us offset;       /* presentation time = track time + offset */
 	dur_us from, to;     /* frames outside are decoded, not shown */
+	dur_us first;        /* `from` may go back to here: the start of its period */
 	dur_us start, end;   /* nominal */
 };
+/* Another with the same bytes; not of one with a feed. */
+struct media_segment *media_segment_copy(const struct media_segment *);
 void media_segment_free(struct media_segment **);
 
 struct media_frame {

@@ -23,6 +23,7 @@
 #define LEAD (250 * DUR_MS)        /* sound given ahead of the clock */
 #define LATE_DECODER (500 * DUR_MS)/* a decoder that has work may be this late before it is a stall */
 #define SNAP (80 * DUR_MS)         /* a clock further off than this jumps */
+#define SETTLE (100 * DUR_MS)      /* after a start */
 #define LOOK (100 * DUR_MS)        /* signals and events are looked at so often */
 #define LOOK_WINDOW (20 * DUR_MS)
 #define LOOK_PACE (250 * DUR_MS)
@@ -56,11 +57,13 @@ static void clock_start(struct present *p, mono_us now)
 {
 	p->playing = true;
 	p->base = now;
+	p->settled = now + SETTLE;
 	if (p->sound.device)
 		p->set.sink->sound_run(p->set.sink, true);
 }
 
-/* The ear is master: small errors are walked off, large ones jumped over. */
+/* The ear is master: small errors are walked off, large ones jumped over, as all are where nobody has
+ * seen the clock run yet: sound comes out of a device some time after it was given. */
 static void clock_steer(struct present *p, mono_us now)
 {
 	dur_us t = present_clock(p, now), error;
@@ -68,7 +71,7 @@ static void clock_steer(struct present *p, mono_us now)
 	if (!p->sound.device || !p->playing || sound_end(&p->sound) <= t)
 		return;
 	error = sound_heard(&p->sound, t) - t;
-	p->base_pts = t + (error > SNAP || error < -SNAP ? error : error / 10);
+	p->base_pts = t + (now < p->settled || error > SNAP || error < -SNAP ? error : error / 10);
 	p->base = now;
 }
 
@@ -232,7 +235,7 @@ static void try_start(struct present *p, mono_us now)
 	struct media_frame *v = peek(p, LANE_VIDEO), *a = peek(p, LANE_AUDIO);
 	dur_us first = INT64_MAX;
 
-	if (p->paused || lacks(p, LANE_VIDEO, p->base_pts) || lacks(p, LANE_AUDIO, p->base_pts))
+	if (p->paused || p->dragged || lacks(p, LANE_VIDEO, p->base_pts) || lacks(p, LANE_AUDIO, p->base_pts))
 		return;
 	if (!p->shown) {
 		if (v != NULL)
@@ -376,7 +379,7 @@ static void round_by_clock(struct present *p)
 {
 	mono_us now = clock_mono();
 
-	if (p->paused && p->stepping && peek(p, LANE_VIDEO) != NULL)
+	if ((p->paused || p->dragged) && p->stepping && peek(p, LANE_VIDEO) != NULL)
 		step(p);
 	if (!p->playing)
 		try_start(p, now);
@@ -430,13 +433,14 @@ bool present_run(const struct present_setup *set, dur_us *ret_end, struct fault 
 	if (set->ipc_path != NULL && ipc_new(set->ipc_path, hands_property, &p, set->ipc, f) < 0)
 		return false;
 	keys_begin();
-	sound_init(&p.sound, set->sink);
+	sound_init(&p.sound, set->sink, set->channels);
 	if (set->speed > 0)
 		sound_set_speed(&p.sound, set->speed);
 	sound_reset(&p.sound, set->start);
 	p.status_next = p.terminal ? 0 : clock_mono() + PLAIN_STATUS;
 	while (!finished && !p.quit && *set->stop == 0) {
 		hands_obey(&p, hands_poll(&p), clock_mono());
+		hands_scan(&p, clock_mono());
 		hub_lock(p.hub);
 		if (set->speed > 0)
 			round_by_clock(&p);

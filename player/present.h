@@ -26,6 +26,7 @@ struct present_setup {
 	double speed;                /* 0: as fast as frames come, without a clock */
 	dur_us start, duration;      /* of the title; for people */
 	const char *title;           /* or NULL */
+	unsigned channels;           /* loudspeakers at most; 0: as many as there are */
 	bool quiet;                  /* no status line */
 	struct subtitles *subtitles; /* or NULL */
 	struct thumbs *thumbs;       /* or NULL */

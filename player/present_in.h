@@ -23,12 +23,20 @@ struct present {
 	bool statistics;
 	dur_us base_pts;
 	mono_us base;            /* when the clock showed base_pts */
+	mono_us settled;         /* until then it takes the device's time at once */
 	struct pace pace;
 	bool own_pace;           /* the viewer has chosen a speed or a place: it is not steered */
 	mono_us paced_next;
 	dur_us video_end;        /* end of the last picture taken */
 	mono_us stall_began;     /* 0: none */
 	mono_us status_next;
+	bool dragged;            /* key pictures are shown, one by one: the clock stands still */
+	double scan;             /* through them, so many times as fast; 0: not */
+	dur_us scan_from;        /* where it was ... */
+	mono_us scan_began;      /* ... then */
+	mono_us scan_next;
+	bool drag_waits;         /* the place to show next */
+	dur_us drag_to;
 	mono_us sought;          /* when a seek began that has shown nothing yet; 0: none */
 	dur_us last_seek;        /* how long the last one took */
 	dur_us posted;           /* the position the engine was last woken for */
@@ -47,6 +55,8 @@ void present_clock_stop(struct present *, dur_us at);
 
 /* Without the hub's lock. */
 void hands_obey(struct present *, struct command, mono_us now);
+/* The next key picture, when one is due. */
+void hands_scan(struct present *, mono_us now);
 /* The next thing a viewer asks for, wherever. */
 struct command hands_poll(struct present *);
 void hands_status(struct present *, mono_us now);

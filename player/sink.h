@@ -20,8 +20,9 @@ struct overlay_facts;
 
 struct sink {
 	void (*show)(struct sink *, const struct AVFrame *);
-	/* ERR_UNSUPPORTED without a device: the picture plays alone */
-	int (*sound_open)(struct sink *, int rate, int channels);
+	/* ERR_UNSUPPORTED without a device: the picture plays alone.  *channels: wanted, and then what
+	 * there are, in SDL's order (device.h) */
+	int (*sound_open)(struct sink *, int rate, int *channels);
 	/* `at`: presentation time of the first sample */
 	void (*sound_put)(struct sink *, const float *interleaved, size_t n_samples, dur_us at);
 	dur_us (*sound_left)(struct sink *); /* given and not yet heard; NULL: it records, and is no clock */

@@ -219,14 +219,16 @@ static void encode_sound(struct dump *d, size_t n)
 	av_frame_free(&f);
 }
 
-static int sound_open(struct sink *s, int rate, int channels)
+static int sound_open(struct sink *s, int rate, int *channels)
 {
 	struct dump *d = of(s);
 
+	if (*channels == 8)
+		*channels = 6; /* what ALAC has of eight channels is another arrangement of speakers */
 	if (d->rate != 0 || d->open)
-		return d->rate == rate && d->channels == channels ? 0 : ERR_UNSUPPORTED;
+		return d->rate == rate && d->channels == *channels ? 0 : ERR_UNSUPPORTED;
 	d->rate = rate;
-	d->channels = channels;
+	d->channels = *channels;
 	return 0;
 }
 

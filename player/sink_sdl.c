@@ -28,6 +28,7 @@ int sink_sdl_new(const char *title, unsigned height, struct sink **ret_sink, str
 
 #include "base/mem.h"
 #include "base/words.h"
+#include "player/device.h"
 #include "player/overlay.h"
 
 #define BAR (2 * DUR_S)          /* the bar stays so long after the mouse has moved */
@@ -41,15 +42,14 @@ struct window {
 	int width, height;
 	double aspect;           /* of the picture as it is shown, turned */
 	int turn;                /* clockwise, degrees: 0, 90, 180, 270 */
-	SDL_AudioDeviceID sound;
-	int rate, channels;
-	dur_us latency;
+	struct device *sound;
 	struct overlay *overlay;
 	SDL_Texture *over;       /* of over_width x over_height; NULL: nothing stands over the picture */
 	int over_width, over_height;
 	bool over_shown;
 	SDL_Rect over_area;      /* all of it that is not empty: blending costs by the pixel */
 	mono_us moved;           /* when the mouse did */
+	bool held;               /* its button, since it was on the bar */
 	int mouse_x, mouse_y;
 	struct SwsContext *sws;
 	AVFrame *converted;
@@ -226,42 +226,32 @@ static bool wants_bar(struct sink *s, double *ret_hover)
 	return of(s)->moved != 0 && clock_mono() - of(s)->moved < BAR;
 }
 
-static int sound_open(struct sink *s, int rate, int channels)
+static int sound_open(struct sink *s, int rate, int *channels)
 {
-	struct window *w = of(s);
-	SDL_AudioSpec want = {.freq = rate, .format = AUDIO_F32SYS, .channels = (Uint8)channels, .samples = 1024}, got;
-
-	w->sound = SDL_OpenAudioDevice(NULL, 0, &want, &got, 0);
-	if (w->sound == 0)
-		return ERR_UNSUPPORTED;
-	w->rate = rate;
-	w->channels = channels;
-	w->latency = (dur_us)got.samples * DUR_S / got.freq; /* the device's own buffer */
-	return 0;
+	of(s)->sound = device_new(rate, channels);
+	return of(s)->sound != NULL ? 0 : ERR_UNSUPPORTED;
 }
 
 static void sound_put(struct sink *s, const float *samples, size_t n, dur_us at)
 {
-	SDL_QueueAudio(of(s)->sound, samples, (Uint32)(n * (size_t)of(s)->channels * sizeof *samples));
+	device_put(of(s)->sound, samples, n);
 }
 
 static dur_us sound_left(struct sink *s)
 {
-	struct window *w = of(s);
-
-	return (dur_us)SDL_GetQueuedAudioSize(w->sound) / (w->channels * (int)sizeof(float)) * DUR_S / w->rate + w->latency;
+	return device_left(of(s)->sound);
 }
 
 static void sound_run(struct sink *s, bool on)
 {
-	if (of(s)->sound != 0)
-		SDL_PauseAudioDevice(of(s)->sound, !on);
+	if (of(s)->sound != NULL)
+		device_run(of(s)->sound, on);
 }
 
 static void sound_clear(struct sink *s)
 {
-	if (of(s)->sound != 0)
-		SDL_ClearQueuedAudio(of(s)->sound);
+	if (of(s)->sound != NULL)
+		device_clear(of(s)->sound);
 }
 
 static void toggle_full(struct window *w)
@@ -291,7 +281,7 @@ static struct command on_key(struct window *w, const SDL_KeyboardEvent *e)
 	return c;
 }
 
-/* A click on the seek bar goes there; a double click elsewhere is full screen. */
+/* A click on the seek bar goes there, at its release exactly; a double click elsewhere is full screen. */
 static struct command on_click(struct window *w, const SDL_MouseButtonEvent *e)
 {
 	int width, height;
@@ -299,18 +289,39 @@ static struct command on_click(struct window *w, const SDL_MouseButtonEvent *e)
 
 	SDL_GetWindowSize(w->window, &width, &height);
 	part = overlay_bar_at(width, height, e->x, e->y);
-	if (e->button == SDL_BUTTON_LEFT && part >= 0)
-		return (struct command){CMD_SEEK_PART, part};
+	if (e->button == SDL_BUTTON_LEFT && part >= 0) {
+		w->held = true;
+		w->moved = clock_mono();
+		return (struct command){CMD_DRAG, part};
+	}
 	if (e->button == SDL_BUTTON_LEFT && e->clicks == 2)
 		toggle_full(w);
 	return (struct command){CMD_NOTHING, 0};
 }
 
-static void on_motion(struct window *w, const SDL_MouseMotionEvent *e)
+/* Held, the mouse drags along the bar wherever it is; what is passed over between two pictures is nothing. */
+static struct command on_motion(struct window *w, const SDL_MouseMotionEvent *e)
 {
+	int width, height;
+
 	w->moved = clock_mono();
 	w->mouse_x = e->x;
 	w->mouse_y = e->y;
+	SDL_GetWindowSize(w->window, &width, &height);
+	if (!w->held || SDL_HasEvent(SDL_MOUSEMOTION))
+		return (struct command){CMD_NOTHING, 0};
+	return (struct command){CMD_DRAG, overlay_bar_at(width, height, e->x, height)};
+}
+
+static struct command on_release(struct window *w, const SDL_MouseButtonEvent *e)
+{
+	int width, height;
+
+	if (!w->held || e->button != SDL_BUTTON_LEFT)
+		return (struct command){CMD_NOTHING, 0};
+	w->held = false;
+	SDL_GetWindowSize(w->window, &width, &height);
+	return (struct command){CMD_SEEK_PART, overlay_bar_at(width, height, e->x, height)};
 }
 
 static struct command poll_events(struct sink *s)
@@ -328,7 +339,9 @@ static struct command poll_events(struct sink *s)
 		else if (e.type == SDL_MOUSEBUTTONDOWN)
 			c = on_click(w, &e.button);
 		else if (e.type == SDL_MOUSEMOTION)
-			on_motion(w, &e.motion);
+			c = on_motion(w, &e.motion);
+		else if (e.type == SDL_MOUSEBUTTONUP)
+			c = on_release(w, &e.button);
 		else if (e.type == SDL_WINDOWEVENT && w->texture != NULL)
 			draw(w);
 		if (c.verb != CMD_NOTHING)
@@ -341,8 +354,7 @@ static void window_free(struct sink *s)
 {
 	struct window *w = of(s);
 
-	if (w->sound != 0)
-		SDL_CloseAudioDevice(w->sound);
+	device_free(&w->sound);
 	if (w->over != NULL)
 		SDL_DestroyTexture(w->over);
 	if (w->texture != NULL)

@@ -7,6 +7,7 @@
 
 #include <libavutil/channel_layout.h>
 #include <libavutil/frame.h>
+#include <libavutil/opt.h>
 #include <libswresample/swresample.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +19,9 @@
 #define TOLERANCE (5 * DUR_MS)
 #define MAX_SILENCE (5 * DUR_S)
 
-void sound_init(struct sound *s, struct sink *sink)
+void sound_init(struct sound *s, struct sink *sink, unsigned max_channels)
 {
-	*s = (struct sound){.sink = sink, .silent = true, .rate = 48000, .speed = 1};
+	*s = (struct sound){.sink = sink, .max_channels = max_channels > 0 && max_channels < 8 ? (int)max_channels : 8, .silent = true, .rate = 48000, .speed = 1};
 }
 
 void sound_fini(struct sound *s)
@@ -91,39 +92,61 @@ static float *room(struct sound *s, size_t n_samples)
 	return s->buffer;
 }
 
+/* Devices have 1, 2, 6 or 8 speakers: what else there is finds its place among more of them. */
+static int channels_for(int n)
+{
+	return n <= 0 ? 2 : n <= 2 ? n : n <= 6 ? 6 : 8;
+}
+
+/* SDL's orders (SDL_audio.h) as FFmpeg's masks, which have the same order. */
+static uint64_t layout_of(int channels)
+{
+	static const uint64_t front = AV_CH_FRONT_LEFT | AV_CH_FRONT_RIGHT, back = AV_CH_BACK_LEFT | AV_CH_BACK_RIGHT,
+		side = AV_CH_SIDE_LEFT | AV_CH_SIDE_RIGHT, middle = AV_CH_FRONT_CENTER | AV_CH_LOW_FREQUENCY;
+	const uint64_t masks[] = {0, AV_CH_FRONT_CENTER, front, front | AV_CH_LOW_FREQUENCY, front | back, front | AV_CH_LOW_FREQUENCY | back,
+		front | middle | back, front | middle | AV_CH_BACK_CENTER | side, front | middle | back | side};
+
+	return channels > 0 && (size_t)channels < sizeof masks / sizeof masks[0] ? masks[channels] : front;
+}
+
 /* The device takes the first frame's rate and channels; later ones are made to fit. */
 static void open_device(struct sound *s, const AVFrame *f)
 {
-	int channels = f->ch_layout.nb_channels > 0 && f->ch_layout.nb_channels <= 8 ? f->ch_layout.nb_channels : 2;
-
 	s->opened = true;
 	s->rate = f->sample_rate;
-	s->channels = channels;
+	s->channels = channels_for(f->ch_layout.nb_channels);
+	if (s->channels > s->max_channels)
+		s->channels = s->max_channels;
 	s->samples = 0;
 	if (s->sink->sound_open == NULL)
 		return;
-	if (s->sink->sound_open(s->sink, s->rate, channels) == 0) {
+	if (s->sink->sound_open(s->sink, s->rate, &s->channels) == 0) {
 		s->silent = false;
+		log_verbose("player/sound", "opened rate=%d channels=%d of=%d", s->rate, s->channels, f->ch_layout.nb_channels);
 		s->device = s->sink->sound_left != NULL;
 		if (s->device)
 			s->sink->sound_run(s->sink, true);
 		fit_tempo(s);
 	} else {
-		log_warn("player/sound", "no sound device; playing without sound rate=%d channels=%d", s->rate, channels);
+		log_warn("player/sound", "no sound device; playing without sound rate=%d channels=%d", s->rate, s->channels);
 	}
 }
 
 static bool fit_converter(struct sound *s, const AVFrame *f)
 {
-	AVChannelLayout out;
+	AVChannelLayout out, in = f->ch_layout;
 	int r;
 
 	if (s->swr != NULL && s->in_rate == f->sample_rate && s->in_format == f->format &&
 	    s->in_channels == f->ch_layout.nb_channels)
 		return true;
 	swr_free(&s->swr);
-	av_channel_layout_default(&out, s->channels);
-	r = swr_alloc_set_opts2(&s->swr, &out, AV_SAMPLE_FMT_FLT, s->rate, (AVChannelLayout *)&f->ch_layout, f->format, f->sample_rate, 0, NULL);
+	av_channel_layout_from_mask(&out, layout_of(s->channels));
+	if (in.order == AV_CHANNEL_ORDER_UNSPEC)
+		av_channel_layout_default(&in, in.nb_channels);
+	r = swr_alloc_set_opts2(&s->swr, &out, AV_SAMPLE_FMT_FLT, s->rate, &in, f->format, f->sample_rate, 0, NULL);
+	if (r >= 0) /* a sum of many loud channels is made softer, not cut off */
+		r = av_opt_set_double(s->swr, "rematrix_maxval", 1, 0);
 	if (r >= 0)
 		r = swr_init(s->swr);
 	if (r < 0)

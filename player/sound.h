@@ -18,6 +18,7 @@ struct sound {
 	bool opened, silent;     /* silent: nobody takes samples */
 	bool device;             /* what is heard can be asked: it is the clock */
 	int rate, channels;      /* of the device */
+	int max_channels;
 	struct SwrContext *swr;
 	int in_rate, in_format, in_channels;
 	dur_us anchor;           /* time of sample 0 */
@@ -29,7 +30,8 @@ struct sound {
 	size_t cap;
 };
 
-void sound_init(struct sound *, struct sink *);
+/* For so many loudspeakers at most; 0: as many as there are. */
+void sound_init(struct sound *, struct sink *, unsigned max_channels);
 void sound_fini(struct sound *);
 /* The next sample is heard at presentation time `at`. */
 void sound_reset(struct sound *, dur_us at);

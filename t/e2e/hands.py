@@ -83,6 +83,49 @@ def scripts_play_pause_seek_and_read():
 
 
 @tap.test
+def steps_back_and_key_pictures_come_from_what_is_here():
+    a = film()
+    hashes = os.path.join(tap.folder(), 'frames')
+    p, s, _, _ = start(a, '--frames-hash', hashes)
+    s.say('set_property', 'pause', True)
+    tap.until(lambda: s.get('demuxer-cache-duration') > 7, 20, 'a full buffer')
+    asked = len(a.requests)
+
+    def to(where, *how):
+        frames = s.get('frame-count')
+        s.say('seek', where, *how)
+        tap.until(lambda: s.get('frame-count') > frames, 20, f'a picture at {where}', every=0.01)
+    to(6.2, 'absolute')
+    for want in (4.12, 2.6, 5.2, 0.4):
+        to(want, 'absolute')
+        tap.near(s.get('time-pos'), want, 0.041, 'time after a seek')
+    first = s.get('frame-count')
+    s.say('set_property', 'scan', 8)
+    tap.until(lambda: s.get('time-pos') > 4, 20, 'key pictures, forward', every=0.02)
+    s.say('keypress', '<')
+    tap.equal(s.get('scan'), -8)
+    tap.until(lambda: s.get('scan') == 0 and s.get('time-pos') == 0, 20, 'the beginning, back through key pictures', every=0.02)
+    last = s.get('frame-count')
+    tap.equal(len(a.requests), asked, 'requests for what is here')
+    s.say('set_property', 'pause', False)
+    tap.until(lambda: s.get('time-pos') > 0.3, 20, 'playing')
+    s.say('keypress', '>')
+    s.say('keypress', '>')
+    tap.equal(s.get('scan'), 16)
+    tap.until(lambda: s.get('time-pos') >= 3, 20, 'forward', every=0.02)
+    s.say('keypress', ' ')
+    tap.equal((s.get('scan'), s.get('pause')), (0, False))
+    at = s.get('time-pos')
+    tap.until(lambda: at + 0.3 < s.get('time-pos') < at + 3, 20, 'going on from there', every=0.05)
+    s.say('quit')
+    tap.until(lambda: not p.alive(), 20, 'the end')
+    tap.equal(p.p.returncode, 0, p.text())
+    with open(hashes) as f:
+        seen = [int(line.split(',')[0]) for line in f if not line.startswith('#')][first:last]
+    tap.check(len(seen) >= 6 and all(t % 1_000_000 == 0 for t in seen), f'other pictures than key pictures, one a second in this film: {seen}')
+
+
+@tap.test
 def a_socket_in_use_is_not_taken():
     a = film()
     p, s, path, _ = start(a)

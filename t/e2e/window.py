@@ -155,6 +155,13 @@ def the_seek_bar_shows_what_is_there():
         tap.until(seen, 20, f'the picture of second {second}', every=0.1)
     mouse('mousemove', at(5), y, 'click', 1)
     tap.until(lambda: abs(w.get('time-pos') - 5.5 * 7 / 8) < 0.3, 20, 'a click on the bar')
+    exact = lambda second: (second + 0.5) * 7 / 8
+    mouse('mousemove', at(1), y, 'mousedown', 1)
+    for second in (2, 4, 3):  # held, it shows key pictures, one a second in this film
+        mouse('mousemove', at(second), top + (bottom - top) // 2)
+        tap.until(lambda: w.get('time-pos') == exact(second) // 1, 20, f'the key picture at {exact(second)}')
+    mouse('mouseup', 1)
+    tap.until(lambda: abs(w.get('time-pos') - exact(3)) < 0.041, 20, 'the exact picture at the release')
     w.say('quit')
     tap.until(lambda: not w.p.alive(), 20, 'the end')
     tap.equal(w.p.p.returncode, 0, w.p.text())

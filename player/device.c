@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * SDL takes samples in lumps of 21 ms and says nothing of time.  When each lump will
+ * have been heard is estimated from when it was taken: lumps follow each other without
+ * a gap, and the moments at which they are taken jitter, so the estimate goes on by
+ * a lump's length and is drawn to what it should be by a small part of the difference.
+ */
+#include <config.h>
+
+#include "player/device.h"
+
+#ifdef HAVE_SDL
+
+#include <SDL.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define LUMP 1024                  /* samples at 48 kHz; more wakes cost more energy */
+#define FAR (60 * DUR_MS)          /* further off than jitter is: begun anew */
+#define DRAW 16                    /* the part of a difference that is believed at once */
+
+struct device {
+	SDL_AudioDeviceID id;
+	int rate, channels;
+	dur_us lump;
+	/* under SDL's lock of the device */
+	float *row;              /* n samples, from first on */
+	size_t first, n, cap;
+	mono_us heard;           /* when all that was taken will have been heard; 0: nothing was */
+};
+
+static dur_us length(const struct device *d, size_t n_samples)
+{
+	return (dur_us)n_samples * DUR_S / d->rate;
+}
+
+/* A lump taken now is heard behind the one that the device plays meanwhile. */
+static void note_taken(struct device *d, mono_us now)
+{
+	mono_us by_now = now + 2 * d->lump, by_row = d->heard + d->lump, off = by_now - by_row;
+
+	d->heard = d->heard == 0 || off > FAR || off < -FAR ? by_now : by_row + off / DRAW;
+}
+
+static void take(void *ctx, Uint8 *out, int size)
+{
+	struct device *d = ctx;
+	size_t frame = (size_t)d->channels * sizeof(float), want = (size_t)size / frame, n = want < d->n ? want : d->n;
+
+	memcpy(out, d->row + d->first * (size_t)d->channels, n * frame);
+	memset(out + n * frame, 0, (want - n) * frame);
+	d->first += n;
+	d->n -= n;
+	note_taken(d, clock_mono());
+}
+
+struct device *device_new(int rate, int *channels)
+{
+	struct device *d = mem_new(sizeof *d);
+	SDL_AudioSpec want = {.freq = rate, .format = AUDIO_F32SYS, .channels = (Uint8)*channels,
+		.samples = rate > 96000 ? 4 * LUMP : rate > 48000 ? 2 * LUMP : LUMP, .callback = take, .userdata = d}, got;
+
+	d->id = SDL_OpenAudioDevice(NULL, 0, &want, &got, SDL_AUDIO_ALLOW_CHANNELS_CHANGE | SDL_AUDIO_ALLOW_SAMPLES_CHANGE);
+	if (d->id == 0) {
+		free(d);
+		return NULL;
+	}
+	d->rate = rate;
+	d->channels = *channels = got.channels;
+	d->lump = length(d, got.samples);
+	return d;
+}
+
+void device_free(struct device **pd)
+{
+	struct device *d = *pd;
+
+	if (d == NULL)
+		return;
+	SDL_CloseAudioDevice(d->id);
+	free(d->row);
+	free(d);
+	*pd = NULL;
+}
+
+static void make_room(struct device *d, size_t n)
+{
+	size_t channels = (size_t)d->channels;
+
+	if (d->first + d->n + n <= d->cap)
+		return;
+	memmove(d->row, d->row + d->first * channels, d->n * channels * sizeof *d->row);
+	d->first = 0;
+	if (d->n + n > d->cap) {
+		d->cap = 2 * (d->n + n);
+		d->row = mem_resize(d->row, d->cap * channels, sizeof *d->row);
+	}
+}
+
+void device_put(struct device *d, const float *samples, size_t n)
+{
+	size_t channels = (size_t)d->channels;
+
+	SDL_LockAudioDevice(d->id);
+	make_room(d, n);
+	memcpy(d->row + (d->first + d->n) * channels, samples, n * channels * sizeof *samples);
+	d->n += n;
+	SDL_UnlockAudioDevice(d->id);
+}
+
+dur_us device_left(struct device *d)
+{
+	mono_us now = clock_mono();
+	dur_us under_way, row;
+
+	SDL_LockAudioDevice(d->id);
+	row = length(d, d->n);
+	under_way = d->heard > now ? d->heard - now : d->n > 0 ? d->lump : 0;
+	SDL_UnlockAudioDevice(d->id);
+	return row + under_way;
+}
+
+void device_run(struct device *d, bool on)
+{
+	SDL_PauseAudioDevice(d->id, !on);
+}
+
+void device_clear(struct device *d)
+{
+	SDL_LockAudioDevice(d->id);
+	d->n = d->first = 0;
+	SDL_UnlockAudioDevice(d->id);
+}
+
+#endif
