@@ -58,6 +58,14 @@ static void field_bytes(const char *name, const json_t *v)
 	field(name, json_is_integer(v) ? shown : "-");
 }
 
+static void field_percent(const char *name, const json_t *v)
+{
+	char shown[32];
+
+	snprintf(shown, sizeof shown, "%.0f %%", json_number_value(v) * 100);
+	field(name, json_is_number(v) ? shown : "-");
+}
+
 /* --- titles --- */
 
 /* "&NAME=" and the value in percent-encoding; nothing for NULL.  To be freed. */
@@ -162,6 +170,40 @@ static void show_files(const json_t *files)
 	admin_table_print(&t, stdout);
 }
 
+static void field_list(const char *name, const json_t *list)
+{
+	char *all = mem_dup("");
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, v) {
+		char *longer = mem_printf("%s%s%s", all, i > 0 ? ", " : "", json_string_value(v) != NULL ? json_string_value(v) : "-");
+
+		free(all);
+		all = longer;
+	}
+	field(name, *all != '\0' ? all : "-");
+	free(all);
+}
+
+/* What people said of it; who may not read that does without. */
+static void show_about(const struct admin *a, const char *title, const json_t *o)
+{
+	const json_t *year = json_object_get(o, "year");
+	char *path = mem_printf("/api/v1/titles/%s/metadata", title), number[24];
+	struct fault f = {0};
+	json_t *about = NULL;
+
+	snprintf(number, sizeof number, "%lld", (long long)json_integer_value(year));
+	field("text", text(o, "description"));
+	field("year", json_is_integer(year) ? number : "-");
+	field_list("tags", json_object_get(o, "tags"));
+	if (admin_call(a, "GET", path, NULL, &about, &f) == 0)
+		field("policy", text(about, "policy"));
+	json_decref(about);
+	free(path);
+}
+
 int admin_title_show(const struct admin *a, char **args, struct fault *f)
 {
 	char *path = mem_printf("/api/v1/titles/%s", args[0]);
@@ -177,6 +219,7 @@ int admin_title_show(const struct admin *a, char **args, struct fault *f)
 	field("name", text(o, "name"));
 	field("revision", text(o, "revision"));
 	field("published", text(o, "published"));
+	show_about(a, args[0], o);
 	field_bytes("size", json_object_get(o, "bytes"));
 	json_array_foreach(json_object_get(json_object_get(o, "report"), "warnings"), i, warning)
 		field("warning", json_string_value(warning) != NULL ? json_string_value(warning) : "-");
@@ -240,6 +283,7 @@ static void show_held(const json_t *held)
 int admin_edge_show(const struct admin *a, char **args, struct fault *f)
 {
 	char *path = mem_printf("/api/v1/edges/%s", args[0]);
+	char seen[32];
 	json_t *o;
 	int e = admin_call(a, "GET", path, NULL, &o, f);
 
@@ -249,6 +293,13 @@ int admin_edge_show(const struct admin *a, char **args, struct fault *f)
 	field("edge", text(o, "name"));
 	field("url", text(o, "url"));
 	field("state", text(o, "state"));
+	field("viewers", json_is_true(json_object_get(o, "draining")) ? "none: it is being drained" : "yes");
+	field_percent("load", json_object_get(o, "load"));
+	field_percent("hits", json_object_get(o, "hit_ratio"));
+	if (json_is_string(json_object_get(o, "trouble")))
+		field("trouble", text(o, "trouble"));
+	snprintf(seen, sizeof seen, "%.0f s ago", json_number_value(json_object_get(o, "seen_seconds_ago")));
+	field("seen", seen);
 	field_bytes("capacity", json_object_get(o, "capacity"));
 	field_bytes("free", json_object_get(o, "free_bytes"));
 	show_held(json_object_get(o, "held"));

@@ -8,10 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "cdn/zone.h"
 #include "origin/catalogue.h"
+
+#define ZONES "/usr/share/zoneinfo"
 
 struct rule {
 	char *place, *key, *value; /* of a title: key NULL, value "pin", "urgent" or "ban" */
@@ -162,6 +165,16 @@ static bool is_within(const char *value, uint64_t min, uint64_t max)
 	return str_parse_u64(value, strlen(value), &v) == 0 && v >= min && v <= max;
 }
 
+/* Where this machine has no zones at all, the name alone decides. */
+static bool is_zone(const char *name)
+{
+	char *path = mem_printf(ZONES "/%s", name);
+	bool is = zone_name_is_good(name) && (file_exists(path) || !file_exists(ZONES));
+
+	free(path);
+	return is;
+}
+
 const char *rules_check(const char *place, const char *key, const char *value)
 {
 	bool everywhere = strcmp(place, RULES_EVERYWHERE) == 0;
@@ -171,7 +184,7 @@ const char *rules_check(const char *place, const char *key, const char *value)
 	if (strcmp(key, "site") == 0 || strcmp(key, "region") == 0)
 		return str_is_name(value, strlen(value)) ? NULL : "a name";
 	if (strcmp(key, "zone") == 0)
-		return zone_name_is_good(value) ? NULL : "an IANA zone name";
+		return is_zone(value) ? NULL : "an IANA zone name (a file below " ZONES ")";
 	if (strcmp(key, "share") == 0)
 		return is_within(value, 1, 100) ? NULL : "1 to 100";
 	if (strcmp(key, "mirror") == 0)

@@ -26,6 +26,9 @@ def titles_are_described_withdrawn_and_rolled_back():
         run('title', 'set', 'film', key, value)
     t = as_json('title', 'show', 'film')
     tap.equal((t['name'], t['year'], t['tags'], t['description']), ('Der Film', 1927, ['silent', 'city'], 'Von einer Stadt.'))
+    shown = run('title', 'show', 'film')
+    for said in ('Der Film', '1927', 'silent, city', 'Von einer Stadt.', 'pin'):
+        tap.has(shown, said)
     for key in ('name', 'year', 'tags', 'policy'):
         run('title', 'set', 'film', key, 'none')
     tap.equal((as_json('title', 'show', 'film')['name'], as_json('title', 'show', 'film')['tags']), ('A film', []))
@@ -92,7 +95,8 @@ def wrong_use_and_failure_have_their_codes():
                   ['edge', 'drain', ''], ['plan', 'a?why=1'], ['token', 'revoke', '1/../2'], ['holdings', 'film&x=1']]:
         tap.equal(tap.call(ADMIN, '--control', o.control, *words).returncode, 2, words)
     for words, part in [(['title', 'withdraw', 'none'], '404'), (['title', 'set', 'film', 'policy', 'burn'], 'policy'), (['title', 'set', 'film', 'year', '5'], 'year'),
-                        (['edge', 'drain', 'none'], '404')]:
+                        (['edge', 'drain', 'none'], '404'),
+                        (['edge', 'set', 'edge-a', 'zone', 'Mars/Base'], 'IANA')]:
         tap.has(o.admin(*words, code=1).stderr, part)
     r = tap.call(ADMIN, '--control', 'http://127.0.0.1:1', 'events')
     tap.equal(r.returncode, 1)

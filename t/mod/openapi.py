@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """doc/openapi.yaml and the origin name the same things, in both directions: every path and method, every field of requests and
 of replies.  Real requests are made for every operation; a field that one side has and the other has not fails."""
-import base64, json, os, re, sys, time
+import base64, http.client, json, os, re, sys, time
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import package, plainyaml, tap
 from origins import JSON, Origin
@@ -258,6 +258,35 @@ def every_operation_answers_as_described():
         missing = sorted(d for d in described - seen if not re.search(r'\.report\.|\.(files|hours)(\[\]|$)|trouble|listPlans\.(in|out)\[\]', d))
         tap.equal(missing, [], f'{id_}: described, and never said')
     w.o.p.stop()
+
+
+def status(o, method, where, body, headers):
+    """Of an answer that need not end."""
+    c = http.client.HTTPConnection('127.0.0.1', o.ports['control'], timeout=30)
+    c.request(method, where, body, headers)
+    got = c.getresponse().status
+    c.close()
+    return got
+
+
+@tap.test
+def every_role_may_what_is_described_and_nothing_else():
+    o = Origin(options=['--heartbeat', '1h'])
+    roles = ('admin', 'publisher', 'edge', 'viewer-stats')
+    tokens = {}
+    for role in roles:
+        made = o.api('/tokens', 'POST', {'role': role}).json()
+        tokens[role] = {'Authorization': f'Bearer {made["token"]}'}
+        o.headers = tokens['admin']
+    for id_, (method, path, operation) in OPERATIONS.items():
+        where = re.sub(r'{(\w+)}', lambda m: {'id': '999'}.get(m[1], 'none'), path)
+        tap.check(set(operation['x-roles']) <= set(roles), f'{id_} says which roles may call it')
+        body = (b'{}', JSON) if method in ('POST', 'PUT', 'PATCH') else (None, {})
+        tap.equal(status(o, method, where, *body), 401, f'{id_} without a token')
+        for role in roles:
+            got = status(o, method, where, body[0], {**body[1], **tokens[role]})
+            tap.equal(got not in (401, 403), role in operation['x-roles'], f'{id_} as {role}: {got}')
+    o.p.stop()
 
 
 @tap.test

@@ -442,7 +442,7 @@ def the_token_file_decides_from_the_start():
 def kill_loses_nothing_that_was_acknowledged():
     o = Origin(options=['--heartbeat', '1h'])
     rng, acknowledged = random.Random(4), {}
-    for round_ in range(int(os.environ.get('RIBERA_KILLS', 8))):
+    for round_ in range(int(os.environ.get('RIBERA_KILLS', 84))):
         stop = threading.Event()
 
         def writer(n):

@@ -266,7 +266,7 @@ def kill_9_loses_no_byte_that_was_acknowledged():
         senders[-1].start()
     acks = lambda: sum(s.acks for s in senders)
     try:
-        for round_ in range(int(os.environ.get('RIBERA_KILLS', 4))):
+        for round_ in range(int(os.environ.get('RIBERA_KILLS', 16))):
             least = acks() + rng.randrange(1, 25)
             tap.until(lambda: acks() >= least or any(s.wrong for s in senders), 60, 'bytes', every=0.001)
             was = {t: v for s in senders for t, v in list(s.published.items())}
