@@ -152,40 +152,43 @@ test('every control has a name, the page its landmarks, and focus goes to what i
 	await page.close();
 });
 
+async function hearAll(options) {
+	const context = await startBrowser(options), page = await home('', context);
+	await loaded(page);
+	const hears = async what => equal(await audit(page), [], `${what}, ${options.colorScheme}`);
+	await hears('the wall');
+	await page.fill('#search', 'nothing of the kind');
+	await page.waitForSelector('#nothing');
+	await hears('nothing found');
+	await page.fill('#search', '');
+	await page.click('.card[href="#/title/film"]');
+	await playing(page);
+	await page.keyboard.press('i');
+	await page.click('#settings');
+	await hears('the film with its settings and statistics');
+	await page.keyboard.press('Escape');
+	await page.click('#share');
+	await page.evaluate(() => { for (const d of document.querySelectorAll('details')) d.open = true; });
+	await hears('the film with its link and files');
+	await page.keyboard.press('Escape');
+	await page.keyboard.press('?');
+	await hears('the help');
+	await page.keyboard.press('Escape');
+	await page.goto(system.url + '/#/title/nowhere');
+	await page.waitForSelector('#error:not([hidden])');
+	await hears('a film that is gone');
+	await page.goto(system.url + '/#/list');
+	await page.waitForSelector('#list-name');
+	await hears('a list that is empty');
+	await page.goto(system.url + '/#/list?name=Rainy&of=short,rio,nowhere');
+	await until(async () => await page.locator('#list .gone').count() === 1, 10, 'the list');
+	await hears('a list');
+	await page.close();
+}
+
 test('whoever hears the page, or sees little, gets all of it', async () => {
-	for (const options of [{colorScheme: 'light'}, {colorScheme: 'dark', locale: 'es-ES', viewport: {width: 360, height: 740}, hasTouch: true, isMobile: true}]) {
-		const context = await startBrowser(options), page = await home('', context);
-		await loaded(page);
-		const hears = async what => equal(await audit(page), [], `${what}, ${options.colorScheme}`);
-		await hears('the wall');
-		await page.fill('#search', 'nothing of the kind');
-		await page.waitForSelector('#nothing');
-		await hears('nothing found');
-		await page.fill('#search', '');
-		await page.click('.card[href="#/title/film"]');
-		await playing(page);
-		await page.keyboard.press('i');
-		await page.click('#settings');
-		await hears('the film with its settings and statistics');
-		await page.keyboard.press('Escape');
-		await page.click('#share');
-		await page.evaluate(() => { for (const d of document.querySelectorAll('details')) d.open = true; });
-		await hears('the film with its link and files');
-		await page.keyboard.press('Escape');
-		await page.keyboard.press('?');
-		await hears('the help');
-		await page.keyboard.press('Escape');
-		await page.goto(system.url + '/#/title/nowhere');
-		await page.waitForSelector('#error:not([hidden])');
-		await hears('a film that is gone');
-		await page.goto(system.url + '/#/list');
-		await page.waitForSelector('#list-name');
-		await hears('a list that is empty');
-		await page.goto(system.url + '/#/list?name=Rainy&of=short,rio,nowhere');
-		await until(async () => await page.locator('#list .gone').count() === 1, 10, 'the list');
-		await hears('a list');
-		await page.close();
-	}
+	await home().then(page => page.close());
+	await Promise.all([hearAll({colorScheme: 'light'}), hearAll({colorScheme: 'dark', locale: 'es-ES', viewport: {width: 360, height: 740}, hasTouch: true, isMobile: true})]);
 });
 
 test('the film\'s page leads to the report of how it was made', async () => {
@@ -275,12 +278,14 @@ test('a shared link starts at its time', async () => {
 	await page.close();
 });
 
-test('errors are said in words, and trying again works', async () => {
+async function unknownFilm() {
 	const page = await home('#/title/nowhere');
 	await page.waitForSelector('#error:not([hidden])');
 	equal(await page.locator('#error p').first().textContent(), 'There is no film “nowhere” here. It may have been withdrawn.', 'unknown film');
 	await page.close();
+}
 
+async function missingManifest() {
 	const gone = await home();
 	await loaded(gone);
 	await gone.route('**/v/film/manifest.mpd*', r => r.fulfill({status: 404, body: ''}));
@@ -293,7 +298,9 @@ test('errors are said in words, and trying again works', async () => {
 	await playing(gone);
 	check(!await gone.isVisible('#error'), 'the error stays');
 	await gone.close();
+}
 
+async function noApi() {
 	const down = await home();
 	await loaded(down);
 	await down.route('**/api/v1/titles?*', r => r.abort());
@@ -304,7 +311,9 @@ test('errors are said in words, and trying again works', async () => {
 	await down.click('#error button');
 	await loaded(down);
 	await down.close();
+}
 
+async function missingScript() {
 	const scriptless = await home();
 	await loaded(scriptless);
 	await scriptless.route('**/www/dash.mediaplayer.min.js', r => r.fulfill({status: 404, body: ''}));
@@ -312,6 +321,11 @@ test('errors are said in words, and trying again works', async () => {
 	await scriptless.waitForSelector('#error:not([hidden])');
 	check((await scriptless.locator('#error p').first().textContent()).includes('npm ci'), 'nothing is said of the missing script');
 	await scriptless.close();
+}
+
+test('errors are said in words, and trying again works', async () => {
+	await home().then(page => page.close()); // the system is there
+	await Promise.all([unknownFilm(), missingManifest(), noApi(), missingScript()]);
 });
 
 test('names of films cannot become markup or script', async () => {
