@@ -219,6 +219,9 @@ def bodies_that_are_none():
                                      b'Connection: close\r\nContent-Length: %d\r\n\r\n{' % (API_MAX_BODY + 1))
     tap.equal(huge.split(b' ')[1], b'413', 'a huge body')
     tap.check(b'content-type: application/problem+json' in huge and json.loads(huge.split(b'\r\n\r\n')[-1])['status'] == 413, huge)
+    for target in (b'/api/v1/titles/%00', b'/api/v1/titles/%zz', b'/api/../x'):
+        r = raw(w.o.ports['control'], b'GET ' + target + b' HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+        tap.check(b' 400 ' in r and b'content-type: application/problem+json' in r, r)
     w.end()
 
 
