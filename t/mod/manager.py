@@ -44,9 +44,9 @@ def follow(start, first_status):
         m.started()
     m.hear('READY=1')
     m.hear(first_status)
-    for _ in range(2):
-        m.forget()
-        m.hear('WATCHDOG=1')
+    m.hear('WATCHDOG=1')
+    m.forget()
+    m.hear('WATCHDOG=1')
     process.stop()
     m.hear('STOPPING=1')
 
