@@ -95,6 +95,14 @@ static bool is_same_host(const struct sockaddr *a, const struct sockaddr *b)
 	                                : a->sa_family == AF_INET && a4->sin_addr.s_addr == b4->sin_addr.s_addr;
 }
 
+/* Of one of our listeners, not of a unit: those are "ribera-edge@madrid-1.socket". */
+static bool is_place(const char *name)
+{
+	size_t n = sizeof OURS - 1;
+
+	return str_starts(name, OURS) && name[n] != '\0' && name[n + strspn(name + n, "0123456789")] == '\0';
+}
+
 /* Is it a listening socket of this address?  One of ours also by its place. */
 static bool fits(size_t i, const struct sockaddr *want, unsigned index)
 {
@@ -107,7 +115,7 @@ static bool fits(size_t i, const struct sockaddr *want, unsigned index)
 	name_of(i, name, sizeof name);
 	snprintf(mine, sizeof mine, OURS "%u", index);
 	ours = strcmp(name, mine) == 0;
-	if (!ours && str_starts(name, OURS))
+	if (!ours && is_place(name))
 		return false;
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &flag_n) != 0 || !listening ||
 	    getsockname(fd, (struct sockaddr *)&has, &n) != 0 || !is_same_host(want, (struct sockaddr *)&has))

@@ -208,7 +208,7 @@ def sockets_of_a_service_manager():
     early.sendall(b'GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
     keep = [os.dup(s.fileno()) for s in listeners]
     # the numbers have to be 3, 4, 5 in the child, and LISTEN_PID its own
-    script = f'exec 3<&{keep[0]} 4<&{keep[1]} 5<&{keep[2]}; LISTEN_PID=$$ LISTEN_FDS=3 exec "$@"'
+    script = f'exec 3<&{keep[0]} 4<&{keep[1]} 5<&{keep[2]}; LISTEN_PID=$$ LISTEN_FDS=3 LISTEN_FDNAMES=ribera-origin.socket:ribera-origin.socket:x exec "$@"'
     p = subprocess.Popen(['bash', '-c', script, 'sh', tap.program('ribera-origin'), '--library', library, '--listen', f'127.0.0.1:{viewers}',
                           '--control', f'127.0.0.1:{control}', '--threads', '3', '--database', os.path.join(tap.folder(), 'db')],
                          pass_fds=keep, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
