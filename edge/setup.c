@@ -317,10 +317,19 @@ static void choose_path(struct setup *u)
 		u->path = keep(u, mem_printf("edge-%s.yaml", u->s.name));
 }
 
-/* Where a token that was typed will be. */
+static bool is_the_services(const struct setup *u)
+{
+	char *path = mem_printf("/etc/ribera/edge-%s.yaml", u->s.name);
+	bool same = strcmp(u->path, path) == 0;
+
+	free(path);
+	return same;
+}
+
+/* Where a token that was typed will be; the service takes it from there, wherever it was before. */
 static void choose_token_path(struct setup *u)
 {
-	if (u->token == NULL || u->s.token_file != NULL)
+	if (u->token == NULL || (u->s.token_file != NULL && !is_the_services(u)))
 		return;
 	if (str_ends(u->path, ".yaml"))
 		u->token_path = keep(u, mem_printf("%.*s.token", (int)strlen(u->path) - 5, u->path));
@@ -404,13 +413,10 @@ static int write_files(struct setup *u, struct fault *f)
 
 static void say_next(const struct setup *u)
 {
-	char *unit = mem_printf("/etc/ribera/edge-%s.yaml", u->s.name);
-
-	if (strcmp(u->path, unit) == 0)
+	if (is_the_services(u))
 		fprintf(u->ask.out, _("\nAll of it works. Start it, now and at every boot:\n  systemctl enable --now ribera-edge@%s\n"), u->s.name);
 	else
 		fprintf(u->ask.out, _("\nAll of it works. Start it:\n  ribera-edge --config %s\n"), u->path);
-	free(unit);
 }
 
 static int run_steps(struct setup *u, struct fault *f)

@@ -52,7 +52,7 @@ mkdir -p "$root/debs"
 rm -f "$root"/debs/*
 cp "$debs"/*.deb "$root/debs/"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
-chroot "$root" sh -c 'dpkg --purge ribera-edge ribera-origin ribera-ingest ribera-player ribera-admin; rm -rf /var/lib/ribera /var/lib/private/ribera-edge /etc/ribera /backup /etc/systemd/system/ribera-*' >/dev/null 2>&1
+chroot "$root" sh -c 'dpkg --purge ribera-edge ribera-origin ribera-ingest ribera-player ribera-admin; rm -rf /var/lib/ribera /var/lib/private/ribera-edge /var/lib/ribera-edge /etc/ribera /backup /etc/systemd/system/ribera-*' >/dev/null 2>&1
 said=$(chroot "$root" sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends -qq sudo rsync openssl $(ls /debs/*.deb | grep -v dbgsym)' 2>&1)
 result $? "the packages install in a fresh root" "$(tail -n 5 <<<"$said")"
 
@@ -129,7 +129,7 @@ inside systemctl enable --now -q ribera-edge@madrid-1
 is "edge madrid-1 runs" active systemctl is-active ribera-edge@madrid-1
 inside systemctl enable --now -q ribera-edge@madrid-2.socket
 is "edge madrid-2 waits for its first viewer" inactive systemctl is-active ribera-edge@madrid-2
-is "who comes starts it, and is served" 200 curl -s -o /dev/null -w '%{http_code}' https://madrid-2.example:8091/healthz --retry 20 --retry-delay 1
+is "who comes starts it, and is served" 200 curl -s -o /dev/null -w '%{http_code}' -m 20 https://madrid-2.example:8091/healthz --retry 5 --retry-delay 1
 is "edge madrid-2 runs" active systemctl is-active ribera-edge@madrid-2
 until_true 60 inside sh -c "systemctl status ribera-edge@madrid-1 | grep -q '2 titles whole'"
 result $? "the edge is filled, and says so in its status" "$(inside systemctl status ribera-edge@madrid-1 --no-pager 2>&1 | head -8)"
