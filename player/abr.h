@@ -56,6 +56,7 @@ struct abr_progress {
 	unsigned segment, rung;
 	uint64_t size, got;        /* bytes */
 	dur_us elapsed, first_byte, buffer;
+	dur_us before;             /* that bodies of this segment ran elsewhere, too slowly */
 };
 int abr_abandon(struct abr *, const struct abr_progress *);
 

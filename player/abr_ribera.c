@@ -338,7 +338,7 @@ static int abandon(void *state, const struct abr_film *f, const struct abr_progr
 		return -1;
 	if (s->n == 0)
 		return abandon_first(s, f, p, left, rate);
-	rate = running_rate(s, rate, body);
+	rate = running_rate(s, rate, body + abr_seconds(p->before));
 	if (left / rate <= buffer)
 		return -1;
 	set_question(s, f, rate, &q);

@@ -134,7 +134,7 @@ static bool on_progress(struct serve *s, const double *v, unsigned n)
 
 	if (s->abr == NULL || n < 7 || !natural(v, 7) || v[1] >= s->setup.n_rungs || v[3] > v[2])
 		return false;
-	p = (struct abr_progress){(unsigned)v[0], (unsigned)v[1], (uint64_t)v[2], (uint64_t)v[3], ms(v[4]), ms(v[5]), ms(v[6])};
+	p = (struct abr_progress){(unsigned)v[0], (unsigned)v[1], (uint64_t)v[2], (uint64_t)v[3], ms(v[4]), ms(v[5]), ms(v[6]), 0};
 	fprintf(s->out, "%d\n", abr_abandon(s->abr, &p));
 	return true;
 }

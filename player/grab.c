@@ -85,6 +85,7 @@ struct grab {
 	struct traceparent trace; /* one for the resource, a span for each attempt */
 	mono_us started, asked, pause_end;
 	dur_us first_byte, total;
+	dur_us slow;             /* that bodies ran from places left for slowness */
 	struct meter before, after;
 	enum grab_state state;
 	char error[256];
@@ -539,10 +540,12 @@ static void failed(struct grab *g, const struct transfer *t, mono_us now)
 		g->retry = t->retry_after;
 	g->transient = g->transient || atomic_load(&t->slow) || (t->wrong == NULL && (status < 400 || status == 408 || status == 429 || status >= 500));
 	g->transient = g->transient || (g->want.fresh && status == 404);
-	if (g->other >= 0 && t->wrong == too_slow)
+	if (g->other >= 0 && t->wrong == too_slow) {
+		g->slow += now - atomic_load(&t->began);
 		pathway_left(g->world->pathway, g->keys[g->base], rate_of(t, now), now);
-	else
+	} else {
 		pathway_fail(g->world->pathway, g->keys[g->base], t->retry_after, now);
+	}
 	g->tried |= UINT32_C(1) << g->base;
 	drop_unfinishable(g);
 	next_base(g, reason, now);
@@ -664,12 +667,13 @@ void grab_blame(const struct grab *g, uint64_t rate, mono_us now)
 }
 
 void grab_progress(const struct grab *g, mono_us now, uint64_t *ret_got, uint64_t *ret_size, dur_us *ret_elapsed,
-                   dur_us *ret_first_byte)
+                   dur_us *ret_first_byte, dur_us *ret_before)
 {
 	mono_us began = g->transfer != NULL ? atomic_load(&g->transfer->began) : 0;
 
 	*ret_got = g->transfer != NULL ? atomic_load(&g->transfer->got) : 0;
 	*ret_size = g->size > g->have.size ? g->size - g->have.size : 0;
 	*ret_elapsed = now - g->asked;
+	*ret_before = g->slow;
 	*ret_first_byte = began != 0 ? began - g->asked : now - g->asked;
 }

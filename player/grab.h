@@ -72,9 +72,10 @@ struct grab *grab_new(struct grab_world *, const struct grab_want *, mono_us now
 /* Moves it on; call it at every bell and at *ret_next.  The hub's lock must not be held. */
 enum grab_state grab_step(struct grab *, mono_us now, mono_us *ret_next);
 void grab_result(struct grab *, struct grab_result *ret_result); /* once, when done or failed */
-/* Of the request that runs: bytes here so far, of how many (0: unknown), and the time since; for abandoning. */
+/* For abandoning: of the request that runs, bytes here so far, of how many (0: unknown), and the time since; how long
+ * bodies ran before from places that were too slow. */
 void grab_progress(const struct grab *, mono_us now, uint64_t *ret_got, uint64_t *ret_size, dur_us *ret_elapsed,
-                   dur_us *ret_first_byte);
+                   dur_us *ret_first_byte, dur_us *ret_before);
 /* It is about to be freed, as its base is too slow: the next grab asks another one, if one may be faster than `rate`. */
 void grab_blame(const struct grab *, uint64_t rate, mono_us now);
 /* Why the last attempt failed; "" before any did. */

@@ -296,7 +296,7 @@ static void abandon(struct lane *l, mono_us now)
 	if (now - l->looked < LANE_TICK)
 		return;
 	l->looked = now;
-	grab_progress(l->grab, now, &p.got, &p.size, &p.elapsed, &p.first_byte);
+	grab_progress(l->grab, now, &p.got, &p.size, &p.elapsed, &p.first_byte, &p.before);
 	if (p.size == 0 || p.got >= p.size)
 		return;
 	rung = l->set.kind == LANE_VIDEO && l->judge.abr != NULL ? abr_abandon(l->judge.abr, &p) : -1;
