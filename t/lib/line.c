@@ -384,6 +384,9 @@ int main(int argc, char **argv)
 		for (int i = 0; i < 2; i++)
 			give(&d[i], now);
 		if (p[2].revents != 0 && !read_orders(d))
-			return 0;
+			break;
 	}
+	for (int i = 0; i < 2; i++)
+		free(d[i].packets);
+	return 0;
 }
