@@ -148,6 +148,8 @@ struct lane {
 	h2o_timeout_entry_t tick_entry;
 	h2o_linklist_t conns;
 	h2o_linklist_t waiting; /* requests of HTTP/1.1 that wait for bytes */
+	h2o_linklist_t later;   /* requests that wait for their turn */
+	struct serve_request *turn; /* the one that is being woken, or NULL */
 	struct mailbox *mailbox;
 	struct access_buffer access;
 	struct date dates[N_DATES];
@@ -250,6 +252,9 @@ struct serve_request {
 	uint64_t id;
 	const struct request_trace *trace; /* NULL until it is asked for */
 	void (*resume)(struct serve_request *); /* when what it waits for came */
+	serve_handler_f later; /* whose turn it waits for, or NULL (later.c) */
+	void *later_ctx;
+	h2o_linklist_t later_link; /* in lane->later */
 	/* what a reply of an object needs once its first bytes are there */
 	int status;
 	uint64_t length;
@@ -351,6 +356,8 @@ void body_on_messages(h2o_multithread_receiver_t *, h2o_linklist_t *);
 /* stream.c */
 void stream_run(struct serve_request *);
 void stream_release(struct serve_request *);
+/* later.c */
+void later_release(struct serve_request *); /* the request ends */
 
 /* disk.c */
 struct disk *disk_new(void);

@@ -355,6 +355,7 @@ static void lane_init(struct lane *l)
 	h2o_context_init(&l->ctx, l->loop, &s->h2o);
 	h2o_linklist_init_anchor(&l->conns);
 	h2o_linklist_init_anchor(&l->waiting);
+	h2o_linklist_init_anchor(&l->later);
 	h2o_timeout_init(l->loop, &l->stall, (uint64_t)(s->settings.stall_timeout / DUR_MS));
 	h2o_timeout_init(l->loop, &l->tick, TICK_MS);
 	l->tick_entry.cb = on_tick;

@@ -408,7 +408,7 @@ static void dispatch(struct serve_request *r)
 			object_answer(r);
 	} else {
 		route->handle(route->ctx, r);
-		MUST(r->replied); /* a handler answers before it returns */
+		MUST(r->replied || r->later != NULL); /* a handler answers before it returns, or asks for another turn */
 	}
 }
 

@@ -200,6 +200,10 @@ struct serve_waiter *serve_waiter_ref(struct serve_waiter *); /* serve_wake() gi
 void serve_reply_stream(struct serve_request *, const char *type, const struct serve_header *extra, size_t n_extra,
                         const struct serve_stream_ops *, void *ctx);
 
+/* Instead of a reply, within a handler: `then` is called, and replies, in a later turn of the loop when all others that
+ * are ready had theirs; one such request a turn, first come first.  Not at all when the client leaves before. */
+void serve_later(struct serve_request *, serve_handler_f then, void *ctx);
+
 /* Ends the request with metrics in the Prometheus text format, or as OpenMetrics when that
  * is what the reader prefers.  Takes the text's bytes. */
 void serve_reply_metrics(struct serve_request *, struct buf *text);
