@@ -23,6 +23,8 @@
 #define WHERE "edge/contact"
 #define MAX_REPLY ((size_t)1 << 20)
 #define REPLY_TIMEOUT (10 * DUR_S)
+#define REPLY_STALL (3 * DUR_S)
+#define PLAN_STALL (6 * DUR_S) /* others are before us in the origin's queue; who waits longer comes again */
 #define PLAN_TIMEOUT (5 * DUR_MIN) /* a whole plan of a large library on a slow line, as long as it moves */
 #define AT_ONCE 32 /* batches of demand in one round */
 #define CLOCK_MAX (WALL_MAX / DUR_MS)
@@ -142,7 +144,7 @@ static int request(struct contact *c, const char *method, const char *path, cons
 		.body_size = body != NULL ? strlen(body) : 0,
 		.fields = fields,
 		.max_bytes = max,
-		.stall_timeout = 3 * DUR_S,
+		.stall_timeout = max == PLAN_MAX_BYTES ? PLAN_STALL : REPLY_STALL,
 		.total_timeout = max == PLAN_MAX_BYTES ? PLAN_TIMEOUT : REPLY_TIMEOUT,
 	};
 	int r;

@@ -449,32 +449,43 @@ void api_heartbeat(struct api_call *c)
 
 /* --- plans --- */
 
+#define EDGES "/api/v1/edges/"
+
 /* GET .../plan?why=yes */
-static void explain(struct api_call *c, struct library_view *view)
+static void explain(struct origin *o, struct serve_request *req, struct library_view *view, const char *edge)
 {
 	struct fault f = {0};
 	json_t *plan;
 
-	if (planner_explain(c->origin->planner, view, c->name, &plan, &f) != 0)
-		reply_fault(c->req, &f);
+	if (planner_explain(o->planner, view, edge, &plan, &f) != 0)
+		reply_fault(req, &f);
 	else
-		reply_json(c->req, 200, plan);
+		reply_json(req, 200, plan);
 }
 
-void api_plan(struct api_call *c)
+static void send_plan(void *ctx, struct serve_request *req)
 {
-	struct library_view *view = library_view(c->origin->library);
-	char version[SHA256_HEX_SIZE];
+	struct origin *o = ctx;
+	struct library_view *view = library_view(o->library);
+	char version[SHA256_HEX_SIZE], *edge = mem_dup(serve_path(req, NULL) + strlen(EDGES));
 	struct blob *json;
 	struct fault f = {0};
 
-	if (serve_param(c->req, "why") != NULL)
-		explain(c, view);
-	else if (planner_plan(c->origin->planner, view, c->name, serve_param(c->req, "shelf"), &json, version, &f) != 0)
-		reply_fault(c->req, &f);
-	else {
-		registry_note_plan(c->origin->registry, c->name, version);
-		reply_json_blob(c->req, json, version);
+	*strchr(edge, '/') = '\0';
+	if (serve_param(req, "why") != NULL) {
+		explain(o, req, view, edge);
+	} else if (planner_plan(o->planner, view, edge, serve_param(req, "shelf"), &json, version, &f) != 0) {
+		reply_fault(req, &f);
+	} else {
+		registry_note_plan(o->registry, edge, version);
+		reply_json_blob(req, json, version);
 	}
 	library_view_unref(&view);
+	free(edge);
+}
+
+/* What a thousand edges ask for in the same minute must not keep their heartbeats waiting. */
+void api_plan(struct api_call *c)
+{
+	serve_later(c->req, send_plan, c->origin);
 }

@@ -43,6 +43,7 @@ static void forget_nights(struct drafter *d)
 void drafter_fini(struct drafter *d)
 {
 	drafter_forget(d);
+	night_everywhere_fini(&d->everywhere);
 	stock_fini(&d->stock);
 	library_view_unref(&d->view);
 	forget_nights(d);
@@ -200,7 +201,7 @@ static int decide(struct drafter *d, const struct around *a, const struct stock 
 		site.capacity += a->edges[i].capacity;
 	}
 	n->demand_version = catalogue_demand_version(d->catalogue); /* before: what comes meanwhile is read the next time */
-	e = night_decide(d->catalogue, stock, &site, n->night.blind ? NULL : &n->night, &night, f);
+	e = night_decide(d->catalogue, stock, &site, n->night.blind ? NULL : &n->night, &d->everywhere, &night, f);
 	if (e != 0)
 		return e;
 	new_decision(d, n);
@@ -254,6 +255,7 @@ static void take_view(struct drafter *d, struct library_view *v)
 	if (d->view == v)
 		return;
 	drafter_forget(d);
+	night_everywhere_fini(&d->everywhere);
 	stock_fini(&d->stock);
 	library_view_unref(&d->view);
 	d->view = library_view_ref(v);

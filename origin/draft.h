@@ -43,6 +43,7 @@ struct drafter {
 	struct arranged kept[DRAFT_KEPT];
 	unsigned next_kept;
 	uint64_t decisions;
+	struct night_everywhere everywhere; /* of `stock` */
 };
 void drafter_fini(struct drafter *);
 /* The rules have changed. */

@@ -69,15 +69,39 @@ static void take_sum(void *ctx, int64_t day, const char *name, uint64_t bytes)
 		s->sums[first + i] += (double)bytes / (double)n * exp2(-(double)(s->now - day * DAY) / FADE);
 }
 
-/* Bytes asked for anywhere before `to`, fading, by item; the caller frees.  NULL: the catalogue's error. */
-static double *ask_everywhere(struct catalogue *c, const struct stock *stock, int64_t to, struct fault *f)
+void night_everywhere_fini(struct night_everywhere *e)
 {
-	struct summing s = {stock, mem_new_array(stock->n + 1, sizeof *s.sums), to};
+	free(e->sums);
+	*e = (struct night_everywhere){0};
+}
 
-	if (catalogue_each_day(c, NULL, to - NIGHT_DAYS_BACK * DAY, to, 0, take_sum, &s, f) == 0)
-		return s.sums;
-	free(s.sums);
-	return NULL;
+/* A site that has decided before can do without what came in the last minutes; one that knows nothing wants all there is. */
+static bool is_fresh(const struct night_everywhere *e, int64_t to, uint64_t version, wall_us now, bool decided_before)
+{
+	if (e->sums == NULL || e->to != to)
+		return false;
+	return e->demand_version == version || (decided_before && now >= e->made && now - e->made < NIGHT_TOGETHER);
+}
+
+static int ask_everywhere(struct catalogue *c, const struct stock *stock, const struct night_site *site, bool decided_before,
+                          struct night_everywhere *e, struct fault *f)
+{
+	int64_t to = site->day * DAY - site->east;
+	uint64_t version = catalogue_demand_version(c); /* before: what comes meanwhile is read the next time */
+	struct summing s = {stock, NULL, to};
+	int r;
+
+	if (is_fresh(e, to, version, site->now, decided_before))
+		return 0;
+	s.sums = mem_new_array(stock->n + 1, sizeof *s.sums);
+	r = catalogue_each_day(c, NULL, to - NIGHT_DAYS_BACK * DAY, to, 0, take_sum, &s, f);
+	if (r != 0) {
+		free(s.sums);
+		return r;
+	}
+	night_everywhere_fini(e);
+	*e = (struct night_everywhere){s.sums, to, version, site->now};
+	return 0;
 }
 
 static int read_rows(struct catalogue *c, const struct night_site *site, struct reading *r, struct fault *f)
@@ -157,27 +181,25 @@ static void write_down(const struct ranked *rule, const struct reading *r, const
 }
 
 int night_decide(struct catalogue *c, const struct stock *stock, const struct night_site *site,
-                 const struct night *before, struct night *ret, struct fault *f)
+                 const struct night *before, struct night_everywhere *everywhere, struct night *ret, struct fault *f)
 {
 	struct reading r = {.stock = stock};
 	int e = read_rows(c, site, &r, f);
-	double *everywhere = e == 0 ? ask_everywhere(c, stock, site->day * DAY - site->east, f) : NULL;
 
-	if (e == 0 && everywhere == NULL)
-		e = f->code;
+	if (e == 0)
+		e = ask_everywhere(c, stock, site, before != NULL, everywhere, f);
 	if (e == 0) {
 		struct ranked *rule = ranked_new(&(struct ranked_settings){.capacity = site->capacity, .sample = NIGHT_SAMPLE});
 
 		for (size_t i = 0; i < stock->n; i++)
 			ranked_know(rule, (uint32_t)i, stock->items[i].bytes);
 		replay(rule, &r, site);
-		add_elsewhere(rule, &r, site, everywhere);
+		add_elsewhere(rule, &r, site, everywhere->sums);
 		resume(rule, &r, before);
 		ranked_night(rule, site->day * DAY - site->east);
 		write_down(rule, &r, site, ret);
 		ranked_free(&rule);
 	}
-	free(everywhere);
 	free(r.rows);
 	return e;
 }

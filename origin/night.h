@@ -36,10 +36,21 @@ struct night_site {
 	wall_us now;              /* only while nothing was ever asked for: what came today counts */
 };
 
+/* What all sites together asked for before a night, which is all of the catalogue's demand: read once for the sites whose
+ * nights come together.  Zeroed: nothing; of one stock, to be forgotten with it. */
+struct night_everywhere {
+	double *sums;  /* bytes by the stock's item, fading; owned */
+	int64_t to;    /* seconds: before then */
+	uint64_t demand_version;
+	wall_us made;
+};
+#define NIGHT_TOGETHER (5 * DUR_MIN) /* what comes from elsewhere within that counts from the next night on */
+void night_everywhere_fini(struct night_everywhere *);
+
 #define NIGHT_DAYS_BACK 90
 /* What other sites asked for counts as well, a little.  `before` (or NULL) is the last decision.  The catalogue's errors. */
 int night_decide(struct catalogue *, const struct stock *, const struct night_site *,
-                 const struct night *before, struct night *ret_night, struct fault *);
+                 const struct night *before, struct night_everywhere *, struct night *ret_night, struct fault *);
 void night_fini(struct night *);
 
 const struct night_item *night_find(const struct night *, const char *name);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Plans on the wire: an edge that says which library it knows gets what has changed, and what it makes of it is the origin's
 whole plan to the byte; where that cannot be, the whole plan comes."""
-import glob, json, os, re, shutil, sys
+import glob, json, os, re, shutil, socket, struct, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import lab, package, tap
 from origins import Origin
@@ -126,6 +126,31 @@ def the_api_gives_short_plans_to_who_asks_for_them():
     tap.equal((changes['since'], [t['title'] for t in changes['titles']]), (shelf, ['new']))
     for unknown in ('0' * 64, 'x', ''):
         tap.check('titles' in o.api(f'/edges/edge-a/plan?shelf={unknown}').json(), 'the whole one')
+
+
+@tap.test
+def many_who_ask_at_once_all_get_their_plans_and_those_who_leave_hold_up_nobody():
+    o = library()
+    for i in range(40):
+        o.register(f'edge-{i}')
+    lines = [socket.create_connection(('127.0.0.1', o.ports['control']), 20) for _ in range(40)]
+    for i, line in enumerate(lines):
+        line.sendall(f'GET /api/v1/edges/edge-{i}/plan HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n'.encode())
+    for line in lines[::3]:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        line.close()
+    tap.equal(o.beat('edge-0').status, 200)
+    for i, line in enumerate(lines):
+        if i % 3:
+            got = b''
+            while part := line.recv(1 << 20):
+                got += part
+            tap.equal(len(json.loads(got.split(b'\r\n\r\n', 1)[1])['titles']), TITLES, f'edge-{i}')
+    tap.equal(o.api('/edges/edge-0/plan').status, 200)
+    tap.equal(o.api('/edges/nobody/plan').status, 404)
+    line = socket.create_connection(('127.0.0.1', o.ports['control']), 20)
+    line.sendall(b''.join(f'GET /api/v1/edges/edge-{i}/plan HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'.encode() for i in range(30)))
+    o.p.stop()  # whatever waits for its turn is answered or cut
 
 
 @tap.test
