@@ -307,6 +307,8 @@ static int begin(struct job *j)
 	r = texts_new(j->info, &(struct texts_settings){s->subtitles, s->n_subtitles}, warn, j, &j->texts, j->fault);
 	if (r == 0)
 		r = job_plan(s, j->info, &j->plan, &j->ladder, j->fault);
+	if (r == 0 && j->info->n_more_audio > 0)
+		warn(j, mem_printf("%zu sounds beyond the first %d are left out; remux the master with those that are wanted in front", j->info->n_more_audio, SOURCE_MAX_AUDIO));
 	if (r == 0 && j->ladder.note[0] != '\0')
 		warn(j, mem_dup(j->ladder.note));
 	if (r == 0)

@@ -113,10 +113,9 @@ static void thin_out(struct plan *p, size_t max)
 }
 
 #define AVERAGED_SECONDS 16.0 /* rate control that aims at an average needs some film to do so */
-#define SMALL_LINES 540       /* below, an encoder's start costs too much for one segment */
-#define SMALL_SEGMENTS 4
 
-/* How much is encoded by itself: little, so that many cores have work and little is lost to an interruption. */
+/* How much is encoded by itself: little, so that many cores have work and little is lost to an interruption; and in all
+ * renditions alike, for an encoder that ends a chunk codes all that it has looked ahead and takes no frames meanwhile. */
 static void set_chunks(struct plan *p)
 {
 	double segment = p->segment_frames / av_q2d(p->frame_rate);
@@ -124,7 +123,7 @@ static void set_chunks(struct plan *p)
 	for (size_t i = 0; i < p->n_rungs; i++) {
 		struct plan_rung *r = &p->rungs[i];
 
-		r->chunk_segments = r->crf <= 0 ? (uint32_t)ceil(AVERAGED_SECONDS / segment) : r->height < SMALL_LINES ? SMALL_SEGMENTS : 1;
+		r->chunk_segments = r->crf <= 0 ? (uint32_t)ceil(AVERAGED_SECONDS / segment) : 1;
 	}
 }
 
@@ -135,7 +134,7 @@ int plan_make(const struct plan_input *in, struct plan *ret_plan, struct fault *
 
 	upright(in, &p);
 	if (p.width < 16 || p.height < 16 || p.width > 16384 || p.height > 16384)
-		return fault_set(f, ERR_UNSUPPORTED, _("a picture of %dx%d with pixels of %d:%d cannot be made into a ladder"),
+		return fault_set(f, ERR_UNSUPPORTED, _("a picture of %dx%d with pixels of %d:%d cannot be made into a ladder; 16x16 to 16384x16384 can"),
 		                 in->width, in->height, in->sar.num, in->sar.den);
 	p.segment_frames = frames < 1 ? 1 : (uint32_t)lround(frames);
 	/* a timescale in which a frame is a whole number of ticks, and fine enough for players */

@@ -31,6 +31,7 @@ struct reel {
 	struct tone tone;
 	AVFrame *picture;        /* the newest, not yet filtered */
 	int64_t place;           /* on the grid of the master's rate */
+	int64_t end;             /* behind it, by its own length */
 	double time;             /* seconds of it */
 	uint64_t frames;
 	struct tiles *tiles;
@@ -199,6 +200,17 @@ static int show_until(struct reel *p, int64_t end)
 	return r;
 }
 
+/* Of slides the last one stands too, but not beyond what the container says. */
+static int64_t end_of(const struct reel *p, const AVFrame *frame, int64_t place, AVRational time_base)
+{
+	AVRational grid = av_inv_q(p->setup.info->frame_rate);
+	int64_t own = frame->pkt_duration > 0 ? av_rescale_q_rnd(frame->pkt_duration, time_base, grid, AV_ROUND_NEAR_INF) : 1;
+	int64_t left = llround(p->setup.info->container_seconds / av_q2d(grid)) - place;
+
+	own = own < left ? own : left;
+	return place + (own > 1 && (double)own * av_q2d(grid) < MAX_GAP ? own : 1);
+}
+
 /* --- in ---------------------------------------------------------------------------------- */
 
 static int check_gap(struct reel *p, int64_t place, double at)
@@ -227,6 +239,7 @@ int reel_take(struct reel *p, const AVFrame *frame, AVRational time_base, struct
 	p->picture = av_frame_clone(frame);
 	MUST(p->picture != NULL);
 	p->time = at;
+	p->end = end_of(p, frame, place, time_base);
 	return 0;
 }
 
@@ -237,7 +250,7 @@ int reel_end(struct reel *p, struct fault *f)
 	p->fault = f;
 	if (p->picture == NULL)
 		return fault_set(f, ERR_MEDIA, _("%s: not one picture could be decoded"), p->setup.master);
-	r = show_until(p, p->place + 1);
+	r = show_until(p, p->end > p->place ? p->end : p->place + 1);
 	if (r == 0)
 		r = filter_push(p->filter, NULL, filtered, p, f);
 	if (r == 0)

@@ -40,6 +40,7 @@ enum chunk_state { CHUNK_ABSENT, CHUNK_KEPT, CHUNK_DONE }; /* kept: by an earlie
 struct lane {
 	struct rendition *rendition;
 	struct open_chunk *chunk; /* the one in work */
+	uint64_t place;           /* of the frame that its encoder gets next */
 	bool has_turn;
 	pthread_t thread;
 };
@@ -189,13 +190,14 @@ static void give_turn(struct lane *lane)
 static void have_turn(struct lane *lane)
 {
 	const struct rendition_setup *s = &lane->rendition->setup;
+	struct turn turn = {s->rank, lane->place};
 
 	if (s->turns == NULL)
 		return;
 	if (lane->has_turn)
-		turns_let(s->turns, s->rank);
+		turns_let(s->turns, turn);
 	else
-		turns_take(s->turns, s->rank);
+		turns_take(s->turns, turn);
 	lane->has_turn = true;
 }
 
@@ -240,6 +242,7 @@ static AVFrame *next_frame(void *ctx)
 	}
 	pthread_mutex_unlock(&r->lock);
 	have_turn(lane); /* without a frame too: the encoder still has some */
+	lane->place += frame != NULL;
 	return frame;
 }
 
@@ -290,6 +293,7 @@ static void encode_chunk(struct lane *lane)
 	int e;
 
 	chunk_init(&out);
+	lane->place = lane->chunk->index * r->chunk_frames;
 	e = coder_encode(r->setup.coder, &r->setup.code, lane->chunk->index * r->chunk_frames, next_frame, lane, &out, &f);
 	give_turn(lane);
 	if (e == 0 && !is_over(r))
@@ -547,8 +551,8 @@ uint64_t rendition_kept(const struct rendition *r)
 /* --- cores ------------------------------------------------------------------------------- */
 
 #define ENCODING 0.9 /* of the work, at the fastest presets people use: the rest is decoding and scaling */
-#define SLACK 7 /* frames that wait in any case, and of small ones as many as this many bytes hold: the decoder goes on while an */
-#define SLACK_BYTES 7e6 /* encoder ends a chunk, and another core has work while the largest rendition's is alone */
+#define SLACK 4 /* frames that wait in any case, and of small ones as many as this many bytes hold: the decoder goes on while an */
+#define SLACK_BYTES 3e6 /* encoder ends a chunk, and another core has work while the largest rendition's is alone */
 
 static double pixels(const struct plan_rung *r)
 {

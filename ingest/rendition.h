@@ -21,7 +21,7 @@ struct rendition_setup {
 	unsigned lanes;          /* chunks encoded at once, at least 1; each has an encoder of its own, which is what takes the memory */
 	unsigned queue;          /* frames that may wait */
 	struct turns *turns;     /* must stay; NULL: the encoder has threads of its own and asks nobody */
-	unsigned rank;           /* among them; the oldest chunk of a rendition goes first there */
+	unsigned rank;           /* among them */
 };
 
 int rendition_new(const struct rendition_setup *, struct rendition **ret_rendition, struct fault *);

@@ -6,8 +6,10 @@
 
 #include <errno.h>
 #include <libavutil/display.h>
+#include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -48,16 +50,52 @@ static int look_at_file(const char *path, struct fault *f)
 	return 0;
 }
 
-static int open_format(struct source *s, const char *path, struct fault *f)
+/* Playlists and lists of files, which FFmpeg would follow wherever they lead. */
+static bool is_list(const char *path)
 {
-	char *url = strcmp(path, "-") == 0 ? mem_dup("pipe:0") : mem_printf("file:%s", path);
-	AVDictionary *options = NULL;
+	static const char *const heads[] = {"#EXTM3U", "ffconcat", "<?xml", "<MPD", "v=0"};
+	char head[16] = "";
+	FILE *file = strcmp(path, "-") != 0 ? fopen(path, "rbe") : NULL;
+	bool is = false;
+
+	if (file == NULL)
+		return false;
+	(void)!fread(head, 1, sizeof head - 1, file);
+	fclose(file);
+	for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
+		is = is || strncmp(head, heads[i], strlen(heads[i])) == 0;
+	return is;
+}
+
+/* A master is one file: once it is open nothing in it may open another one, or a network address. */
+static int open_one(AVFormatContext *format, AVIOContext **ret_io, const char *url, int flags, AVDictionary **options)
+{
+	const struct source *s = format->opaque;
 	int r;
 
-	/* a master is one file: nothing in it may open another file or a network address */
-	av_dict_set(&options, "protocol_whitelist", strcmp(path, "-") == 0 ? "pipe" : "file", 0);
-	r = avformat_open_input(&s->format, url, NULL, &options);
-	av_dict_free(&options);
+	if (strcmp(url, format->url) != 0)
+		return AVERROR(EACCES);
+	MUST(av_opt_set(format, "protocol_whitelist", strncmp(url, "pipe", 4) == 0 ? "pipe" : "file", 0) >= 0);
+	r = s->open_plain(format, ret_io, url, flags, options);
+	MUST(av_opt_set(format, "protocol_whitelist", "none", 0) >= 0); /* for what demuxers open by themselves */
+	return r;
+}
+
+static int open_format(struct source *s, const char *path, struct fault *f)
+{
+	char *url;
+	int r;
+
+	if (is_list(path))
+		return fault_set(f, ERR_UNSUPPORTED, _("%s: is a list that names other files, and a master is one file: give that, or join them first "
+		                 "(ffmpeg -i LIST -c copy film.mkv)"), path);
+	s->format = avformat_alloc_context();
+	MUST(s->format != NULL);
+	s->format->opaque = s;
+	s->open_plain = s->format->io_open;
+	s->format->io_open = open_one;
+	url = strcmp(path, "-") == 0 ? mem_dup("pipe:0") : mem_printf("file:%s", path);
+	r = avformat_open_input(&s->format, url, NULL, NULL);
 	free(url);
 	if (r < 0)
 		return fault_set(f, ERR_MEDIA, _("%s: not a media file that FFmpeg can read (%s)"), path, av_text(r));
@@ -205,14 +243,19 @@ static void put_language(const AVStream *st, char ret[static LANGUAGE_SIZE])
 
 static int open_audio(struct source *s, struct fault *f)
 {
-	for (unsigned i = 0; i < s->format->nb_streams && s->info.n_audio < SOURCE_MAX_AUDIO; i++) {
+	for (unsigned i = 0; i < s->format->nb_streams; i++) {
 		AVStream *st = s->format->streams[i];
-		struct source_audio *a = &s->info.audio[s->info.n_audio];
+		struct source_audio *a;
 		int r;
 
 		if (st->codecpar->codec_type != AVMEDIA_TYPE_AUDIO || st->codecpar->sample_rate <= 0 ||
 		    st->codecpar->ch_layout.nb_channels <= 0)
 			continue;
+		if (s->info.n_audio == SOURCE_MAX_AUDIO) {
+			s->info.n_more_audio++;
+			continue;
+		}
+		a = &s->info.audio[s->info.n_audio];
 		r = open_decoder(s, (int)i, (int)s->info.n_audio, f);
 		if (r != 0)
 			return r;
@@ -254,12 +297,24 @@ static void describe_texts(struct source *s)
 	}
 }
 
-static int choose_video(struct source *s, const char *path, struct fault *f)
+/* Covers are pictures of the file, not of the film. */
+static int best_video(const struct source *s)
 {
 	int best = av_find_best_stream(s->format, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
 
-	if (best >= 0 && (s->format->streams[best]->disposition & AV_DISPOSITION_ATTACHED_PIC))
-		best = -1;
+	for (unsigned i = 0; best >= 0 && s->format->streams[best]->disposition & AV_DISPOSITION_ATTACHED_PIC; i++) {
+		if (i == s->format->nb_streams)
+			return -1;
+		if (s->format->streams[i]->codecpar->codec_type == AVMEDIA_TYPE_VIDEO)
+			best = (int)i;
+	}
+	return best;
+}
+
+static int choose_video(struct source *s, const char *path, struct fault *f)
+{
+	int best = best_video(s);
+
 	if (best < 0)
 		return fault_set(f, ERR_MEDIA, _("%s: has no picture (%s); a master needs a video stream"), path,
 		                 av_find_best_stream(s->format, AVMEDIA_TYPE_AUDIO, -1, -1, NULL, 0) >= 0 ? "sound only"

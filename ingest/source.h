@@ -52,6 +52,7 @@ struct source_info {
 	enum AVColorTransferCharacteristic transfer;
 	size_t n_audio;
 	struct source_audio audio[SOURCE_MAX_AUDIO];
+	size_t n_more_audio;    /* streams of sound beyond these, which are left out */
 	const AVChapter *const *chapters; /* the source's */
 	size_t n_chapters;
 	size_t n_text;

@@ -27,6 +27,7 @@ struct decoder {
 struct source {
 	char *path;
 	AVFormatContext *format;
+	int (*open_plain)(AVFormatContext *, AVIOContext **, const char *url, int flags, AVDictionary **); /* libavformat's own */
 	struct source_info info;
 	struct decoder *decoders;
 	size_t n_decoders;

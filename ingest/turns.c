@@ -12,7 +12,7 @@
 #include "base/must.h"
 
 struct waiter {
-	unsigned rank;
+	struct turn turn;
 	bool called;
 	pthread_cond_t call;
 	struct waiter *next;
@@ -21,7 +21,7 @@ struct waiter {
 struct turns {
 	pthread_mutex_t lock; /* guards what follows */
 	unsigned free;
-	struct waiter *first; /* by rank, then in order */
+	struct waiter *first; /* the smallest first, equal ones in order */
 };
 
 struct turns *turns_new(unsigned cores)
@@ -45,11 +45,16 @@ void turns_free(struct turns **pt)
 	free(t);
 }
 
-static void wait_for_call(struct turns *t, unsigned rank) /* locked */
+static bool goes_before(const struct turn *a, const struct turn *b)
 {
-	struct waiter me = {.rank = rank}, **at = &t->first;
+	return a->rank != b->rank ? a->rank < b->rank : a->place < b->place;
+}
 
-	while (*at != NULL && (*at)->rank <= rank)
+static void wait_for_call(struct turns *t, const struct turn *turn) /* locked */
+{
+	struct waiter me = {.turn = *turn}, **at = &t->first;
+
+	while (*at != NULL && !goes_before(turn, &(*at)->turn))
 		at = &(*at)->next;
 	me.next = *at;
 	*at = &me;
@@ -72,13 +77,13 @@ static void pass_on(struct turns *t) /* locked */
 	pthread_cond_signal(&w->call);
 }
 
-void turns_take(struct turns *t, unsigned rank)
+void turns_take(struct turns *t, struct turn turn)
 {
 	pthread_mutex_lock(&t->lock);
 	if (t->free > 0)
 		t->free--;
 	else
-		wait_for_call(t, rank);
+		wait_for_call(t, &turn);
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -89,12 +94,12 @@ void turns_give(struct turns *t)
 	pthread_mutex_unlock(&t->lock);
 }
 
-void turns_let(struct turns *t, unsigned rank)
+void turns_let(struct turns *t, struct turn turn)
 {
 	pthread_mutex_lock(&t->lock);
-	if (t->first != NULL && t->first->rank < rank) {
+	if (t->first != NULL && goes_before(&t->first->turn, &turn)) {
 		pass_on(t);
-		wait_for_call(t, rank);
+		wait_for_call(t, &turn);
 	}
 	pthread_mutex_unlock(&t->lock);
 }

@@ -194,14 +194,16 @@ static int ingest(const struct watch *w, struct buf *said)
 
 /* --- after it ------------------------------------------------------------------------------ */
 
-/* A free name in the folder: NAME, NAME-2, NAME-3 ... */
+/* A free name in the folder: film.mp4, film-2.mp4, film-3.mp4 ... */
 static char *place_in(const char *folder, const char *name)
 {
+	const char *end = strrchr(name, '.');
 	char *path = path_join(folder, name);
 
+	end = end != NULL ? end : name + strlen(name);
 	for (unsigned n = 2; file_exists(path); n++) {
 		free(path);
-		path = mem_printf("%s/%s-%u", folder, name, n);
+		path = mem_printf("%s/%.*s-%u%s", folder, (int)(end - name), name, n, end);
 	}
 	return path;
 }

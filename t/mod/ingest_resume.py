@@ -6,8 +6,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 import film, tap
 
 WORK = tap.folder('resume')
-FILM = film.generated(28, '640x360', '25')
-OPTIONS = ('--title', 't', '--ladder', 'fixed', '--max-rungs', '2', '--segment', '2s', '--preset', 'veryfast')
+FILM = film.generated(12, '640x360', '25')
+LADDER = os.path.join(WORK, 'ladder')  # by quality: of each segment a chunk
+with open(LADDER, 'w') as f:
+    f.write('416x234 crf 26 max 1M\n640x360 crf 26 max 3M\n')
+OPTIONS = ('--title', 't', '--ladder', LADDER, '--segment', '1s', '--preset', 'veryfast')
 
 
 def argv(library, *options):
@@ -107,7 +110,7 @@ def other_settings_are_other_work():
 
 @tap.test
 def a_full_disk_is_said_and_gone_on_from():
-    with tap.small_disk('2200k') as library:
+    with tap.small_disk('1300k') as library:
         said = finish(os.path.join(library, 'lib'), code=75)
         tap.has(said, 'No space left')
         tap.has(said, 'run the same command again')

@@ -5,7 +5,7 @@ import os, shutil, signal, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import film, tap
 
-FILM = film.generated(12, '640x360', '25')
+FILM = film.generated(6, '640x360', '25')
 
 
 class Watch:
@@ -16,7 +16,7 @@ class Watch:
 
     def start(self):
         self.p = tap.Process(tap.program('ribera-ingest'), '--watch', self.folder, '--library', self.library, '--preset', 'ultrafast',
-                             '--max-rungs', '1', *self.options)
+                             '--ladder', 'fixed', '--max-rungs', '1', *self.options)
         tap.until(lambda: 'watching' in self.p.text(), 20, 'the watcher')
 
     def land(self, film_, name):
@@ -45,7 +45,7 @@ def masters_are_ingested_and_the_bad_ones_set_aside_with_the_reason():
         tap.has(f.read(), 'bad.mp4')
     tap.check(w.there('failed', 'bad.mp4'))
     w.land(FILM, 'My film (2026).mp4')
-    tap.until(lambda: w.there('done', 'My film (2026).mp4-2'), 60, w.p.text)
+    tap.until(lambda: w.there('done', 'My film (2026)-2.mp4'), 60, w.p.text)
     tap.equal(w.p.stop(), 0)
     tap.equal(w.p.text().count('published'), 2)
 
@@ -56,8 +56,8 @@ def a_file_that_still_grows_is_waited_for():
     with open(FILM, 'rb') as f:
         data = f.read()
     with open(os.path.join(w.folder, 'slow.mp4'), 'wb', buffering=0) as f:
-        for i in range(8):
-            f.write(data[len(data) * i // 8:len(data) * (i + 1) // 8])
+        for i in range(6):
+            f.write(data[len(data) * i // 6:len(data) * (i + 1) // 6])
             tap.check('begin' not in w.p.text(), 'it was taken half-way')
             w.p.p.poll()
             try:
@@ -70,7 +70,7 @@ def a_file_that_still_grows_is_waited_for():
 
 @tap.test
 def killed_in_the_middle_it_goes_on_and_ingests_once():
-    w = Watch('--preset', 'medium')
+    w = Watch('--preset', 'slow')
     w.land(FILM, 'long.mp4')
     tap.until(lambda: 'begin' in w.p.text(), 30, w.p.text)
     w.p.kill()

@@ -11,7 +11,7 @@
 
 struct worker {
 	struct turns *turns;
-	unsigned rank;
+	struct turn turn;
 	pthread_t thread;
 	atomic_uint *at_work, *most, *order;
 	unsigned place;          /* in which it went first */
@@ -21,7 +21,7 @@ static void *work(void *ctx)
 {
 	struct worker *w = ctx;
 
-	turns_take(w->turns, w->rank);
+	turns_take(w->turns, w->turn);
 	w->place = atomic_fetch_add(w->order, 1);
 	for (int i = 0; i < 200; i++) {
 		unsigned now = atomic_fetch_add(w->at_work, 1) + 1, most = atomic_load(w->most);
@@ -29,7 +29,7 @@ static void *work(void *ctx)
 		while (now > most && !atomic_compare_exchange_weak(w->most, &most, now))
 			;
 		atomic_fetch_sub(w->at_work, 1);
-		turns_let(w->turns, w->rank);
+		turns_let(w->turns, w->turn);
 	}
 	turns_give(w->turns);
 	return NULL;
@@ -42,7 +42,7 @@ Test(turns, no_more_work_than_there_are_cores)
 	struct worker w[8];
 
 	for (unsigned i = 0; i < 8; i++) {
-		w[i] = (struct worker){.turns = t, .rank = i % 3, .at_work = &at_work, .most = &most, .order = &order};
+		w[i] = (struct worker){.turns = t, .turn = {i % 3, i % 2}, .at_work = &at_work, .most = &most, .order = &order};
 		CHECK_INT(pthread_create(&w[i].thread, NULL, work, &w[i]), 0);
 	}
 	for (unsigned i = 0; i < 8; i++)
@@ -52,25 +52,27 @@ Test(turns, no_more_work_than_there_are_cores)
 	turns_free(&t);
 }
 
-/* With the only core taken all of them wait, or will; whoever of rank 0 waits goes before those of rank 1. */
-Test(turns, the_smaller_rank_goes_first)
+/* With the only core taken all of them wait; the smaller rank goes first, and of one rank who is further back in the film. */
+Test(turns, the_smaller_one_goes_first)
 {
+	static const struct turn turns[] = {{1, 50}, {0, 90}, {1, 40}, {0, 80}};
+	static const unsigned places[] = {3, 1, 2, 0};
 	struct turns *t = turns_new(1);
 	atomic_uint at_work = 0, most = 0, order = 0;
-	struct worker w[2];
+	struct worker w[4];
 
-	turns_take(t, 0);
-	for (unsigned i = 0; i < 2; i++) {
-		w[i] = (struct worker){.turns = t, .rank = 2 - i, .at_work = &at_work, .most = &most, .order = &order};
+	turns_take(t, (struct turn){0, 0});
+	for (unsigned i = 0; i < 4; i++) {
+		w[i] = (struct worker){.turns = t, .turn = turns[i], .at_work = &at_work, .most = &most, .order = &order};
 		CHECK_INT(pthread_create(&w[i].thread, NULL, work, &w[i]), 0);
 	}
-	while (turns_waiting(t) < 2)
+	while (turns_waiting(t) < 4)
 		sched_yield();
 	turns_give(t);
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; i < 4; i++)
 		pthread_join(w[i].thread, NULL);
-	CHECK_INT(w[0].place, 1);
-	CHECK_INT(w[1].place, 0);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK_INT(w[i].place, places[i]);
 	CHECK_INT(atomic_load(&most), 1);
 	turns_free(&t);
 }
