@@ -25,6 +25,7 @@ struct device {
 	SDL_AudioDeviceID id;
 	int rate, channels;
 	dur_us lump;
+	int lumps;               /* under way when one was just taken, that one counted */
 	/* under SDL's lock of the device */
 	float *row;              /* n samples, from first on */
 	size_t first, n, cap;
@@ -36,10 +37,17 @@ static dur_us length(const struct device *d, size_t n_samples)
 	return (dur_us)n_samples * DUR_S / d->rate;
 }
 
-/* A lump taken now is heard behind the one that the device plays meanwhile. */
+/* Sound servers ask when they have nothing left; ALSA itself while the lump before is played. */
+static int lumps_under_way(void)
+{
+	const char *driver = SDL_GetCurrentAudioDriver();
+
+	return driver != NULL && strcmp(driver, "alsa") == 0 ? 2 : 1;
+}
+
 static void note_taken(struct device *d, mono_us now)
 {
-	mono_us by_now = now + 2 * d->lump, by_row = d->heard + d->lump, off = by_now - by_row;
+	mono_us by_now = now + d->lumps * d->lump, by_row = d->heard + d->lump, off = by_now - by_row;
 
 	d->heard = d->heard == 0 || off > FAR || off < -FAR ? by_now : by_row + off / DRAW;
 }
@@ -70,6 +78,7 @@ struct device *device_new(int rate, int *channels)
 	d->rate = rate;
 	d->channels = *channels = got.channels;
 	d->lump = length(d, got.samples);
+	d->lumps = lumps_under_way();
 	return d;
 }
 
