@@ -149,7 +149,8 @@ struct lane {
 	h2o_linklist_t conns;
 	h2o_linklist_t waiting; /* requests of HTTP/1.1 that wait for bytes */
 	h2o_linklist_t later;   /* requests that wait for their turn */
-	struct serve_request *turn; /* the one that is being woken, or NULL */
+	h2o_timeout_t turn;     /* the first of them has its own */
+	h2o_timeout_entry_t turn_entry;
 	struct mailbox *mailbox;
 	struct access_buffer access;
 	struct date dates[N_DATES];
@@ -357,6 +358,7 @@ void body_on_messages(h2o_multithread_receiver_t *, h2o_linklist_t *);
 void stream_run(struct serve_request *);
 void stream_release(struct serve_request *);
 /* later.c */
+void later_begin(struct lane *);
 void later_release(struct serve_request *); /* the request ends */
 
 /* disk.c */

@@ -355,7 +355,7 @@ static void lane_init(struct lane *l)
 	h2o_context_init(&l->ctx, l->loop, &s->h2o);
 	h2o_linklist_init_anchor(&l->conns);
 	h2o_linklist_init_anchor(&l->waiting);
-	h2o_linklist_init_anchor(&l->later);
+	later_begin(l);
 	h2o_timeout_init(l->loop, &l->stall, (uint64_t)(s->settings.stall_timeout / DUR_MS));
 	h2o_timeout_init(l->loop, &l->tick, TICK_MS);
 	l->tick_entry.cb = on_tick;
@@ -400,6 +400,7 @@ static void lane_fini(struct lane *l)
 	free(l->access.bytes);
 	close_mailbox(l);
 	h2o_timeout_unlink(&l->tick_entry);
+	h2o_timeout_unlink(&l->turn_entry);
 	lag_end(l);
 	h2o_timeout_unlink(&l->ctx.http2._graceful_shutdown_timeout);
 	free(l->doors);
@@ -410,6 +411,7 @@ static void lane_fini(struct lane *l)
 	}
 	h2o_timeout_dispose(l->loop, &l->stall);
 	h2o_timeout_dispose(l->loop, &l->tick);
+	h2o_timeout_dispose(l->loop, &l->turn);
 	h2o_context_dispose(&l->ctx);
 	h2o_evloop_run(l->loop, 0); /* frees the sockets that were closed */
 	h2o_evloop_destroy(l->loop);

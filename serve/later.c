@@ -3,28 +3,35 @@
  * Handlers whose work takes long (a plan): they are called one a turn of the loop,
  * so that everybody else who is ready comes between two of them.
  *
- * Invariant: while requests stand in a lane's queue, one of them is being woken.
+ * Invariant: while requests stand in a lane's queue, its timer runs.  It is one of a
+ * millisecond: h2o would work off shorter ones, and messages, all in one turn.
  */
 #include "serve/inner.h"
 
-static void wake_first(struct lane *l)
+static void on_turn(h2o_timeout_entry_t *e)
 {
+	struct lane *l = H2O_STRUCT_FROM_MEMBER(struct lane, turn_entry, e);
 	struct serve_request *r;
 
-	if (h2o_linklist_is_empty(&l->later))
+	if (h2o_linklist_is_empty(&l->later)) /* they have left */
 		return;
-	r = l->turn = H2O_STRUCT_FROM_MEMBER(struct serve_request, later_link, l->later.next);
-	serve_wake(serve_waiter_ref(r->waiter)); /* comes by the loop's mail, behind what is ready now */
+	r = H2O_STRUCT_FROM_MEMBER(struct serve_request, later_link, l->later.next);
+	h2o_linklist_unlink(&r->later_link);
+	if (!h2o_linklist_is_empty(&l->later))
+		h2o_timeout_link(l->loop, &l->turn, e);
+	if (!r->waiting) /* it was cut, and ends */
+		return;
+	r->waiting = false;
+	r->progress = true;
+	watch_end(r);
+	r->later(r->later_ctx, r);
 }
 
-static void run(struct serve_request *r)
+void later_begin(struct lane *l)
 {
-	struct lane *l = r->lane;
-
-	h2o_linklist_unlink(&r->later_link);
-	l->turn = NULL;
-	r->later(r->later_ctx, r); /* it may be gone behind this */
-	wake_first(l);
+	h2o_linklist_init_anchor(&l->later);
+	h2o_timeout_init(l->loop, &l->turn, 1);
+	l->turn_entry.cb = on_turn;
 }
 
 void serve_later(struct serve_request *r, serve_handler_f then, void *ctx)
@@ -33,23 +40,14 @@ void serve_later(struct serve_request *r, serve_handler_f then, void *ctx)
 
 	r->later = then;
 	r->later_ctx = ctx;
-	r->resume = run;
-	body_make_waiter(r);
 	body_begin_wait(r);
 	h2o_linklist_insert(&l->later, &r->later_link);
-	if (l->turn == NULL)
-		wake_first(l);
+	if (!h2o_timeout_is_linked(&l->turn_entry))
+		h2o_timeout_link(l->loop, &l->turn, &l->turn_entry);
 }
 
 void later_release(struct serve_request *r)
 {
-	struct lane *l = r->lane;
-
-	if (!h2o_linklist_is_linked(&r->later_link))
-		return;
-	h2o_linklist_unlink(&r->later_link);
-	if (l->turn != r)
-		return;
-	l->turn = NULL;
-	wake_first(l);
+	if (h2o_linklist_is_linked(&r->later_link))
+		h2o_linklist_unlink(&r->later_link);
 }
