@@ -57,7 +57,8 @@ static void take(void *ctx, Uint8 *out, int size)
 	struct device *d = ctx;
 	size_t frame = (size_t)d->channels * sizeof(float), want = (size_t)size / frame, n = want < d->n ? want : d->n;
 
-	memcpy(out, d->row + d->first * (size_t)d->channels, n * frame);
+	if (n > 0) /* there may be no row at all yet */
+		memcpy(out, d->row + d->first * (size_t)d->channels, n * frame);
 	memset(out + n * frame, 0, (want - n) * frame);
 	d->first += n;
 	d->n -= n;
@@ -100,7 +101,8 @@ static void make_room(struct device *d, size_t n)
 
 	if (d->first + d->n + n <= d->cap)
 		return;
-	memmove(d->row, d->row + d->first * channels, d->n * channels * sizeof *d->row);
+	if (d->n > 0)
+		memmove(d->row, d->row + d->first * channels, d->n * channels * sizeof *d->row);
 	d->first = 0;
 	if (d->n + n > d->cap) {
 		d->cap = 2 * (d->n + n);
@@ -112,6 +114,8 @@ void device_put(struct device *d, const float *samples, size_t n)
 {
 	size_t channels = (size_t)d->channels;
 
+	if (n == 0)
+		return;
 	SDL_LockAudioDevice(d->id);
 	make_room(d, n);
 	memcpy(d->row + (d->first + d->n) * channels, samples, n * channels * sizeof *samples);
