@@ -111,7 +111,7 @@ result $? "the origin's log has fields in the journal"
 # --- edges, as "Adding an edge" says ---
 token_for() { admin --json token new edge --edge "$1" | sed -n 's/.*"token": *"\([^"]*\)".*/\1/p'; }
 token_for madrid-1 >"$root/root/edge"
-block "Adding an edge" sh 3 | sed 's|~/token|/root/edge|' >"$root/root/setup.sh"
+block "Adding an edge" sh 3 | sed 's|~/token|/root/edge|; s/--window-duration 5h/--window-duration 24h/' >"$root/root/setup.sh"
 said=$(inside sh -e /root/setup.sh 2>&1)
 result $? "the script's setup works" "$said"
 is "and leaves the store to the service" 0 sh -c 'test ! -e /var/lib/ribera-edge/madrid-1; echo $?'
@@ -129,7 +129,8 @@ inside systemctl enable --now -q ribera-edge@madrid-1
 is "edge madrid-1 runs" active systemctl is-active ribera-edge@madrid-1
 inside systemctl enable --now -q ribera-edge@madrid-2.socket
 is "edge madrid-2 waits for its first viewer" inactive systemctl is-active ribera-edge@madrid-2
-is "who comes starts it, and is served" 200 curl -s -o /dev/null -w '%{http_code}' -m 20 https://madrid-2.example:8091/healthz --retry 5 --retry-delay 1
+until_true 20 inside curl -sf -m 10 https://madrid-2.example:8091/healthz
+result $? "who comes starts it, and is served" "$(inside journalctl -u ribera-edge@madrid-2 -n 5 --no-pager 2>&1)"
 is "edge madrid-2 runs" active systemctl is-active ribera-edge@madrid-2
 until_true 60 inside sh -c "systemctl status ribera-edge@madrid-1 | grep -q '2 titles whole'"
 result $? "the edge is filled, and says so in its status" "$(inside systemctl status ribera-edge@madrid-1 --no-pager 2>&1 | head -8)"
@@ -202,6 +203,7 @@ said=$({ echo "$setup"; block "Backup and restore" sh 2; } | inside sh -e 2>&1)
 code=$?
 until_true 20 inside curl -sf https://origin.example/healthz
 result $code "and put back, with every byte right" "$said"
+until_true 20 inside sh -c "ribera-admin --control https://origin.example:8081 --token-file /root/token edges | grep -c ' up ' | grep -q 2"
 [ "$(admin --json titles | grep -c '"revision"')" = "$before" ] && [ "$before" -gt 0 ] && [ "$(admin --json edges | grep -c '"name"')" = 2 ]
 result $? "titles and edges are as before" "$(admin titles; admin edges)"
 
