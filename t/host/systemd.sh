@@ -52,7 +52,7 @@ mkdir -p "$root/debs"
 rm -f "$root"/debs/*
 cp "$debs"/*.deb "$root/debs/"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
-chroot "$root" sh -c 'dpkg --purge ribera-edge ribera-origin ribera-ingest ribera-player ribera-admin; rm -rf /var/lib/ribera /var/lib/private/ribera-edge /var/lib/ribera-edge /etc/ribera /backup /etc/systemd/system/ribera-*' >/dev/null 2>&1
+chroot "$root" sh -c 'dpkg --purge ribera-edge ribera-origin ribera-ingest ribera-player ribera-admin; rm -rf /var/lib/ribera /var/lib/private/ribera-edge /var/lib/ribera-edge /etc/ribera /backup /etc/systemd/system/ribera-* /etc/systemd/system/*/ribera-*' >/dev/null 2>&1
 said=$(chroot "$root" sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends -qq sudo rsync openssl $(ls /debs/*.deb | grep -v dbgsym)' 2>&1)
 result $? "the packages install in a fresh root" "$(tail -n 5 <<<"$said")"
 
