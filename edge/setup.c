@@ -170,6 +170,17 @@ static void say_disk(const struct setup *u)
 		say(u, _("such a disk fills less than 1 Gbit/s with films that are not in memory"), "");
 }
 
+/* Others have to get through the folders above, the service's user among them. */
+static void make_parent(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *parent = slash != NULL && slash > path ? mem_dup_n(path, (size_t)(slash - path)) : NULL;
+
+	if (parent != NULL)
+		folder_make(parent, 0755); /* what is wrong is said of the folder itself */
+	free(parent);
+}
+
 static int ask_store(struct setup *u, struct fault *f)
 {
 	char *usual = geteuid() == 0 ? mem_printf("/var/lib/ribera-edge/%s", u->s.name) : mem_printf("store-%s", u->s.name), *real;
@@ -179,6 +190,7 @@ static int ask_store(struct setup *u, struct fault *f)
 	u->s.store = keep(u, ask_text(&u->ask, _("Folder for the films, on the disk they shall fill"), u->s.store != NULL ? u->s.store : usual));
 	free(usual);
 	there = file_exists(u->s.store);
+	make_parent(u->s.store);
 	r = folder_make(u->s.store, 0750);
 	if (r != 0)
 		return fault_set(f, r, _("store: cannot make the folder %s: %s"), u->s.store, words_error(r));

@@ -41,6 +41,7 @@ def options_alone_make_an_edge_that_works():
         tap.has(text.split('\n'), line, 'the file')
     tap.check(token not in text + r.stdout + r.stderr, 'the token is told')
     tap.equal(os.listdir(folder + '/new'), [], 'what is left of the trial')
+    tap.equal(stat.S_IMODE(os.stat(folder + '/new').st_mode), 0o755, "the service's user gets through")
     tap.equal(tap.call(EDGE, '--config', f'{folder}/edge.yaml', '--check', check_exit=0).stdout, 'the settings are good\n')
     process = tap.Process(EDGE, '--config', f'{folder}/edge.yaml', '--ports-file', f'{folder}/ports')
     tap.ports(f'{folder}/ports', process)
