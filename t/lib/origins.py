@@ -31,6 +31,11 @@ class Origin:
         self.control = f'http://127.0.0.1:{self.ports["control"]}'
         return self
 
+    @property
+    def url(self):
+        """Where an edge (lab.Edge) finds it."""
+        return self.control
+
     def get(self, path, **headers):
         return tap.http(self.viewers + path, headers={k.replace('_', '-'): v for k, v in headers.items()})
 

@@ -27,22 +27,9 @@ def total(o, query=''):
     return {f['file']: (f['requests'], f['bytes'], f['sessions']) for f in files}
 
 
-class Edge:
-    """A real edge of a real origin; its store outlives it."""
-
-    def __init__(self, o, *options):
-        self.o, self.folder, self.options = o, tap.folder(), options
-        self.store = os.path.join(self.folder, 'store')
-        self.start()
-
+class Edge(lab.Edge):
     def start(self):
-        path = os.path.join(self.folder, 'ports')
-        if os.path.exists(path):
-            os.unlink(path)
-        self.p = tap.Process(tap.program('ribera-edge'), '--name', 'edge-a', '--origin', self.o.control, '--listen', '127.0.0.1:0',
-                             '--store', self.store, '--heartbeat', '100ms', '--reserve', '0', '--demand', '100ms', '--ports-file',
-                             path, *self.options, log=os.path.join(self.folder, 'log'))
-        self.url = f"http://127.0.0.1:{tap.ports(path, self.p)['viewers']}"
+        super().start()
         tap.until(lambda: tap.http(self.url + '/v/film/manifest.mpd').status == 200, 20, 'the manifest')
         return self
 
@@ -100,7 +87,7 @@ def a_bad_batch_is_refused_with_the_place():
 def an_edge_counts_files_bytes_and_viewers_and_nothing_is_lost_while_the_origin_is_away():
     o = Origin(options=['--heartbeat', '200ms'])
     rev, _ = package.write(o.library, 'film')
-    e = Edge(o)
+    e = Edge(o, '--demand', '100ms')
     video = f'{e.url}/v/film/{rev}/video.mp4'
     size = len(tap.http(video).body)
     for viewer in range(4):
@@ -116,13 +103,13 @@ def an_edge_counts_files_bytes_and_viewers_and_nothing_is_lost_while_the_origin_
     for k in range(5):
         tap.equal(tap.http(video, headers={'Range': 'bytes=0-9'}).status, 206)
         tap.until(lambda: e.waiting() == k + 1, 10, 'batches on the disk')
-    e.p.kill()  # what was written lives on
+    e.process.kill()  # what was written lives on
     o.start()
     e.start()
     want = (want[0] + 5, want[1] + 50)
     tap.until(lambda: total(o).get('video.mp4', (0, 0, 0))[:2] == want and e.waiting() == 0, 20, f'counts {want}, none left')
     tap.http(f'{e.url}/v/film/{rev}/video.mp4', headers={'Range': 'bytes=0-0'})
-    e.p.stop()  # an orderly end writes what is left
+    e.process.stop()  # an orderly end writes what is left
     e.start()
     tap.until(lambda: total(o)['video.mp4'][:2] == (want[0] + 1, want[1] + 1), 20, 'the last count')
 

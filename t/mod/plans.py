@@ -10,20 +10,7 @@ from origins import Origin
 TITLES = 60
 
 
-class Edge:
-    def __init__(self, o):
-        self.o, self.folder = o, tap.folder()
-        self.store = os.path.join(self.folder, 'store')
-        self.start()
-
-    def start(self):
-        path = os.path.join(self.folder, 'ports')
-        if os.path.exists(path):
-            os.unlink(path)
-        self.p = tap.Process(tap.program('ribera-edge'), '--name', 'edge-a', '--origin', self.o.control, '--listen', '127.0.0.1:0', '--store',
-                             self.store, '--heartbeat', '100ms', '--reserve', '0', '--ports-file', path, log=os.path.join(self.folder, 'log'))
-        self.url = f"http://127.0.0.1:{tap.ports(path, self.p)['viewers']}"
-
+class Edge(lab.Edge):
     def path(self):
         return glob.glob(os.path.join(self.store, '.*', 'plan.json'))[0]
 
@@ -36,11 +23,11 @@ class Edge:
 
     def received(self):
         """Bytes of each plan that came, in this life and those before."""
-        return [int(x) for x in re.findall(r'new plan version=\S+ titles=\d+ peers=\d+ received=(\d+)', self.p.text())]
+        return [int(x) for x in re.findall(r'new plan version=\S+ titles=\d+ peers=\d+ received=(\d+)', self.process.text())]
 
     def wait(self, what):
         """Until its plan is the origin's, to the byte; the origin's."""
-        whole = lambda: self.o.api('/edges/edge-a/plan').body
+        whole = lambda: self.lab.api('/edges/edge-a/plan').body
         tap.until(lambda: self.plan() == whole(), 20, what)
         return json.loads(whole())
 
@@ -76,7 +63,7 @@ def what_changed_makes_the_same_plan_to_the_byte():
     tap.until(lambda: [len(p['holds']) for p in e.wait('what the peer holds')['peers']] == [37], 20, 'the peer')
     later = e.received()[first:]
     tap.check(len(later) >= 4 and max(later) < whole / 4, f'short ones: {later}, whole {whole}')
-    e.p.kill()
+    e.process.kill()
     package.write(o.library, 'while-it-was-away', {'video.mp4': b'w' * 500})
     count = len(e.received())
     e.start()
@@ -97,7 +84,7 @@ def a_base_that_the_origin_does_not_know_gets_the_whole_plan():
     tap.until(lambda: len(e.received()) > count, 20, 'a plan')
     tap.check(e.received()[count] > 8000, f'whole: {e.received()[count:]}')
     for harm in (lambda plan: plan[:len(plan) // 2], lambda plan: re.sub(rb'"bytes":(\d)', lambda m: b'"bytes":%d' % ((int(m[1]) + 1) % 9 + 1), plan, count=1)):
-        e.p.kill()
+        e.process.kill()
         count, plan = len(e.received()), e.plan()
         with open(e.path(), 'wb') as f:
             f.write(harm(plan))

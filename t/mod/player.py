@@ -3,28 +3,13 @@
 """ribera-player against servers that die, stall, lie and crawl: every frame comes, and the report says what happened."""
 import concurrent.futures, functools, html.parser, json, os, re, signal, subprocess, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
-import badserver, cmcd, tap
+import badserver, cmcd, rungs, tap
 
 os.environ['XDG_STATE_HOME'] = tap.folder()  # nothing of this machine's own
 
 SECONDS, FPS, SEGMENT = 12, 25, 2
 LADDER = [('low', 160, 90, 100), ('mid', 320, 180, 400), ('high', 480, 270, 1200)]
 _package = None
-
-
-def sidx_range(path):
-    """(moov end, first and last byte of the sidx), from the boxes."""
-    with open(path, 'rb') as f:
-        data = f.read()
-    at, moov_end = 0, 0
-    while at + 8 <= len(data):
-        size, kind = int.from_bytes(data[at:at + 4], 'big'), data[at + 4:at + 8]
-        if kind == b'moov':
-            moov_end = at + size
-        if kind == b'sidx':
-            return moov_end, at, at + size - 1
-        at += size
-    raise AssertionError(f'{path} has no sidx')
 
 
 def encode(name, *options):
@@ -52,7 +37,7 @@ def package():
 @functools.lru_cache(None)
 def representation(name, attributes):
     path = os.path.join(package(), name + '.mp4')
-    moov_end, first, last = sidx_range(path)
+    moov_end, first, last, _ = rungs.sidx(path)
     # this muxer leaves the first picture at its decoding delay; the Period begins with it
     times = tap.call('ffprobe', '-v', 'error', '-show_entries', 'packet=pts', '-of', 'csv=p=0', path, check_exit=0).stdout.split()
     scale = tap.call('ffprobe', '-v', 'error', '-show_entries', 'stream=time_base', '-of', 'csv=p=0', path, check_exit=0).stdout.strip()
