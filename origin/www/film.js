@@ -25,6 +25,8 @@ const SETTINGS = {
 			fastSwitchEnabled: false, // what was paid for is shown; a choice by hand replaces it
 			bufferTimeDefault: 24, bufferTimeAtTopQuality: 30, bufferTimeAtTopQualityLongForm: 30, bufferToKeep: 20,
 		},
+		// A rendition is one file: what the browser noted of its URL's first transfer is the index's time, not a segment's.
+		abr: {throughput: {useResourceTimingApi: false}},
 		gaps: {jumpLargeGaps: false}, // a hole is loaded again (unstick), not skipped
 		text: {defaultEnabled: false},
 		// The clock of a static film is nobody's business, least of all an outside server's.
