@@ -137,14 +137,14 @@ result $? "the edge is filled, and says so in its status" "$(inside systemctl st
 is "it serves the manifest" 200 curl -s -o /dev/null -w '%{http_code}' http://madrid-1.example:8090/v/film/manifest.mpd
 until_true 60 inside sh -c "systemctl status ribera-edge@madrid-2 | grep -q '2 titles whole'"
 result $? "so does the other, with https" "$(inside systemctl status ribera-edge@madrid-2 --no-pager 2>&1 | head -8)"
-inside sh -c 'for i in $(seq 40); do curl -s -o /dev/null -w "%{http_code} " https://madrid-2.example:8091/v/film/manifest.mpd; done' >"$root/codes" &
+inside sh -c 'for i in $(seq 40); do curl -sS -o /dev/null -w "%{http_code} " https://madrid-2.example:8091/v/film/manifest.mpd; done' >"$root/codes" 2>"$root/reasons" &
 asking=$!
 sleep 0.3
 inside systemctl restart ribera-edge@madrid-2
 wait $asking
 said=$(tr ' ' '\n' <"$root/codes" | grep -v '^200$' | grep -v '^30.$' | sort | uniq -c)
 [ -z "$(tr -d '\n ' <<<"$said")" ]
-result $? "nobody is refused while it restarts" "$said"
+result $? "nobody is refused while it restarts" "$said$(cat "$root/reasons")"
 
 # --- reload and limits ---
 printf 'rate: 5MB\nparallel: 2\n' >>"$root/etc/ribera/edge-madrid-1.yaml"
@@ -237,6 +237,6 @@ is "settings stay after remove" 0 sh -c 'test -e /etc/ribera/origin.yaml; echo $
 said=$(inside sh -c 'dpkg --purge ribera-edge ribera-origin ribera-ingest ribera-player ribera-admin' 2>&1)
 result $? "purge" "$said"
 is "the origin's settings are gone after purge, the library is not" "1 0" sh -c 'test -e /etc/ribera/origin.yaml; a=$?; test -d /var/lib/ribera/library/film; echo $a $?'
-is "nothing of ours is running" "" pgrep -l ribera
+is "nothing of ours is running" "" pgrep -a ribera
 echo "1..$n"
 [ $failed = 0 ]
