@@ -161,7 +161,8 @@ struct lane {
 		char date[CLOCK_RFC3339_SIZE];
 	} head; /* head.c */
 	char traces[17]; /* traces that begin in this lane: these digits, then the request's id */
-	bool closing; /* the doors are closed */
+	mono_us closed; /* since when the doors are; 0: open */
+	bool told;      /* HTTP/2 connections were sent their GOAWAY */
 	struct {
 		h2o_multithread_receiver_t receiver;
 		h2o_multithread_message_t message;

@@ -304,8 +304,18 @@ static void cut_all(struct lane *l)
 
 static void begin_stop(struct lane *l)
 {
-	l->closing = true;
 	close_doors(l);
+	l->closed = clock_mono();
+	l->ctx.shutdown_requested = 1; /* from now on replies of HTTP/1.1 are the last of their connection */
+}
+
+/* A GOAWAY that comes before the first request of a viewer who has just come makes it send none: curl calls that an
+ * empty reply.  So HTTP/2 is told when all who were let in last have had the time to ask. */
+static void tell_to_go(struct lane *l, mono_us now)
+{
+	if (l->told || now - l->closed < ACTIVE)
+		return;
+	l->told = true;
 	h2o_context_request_shutdown(&l->ctx);
 }
 
@@ -323,7 +333,7 @@ static void on_tick(h2o_timeout_entry_t *e)
 	lag_tick(l, TICK_MS * DUR_MS);
 	watch_look(l);
 	take_context(l);
-	for (size_t i = 0; !l->closing && i < l->serve->n_listeners; i++)
+	for (size_t i = 0; l->closed == 0 && i < l->serve->n_listeners; i++)
 		if (l->doors[i].resting) {
 			l->doors[i].resting = false;
 			h2o_socket_read_start(l->doors[i].sock, on_accept);
@@ -430,9 +440,10 @@ static void *lane_main(void *arg)
 		h2o_evloop_run(l->loop, 1000); /* -1 is EINTR */
 		if (!atomic_load_explicit(&s->stopping, memory_order_acquire))
 			continue;
-		if (!l->closing)
+		if (l->closed == 0)
 			begin_stop(l);
 		now = clock_mono();
+		tell_to_go(l, now);
 		if (now >= s->stop_at)
 			cut_all(l);
 		else

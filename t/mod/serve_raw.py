@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """HTTP by hand: what raw bytes get on HTTP/1.1 and raw frames on HTTP/2, by the letter of RFC 9110 to 9113."""
-import json, os, random, re, socket, struct, sys, time
+import json, os, random, re, signal, socket, struct, sys, time
 
 sys.path.insert(0, os.path.join(os.environ['RIBERA_SOURCE'], 't/lib'))
 import tap
@@ -128,12 +128,11 @@ def metrics_in_the_format_that_is_asked_for():
 @tap.test
 def bodies_that_are_not_taken_get_a_whole_answer():
     huge = b'POST /h/echo ' + H + b'Content-Length: 99999999999\r\n\r\n'
-    chunks = b'POST /h/echo ' + H + b'Transfer-Encoding: chunked\r\n\r\n' + b'10000\r\n' + bytes(65536) + b'\r\n'
-    for raw, status in ((huge, 413), (chunks * 1 + (b'10000\r\n' + bytes(65536) + b'\r\n') * 40, 413),
-                        (b'POST /h/echo ' + H + b'Content-Length: 3\r\nExpect: a miracle\r\n\r\nabc', 417)):
+    chunks = b'POST /h/echo ' + H + b'Transfer-Encoding: chunked\r\n\r\n' + (b'10000\r\n' + bytes(65536) + b'\r\n') * 40
+    for raw, status in ((huge + NEXT, 413), (chunks, 413), (b'POST /h/echo ' + H + b'Content-Length: 3\r\nExpect: a miracle\r\n\r\nabc' + NEXT, 417)):
         with connect(P) as s, s.makefile('rb') as f:
             try:
-                s.sendall(raw + NEXT)
+                s.sendall(raw)
             except OSError:
                 pass  # it need not be read to its end
             r = read_reply(f)
@@ -305,6 +304,33 @@ def a_viewer_who_leaves_while_waiting_is_noticed():
     for s in quiet:
         s.close()
     tap.until(lambda: S.metric(left) >= before + 20, 3, 'the end of all of them')
+
+
+def closed(port):
+    try:
+        connect(port).close()
+    except OSError:
+        return True
+
+
+@tap.test
+def h2_a_viewer_who_has_just_come_is_not_shown_the_door_before_it_asked():
+    for _ in range(5):
+        s, start = Server(root), time.monotonic()
+        with H2(s.port) as c:
+            tap.equal(next(c.frames())[0], SETTINGS)
+            s.p.send_signal(signal.SIGTERM)
+            tap.until(lambda: closed(s.port), 10, 'the closed door')
+            stream, late = c.request(plain()), time.monotonic() - start > 0.4
+            kinds = []
+            for kind, flags, of, _ in c.frames():
+                kinds.append(kind)
+                if kind == GOAWAY or (of == stream and kind == DATA and flags & 1):
+                    break
+        tap.equal(s.p.wait(20), 0)
+        if not late or GOAWAY not in kinds:  # a machine that took so long shows nothing: once more
+            break
+    tap.check(GOAWAY not in kinds and DATA in kinds, kinds)
 
 
 @tap.test
