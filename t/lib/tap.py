@@ -18,10 +18,6 @@ os.environ.pop('LANGUAGE', None)
 _tests = []
 
 
-class Skip(Exception):
-    """Raised by a test that cannot run here; the text says why."""
-
-
 def need(program, package=None):
     """Where a program is.  One that ./check installs is not skipped over when it is missing: that would prove nothing."""
     found = shutil.which(program) or shutil.which(program, path='/usr/sbin:/sbin')
@@ -127,8 +123,6 @@ def run(only=None):
         try:
             function()
             print(f'ok {number} - {name} ({time.monotonic() - start:.2f}s)', flush=True)
-        except Skip as reason:
-            print(f'ok {number} - {name} # SKIP {reason}', flush=True)
         except BaseException:
             failed += 1
             for line in traceback.format_exc().splitlines():

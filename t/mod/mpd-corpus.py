@@ -7,7 +7,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -113,7 +112,7 @@ def valid(paths, schema):
     """Those of the files that the schema finds valid, and what xmllint says."""
     env = dict(os.environ, XML_CATALOG_FILES=os.path.join(SHARED, "xsd/catalog.xml"))
     xsd = os.path.join(SHARED, "xsd", schema, "DASH-MPD.xsd")
-    if not os.path.exists(xsd) or shutil.which("xmllint") is None:
+    if not os.path.exists(xsd):
         return None, ""
     p = subprocess.run(["xmllint", "--nonet", "--noout", "--schema", xsd, *paths], capture_output=True, env=env)
     text = p.stderr.decode(errors="replace")
@@ -132,7 +131,7 @@ def check_written(paths, folder):
     for schema in SCHEMAS:
         before, _ = valid(paths, schema)
         if before is None:
-            print("# the schemas (../shared/xsd) or xmllint are not here: nothing was validated")
+            print("# ISO's schema is not beside the checkout: held to the seeds' own expectations only")
             continue
         after, text = valid(list(written.values()), schema)
         worse = [path for path in before if written[path] not in after]
