@@ -278,7 +278,7 @@ static int put_numbered(struct output *out)
 	struct timeline_layout *l = out->l;
 	const struct mpd_segments *m = &l->segments;
 	bool listed = m->kind == MPD_SEGMENT_LIST;
-	/* with @eptDelta the first segment starts so much before or behind the Period (5.3.9.2.1) */
+	/* with @eptDelta the first segment starts so much before or behind the Period (5.3.9.2) */
 	struct timeline_run run = {.start = m->ept_delta, .duration = m->duration, .parts = 1, .line = m->line};
 	wide count = TIMELINE_WIDE_MAX, end = timeline_period_end(l);
 	int e = 0;

@@ -93,7 +93,7 @@ def numbers_and_durations():
          [(0, 3.336667, '1'), (3.336667, 3.336667, '2'), (6.673333, 3.336667, '3')]),
         ('@presentationTimeOffset moves no number, only $Time$', vod(template('duration="5" presentationTimeOffset="100"', media='$Number$-$Time$')),
          [(0, 5, '1-100'), (5, 5, '2-105')]),
-        ('@eptDelta below 0 (5.3.9.2.1)', vod(template('duration="4" eptDelta="-2"')), [(-2, 4, '1'), (2, 4, '2'), (6, 4, '3')]),
+        ('@eptDelta below 0 (5.3.9.2)', vod(template('duration="4" eptDelta="-2"')), [(-2, 4, '1'), (2, 4, '2'), (6, 4, '3')]),
         ('@eptDelta above 0', vod(template('duration="4" eptDelta="1"')), [(1, 4, '1'), (5, 4, '2'), (9, 1, '3')]),
         ('a Period of no length', vod(template('duration="4"', period='duration="PT0S"')), []),
         ('fractions, exponents of duration', vod(template('duration="25" timescale="10"'), 'mediaPresentationDuration="P0Y0M0DT0H0M5.000S"'), [(0, 2.5, '1'), (2.5, 2.5, '2')]),
