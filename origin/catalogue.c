@@ -235,7 +235,7 @@ int catalogue_new(const char *path, struct catalogue **ret_catalogue, struct fau
 	struct fault trouble = {0};
 	int e;
 
-	*c = (struct catalogue){.path = mem_dup(path), .lock_fd = -1, .counters = counters_new(counter_rows, N_COUNTERS)};
+	*c = (struct catalogue){.path = mem_dup(path), .lock_fd = -1, .max_history = (int64_t)1 << 30, .counters = counters_new(counter_rows, N_COUNTERS)};
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->telling, NULL);
 	make_folder(path);

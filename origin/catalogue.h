@@ -198,9 +198,10 @@ struct catalogue_plan {
 	const char *version, *summary;    /* summary: JSON */
 	const char *files_hash, *files;   /* JSON; equal lists have equal hashes */
 };
-/* Of several plans of a day the last one stays; those older than 60 days are forgotten. */
+/* Of several plans of a day the last one stays.  An edge's last 60 are kept, those of edges that are no more for
+ * 60 days; when lists of files take more than 1 GiB packed, the oldest days go first. */
 int catalogue_put_plan(struct catalogue *, const char *edge, const struct catalogue_plan *, struct fault *);
-/* In order of days; the strings live during the call. */
+/* In order of days; the strings live during the call.  ERR_CORRUPT when a list was damaged. */
 typedef void (*catalogue_plan_f)(void *ctx, const struct catalogue_plan *);
 int catalogue_each_plan(struct catalogue *, const char *edge, int64_t from, int64_t to, catalogue_plan_f each, void *ctx,
                         struct fault *);

@@ -9,9 +9,12 @@
  * Times are wall microseconds.  A holding names its revision by its key, not by
  * reference: an edge may hold what the library no longer has.
  */
+#include <stdint.h>
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "origin/catalogue_sql.h"
+#include "origin/plan_pack.h"
 
 static const char *const steps[] = {
 	"CREATE TABLE title("
@@ -65,6 +68,13 @@ static const char *const steps[] = {
 	"  summary TEXT NOT NULL, PRIMARY KEY(edge, day)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX plan_by_files ON plan(files);"
 	"CREATE INDEX demand_by_edge ON demand(edge, hour);",
+	/* 7: what plans held, packed: whole, or as the difference from a whole one (pack() is below) */
+	"ALTER TABLE plan_files RENAME TO plan_texts;"
+	"CREATE TABLE plan_files("
+	"  hash TEXT PRIMARY KEY, base TEXT, bytes INTEGER NOT NULL, packed BLOB NOT NULL) STRICT;"
+	"INSERT INTO plan_files SELECT hash, NULL, length(CAST(files AS BLOB)), pack(files) FROM plan_texts;"
+	"DROP TABLE plan_texts;"
+	"CREATE INDEX plan_files_base ON plan_files(base);",
 };
 #define N_STEPS ((int)(sizeof steps / sizeof steps[0]))
 
@@ -79,6 +89,19 @@ static int read_version(sqlite3 *db, int *ret_version)
 		*ret_version = sqlite3_column_int(s, 0);
 	sqlite3_finalize(s);
 	return r == SQLITE_ROW ? SQLITE_OK : r;
+}
+
+static void pack(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+	const char *text = (const char *)sqlite3_value_text(v[0]);
+	struct buf b;
+
+	buf_init(&b, SIZE_MAX);
+	if (text == NULL || plan_pack(text, (size_t)sqlite3_value_bytes(v[0]), NULL, 0, &b) != 0)
+		sqlite3_result_error_nomem(ctx);
+	else
+		sqlite3_result_blob64(ctx, b.bytes, b.size, SQLITE_TRANSIENT);
+	buf_fini(&b);
 }
 
 static int do_step(sqlite3 *db, int version)
@@ -106,6 +129,8 @@ int catalogue_schema_update(sqlite3 *db, const char *path, struct fault *f)
 		return fault_set(f, ERR_UNSUPPORTED,
 		                 "catalogue \"%s\" has schema %d, this program knows up to %d: use the program that wrote it, or a newer one",
 		                 path, version, N_STEPS);
+	if (version < N_STEPS && sqlite3_create_function_v2(db, "pack", 1, SQLITE_UTF8, NULL, pack, NULL, NULL, NULL) != SQLITE_OK)
+		return catalogue_error(db, path, f);
 	for (; version < N_STEPS; version++)
 		if (do_step(db, version) != SQLITE_OK)
 			return catalogue_error(db, path, f);

@@ -20,6 +20,8 @@
 #define GROWN(column, by) column " = MIN(" column " + " by ", 1 << 62)"
 #define DEMAND_TOTALS TOTAL_OF("requests") ", " TOTAL_OF("bytes") ", " TOTAL_OF("sessions") " FROM demand "
 
+#define UNBASED "AND NOT EXISTS(SELECT 1 FROM plan_files AS other WHERE other.base = plan_files.hash)"
+
 /*        name                 SQL */
 #define CATALOGUE_STATEMENTS(X)                                                                                       \
 	X(SQL_BEGIN, "BEGIN IMMEDIATE")                                                                               \
@@ -84,13 +86,24 @@
 	X(SQL_PUT_NIGHT, "INSERT INTO night(site, day, decided) VALUES(?1, ?2, ?3) "                                  \
 	                 "ON CONFLICT(site) DO UPDATE SET day = ?2, decided = ?3")                                    \
 	X(SQL_GET_NIGHT, "SELECT day, decided FROM night WHERE site = ?1")                                            \
-	X(SQL_PUT_FILES, "INSERT OR IGNORE INTO plan_files(hash, files) VALUES(?1, ?2)")                              \
+	X(SQL_HAS_FILES, "SELECT count(*) FROM plan_files WHERE hash = ?1")                                           \
+	X(SQL_BASE_FILES, "SELECT base.hash, base.bytes, base.packed FROM plan JOIN plan_files AS own ON own.hash = plan.files " \
+	                  "JOIN plan_files AS base ON base.hash = coalesce(own.base, own.hash) "                      \
+	                  "WHERE edge = ?1 ORDER BY day DESC LIMIT 1")                                                \
+	X(SQL_PUT_FILES, "INSERT INTO plan_files(hash, base, bytes, packed) VALUES(?1, ?2, ?3, ?4)")                  \
+	X(SQL_FILES_OF_DAY, "SELECT files FROM plan WHERE edge = ?1 AND day = ?2")                                    \
 	X(SQL_PUT_PLAN, "INSERT INTO plan(edge, day, version, files, made, summary) VALUES(?1, ?2, ?3, ?4, ?5, ?6) "  \
 	                "ON CONFLICT(edge, day) DO UPDATE SET version = ?3, files = ?4, made = ?5, summary = ?6")     \
-	X(SQL_FORGET_PLANS, "DELETE FROM plan WHERE day < ?1")                                                        \
-	X(SQL_FORGET_FILES, "DELETE FROM plan_files WHERE NOT EXISTS(SELECT 1 FROM plan WHERE plan.files = hash)")    \
-	X(SQL_EACH_PLAN, "SELECT day, version, plan.files, made, summary, plan_files.files FROM plan "                \
-	                 "JOIN plan_files ON hash = plan.files WHERE edge = ?1 AND day BETWEEN ?2 AND ?3 ORDER BY day") \
+	X(SQL_FORGET_FILES, "DELETE FROM plan_files WHERE NOT EXISTS(SELECT 1 FROM plan WHERE plan.files = hash) " UNBASED) \
+	X(SQL_FORGET_ONE_FILES, "DELETE FROM plan_files WHERE hash = ?1 AND NOT EXISTS(SELECT 1 FROM plan WHERE files = ?1) " UNBASED) \
+	X(SQL_FORGET_PLANS, "DELETE FROM plan WHERE edge = ?1 AND day < "                                             \
+	                    "(SELECT day FROM plan WHERE edge = ?1 ORDER BY day DESC LIMIT 1 OFFSET ?2 - 1)")         \
+	X(SQL_FORGET_EDGES_PLANS, "DELETE FROM plan WHERE day < ?1 AND edge NOT IN (SELECT name FROM edge)")          \
+	X(SQL_FORGET_OLDEST_PLANS, "DELETE FROM plan WHERE day = (SELECT min(day) FROM plan) "                        \
+	                           "AND (SELECT total(length(packed)) FROM plan_files) > ?1")                         \
+	X(SQL_EACH_PLAN, "SELECT day, version, plan.files, made, summary, own.bytes, own.packed, base.hash, base.bytes, base.packed " \
+	                 "FROM plan JOIN plan_files AS own ON own.hash = plan.files LEFT JOIN plan_files AS base ON base.hash = own.base " \
+	                 "WHERE edge = ?1 AND day BETWEEN ?2 AND ?3 ORDER BY day")                                    \
 	X(SQL_AUDIT, "INSERT INTO audit(at, who, what, subject, detail) VALUES(?1, ?2, ?3, ?4, ?5)")
 
 enum catalogue_statement {
@@ -112,6 +125,8 @@ struct catalogue {
 	const struct catalogue_once *once; /* to be noted with the next change of its thread, or NULL */
 	pthread_t once_thread;
 	bool once_noted;
+	int64_t plans_swept; /* the day whose first plan has swept the history */
+	int64_t max_history; /* bytes of packed lists */
 	mono_us began; /* the transaction that holds the lock: when it was asked for */
 	struct counters *counters;
 };

@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rcu.h"
 #include "origin/catalogue.h"
+#include "origin/catalogue_sql.h"
 #include "origin/library.h"
 #include "origin/registry.h"
 #include "t/lib/unit.h"
@@ -246,6 +248,166 @@ Test(catalogue, a_newer_schema_is_refused)
 	CHECK_HAS(problem(c), "schema 999");
 	catalogue_free(&c);
 	free(path);
+	done(place);
+}
+
+/* --- plans that were --- */
+
+#define TITLES 300
+
+/* As planners write them: most of it is as on the day before. */
+static char *held(int edge, int day)
+{
+	struct buf b;
+	char *text;
+
+	buf_init(&b, SIZE_MAX);
+	for (int i = 0; i < TITLES; i++) {
+		unsigned seed = (unsigned)(edge * 7 + i + (i % 50 == day % 50 ? day * 1000 : i % 50 < day % 50 ? day / 50 * 1000 : 0)) * 2654435761u;
+
+		buf_printf(&b, "%s\"title-%u/%08x%08x1234\":{\"video.mp4\":%u,\"audio.mp4\":%u}", i == 0 ? "{" : ",", seed % 1000, seed,
+		           seed * 31, seed / 3, seed / 50);
+	}
+	buf_puts(&b, "}");
+	text = buf_take(&b);
+	return text;
+}
+
+static int put_day(struct catalogue *c, const char *edge, int number, int day)
+{
+	char *files = held(number, day), hash[SHA256_HEX_SIZE];
+	struct sha256 h;
+	int e;
+
+	sha256_of(files, strlen(files), &h);
+	sha256_to_hex(&h, hash);
+	hash[32] = '\0';
+	e = catalogue_put_plan(c, edge, &(struct catalogue_plan){day, day, "v", "{}", hash, files}, NULL);
+	free(files);
+	return e;
+}
+
+struct expected {
+	int edge, days, first, wrong;
+};
+
+static void expect_day(void *ctx, const struct catalogue_plan *p)
+{
+	struct expected *x = ctx;
+	char *files = held(x->edge, (int)p->day);
+
+	if (x->days++ == 0)
+		x->first = (int)p->day;
+	x->wrong += strcmp(p->files, files) != 0;
+	free(files);
+}
+
+static struct expected days_of(struct catalogue *c, const char *edge, int number)
+{
+	struct expected x = {.edge = number};
+
+	CHECK_INT(catalogue_each_plan(c, edge, 0, INT32_MAX, expect_day, &x, NULL), 0);
+	CHECK_INT(x.wrong, 0);
+	return x;
+}
+
+static int64_t one_number(struct catalogue *c, const char *sql)
+{
+	sqlite3_stmt *s;
+	int64_t n;
+
+	CHECK_INT(sqlite3_prepare_v2(c->db, sql, -1, &s, NULL), SQLITE_OK);
+	CHECK_INT(sqlite3_step(s), SQLITE_ROW);
+	n = sqlite3_column_int64(s, 0);
+	sqlite3_finalize(s);
+	return n;
+}
+
+Test(catalogue, plans_that_were_are_kept_as_differences)
+{
+	char *place = folder();
+	struct catalogue *c = open_in(place);
+	int64_t texts;
+
+	CHECK_INT(catalogue_put_edge(c, &(struct catalogue_edge){"edge-a", "http://a", 1, true, false}, "x", 0, NULL), 0);
+	for (int day = 100; day < 170; day++) {
+		CHECK_INT(put_day(c, "edge-a", 1, day), 0);
+		if (day < 102)
+			CHECK_INT(put_day(c, "gone", 2, day), 0);
+		CHECK_INT(put_day(c, "edge-a", 1, day + 1), 0); /* the next day begins with what this one ended with */
+	}
+	CHECK_INT(days_of(c, "edge-a", 1).days, 60);
+	CHECK_INT(days_of(c, "edge-a", 1).first, 111);
+	CHECK_INT(days_of(c, "gone", 2).days, 0);
+	texts = one_number(c, "SELECT total(bytes) FROM plan JOIN plan_files ON hash = files");
+	CHECK(one_number(c, "SELECT total(length(packed)) FROM plan_files") < texts / 10);
+	CHECK(one_number(c, "SELECT count(*) FROM plan_files WHERE base IS NULL") < 20);
+	CHECK(one_number(c, "SELECT count(*) FROM plan_files WHERE base IS NOT NULL") > 40);
+	CHECK_INT(one_number(c, "SELECT count(*) FROM plan_files WHERE base NOT IN (SELECT hash FROM plan_files WHERE base IS NULL)"), 0);
+	c->max_history = one_number(c, "SELECT total(length(packed)) FROM plan_files") / 2;
+	CHECK_INT(put_day(c, "edge-a", 1, 172), 0);
+	CHECK(days_of(c, "edge-a", 1).days < 45 && days_of(c, "edge-a", 1).days > 10);
+	CHECK(one_number(c, "SELECT total(length(packed)) FROM plan_files") <= c->max_history);
+	catalogue_free(&c);
+	done(place);
+}
+
+Test(catalogue, a_damaged_plan_is_told_and_the_next_one_is_whole)
+{
+	char *place = folder();
+	struct catalogue *c = open_in(place);
+	struct expected x = {.edge = 1};
+	struct fault f = {0};
+
+	CHECK_INT(put_day(c, "edge-a", 1, 100), 0);
+	CHECK_INT(put_day(c, "edge-a", 1, 101), 0);
+	CHECK_INT(sqlite3_exec(c->db, "UPDATE plan_files SET packed = CAST(substr(packed, 1, 99) || x'00' || substr(packed, 101) AS BLOB) WHERE base IS NULL", NULL, NULL, NULL), SQLITE_OK);
+	CHECK_INT(catalogue_each_plan(c, "edge-a", 0, 200, expect_day, &x, &f), ERR_CORRUPT);
+	CHECK_HAS(fault_text(&f), "damaged");
+	CHECK_INT(put_day(c, "edge-a", 1, 102), 0);
+	CHECK_INT(catalogue_each_plan(c, "edge-a", 102, 200, expect_day, &x, NULL), 0);
+	CHECK_INT(x.days, 1);
+	CHECK_INT(x.wrong, 0);
+	catalogue_free(&c);
+	done(place);
+}
+
+/* A catalogue as schema 6 kept it. */
+static void make_old(struct catalogue *c, int days)
+{
+	sqlite3_stmt *s;
+
+	CHECK_INT(sqlite3_exec(c->db, "DROP TABLE plan_files; CREATE TABLE plan_files(hash TEXT PRIMARY KEY, files TEXT NOT NULL) STRICT; PRAGMA user_version = 6",
+	                       NULL, NULL, NULL), SQLITE_OK);
+	CHECK_INT(sqlite3_prepare_v2(c->db, "INSERT INTO plan_files SELECT files, ?2 FROM plan WHERE day = ?1", -1, &s, NULL), SQLITE_OK);
+	for (int day = 1; day <= days; day++) {
+		char *files = held(1, day);
+
+		sqlite3_bind_int64(s, 1, day);
+		sqlite3_bind_text(s, 2, files, -1, SQLITE_STATIC);
+		CHECK_INT(sqlite3_step(s), SQLITE_DONE);
+		sqlite3_reset(s);
+		free(files);
+	}
+	sqlite3_finalize(s);
+}
+
+Test(catalogue, plans_of_an_older_catalogue_stay)
+{
+	char *place = folder();
+	struct catalogue *c = open_in(place);
+
+	for (int day = 1; day <= 20; day++)
+		CHECK_INT(put_day(c, "edge-a", 1, day), 0);
+	make_old(c, 20);
+	catalogue_free(&c);
+	c = open_in(place);
+	CHECK_STR(problem(c), "");
+	CHECK_INT(days_of(c, "edge-a", 1).days, 20);
+	CHECK_INT(put_day(c, "edge-a", 1, 21), 0);
+	CHECK_INT(days_of(c, "edge-a", 1).days, 21);
+	CHECK_INT(one_number(c, "SELECT count(*) FROM plan_files WHERE base IS NOT NULL"), 1);
+	catalogue_free(&c);
 	done(place);
 }
 
