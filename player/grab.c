@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * A transfer's body belongs to the fetch thread until its end is posted under
- * the hub's lock, to the grab afterwards; one that the grab has left behind
- * frees itself at its end.
+ * Rounds over the bases.  Invariant: the bytes in hand are the first ones of one
+ * entity, whichever transfers (transfer.h) they came by.
  */
 #include "player/grab.h"
 
@@ -23,44 +22,14 @@
 #include "player/hub.h"
 #include "player/pathway.h"
 #include "player/report.h"
+#include "player/transfer.h"
 
-#define ENOUGH ERR_EXISTS             /* our own end of a transfer: all we wanted is here */
-#define MAX_SKIP ((uint64_t)16 << 20) /* bytes thrown away when a server answers a range with the whole */
 #define FIRST_PAUSE (100 * DUR_MS)
 #define MAX_PAUSE (2 * DUR_S)
 #define MAX_RETRY (10 * DUR_S)        /* a server that wants us later than that is asked then all the same */
 #define HOPELESS_ROUNDS 2             /* rounds of answers that will not change */
 
 #define TELLING 32768                 /* bytes from which a body says how fast its place is */
-
-static const char too_slow[] = "too slow for what is in hand";
-
-struct transfer {
-	struct grab_world *world;
-	struct buf body;
-	struct feed *feed;
-	uint64_t in_feed;        /* where this body begins in it */
-	mono_us came;            /* last bytes for the feed */
-	uint64_t skip;           /* bytes in front of what we want */
-	bool cut;                /* out of a whole answer: end when we have enough */
-	bool has_range;
-	uint64_t first, last;    /* asked for */
-	uint64_t want;           /* bytes wanted; 0: all there are */
-	char *etag;              /* of earlier bytes: theirs must be the same */
-	char *new_etag;
-	atomic_bool slow;        /* the grab wants it to end: another base is faster */
-	atomic_uint_fast64_t got;
-	_Atomic(mono_us) began;  /* first byte, 0: not yet */
-	struct meter before;     /* the meter then */
-	bool counted;            /* in the meter */
-	/* under the hub's lock */
-	bool done, orphan;
-	struct fetch_result result;
-	dur_us retry_after;
-	uint64_t length;         /* Content-Length of a whole answer */
-	bool changed;            /* another entity than before */
-	const char *wrong;       /* what was wrong with the answer */
-};
 
 struct grab {
 	struct grab_world *world;
@@ -90,140 +59,6 @@ struct grab {
 	enum grab_state state;
 	char error[256];
 };
-
-static void transfer_free(struct transfer *t)
-{
-	buf_fini(&t->body);
-	feed_unref(&t->feed);
-	free(t->etag);
-	free(t->new_etag);
-	free(t);
-}
-
-static int refuse(struct transfer *t, const char *wrong)
-{
-	t->wrong = wrong;
-	return ERR_CORRUPT;
-}
-
-/* RFC 9110 15.3.7: a 206 must be exactly the part we asked for. */
-static int check_part(struct transfer *t, const struct fetch_response *r)
-{
-	if (!r->has_range)
-		return refuse(t, "206 without a usable Content-Range");
-	if (r->range_first != t->first || r->range_last != t->last)
-		return refuse(t, "wrong Content-Range");
-	if (r->has_length && r->length != t->last - t->first + 1)
-		return refuse(t, "Content-Length does not match Content-Range");
-	return 0;
-}
-
-/* RFC 9110 14.2: a server may ignore Range; the part is cut out of the whole, within reason. */
-static int check_whole(struct transfer *t, const struct fetch_response *r)
-{
-	if (!t->has_range) {
-		t->length = r->has_length ? r->length : 0;
-		return 0;
-	}
-	if (r->has_length && r->length <= t->last)
-		return refuse(t, "the resource is too short");
-	if (t->first > MAX_SKIP)
-		return refuse(t, "the server ignores ranges");
-	t->skip = t->first;
-	t->cut = true;
-	return 0;
-}
-
-static int on_header(void *ctx, const struct fetch_response *r)
-{
-	struct transfer *t = ctx;
-	int code;
-
-	if (r->status >= 400)
-		return ERR_HTTP;
-	if (r->status == 206 && t->has_range)
-		code = check_part(t, r);
-	else if (r->status == 200)
-		code = check_whole(t, r);
-	else
-		return refuse(t, "unexpected status");
-	if (code != 0)
-		return code;
-	if (t->etag != NULL && r->etag != NULL && strcmp(t->etag, r->etag) != 0) {
-		t->changed = true;
-		return refuse(t, "another version of the file than before");
-	}
-	t->new_etag = mem_dup(r->etag);
-	return 0;
-}
-
-static void count(struct transfer *t, size_t n)
-{
-	mono_us now = clock_mono();
-
-	hub_lock(t->world->hub);
-	if (!t->counted) {
-		t->counted = true;
-		t->before = t->world->meter;
-		if (t->feed == NULL)
-			meter_begin(&t->world->meter, now);
-		t->before.busy = t->world->meter.busy;
-		atomic_store(&t->began, now);
-	}
-	if (t->feed == NULL)
-		meter_add(&t->world->meter, n, now);
-	else
-		meter_burst(&t->world->meter, t->came, n, now);
-	t->came = now;
-	hub_unlock(t->world->hub);
-}
-
-static int on_data(void *ctx, const void *bytes, size_t n)
-{
-	struct transfer *t = ctx;
-	const uint8_t *p = bytes;
-	int r;
-
-	count(t, n);
-	if (atomic_load(&t->slow))
-		return refuse(t, too_slow);
-	if (t->skip > 0) {
-		size_t drop = t->skip < n ? (size_t)t->skip : n;
-
-		t->skip -= drop;
-		p += drop;
-		n -= drop;
-	}
-	if (t->want > 0 && n > t->want - t->body.size)
-		n = (size_t)(t->want - t->body.size);
-	if (t->feed != NULL)
-		feed_put(t->feed, t->in_feed + t->body.size, p, n);
-	r = buf_append(&t->body, p, n);
-	atomic_store(&t->got, t->body.size);
-	if (r == 0 && t->cut && t->body.size == t->want)
-		return ENOUGH;
-	return r;
-}
-
-static void on_done(void *ctx, const struct fetch_result *result, const struct fetch_response *response)
-{
-	struct transfer *t = ctx;
-	struct hub *hub = t->world->hub;
-	bool orphan;
-
-	hub_lock(hub);
-	if (t->counted && t->feed == NULL)
-		meter_end(&t->world->meter, clock_mono());
-	t->result = *result;
-	t->retry_after = response != NULL ? response->retry_after : 0;
-	t->done = true;
-	hub->posts++;
-	orphan = t->orphan;
-	hub_ring(hub);
-	hub_unlock(hub);
-	if (orphan)
-		transfer_free(t);
-}
 
 /* scheme://authority of a URL */
 static char *host_of(const char *url)
@@ -294,31 +129,13 @@ struct grab *grab_new(struct grab_world *world, const struct grab_want *want, mo
 	return g;
 }
 
-static void leave_transfer(struct grab *g)
-{
-	struct transfer *t = g->transfer;
-	bool done;
-
-	if (t == NULL)
-		return;
-	hub_lock(g->world->hub);
-	done = t->done;
-	t->orphan = true;
-	hub_unlock(g->world->hub);
-	if (done)
-		transfer_free(t);
-	else
-		fetch_cancel(g->world->fetch, g->id);
-	g->transfer = NULL;
-}
-
 void grab_free(struct grab **pg)
 {
 	struct grab *g = *pg;
 
 	if (g == NULL)
 		return;
-	leave_transfer(g);
+	transfer_leave(&g->transfer, g->id);
 	if (g->want.feed != NULL)
 		feed_end(g->want.feed);
 	feed_unref(&g->want.feed);
@@ -368,14 +185,10 @@ static dur_us connect_patience(const struct grab *g)
 	return d == 0 || d > 1500 * DUR_MS ? 1500 * DUR_MS : d < 600 * DUR_MS ? 600 * DUR_MS : d;
 }
 
-static struct transfer *transfer_new(const struct grab *g)
+static struct transfer *rest_of(const struct grab *g)
 {
-	struct transfer *t = mem_new(sizeof *t);
+	struct transfer *t = transfer_new(g->world, g->want.feed, g->have.size);
 
-	t->world = g->world;
-	t->feed = feed_ref(g->want.feed);
-	t->in_feed = g->have.size;
-	buf_init(&t->body, g->world->max_bytes);
 	t->has_range = g->want.has_range || g->have.size > 0;
 	if (t->has_range) {
 		t->first = g->want.first + g->have.size;
@@ -389,7 +202,7 @@ static struct transfer *transfer_new(const struct grab *g)
 static void ask(struct grab *g, mono_us now)
 {
 	char *url = timeline_resolve(&g->places, (size_t)g->base, g->reference);
-	struct transfer *t = transfer_new(g);
+	struct transfer *t = rest_of(g);
 	struct cmcd_request told;
 	struct fetch_request req = {.has_range = t->has_range, .first = t->first, .last = t->last,
 		.stall_timeout = stall_patience(g), .pause_timeout = pause_patience(g), .connect_timeout = connect_patience(g),
@@ -406,7 +219,7 @@ static void ask(struct grab *g, mono_us now)
 	g->transfer = t;
 	g->asked = now;
 	g->attempts++;
-	g->id = fetch_start(g->world->fetch, &req, on_header, on_data, on_done, t);
+	g->id = transfer_start(t, &req);
 	cmcd_request_fini(&told);
 	free(url);
 }
@@ -518,14 +331,6 @@ static void next_base(struct grab *g, const char *reason, mono_us now)
 	ask(g, now);
 }
 
-/* Of this body alone: what its place gave, whatever else came over the line. */
-static uint64_t rate_of(const struct transfer *t, mono_us now)
-{
-	dur_us body = now - atomic_load(&t->began);
-
-	return (uint64_t)((double)atomic_load(&t->got) * 8e6 / (double)(body > DUR_MS ? body : DUR_MS));
-}
-
 static void failed(struct grab *g, const struct transfer *t, mono_us now)
 {
 	char reason[200];
@@ -540,9 +345,9 @@ static void failed(struct grab *g, const struct transfer *t, mono_us now)
 		g->retry = t->retry_after;
 	g->transient = g->transient || atomic_load(&t->slow) || (t->wrong == NULL && (status < 400 || status == 408 || status == 429 || status >= 500));
 	g->transient = g->transient || (g->want.fresh && status == 404);
-	if (g->other >= 0 && t->wrong == too_slow) {
+	if (g->other >= 0 && t->wrong == transfer_too_slow) {
 		g->slow += now - atomic_load(&t->began);
-		pathway_left(g->world->pathway, g->keys[g->base], rate_of(t, now), now);
+		pathway_left(g->world->pathway, g->keys[g->base], transfer_rate(t, now), now);
 	} else {
 		pathway_fail(g->world->pathway, g->keys[g->base], t->retry_after, now);
 	}
@@ -560,7 +365,7 @@ static void finish(struct grab *g, struct transfer *t, mono_us now)
 	} else if (complete(g, t)) {
 		pathway_ok(g->world->pathway, g->keys[g->base], g->asked);
 		if (t->feed == NULL && t->body.size >= TELLING)
-			pathway_rate(g->world->pathway, g->keys[g->base], rate_of(t, now), now);
+			pathway_rate(g->world->pathway, g->keys[g->base], transfer_rate(t, now), now);
 		g->first_byte = t->result.first_byte;
 		g->total = now - g->started;
 		hub_lock(g->world->hub);
