@@ -16,8 +16,12 @@
 #include "base/mem.h"
 #include "player/demux.h"
 #include "player/media.h"
+#include "player/skim.h"
 
 #define NEVER INT64_MIN
+#define SOON (100 * DUR_MS)   /* after a seek: where the place itself takes longer, a picture on the way is shown ... */
+#define AGAIN (300 * DUR_MS)  /* ... and then another */
+#define LEARN 6               /* pictures before the place, all of which show a decoder how they are reordered */
 
 struct decode {
 	struct hub *hub;
@@ -25,6 +29,9 @@ struct decode {
 	pthread_t thread;
 	AVCodecContext *codec;
 	AVCodecParameters *parameters; /* it was opened with; NULL: there is none */
+	enum skim_codec skim;
+	unsigned length_size;    /* before NAL units */
+	mono_us sought, preview_next;
 	bool key;                /* of this generation one key picture is wanted */
 	AVPacket *packet;
 	AVFrame *frame;
@@ -105,6 +112,42 @@ static void learn(struct decode *d, const AVStream *stream)
 		memcpy(d->matrix, matrix, sizeof d->matrix);
 }
 
+static struct media_frame *take_frame(struct decode *d, dur_us pts, dur_us duration)
+{
+	struct media_frame *f = mem_new(sizeof *f);
+
+	*f = (struct media_frame){.generation = d->generation, .av = av_frame_alloc(), .pts = pts, .duration = duration};
+	if (f->av == NULL) {
+		media_frame_free(&f);
+		return NULL;
+	}
+	av_frame_move_ref(f->av, d->frame);
+	describe(d, f->av);
+	return f;
+}
+
+/* A long way after a seek: somewhere near is better than nowhere. */
+static void preview(struct decode *d, dur_us pts, dur_us duration)
+{
+	struct hub *h = d->hub;
+	mono_us now = clock_mono();
+	struct media_frame *f = NULL;
+
+	if (d->lane != LANE_VIDEO || now < d->preview_next)
+		return;
+	d->preview_next = now + AGAIN;
+	f = take_frame(d, pts, duration);
+	hub_lock(h);
+	if (f != NULL && h->generation == d->generation && h->preview == NULL) {
+		h->preview = f;
+		f = NULL;
+		hub_ring(h);
+	}
+	hub_unlock(h);
+	if (f != NULL)
+		media_frame_free(&f);
+}
+
 static void give(struct decode *d)
 {
 	int64_t ts = d->frame->best_effort_timestamp;
@@ -118,18 +161,16 @@ static void give(struct decode *d)
 	if (d->key) {
 		if (d->given != NEVER)
 			return;
-	} else if (pts >= d->to || (d->lane == LANE_AUDIO ? pts + duration <= d->from : pts < d->from))
-		return;
-	if (d->given != NEVER && pts < d->given - duration / 2)
-		return;
-	f = mem_new(sizeof *f);
-	*f = (struct media_frame){.generation = d->generation, .av = av_frame_alloc(), .pts = pts, .duration = duration};
-	if (f->av == NULL) {
-		media_frame_free(&f);
+	} else if (pts >= d->to || (d->lane == LANE_AUDIO ? pts + duration <= d->from : pts < d->from)) {
+		if (pts < d->from)
+			preview(d, pts, duration);
 		return;
 	}
-	av_frame_move_ref(f->av, d->frame);
-	describe(d, f->av);
+	if (d->given != NEVER && pts < d->given - duration / 2)
+		return;
+	f = take_frame(d, pts, duration);
+	if (f == NULL)
+		return;
 	d->given = pts + duration;
 	hand_on(d, f);
 }
@@ -200,26 +241,30 @@ static int open_codec(struct decode *d, const AVStream *stream)
 		r = avcodec_open2(d->codec, codec, NULL);
 	if (r < 0)
 		close_codec(d);
+	d->skim = codec->id == AV_CODEC_ID_H264 ? SKIM_AVC : codec->id == AV_CODEC_ID_HEVC ? SKIM_HEVC : SKIM_OTHER;
+	d->length_size = skim_length_size(d->skim, stream->codecpar->extradata, (size_t)stream->codecpar->extradata_size);
 	return r;
 }
 
 /* On the way to a place in a segment, pictures that no other is made of are not decoded. */
-static enum AVDiscard skip_of(const struct decode *d)
+static bool on_the_way(const struct decode *d)
 {
 	const AVPacket *p = d->packet;
+	int64_t ahead = d->codec->has_b_frames > 0 ? 1 : LEARN;
 
-	if (d->lane != LANE_VIDEO || p->pts == AV_NOPTS_VALUE)
-		return AVDISCARD_DEFAULT;
-	return av_rescale_q(p->pts + p->duration, d->time_base, AV_TIME_BASE_Q) + d->offset < d->from ? AVDISCARD_NONREF : AVDISCARD_DEFAULT;
+	return d->lane == LANE_VIDEO && p->pts != AV_NOPTS_VALUE &&
+	       av_rescale_q(p->pts + ahead * p->duration, d->time_base, AV_TIME_BASE_Q) + d->offset < d->from;
 }
 
 static void decode_packet(struct decode *d, unsigned segment)
 {
+	bool passed = on_the_way(d);
 	int r;
 
-	d->codec->skip_frame = skip_of(d);
+	if (passed && skim_needless(d->skim, d->length_size, d->packet->data, (size_t)d->packet->size))
+		return;
+	d->codec->skip_frame = passed ? AVDISCARD_NONREF : AVDISCARD_DEFAULT;
 	r = avcodec_send_packet(d->codec, d->packet);
-
 	if (r == AVERROR(EAGAIN)) {
 		receive(d);
 		r = avcodec_send_packet(d->codec, d->packet);
@@ -312,6 +357,7 @@ static void begin_generation(struct decode *d, unsigned generation)
 		avcodec_flush_buffers(d->codec);
 	d->generation = generation;
 	d->given = NEVER;
+	d->preview_next = d->sought + SOON;
 }
 
 /* The last frames of the last segment, then the end mark. */
@@ -342,6 +388,7 @@ static struct media_segment *next(struct decode *d, bool *ret_end)
 	}
 	if (h->quit)
 		*ret_end = false;
+	d->sought = h->sought;
 	if (*ret_end && d->generation != h->generation)
 		begin_generation(d, h->generation);
 	d->key = h->keys;

@@ -21,6 +21,7 @@
 #define MIN_SCAN 8.0        /* times as fast as the film; behind it twice as fast each time */
 #define MAX_SCAN 64.0
 #define SCAN_STEP (125 * DUR_MS)
+#define MOST_AT_ONCE 64     /* commands between two pictures */
 #define LAST DUR_S          /* a seek leaves so much to see */
 #define LIVE_MARGIN (2 * DUR_S)
 
@@ -49,6 +50,7 @@ static void seek_to(struct present *p, dur_us to, bool keys)
 	p->dragged = keys;
 	p->posted = to;
 	p->sought = clock_mono();
+	p->first_picture = 0;
 	hub_seek(p->hub, to, keys);
 	sound_reset(&p->sound, to);
 }
@@ -205,7 +207,7 @@ static void notice(struct present *p, const struct command *c, mono_us now)
 	p->drawn_next = 0;
 }
 
-void hands_obey(struct present *p, struct command c, mono_us now)
+static void obey(struct present *p, struct command c, mono_us now)
 {
 	switch (c.verb) {
 	case CMD_QUIT:
@@ -271,7 +273,7 @@ void hands_obey(struct present *p, struct command c, mono_us now)
 		notice(p, &c, now);
 }
 
-struct command hands_poll(struct present *p)
+static struct command next(struct present *p)
 {
 	struct command c = p->set.sink->poll(p->set.sink);
 
@@ -280,6 +282,23 @@ struct command hands_poll(struct present *p)
 	if (c.verb == CMD_NOTHING && p->set.ipc != NULL && *p->set.ipc != NULL)
 		c = ipc_poll(*p->set.ipc);
 	return c;
+}
+
+void hands_take(struct present *p)
+{
+	struct command c;
+	unsigned n = 0;
+
+	hub_lock(p->hub);
+	p->hub->poked = false;
+	hub_unlock(p->hub);
+	while (!p->quit && n++ < MOST_AT_ONCE && (c = next(p)).verb != CMD_NOTHING)
+		obey(p, c, clock_mono());
+	if (n > MOST_AT_ONCE) { /* the film goes on meanwhile */
+		hub_lock(p->hub);
+		p->hub->poked = true;
+		hub_unlock(p->hub);
+	}
 }
 
 /* --- what people see --------------------------------------------------------------------------- */
@@ -491,6 +510,7 @@ json_t *hands_property(void *ctx, const char *name)
 	PROPERTY("frame-count", json_integer((json_int_t)p->report->presented));
 	PROPERTY("avsync", seconds(p->report->max_av_offset));
 	PROPERTY("last-seek", seconds(p->last_seek));
+	PROPERTY("first-picture", seconds(p->first_picture));
 	PROPERTY("sub", text_of(p, t, false));
 	PROPERTY("sub-text", text_of(p, t, true));
 	PROPERTY("rung", json_integer((json_int_t)p->hub->wish.rung));

@@ -147,6 +147,9 @@ void hub_seek(struct hub *h, dur_us to, bool keys)
 	h->keys = keys && h->lane[LANE_VIDEO];
 	h->key_given = false;
 	h->key_at = to;
+	h->sought = clock_mono();
+	if (h->preview != NULL)
+		media_frame_free(&h->preview);
 	for (int i = 0; i < N_LANES; i++) {
 		h->kept[i] = h->lane[i] && keep_segments(h, i, to, h->keys);
 		if (!h->kept[i])
@@ -194,6 +197,8 @@ struct media_segment *hub_take(struct hub *h, int lane)
 
 void hub_fini(struct hub *h)
 {
+	if (h->preview != NULL)
+		media_frame_free(&h->preview);
 	for (int i = 0; i < N_LANES; i++) {
 		empty_segments(h, i);
 		empty_frames(h, i);

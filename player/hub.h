@@ -19,6 +19,7 @@
 
 enum { LANE_VIDEO, LANE_AUDIO, N_LANES };
 
+struct media_frame;
 struct media_segment;
 
 /* A ring of pointers; all of it under the hub's lock. */
@@ -33,6 +34,7 @@ struct hub {
 	pthread_mutex_t lock;
 	pthread_cond_t bell;    /* anything below, or in a queue, has changed */
 	bool quit;
+	bool poked;             /* the viewer may have done something: the presenter looks before it waits */
 	uint64_t posts;         /* grows with everything the engine must look at */
 	struct {
 		dur_us from, to; /* the lane has nothing to show here, and that is no stall */
@@ -45,6 +47,8 @@ struct hub {
 	bool keys;              /* one picture is wanted, the key picture nearest before key_at; all else waits */
 	bool key_given;
 	dur_us key_at;
+	mono_us sought;         /* when the last seek was; 0: none yet */
+	struct media_frame *preview; /* NULL, or a picture on the way to the place sought */
 	bool kept[N_LANES];     /* the last seek kept the segments in the queue: the lane goes on behind them */
 	dur_us position;        /* presentation time of what is shown */
 	bool busy[N_LANES];     /* the decoder has a segment in hand */

@@ -15,10 +15,12 @@
 
 #include "base/mem.h"
 #include "base/words.h"
+#include "player/wake.h"
 
 #define MAX_CLIENTS 16
 #define MAX_LINE 65536
 #define MAX_WATCHES 32
+#define MOST_AT_ONCE 256 /* lines of one client between two pictures */
 
 struct watch {
 	json_int_t id;
@@ -37,6 +39,7 @@ struct ipc {
 	char *path;
 	ipc_get_f *get;
 	void *ctx;
+	struct wake *wake;       /* or NULL; borrowed */
 	struct client clients[MAX_CLIENTS];
 };
 
@@ -117,7 +120,7 @@ static int listen_at(const char *path, int *ret_fd, struct fault *f)
 	return 0;
 }
 
-int ipc_new(const char *path, ipc_get_f *get, void *ctx, struct ipc **ret, struct fault *f)
+int ipc_new(const char *path, ipc_get_f *get, void *ctx, struct wake *wake, struct ipc **ret, struct fault *f)
 {
 	struct ipc *ipc;
 	int fd = -1, r = listen_at(path, &fd, f);
@@ -129,6 +132,8 @@ int ipc_new(const char *path, ipc_get_f *get, void *ctx, struct ipc **ret, struc
 	ipc->path = mem_dup(path);
 	ipc->get = get;
 	ipc->ctx = ctx;
+	ipc->wake = wake;
+	wake_watch(wake, fd);
 	for (size_t i = 0; i < MAX_CLIENTS; i++)
 		ipc->clients[i].fd = -1;
 	*ret = ipc;
@@ -169,6 +174,7 @@ static void take_clients(struct ipc *ipc)
 			close(fd);
 			continue;
 		}
+		wake_watch(ipc->wake, fd);
 		*c = (struct client){.fd = fd, .line = mem_new(MAX_LINE)};
 	}
 }
@@ -358,29 +364,38 @@ static struct command obey(struct ipc *ipc, struct client *c, const char *line, 
 	return ret;
 }
 
-/* One line of what has come, or nothing. */
-static struct command take_line(struct ipc *ipc, struct client *c)
+static bool receive(struct client *c)
+{
+	ssize_t got = recv(c->fd, c->line + c->n, MAX_LINE - c->n, MSG_DONTWAIT);
+
+	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR) || (got <= 0 && c->n == MAX_LINE)) {
+		hang_up(c);
+		return false;
+	}
+	c->n += got > 0 ? (size_t)got : 0;
+	return got > 0;
+}
+
+/* Lines until nothing more has come, or one is to be obeyed. */
+static struct command take_lines(struct ipc *ipc, struct client *c)
 {
 	struct command ret = {CMD_NOTHING, 0};
-	char *end;
-	size_t used;
 
-	if (memchr(c->line, '\n', c->n) == NULL) {
-		ssize_t got = recv(c->fd, c->line + c->n, MAX_LINE - c->n, MSG_DONTWAIT);
+	for (unsigned n = 0; c->fd >= 0 && n < MOST_AT_ONCE && ret.verb == CMD_NOTHING;) {
+		char *end = memchr(c->line, '\n', c->n);
+		size_t used;
 
-		if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR) || (got <= 0 && c->n == MAX_LINE)) {
-			hang_up(c);
-			return ret;
+		if (end == NULL) {
+			if (!receive(c))
+				break;
+			continue;
 		}
-		c->n += got > 0 ? (size_t)got : 0;
-	}
-	end = memchr(c->line, '\n', c->n);
-	if (end == NULL)
-		return ret;
-	used = (size_t)(end + 1 - c->line);
-	if (used > 1)
-		ret = obey(ipc, c, c->line, used - 1);
-	if (c->fd >= 0) {
+		used = (size_t)(end + 1 - c->line);
+		if (used > 1)
+			ret = obey(ipc, c, c->line, used - 1);
+		n++;
+		if (c->fd < 0)
+			break;
 		c->n -= used;
 		memmove(c->line, c->line + used, c->n);
 	}
@@ -412,7 +427,7 @@ struct command ipc_poll(struct ipc *ipc)
 	take_clients(ipc);
 	for (size_t i = 0; i < MAX_CLIENTS && command.verb == CMD_NOTHING; i++) {
 		if (ipc->clients[i].fd >= 0)
-			command = take_line(ipc, &ipc->clients[i]);
+			command = take_lines(ipc, &ipc->clients[i]);
 		if (ipc->clients[i].fd >= 0)
 			tell_changes(ipc, &ipc->clients[i]);
 	}

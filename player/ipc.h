@@ -21,13 +21,14 @@
 #include "player/keys.h"
 
 struct ipc; /* hidden */
+struct wake;
 
 /* A property's value now: a new reference, or NULL when there is no such one. */
 typedef json_t *ipc_get_f(void *ctx, const char *name);
 
 /* Listens at `path`, mode 0600; a dead socket there is replaced, anything else is not.
  * ERR_LOCKED when another program listens there, -errno. */
-int ipc_new(const char *path, ipc_get_f *get, void *ctx, struct ipc **ret_ipc, struct fault *);
+int ipc_new(const char *path, ipc_get_f *get, void *ctx, struct wake *, struct ipc **ret_ipc, struct fault *);
 /* Tells clients, closes, removes the socket. */
 void ipc_free(struct ipc **);
 /* Takes what has come, answers, tells about observed properties that changed; the next

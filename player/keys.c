@@ -87,6 +87,11 @@ void keys_end(void)
 	raw = false;
 }
 
+int keys_fd(void)
+{
+	return raw ? STDIN_FILENO : -1;
+}
+
 static bool readable(int ms)
 {
 	struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};

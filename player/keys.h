@@ -44,6 +44,8 @@ void keys_print(FILE *out);
  * puts it back as it was; it is put back too when a signal ends the program by default. */
 void keys_begin(void);
 void keys_end(void);
+/* What the keys come from; -1: nothing. */
+int keys_fd(void);
 /* The next key that was pressed, or CMD_NOTHING; never blocks. */
 struct command keys_poll(void);
 

@@ -36,6 +36,7 @@
 #include "player/source.h"
 #include "player/subtitles.h"
 #include "player/thumbs.h"
+#include "player/wake.h"
 
 struct options {
 	const char *output, *speed, *report, *abr, *cmcd, *lang, *log_level, *now, *simulate, *sizes, *model, *frames_hash, *ipc_server, *resume, *sub;
@@ -81,6 +82,7 @@ static volatile sig_atomic_t stop;
 static void on_signal(int number)
 {
 	stop = number;
+	wake_signal();
 }
 
 static void catch_signals(void)

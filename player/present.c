@@ -19,13 +19,15 @@
 #include "player/media.h"
 #include "player/report.h"
 #include "player/sound.h"
+#include "player/wake.h"
 
 #define LEAD (250 * DUR_MS)        /* sound given ahead of the clock */
 #define LATE_DECODER (500 * DUR_MS)/* a decoder that has work may be this late before it is a stall */
 #define SNAP (80 * DUR_MS)         /* a clock further off than this jumps */
 #define SETTLE (100 * DUR_MS)      /* after a start */
-#define LOOK (100 * DUR_MS)        /* signals and events are looked at so often */
-#define LOOK_WINDOW (20 * DUR_MS)
+#define LOOK (100 * DUR_MS)        /* what nobody tells of is looked at so often: what changes with time, and */
+#define LOOK_WINDOW (20 * DUR_MS)  /* a window */
+#define LOOK_STILL (500 * DUR_MS)  /* while nothing moves and all is told of */
 #define LOOK_PACE (250 * DUR_MS)
 #define GAP DUR_S                 /* more than this is a discontinuity */
 #define PLAIN_STATUS (60 * DUR_S)
@@ -154,6 +156,7 @@ static void show(struct present *p, struct media_frame *f, dur_us t)
 	f->av->pts = f->pts;
 	f->av->pkt_duration = f->duration;
 	p->set.sink->show(p->set.sink, f->av);
+	p->drew = true;
 	if (p->set.hashes != NULL)
 		frames_hash_put(p->set.hashes, f);
 	p->report->presented++;
@@ -162,6 +165,8 @@ static void show(struct present *p, struct media_frame *f, dur_us t)
 	if (p->sought != 0) {
 		p->last_seek = clock_mono() - p->sought;
 		p->sought = 0;
+		if (p->first_picture == 0)
+			p->first_picture = p->last_seek;
 	}
 	p->video_end = f->pts + f->duration;
 	if (p->hub->lane[LANE_AUDIO] && p->sound.opened)
@@ -306,9 +311,27 @@ static mono_us at(const struct present *p, dur_us pts, mono_us now)
 	return now + (dur_us)((double)(pts - present_clock(p, now)) / p->set.speed);
 }
 
+/* When to look without being told. */
+static dur_us patience(const struct present *p, mono_us now)
+{
+	bool window = p->set.sink->sound_left != NULL;
+
+	if (window && (!p->paused || p->drew))
+		return LOOK_WINDOW;
+	if (!p->paused || p->wake == NULL || (window && !p->told) || p->scan != 0 || p->sought != 0 || now < p->notice_end || p->facts.bar >= 0)
+		return LOOK;
+	return LOOK_STILL;
+}
+
+static void rest(struct present *p, mono_us until)
+{
+	if (!p->hub->poked)
+		hub_wait_until(p->hub, until);
+}
+
 static mono_us next_look(const struct present *p, mono_us now)
 {
-	mono_us next = now + (p->set.sink->sound_left != NULL && !p->paused ? LOOK_WINDOW : LOOK), t;
+	mono_us next = now + patience(p, now), t;
 	const struct media_frame *v = peek(p, LANE_VIDEO);
 
 	if (!p->playing)
@@ -333,7 +356,7 @@ static void show_any(struct present *p)
 	if (ended(p))
 		return;
 	if ((v == NULL && a == NULL) || lacks(p, LANE_VIDEO, p->base_pts) || lacks(p, LANE_AUDIO, p->base_pts)) {
-		hub_wait_until(p->hub, clock_mono() + LOOK);
+		rest(p, clock_mono() + LOOK);
 		return;
 	}
 	f = take(p, picture ? LANE_VIDEO : LANE_AUDIO);
@@ -375,10 +398,32 @@ static void keep_pace(struct present *p, mono_us now)
 		present_set_speed(p, speed, now);
 }
 
+/* Until the place itself is there; only for the eye: it is counted and recorded nowhere. */
+static void show_preview(struct present *p)
+{
+	struct media_frame *f = p->hub->preview;
+
+	p->hub->preview = NULL;
+	if (p->shown || p->sought == 0) {
+		media_frame_free(&f);
+		return;
+	}
+	hub_unlock(p->hub);
+	if (p->set.sink->preview != NULL)
+		p->set.sink->preview(p->set.sink, f->av);
+	p->drew = true;
+	if (p->first_picture == 0)
+		p->first_picture = clock_mono() - p->sought;
+	media_frame_free(&f);
+	hub_lock(p->hub);
+}
+
 static void round_by_clock(struct present *p)
 {
 	mono_us now = clock_mono();
 
+	if (p->hub->preview != NULL)
+		show_preview(p);
 	if ((p->paused || p->dragged) && p->stepping && peek(p, LANE_VIDEO) != NULL)
 		step(p);
 	if (!p->playing)
@@ -394,7 +439,8 @@ static void round_by_clock(struct present *p)
 	}
 	post_position(p, present_clock(p, now));
 	if (!ended(p) || !p->playing || present_clock(p, now) < p->video_end || present_clock(p, now) < sound_end(&p->sound))
-		hub_wait_until(p->hub, next_look(p, now));
+		rest(p, next_look(p, now));
+	p->drew = false;
 }
 
 static bool over(struct present *p)
@@ -421,6 +467,15 @@ static void finish(struct present *p)
 		fputs("\r\033[K", stderr);
 }
 
+static void listen_to_hands(struct present *p)
+{
+	int window = p->set.sink->fd != NULL ? p->set.sink->fd(p->set.sink) : -1;
+
+	p->told = window >= 0;
+	wake_watch(p->wake, window);
+	wake_watch(p->wake, keys_fd());
+}
+
 bool present_run(const struct present_setup *set, dur_us *ret_end, struct fault *f)
 {
 	struct present p = {.set = *set, .hub = set->hub, .report = set->report, .base_pts = set->start, .posted = set->start,
@@ -430,16 +485,20 @@ bool present_run(const struct present_setup *set, dur_us *ret_end, struct fault 
 	if (set->live != NULL && set->speed == 1)
 		p.pace = pace_of(live_service(set->live));
 
-	if (set->ipc_path != NULL && ipc_new(set->ipc_path, hands_property, &p, set->ipc, f) < 0)
+	p.wake = wake_new(set->hub);
+	if (set->ipc_path != NULL && ipc_new(set->ipc_path, hands_property, &p, p.wake, set->ipc, f) < 0) {
+		wake_free(&p.wake);
 		return false;
+	}
 	keys_begin();
+	listen_to_hands(&p);
 	sound_init(&p.sound, set->sink, set->channels);
 	if (set->speed > 0)
 		sound_set_speed(&p.sound, set->speed);
 	sound_reset(&p.sound, set->start);
 	p.status_next = p.terminal ? 0 : clock_mono() + PLAIN_STATUS;
 	while (!finished && !p.quit && *set->stop == 0) {
-		hands_obey(&p, hands_poll(&p), clock_mono());
+		hands_take(&p);
 		hands_scan(&p, clock_mono());
 		hub_lock(p.hub);
 		if (set->speed > 0)
@@ -454,6 +513,7 @@ bool present_run(const struct present_setup *set, dur_us *ret_end, struct fault 
 	}
 	finish(&p);
 	keys_end();
+	wake_free(&p.wake);
 	if (set->ipc != NULL)
 		ipc_free(set->ipc);
 	*ret_end = p.base_pts;

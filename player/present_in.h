@@ -39,6 +39,7 @@ struct present {
 	dur_us drag_to;
 	mono_us sought;          /* when a seek began that has shown nothing yet; 0: none */
 	dur_us last_seek;        /* how long the last one took */
+	dur_us first_picture;    /* after how long it, or one on the way to it, was seen; 0: not yet */
 	dur_us posted;           /* the position the engine was last woken for */
 	struct overlay_facts facts;
 	mono_us drawn_next, sampled_next;
@@ -46,6 +47,9 @@ struct present {
 	mono_us notice_end;
 	int width, height;       /* of the last picture */
 	bool terminal;
+	struct wake *wake;       /* NULL: there is none */
+	bool told;               /* by it, of all that comes in the window */
+	bool drew;               /* of late: SDL may have taken events meanwhile that nobody will tell of */
 };
 
 dur_us present_clock(const struct present *, mono_us now);
@@ -53,12 +57,10 @@ dur_us present_clock(const struct present *, mono_us now);
 void present_set_speed(struct present *, double speed, mono_us now);
 void present_clock_stop(struct present *, dur_us at);
 
-/* Without the hub's lock. */
-void hands_obey(struct present *, struct command, mono_us now);
+/* Obeys all that was asked for, wherever.  Without the hub's lock. */
+void hands_take(struct present *);
 /* The next key picture, when one is due. */
 void hands_scan(struct present *, mono_us now);
-/* The next thing a viewer asks for, wherever. */
-struct command hands_poll(struct present *);
 void hands_status(struct present *, mono_us now);
 /* What stands over the picture; the hub's lock not held. */
 void hands_draw(struct present *, mono_us now);

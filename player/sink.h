@@ -20,6 +20,7 @@ struct overlay_facts;
 
 struct sink {
 	void (*show)(struct sink *, const struct AVFrame *);
+	void (*preview)(struct sink *, const struct AVFrame *); /* NULL, or: one on the way to another place: for eyes, not for records */
 	/* ERR_UNSUPPORTED without a device: the picture plays alone.  *channels: wanted, and then what
 	 * there are, in SDL's order (device.h) */
 	int (*sound_open)(struct sink *, int rate, int *channels);
@@ -29,6 +30,7 @@ struct sink {
 	void (*sound_run)(struct sink *, bool on);
 	void (*sound_clear)(struct sink *);
 	struct command (*poll)(struct sink *); /* what was asked for in the window */
+	int (*fd)(struct sink *); /* NULL, or: readable when poll has something; -1: poll must be called now and then */
 	/* NULL, or: what stands over the picture from now on.  Where nothing is to be shown
 	 * behind it (text alone), the last picture is drawn again. */
 	void (*overlay)(struct sink *, const struct overlay_facts *);

@@ -25,6 +25,6 @@ struct sink *sink_null_new(void)
 {
 	struct sink *s = mem_new(sizeof *s);
 
-	*s = (struct sink){.show = show, .poll = poll_events, .free = sink_free};
+	*s = (struct sink){.show = show, .preview = show, .poll = poll_events, .free = sink_free};
 	return s;
 }

@@ -18,6 +18,7 @@ int sink_sdl_new(const char *title, unsigned height, struct sink **ret_sink, str
 #else
 
 #include <SDL.h>
+#include <SDL_syswm.h>
 #include <libavutil/display.h>
 #include <libavutil/frame.h>
 #include <libavutil/imgutils.h>
@@ -350,6 +351,19 @@ static struct command poll_events(struct sink *s)
 	return (struct command){CMD_NOTHING, 0};
 }
 
+/* X11 tells by its connection; what other displays have SDL does not say without their headers. */
+static int events_fd(struct sink *s)
+{
+#ifdef SDL_VIDEO_DRIVER_X11
+	SDL_SysWMinfo i;
+
+	SDL_VERSION(&i.version);
+	if (SDL_GetWindowWMInfo(of(s)->window, &i) && i.subsystem == SDL_SYSWM_X11)
+		return ConnectionNumber(i.info.x11.display);
+#endif
+	return -1;
+}
+
 static void window_free(struct sink *s)
 {
 	struct window *w = of(s);
@@ -387,8 +401,8 @@ int sink_sdl_new(const char *title, unsigned height, struct sink **ret_sink, str
 {
 	struct window *w = mem_new(sizeof *w);
 
-	w->sink = (struct sink){.show = show, .sound_open = sound_open, .sound_put = sound_put, .sound_left = sound_left,
-		.sound_run = sound_run, .sound_clear = sound_clear, .poll = poll_events, .overlay = overlay, .wants_bar = wants_bar, .free = window_free};
+	w->sink = (struct sink){.show = show, .preview = show, .sound_open = sound_open, .sound_put = sound_put, .sound_left = sound_left,
+		.sound_run = sound_run, .sound_clear = sound_clear, .poll = poll_events, .fd = events_fd, .overlay = overlay, .wants_bar = wants_bar, .free = window_free};
 	w->top = height < 8192 ? (int)height : 0;
 	w->overlay = overlay_new();
 	SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");

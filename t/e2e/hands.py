@@ -125,6 +125,47 @@ def steps_back_and_key_pictures_come_from_what_is_here():
     tap.check(len(seen) >= 6 and all(t % 1_000_000 == 0 for t in seen), f'other pictures than key pictures, one a second in this film: {seen}')
 
 
+def with_b_pictures(encoder, parameters):
+    """6 s with one key picture in 3 s, and pictures that are made of later ones; times in us and MD5 of all of them, as ffmpeg decodes them."""
+    folder = tap.folder()
+    tap.call('ffmpeg', '-v', 'error', '-nostdin', '-f', 'lavfi', '-i', 'testsrc2=s=192x108:r=25:d=6', '-c:v', encoder, '-preset', 'ultrafast' if encoder == 'libx265' else 'medium', '-g', '75', '-keyint_min', '75',
+             '-sc_threshold', '0', '-bf', '3', *parameters, '-pix_fmt', 'yuv420p', '-f', 'dash', '-seg_duration', '3', os.path.join(folder, 'film.mpd'), check_exit=0)
+    whole = b''
+    for name in ['init-stream0.m4s'] + sorted(n for n in os.listdir(folder) if n.startswith('chunk')):
+        with open(os.path.join(folder, name), 'rb') as f:
+            whole += f.read()
+    with open(os.path.join(folder, 'whole.mp4'), 'wb') as f:
+        f.write(whole)
+    rows = tap.call('ffmpeg', '-v', 'error', '-nostdin', '-i', os.path.join(folder, 'whole.mp4'), '-c:v', 'rawvideo', '-fps_mode', 'passthrough', '-f', 'framemd5', '-', check_exit=0).stdout
+    sums = [row.split(',')[5].strip() for row in rows.splitlines() if not row.startswith('#')]
+    tap.equal(len(sums), 150)
+    return badserver.Server(folder), sums
+
+
+@tap.test
+def the_picture_sought_is_the_right_one():
+    """Passing over what no other picture is made of changes nothing, whatever the pictures are made of and wherever one goes."""
+    for encoder, parameters in (('libx264', ['-x264-params', 'b-pyramid=normal:b-adapt=0']), ('libx264', ['-x264-params', 'b-pyramid=none:b-adapt=0:slices=2']),
+                                ('libx265', ['-x265-params', 'log-level=none:b-adapt=0:keyint=75:min-keyint=75:open-gop=0:temporal-layers=1'])):
+        server, sums = with_b_pictures(encoder, parameters)
+        hashes = os.path.join(tap.folder(), 'frames')
+        p, s, _, _ = start(server, '--frames-hash', hashes, url='/film.mpd')
+        s.say('set_property', 'pause', True)
+        tap.until(lambda: s.get('demuxer-cache-duration') > 5, 20, 'a full buffer')
+        first, want = s.get('frame-count'), [(i * 37 + 11) % 120 for i in range(20)] + [74, 73, 1]
+        for n in want:
+            frames = s.get('frame-count')
+            s.say('seek', n / 25, 'absolute')
+            tap.until(lambda: s.get('frame-count') > frames, 20, f'picture {n}', every=0.005)
+        s.say('quit')
+        tap.until(lambda: not p.alive(), 20, 'the end')
+        with open(hashes) as f:
+            seen = [line.strip().split(',') for line in f if not line.startswith('#')][first:]
+        got = [(round(int(row[0]) / 40000), row[3].strip()) for row in seen]
+        tap.equal([n for n, _ in got], want, f'{encoder} {parameters}: pictures')
+        tap.equal([n for n, md5 in got if md5 != sums[n]], [], f'{encoder} {parameters}: other pixels')
+
+
 @tap.test
 def a_socket_in_use_is_not_taken():
     a = film()

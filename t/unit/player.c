@@ -16,6 +16,7 @@
 #include "player/meter.h"
 #include "player/pace.h"
 #include "player/pathway.h"
+#include "player/skim.h"
 
 /* --- meter --- */
 
@@ -552,4 +553,46 @@ Test(cmcd, can_be_taken_out_of_an_address)
 		CHECK_STR(url, rows[i][1]);
 		free(url);
 	}
+}
+
+/* --- pictures that need not be decoded --- */
+
+Test(skim, slices_say_whether_they_are_needed)
+{
+	const uint8_t b[] = {0, 2, 0x09, 0xf0, 0, 3, 0x01, 0x9e, 0x11, 0, 2, 0x01, 0x9e}, p[] = {0, 2, 0x41, 0x9a},
+		      mixed[] = {0, 2, 0x01, 0x9e, 0, 2, 0x41, 0x9a}, words[] = {0, 2, 0x06, 0x05};
+	const uint8_t n[] = {0, 0, 0, 3, 0x00, 0x01, 0xd0}, r[] = {0, 0, 0, 3, 0x02, 0x01, 0xd0}, idr[] = {0, 0, 0, 3, 0x26, 0x01, 0xaf};
+
+	CHECK(skim_needless(SKIM_AVC, 2, b, sizeof b));
+	CHECK(!skim_needless(SKIM_AVC, 2, p, sizeof p));
+	CHECK(!skim_needless(SKIM_AVC, 2, mixed, sizeof mixed));
+	CHECK(!skim_needless(SKIM_AVC, 2, words, sizeof words));
+	CHECK(skim_needless(SKIM_HEVC, 4, n, sizeof n));
+	CHECK(!skim_needless(SKIM_HEVC, 4, r, sizeof r));
+	CHECK(!skim_needless(SKIM_HEVC, 4, idr, sizeof idr));
+	CHECK(!skim_needless(SKIM_OTHER, 4, n, sizeof n));
+}
+
+Test(skim, what_is_no_unit_is_needed)
+{
+	const uint8_t b[] = {0, 3, 0x01, 0x9e, 0x11}, none[] = {0, 0, 0, 1};
+
+	CHECK(skim_needless(SKIM_AVC, 2, b, sizeof b));
+	for (size_t n = 0; n < sizeof b; n++)
+		CHECK(!skim_needless(SKIM_AVC, 2, b, n));
+	CHECK(!skim_needless(SKIM_AVC, 2, none, sizeof none));
+	CHECK(!skim_needless(SKIM_AVC, 0, b, sizeof b));
+}
+
+Test(skim, the_configuration_has_the_size_of_lengths)
+{
+	const uint8_t avcc[] = {1, 0x64, 0, 0x1f, 0xff}, annex_b[] = {0, 0, 0, 1, 0x67};
+	uint8_t hvcc[23] = {1};
+
+	hvcc[21] = 0xfd;
+	CHECK_INT(skim_length_size(SKIM_AVC, avcc, sizeof avcc), 4);
+	CHECK_INT(skim_length_size(SKIM_AVC, avcc, 4), 0);
+	CHECK_INT(skim_length_size(SKIM_AVC, annex_b, sizeof annex_b), 0);
+	CHECK_INT(skim_length_size(SKIM_HEVC, hvcc, sizeof hvcc), 2);
+	CHECK_INT(skim_length_size(SKIM_OTHER, hvcc, sizeof hvcc), 0);
 }
