@@ -377,6 +377,9 @@ static void answer_options(struct serve_request *r)
 		/* we have no secrets behind fields: what is asked for may be sent (CMCD, Range, ...) */
 		request_add_name(r, "access-control-allow-headers", asked != NULL && n > 0 ? asked : "Range");
 		request_add_name(r, "access-control-max-age", "86400");
+		/* pages of the wide world may play from an edge that stands in the viewer's own network */
+		if (serve_field(r, "access-control-request-private-network", &n) != NULL)
+			request_add_name(r, "access-control-allow-private-network", "true");
 	}
 	request_add_cors(r);
 	request_send_memory(r, NULL, 0);
