@@ -248,9 +248,14 @@ static void put_times(struct line *l, const struct serve_request *r, const char 
 static void put_path(struct line *l, const h2o_req_t *req, const struct serve_request *r)
 {
 	size_t n = req->query_at < req->input.path.len ? req->query_at : req->input.path.len, from = 0;
+	const char *path = req->input.path.base, *slash;
 
-	if (r != NULL && r->prefix_n > 0)
-		from = (size_t)(r->target.path - req->input.path.base) + r->prefix_n;
+	if (r != NULL && r->prefix_n > 0) {
+		from = (size_t)(r->target.path - path) + r->prefix_n;
+	} else if (n > 3 && memcmp(path, "/s/", 3) == 0) { /* refused before anybody looked at its token */
+		slash = memchr(path + 3, '/', n - 3);
+		from = slash != NULL ? (size_t)(slash - path) : n;
+	}
 	if (from <= n)
 		put_text(l, req->input.path.base + from, n - from);
 }

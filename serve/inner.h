@@ -193,10 +193,12 @@ struct conn {
 	struct serve_request *sending; /* whose sendfile waits for room */
 	char peer[46];
 	mono_us since;          /* when it came, or its last request ended */
-	bool loopback, counted;
+	bool loopback, counted, excess_told;
 	int refuse;             /* over a limit: the status its request gets; 0: none */
 	struct limit_client client;
 	unsigned left;          /* replies given up of late */
+	uint32_t excess;        /* the HTTP/2 stream whose body was too large; 0: none */
+	const struct serve_request *excessive; /* ... while it is being answered */
 };
 
 /* A piece of a body: text of ours, then bytes of the source. */
@@ -323,6 +325,9 @@ void request_problem(struct serve_request *, int status, const char *detail);
 void parse_init(void); /* before the first lane */
 /* The status that the request that begins now is to be refused with, for its head cannot be read; 0: it was. */
 int parse_take_refusal(void);
+
+/* excess.c */
+void excess_init(void); /* before the first lane */
 
 /* object.c */
 void object_answer(struct serve_request *);

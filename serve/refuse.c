@@ -58,6 +58,14 @@ void request_refuse(struct serve_request *r, int status)
 		refuse(r, status, "text/plain; charset=utf-8", request_printf(r, "%d %s\n", status, status_text(status)));
 }
 
+/* What libh2o does with a request that is whole, for the log. */
+static void find_query(h2o_req_t *req)
+{
+	const char *at = memchr(req->input.path.base, '?', req->input.path.len);
+
+	req->query_at = at != NULL ? (size_t)(at - req->input.path.base) : SIZE_MAX;
+}
+
 void h2o_send_error_generic(h2o_req_t *req, int status, const char *reason, const char *body, int flags)
 {
 	struct serve_request *r = request_of(req);
@@ -68,6 +76,8 @@ void h2o_send_error_generic(h2o_req_t *req, int status, const char *reason, cons
 	}
 	if (req->pathconf == NULL) /* its configuration, and so its loggers: no handler was looked for yet */
 		h2o_req_bind_conf(req, req->conn->hosts[0], &req->conn->hosts[0]->fallback_path);
+	if (req->input.path.base != NULL)
+		find_query(req);
 	if ((flags & H2O_SEND_ERROR_HTTP1_CLOSE_CONNECTION) != 0)
 		req->http1_is_persistent = 0;
 	request_refuse(request_new(req), status);

@@ -16,6 +16,7 @@
 #include "serve/inner.h"
 
 #define MAX_FIELDS_SIZE 32768 /* of all fields together; more is 431 */
+#define MAX_FIELDS 100        /* libh2o counts those of HTTP/1 alone */
 
 static const struct {
 	int status;
@@ -338,7 +339,7 @@ static int check_head(struct serve_request *r)
 		note_field(r, h->name);
 		size += h->name->len + h->value.len + 4;
 	}
-	if (size > MAX_FIELDS_SIZE)
+	if (size > MAX_FIELDS_SIZE || req->headers.size > MAX_FIELDS)
 		return 431;
 	if (req->version == 0x101 && (hosts == 0 || req->authority.base == req->hostconf->authority.hostport.base))
 		return 400; /* RFC 9112 3.2 */
@@ -537,6 +538,8 @@ void request_end(h2o_logger_t *self, h2o_req_t *req)
 	blob_unref(&r->blob);
 	serve_object_unref(&r->object);
 	c->running--;
+	if (c->excessive == r)
+		c->excessive = NULL;
 	r->magic = 0;
 	req->filereq = NULL;
 }

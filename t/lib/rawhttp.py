@@ -160,8 +160,10 @@ class H2:
     def request(self, fields, body=None, end=True, priority=b''):
         """Sends a request; body None: no DATA.  The stream's number."""
         stream, self.next = self.next, self.next + 2
-        flags = 4 | (1 if body is None and end else 0) | (0x20 if priority else 0)
-        out = frame(HEADERS, flags, stream, priority + block(fields))
+        head, flags = priority + block(fields), (1 if body is None and end else 0) | (0x20 if priority else 0)
+        out, head = frame(HEADERS, flags | (4 if len(head) <= 16384 else 0), stream, head[:16384]), head[16384:]
+        while head:
+            out, head = out + frame(CONTINUATION, 4 if len(head) <= 16384 else 0, stream, head[:16384]), head[16384:]
         if body is not None:
             out += frame(DATA, 1 if end else 0, stream, body)
         self.s.sendall(out)

@@ -367,6 +367,39 @@ def h2_malformed_requests_are_refused():
 
 
 @tap.test
+def h2_what_is_too_much_gets_a_whole_answer():
+    for more in ([(f'x{i}', '1') for i in range(101)], [(f'x{i}', 'a' * 4000) for i in range(9)]):
+        with H2(P) as c:
+            tap.equal(c.answer(c.request(plain('/small.mpd', 'GET', *more)))[0], 431, len(more))
+            tap.equal(c.answer(c.request(plain('/small.mpd', 'GET', *[(f'x{i}', '1') for i in range(90)]))), (200, small), 'and the connection goes on')
+    chunk = bytes(16384)
+    with H2(P) as c:
+        neighbour, too_large, left = c.request(plain('/h/echo?q=neighbour', 'POST'), end=False), c.request(plain('/h/echo', 'POST'), end=False), {}
+        seen, goes_on = [], True
+        for _ in range(70):  # more than the limit of 1 MiB, and some of it behind the answer; none of the windows is in the way
+            c.s.sendall(frame(DATA, 0, too_large, chunk))
+        c.s.sendall(frame(DATA, 1, neighbour, b'still here') + frame(PING, 0, 0, b'12345678'))
+        for kind, flags, stream, payload in c.frames():
+            seen.append((kind, flags, stream, payload))
+            if kind == PING and PING not in left:
+                left[PING] = True
+                c.s.sendall(frame(DATA, 0, too_large, chunk) * 3 + frame(PING, 0, 0, b'12345678'))
+            elif kind == PING:
+                break
+        mine = [(kind, flags, payload) for kind, flags, stream, payload in seen if stream == too_large and kind in (HEADERS, DATA, RST)]
+        tap.equal([kind for kind, *_ in mine], [HEADERS, DATA, RST], 'a whole answer, then the end of it')
+        tap.equal((status_of(mine[0][2]), mine[1], mine[2][2]), (413, (DATA, 1, b'413 Content Too Large\n'), bytes(4)), 'NO_ERROR (RFC 9113 8.1)')
+        tap.check(any(kind == DATA and stream == neighbour and b'still here' in payload for kind, _, stream, payload in seen), 'the other stream')
+        tap.equal(c.answer(c.request(plain())), (200, small), 'the connection afterwards')
+    for _ in range(3):  # given up at odd moments
+        with H2(P) as c:
+            stream = c.request(plain('/h/echo', 'POST'), end=False)
+            c.s.sendall(frame(DATA, 0, stream, chunk) * 66 + (frame(RST, 0, stream, struct.pack('>I', 8)) if _ else b''))
+    out = tap.call('curl', '-s', '--http2-prior-knowledge', '--data-binary', '@' + os.path.join(root, 'big.mp4'), '-w', '%{http_code}', f'http://127.0.0.1:{P}/h/echo?secret', check_exit=0)
+    tap.equal(out.stdout, '413 Content Too Large\n413', 'curl')
+
+
+@tap.test
 def h2_streams_take_turns():
     window = struct.pack('>HI', 4, 1 << 30)
     with H2(P, window) as c:
@@ -409,9 +442,13 @@ def h2_floods_do_not_hold_it_up():
 
 @tap.test
 def it_ends_without_complaint():
+    refused('a signed URL in a head that is doubtful', b'GET /s/k.SECRET.1.mac/v/x ' + H + b'Host: y\r\n\r\n')
     tap.equal(S.stop(), (0, ''))
     with open(S.log) as f:
-        lines = [json.loads(line) for line in f]
+        text = f.read()
+    tap.check('SECRET' not in text and 'secret' not in text, 'tokens and queries are not for the log')
+    lines = [json.loads(line) for line in text.splitlines()]
+    tap.equal({line['path'] for line in lines if line['status'] in (413, 417)}, {'/h/echo'}, 'where the body was too large')
     seen = {line['path'] for line in lines}
     tap.equal([name for name in odd_names if name not in seen], [], 'names that are not in the log as they were asked for')
     for line in lines:

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * HTTP/2 bodies that are larger than what is taken.  By itself libh2o resets such a stream, so its viewer never learns
+ * why.  Its calls of its own functions are bound when the program starts, and find the two below: instead of the reset
+ * the request is answered with 413 as every other is, what comes of the body meanwhile is dropped, and when it still
+ * comes after the answer the stream is reset with NO_ERROR (RFC 9113 8.1).
+ */
+#include <dlfcn.h>
+
+#include "base/must.h"
+#include "serve/inner.h"
+
+#include <h2o/http2.h>
+#include <h2o/http2_internal.h>
+
+#define NO_ERROR 0 /* RFC 9113 7 */
+
+static __typeof__(h2o_http2__encode_rst_stream_frame) *their_rst;
+static __typeof__(h2o_http2_stream_reset) *their_reset;
+static _Thread_local uint32_t refused; /* the stream that libh2o said it refuses, and resets with its next call; 0: none */
+static _Thread_local uint32_t spared;  /* the one that is being answered, and that it resets for what still comes */
+
+void excess_init(void)
+{
+	their_rst = (__typeof__(their_rst))dlsym(RTLD_NEXT, "h2o_http2__encode_rst_stream_frame");
+	their_reset = (__typeof__(their_reset))dlsym(RTLD_NEXT, "h2o_http2_stream_reset");
+	MUST(their_rst != NULL && their_reset != NULL);
+}
+
+/* What libh2o does with a request that is whole, and then ours. */
+static void answer(h2o_http2_conn_t *conn, h2o_http2_stream_t *stream)
+{
+	struct conn *c = conn->sock->on_close.data;
+
+	h2o_http2_stream_set_state(conn, stream, H2O_HTTP2_STREAM_STATE_REQ_PENDING);
+	h2o_http2_stream_set_state(conn, stream, H2O_HTTP2_STREAM_STATE_SEND_HEADERS);
+	if (conn->pull_stream_ids.max_processed < stream->stream_id)
+		conn->pull_stream_ids.max_processed = stream->stream_id;
+	c->excess = stream->stream_id;
+	c->excess_told = false;
+	h2o_send_error_generic(&stream->req, 413, NULL, NULL, 0);
+	c->excessive = request_of(&stream->req);
+}
+
+void h2o_http2__encode_rst_stream_frame(h2o_buffer_t **buf, uint32_t stream_id, int error)
+{
+	h2o_http2_conn_t *conn = H2O_STRUCT_FROM_MEMBER(h2o_http2_conn_t, _write.buf, buf);
+	struct conn *c = conn->sock->on_close.data;
+
+	MUST_MAGIC(c, CONN_MAGIC);
+	refused = spared = 0;
+	if (error == -H2O_HTTP2_ERROR_REFUSED_STREAM) {
+		refused = stream_id; /* its state tells why: below */
+	} else if (error != -H2O_HTTP2_ERROR_STREAM_CLOSED || stream_id != c->excess) {
+		their_rst(buf, stream_id, error);
+	} else if (c->excessive != NULL) {
+		spared = stream_id;
+	} else if (!c->excess_told) { /* afterwards it may still have been under way (RFC 9113 5.1) */
+		c->excess_told = true;
+		their_rst(buf, stream_id, NO_ERROR);
+	}
+}
+
+void h2o_http2_stream_reset(h2o_http2_conn_t *conn, h2o_http2_stream_t *stream)
+{
+	bool is_refused = stream->stream_id == refused, is_spared = stream->stream_id == spared;
+
+	refused = spared = 0;
+	if (is_refused && stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY) {
+		answer(conn, stream);
+		return;
+	}
+	if (is_refused)
+		their_rst(&conn->_write.buf, stream->stream_id, -H2O_HTTP2_ERROR_REFUSED_STREAM);
+	if (!is_spared)
+		their_reset(conn, stream);
+}
