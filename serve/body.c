@@ -231,12 +231,27 @@ void body_release(struct serve_request *r)
 	}
 }
 
+static int64_t least_of(const struct serve_request *r)
+{
+	const struct serve_settings *settings = &r->lane->serve->settings;
+	uint64_t least = __atomic_load_n(&settings->min_rate, __ATOMIC_RELAXED) * (uint64_t)(settings->stall_timeout / DUR_MS) / 1000;
+
+	return least > 0 ? (int64_t)least : 1;
+}
+
+/* Has the viewer made no room on HTTP/2 for the bytes that this reply has? */
+static bool is_shut_out(struct serve_request *r)
+{
+	size_t taken = r->req->bytes_sent - r->seen_sent;
+
+	r->seen_sent = r->req->bytes_sent;
+	return r->req->version >= 0x200 && r->replied && (int64_t)taken < least_of(r) && h2_is_shut(r->req);
+}
+
 /* Does the viewer take too little?  Its kernel's and ours hold bytes it could have had. */
 static bool is_too_slow(struct serve_request *r)
 {
-	const struct serve_settings *settings = &r->lane->serve->settings;
 	h2o_socket_t *sock = r->conn->sock;
-	uint64_t least = __atomic_load_n(&settings->min_rate, __ATOMIC_RELAXED) * (uint64_t)(settings->stall_timeout / DUR_MS) / 1000;
 	int64_t taken;
 	int queued = 0, before = r->seen_queued;
 
@@ -244,7 +259,7 @@ static bool is_too_slow(struct serve_request *r)
 	taken = (int64_t)(sock->bytes_written - r->seen_written) + before - queued;
 	r->seen_queued = queued;
 	r->seen_written = sock->bytes_written;
-	return before >= 0 && queued > 0 && taken < (int64_t)(least > 0 ? least : 1);
+	return before >= 0 && queued > 0 && taken < least_of(r);
 }
 
 /* Every stall_timeout as long as the reply runs. */
@@ -256,6 +271,11 @@ void body_on_stall(h2o_timeout_entry_t *e)
 	int fd = h2o_socket_get_fd(r->conn->sock);
 
 	r->progress = false;
+	if (!stalled && !r->waiting && is_shut_out(r)) {
+		counters_add(r->lane->serve->counters, C_CUT_STALLED, 1);
+		h2_cut(r->req);
+		return;
+	}
 	if (!stalled) {
 		h2o_timeout_link(r->lane->loop, &r->lane->stall, &r->stall);
 		return;

@@ -197,6 +197,8 @@ struct conn {
 	int refuse;             /* over a limit: the status its request gets; 0: none */
 	struct limit_client client;
 	unsigned left;          /* replies given up of late */
+	const h2o_conn_t *h2;   /* once there was a request by HTTP/2 */
+	mono_us taken;          /* ... when it had no request half here, or the last body was whole */
 	uint32_t excess;        /* the HTTP/2 stream whose body was too large; 0: none */
 	const struct serve_request *excessive; /* ... while it is being answered */
 };
@@ -252,6 +254,7 @@ struct serve_request {
 	h2o_linklist_t wait_link; /* in lane->waiting */
 	size_t seen_written;
 	int seen_queued;
+	size_t seen_sent; /* of this reply, by HTTP/2 */
 	mono_us started, first_byte;
 	uint64_t id;
 	const struct request_trace *trace; /* NULL until it is asked for */
@@ -326,8 +329,14 @@ void parse_init(void); /* before the first lane */
 /* The status that the request that begins now is to be refused with, for its head cannot be read; 0: it was. */
 int parse_take_refusal(void);
 
-/* excess.c */
-void excess_init(void); /* before the first lane */
+/* h2.c */
+void h2_init(void); /* before the first lane */
+/* Of an HTTP/2 connection: is there a request whose head or body has begun and not ended? */
+bool h2_is_receiving(const h2o_conn_t *);
+/* Of a request by HTTP/2: has its viewer made no room for what there is to send (RFC 9113 6.9)? */
+bool h2_is_shut(h2o_req_t *);
+/* Ends this reply and leaves the others of the connection. */
+void h2_cut(h2o_req_t *);
 
 /* object.c */
 void object_answer(struct serve_request *);

@@ -206,10 +206,14 @@ static void on_accept(h2o_socket_t *listening, const char *err)
 #define LEFT_AT_ONCE 200
 
 /* h2o ends connections that are idle, and slow requests of HTTP/1.1; one of HTTP/2 that drips a
- * head or a body (or only pings) is never idle, and has no request for us. */
-static bool is_dripping(const struct conn *c, mono_us now)
+ * head or a body (or only pings) is never idle, and has no request for us; or it has others meanwhile. */
+static bool is_dripping(struct conn *c, mono_us now)
 {
-	return c->running == 0 && now - c->since > 2 * c->lane->serve->settings.idle_timeout;
+	dur_us limit = 2 * c->lane->serve->settings.idle_timeout;
+
+	if (c->h2 != NULL && !h2_is_receiving(c->h2))
+		c->taken = now;
+	return (c->running == 0 && now - c->since > limit) || (c->h2 != NULL && now - c->taken > limit);
 }
 
 /* Once a second. */

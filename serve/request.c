@@ -435,6 +435,10 @@ struct serve_request *request_new(h2o_req_t *req)
 	h2o_vector_reserve(&req->pool, &req->res.headers, 16); /* more than our replies have */
 	h2o_timeout_link(r->lane->loop, &r->lane->stall, &r->stall);
 	req->filereq = &r->anchor;
+	if (req->version >= 0x200 && (c->h2 == NULL || req->entity.base != NULL)) {
+		c->h2 = req->conn;
+		c->taken = r->started;
+	}
 	c->running++;
 	return r;
 }

@@ -159,7 +159,7 @@ int serve_new(const struct serve_settings *settings, struct serve **ret_serve, s
 		return fault_set(fault, ERR_OUT_OF_RANGE, _("threads must be 1 to %d, not %u"), MAX_THREADS, settings->threads);
 	parse_init();
 	refuse_init();
-	excess_init();
+	h2_init();
 	s = mem_new(sizeof *s);
 	take_settings(s, settings);
 	s->counters = counters_new(rows, N_COUNTERS);

@@ -15,6 +15,8 @@ SHARED = os.path.join(SOURCE, '..', 'shared')
 # what programs say is looked for in English, whoever runs the tests
 os.environ['LC_ALL'] = 'C.UTF-8'
 os.environ.pop('LANGUAGE', None)
+# how much longer than usual all may take: under valgrind and sanitizers
+PATIENCE = float(os.environ.get('RIBERA_PATIENCE', 1))
 _tests = []
 
 
@@ -102,7 +104,7 @@ def has(text, part, what='text'):
 
 def until(function, seconds=30, what='condition', every=0.02):
     """Waits for an event: calls function until it gives something true; returns that."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while True:
         value = function()
         if value:
@@ -158,7 +160,7 @@ def program(name):
 def call(*argv, timeout=120, env=None, stdin=None, check_exit=None):
     """Runs a program to its end; returns CompletedProcess with text output."""
     p = subprocess.run([str(a) for a in argv], stdin=stdin or subprocess.DEVNULL, stdout=subprocess.PIPE,
-                       stderr=subprocess.PIPE, timeout=timeout, env={**os.environ, **(env or {})}, text=True,
+                       stderr=subprocess.PIPE, timeout=timeout * PATIENCE, env={**os.environ, **(env or {})}, text=True,
                        errors='replace')
     if check_exit is not None and p.returncode != check_exit:
         raise AssertionError(f'{argv[0]} ended with {p.returncode}, want {check_exit}: {p.stderr[-2000:]}{p.stdout[-500:]}')
@@ -198,7 +200,7 @@ class Process:
         if self.alive():
             self.p.send_signal(signal.SIGTERM)
         try:
-            return self.p.wait(seconds)
+            return self.p.wait(seconds * PATIENCE)
         except subprocess.TimeoutExpired:
             self.p.kill()
             self.p.wait()
@@ -240,7 +242,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
 
 
-def http(url, method='GET', body=None, headers=None, timeout=30):
+def http(url, method='GET', body=None, headers=None, timeout=30 * PATIENCE):
     """One request; error statuses and redirects are replies, not exceptions."""
     if body is not None and not isinstance(body, bytes):
         body = json.dumps(body).encode()

@@ -163,6 +163,83 @@ def http2_that_drips():
     tap.check(S.metric('ribera_http_connections_cut_total{reason="slow"}') >= 1)
 
 
+def until_closed(s, drop, seconds=20):
+    """Drops what is wanted every 0.1 s, reads what comes; whether the server closed."""
+    end = time.monotonic() + seconds * tap.PATIENCE
+    s.settimeout(0.1)
+    while time.monotonic() < end:
+        try:
+            drop()
+            if s.recv(1 << 16) == b'':
+                return True
+        except TimeoutError:
+            pass
+        except OSError:
+            return True
+    return False
+
+
+@tap.test
+def what_drips_beside_a_running_request():
+    """A reply that goes on for ever is no cover for bodies and heads that do not come."""
+    slow = 'ribera_http_connections_cut_total{reason="slow"}'
+    for name in ('body', 'head', 'neither'):
+        before = S.metric(slow)
+        with H2(P, struct.pack('>HI', 4, 1 << 30)) as c:
+            c.s.sendall(frame(WINDOW, 0, 0, struct.pack('>I', 1 << 30)))
+            running = c.request(plain('/big.mp4'))  # read all the time, asked for again and again
+            if name == 'body':
+                stream = c.request(plain('/h/echo', 'POST'), end=False)
+            elif name == 'head':
+                c.s.sendall(frame(HEADERS, 0, c.next, block(plain())))  # its CONTINUATION never comes
+            state = {'at': time.monotonic()}
+
+            def drop():
+                if name == 'body':
+                    c.s.sendall(frame(DATA, 0, stream, b'a'))
+                if name != 'head' and time.monotonic() > state['at']:  # nothing may stand between the two halves of a head
+                    state['at'] = time.monotonic() + 0.5
+                    c.request(plain('/small.mpd'))
+            closed_ = until_closed(c.s, drop, 20 if name != 'neither' else 3.5)
+        tap.equal(closed_, name != 'neither', name)
+        if name != 'head':  # that one may end as idle when what ran is done
+            tap.equal(S.metric(slow) > before, closed_, name)
+    with connect(P) as s:  # of HTTP/1.1: what comes behind a running request is not read before that has ended, and then as any other
+        s.sendall(b'GET /grow/big.mp4 HTTP/1.1\r\nHost: x\r\n\r\nPOST /h/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n')
+        tap.check(until_closed(s, lambda: s.sendall(b'a'), 40), 'HTTP/1.1')
+
+
+@tap.test
+def windows_that_stay_shut():
+    """HTTP/2 replies that nobody makes room for end with the stall timeout, and others on the connection are served meanwhile."""
+    stalled = 'ribera_http_cut_total{reason="stalled"}'
+    before = S.metric(stalled)
+    with H2(P, struct.pack('>HI', 4, 0)) as c:
+        shut = [c.request(plain('/big.mp4')) for _ in range(5)]
+        ended = set()
+        for kind, flags, stream, payload in c.frames():
+            tap.check(kind != DATA and kind != GOAWAY, 'bytes without a window, or the end of all')
+            ended |= {stream} if kind == RST else set()
+            if ended >= set(shut):
+                break
+        tap.equal(ended, set(shut), 'the replies that were ended')
+        c.s.sendall(frame(SETTINGS, 0, 0, struct.pack('>HI', 4, 65535)))
+        tap.equal(c.answer(c.request(plain()))[0], 200, 'the connection goes on')
+    tap.equal(S.metric(stalled), before + 5)
+    with H2(P, struct.pack('>HI', 4, 1000)) as c:  # and those who make room for a byte now and then
+        one = c.request(plain('/big.mp4'))
+        begin = time.monotonic()
+        status = None
+        for kind, flags, stream, payload in c.frames():
+            if kind == DATA:
+                time.sleep(0.01)
+                c.s.sendall(frame(WINDOW, 0, one, struct.pack('>I', 1)))
+            if kind == RST and stream == one:
+                status = 'reset'
+                break
+        tap.equal(status, 'reset', f'a byte now and then for {time.monotonic() - begin:.1f} s')
+
+
 @tap.test
 def it_ends_without_complaint():
     tap.equal(S.stop(), (0, ''))

@@ -417,6 +417,86 @@ def h2_streams_take_turns():
         tap.check(min(ended[0].values()) > len(big) // 2, f'when the first was done: {ended[0]}')
 
 
+def let(c, stream, n):
+    c.s.sendall(frame(WINDOW, 0, 0, struct.pack('>I', n)) + (frame(WINDOW, 0, stream, struct.pack('>I', n)) if stream else b''))
+
+
+def setting(c, key, value):
+    c.s.sendall(frame(SETTINGS, 0, 0, struct.pack('>HI', key, value)))
+
+
+@tap.test
+def h2_a_small_reply_does_not_wait_for_a_large_one():
+    with H2(P, struct.pack('>HI', 4, 1 << 30)) as c:
+        large, got, small_at, asked_at = c.request(plain('/big.mp4')), 0, None, None
+        for kind, flags, stream, payload in c.frames():  # the connection's window is the player's: bytes come as it lets them
+            if kind == DATA:
+                let(c, 0, max(1, len(payload)))
+                got += len(payload) if stream == large else 0
+            if stream == large and got > 500_000 and asked_at is None:
+                asked_at, quick = got, c.request(plain())
+            if asked_at and stream == quick and flags & 1 and kind == DATA:
+                small_at = got
+                break
+        tap.check(small_at - asked_at < 300_000, f'{small_at - asked_at} bytes of the large one first')
+
+
+@tap.test
+def h2_windows_as_small_as_they_come():
+    with H2(P, struct.pack('>HI', 4, 7)) as c:
+        tap.equal(c.answer(c.request(plain())), (200, small), 'seven bytes at a time')
+    # SETTINGS change the windows of streams that run (RFC 9113 6.9.2): more, then so little that it is negative
+    with H2(P, struct.pack('>HI', 4, 1000)) as c:
+        stream, body, steps = c.request(plain()), b'', [(1000, lambda: setting(c, 4, 3000)), (3000, lambda: setting(c, 4, 10)), (3000, lambda: (let(c, stream, 2900), c.s.sendall(frame(PING, 0, 0, b'negative')))), (3000, lambda: let(c, stream, 91)),
+                                                (3001, lambda: setting(c, 4, 100000))]
+        for kind, flags, of, payload in c.frames():
+            if kind == DATA and of == stream:
+                body += payload
+                if flags & 1:
+                    break
+            tap.check(not steps or len(body) <= steps[0][0], f'{len(body)} bytes, with room for {steps and steps[0][0]}')
+            acked = kind in (SETTINGS, PING) and flags & 1
+            if steps and len(body) == steps[0][0] and (kind == DATA or acked):
+                steps.pop(0)[1]()
+        tap.equal(body == small, True, 'the body')
+    for bad in (struct.pack('>HI', 4, 1 << 31), b'12345'):  # RFC 9113 6.5.2, 6.5
+        with H2(P) as c:
+            c.s.sendall(frame(SETTINGS, 0, 0, bad))
+            tap.equal(c.answer(c.request(plain()))[0] in ('goaway', 'closed'), True, bad)
+    with H2(P) as c:  # 6.9.1: a window past 2^31-1 ends the stream or the connection
+        stream = c.request(plain('/stuck/big.mp4'))
+        let(c, stream, 0x7fffffff)
+        tap.check(c.answer(stream)[0] in ('goaway', 'closed', 'reset', 200), 'no more windows')
+    tap.equal(get(P, '/small.mpd').body, small)
+
+
+@tap.test
+def h2_weights_and_dependencies():
+    def race(*priorities):
+        """Bytes of each when the first has ended; the connection's window is what there is to share."""
+        with H2(P, struct.pack('>HI', 4, 1 << 30)) as c:
+            streams = [c.request(plain('/big.mp4'), priority=struct.pack('>IB', on, weight - 1)) for on, weight in priorities]
+            got, ends = dict.fromkeys(streams, 0), set()
+            for kind, flags, stream, payload in c.frames():
+                if kind == DATA and stream in got:
+                    got[stream] += len(payload)
+                    let(c, 0, max(1, len(payload)))
+                    if flags & 1:
+                        return [got[s] for s in streams]
+    heavy, light = race((0, 256), (0, 16))
+    tap.check(heavy == len(big) and light < heavy // 2, f'256 to 16: {heavy}, {light}')
+    a, b = race((0, 16), (0, 16))
+    tap.check(min(a, b) > len(big) * 3 // 4, f'alike: {a}, {b}')
+    parent, child = race((0, 16), (1, 256))
+    tap.check(parent == len(big) and child < len(big) // 2, f'a child waits for its parent: {parent}, {child}')
+    with H2(P) as c:  # RFC 7540 5.3.1: on itself; in a ring; on what never was
+        c.s.sendall(b''.join(frame(PRIORITY, 0, s, struct.pack('>IB', on, 5)) for s, on in ((3, 5), (5, 3), (7, 1 << 31 | 3), (9, 1001))))
+        tap.equal(c.answer(c.request(plain(), priority=struct.pack('>IB', 9, 1)))[0], 200, 'a ring')
+    with H2(P) as c:
+        tap.check(c.answer(c.request(plain(), priority=struct.pack('>IB', 1, 1)))[0] in ('reset', 'goaway', 'closed'), 'on itself')
+    tap.equal(get(P, '/small.mpd').body, small)
+
+
 @tap.test
 def h2_floods_do_not_hold_it_up():
     def storm(send):

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * HTTP/2 bodies that are larger than what is taken.  By itself libh2o resets such a stream, so its viewer never learns
- * why.  Its calls of its own functions are bound when the program starts, and find the two below: instead of the reset
+ * What is done inside of libh2o's HTTP/2.
+ *
+ * Bodies that are larger than what is taken: by itself libh2o resets such a stream, so its viewer never learns why.
+ * Its calls of its own functions are bound when the program starts, and find the two below: instead of the reset
  * the request is answered with 413 as every other is, what comes of the body meanwhile is dropped, and when it still
  * comes after the answer the stream is reset with NO_ERROR (RFC 9113 8.1).
+ *
+ * Replies whose viewer makes no room for them (RFC 9113 5.2): nothing of them is in the kernel, and libh2o has no limit for them.
  */
 #include <dlfcn.h>
 
@@ -14,13 +18,14 @@
 #include <h2o/http2_internal.h>
 
 #define NO_ERROR 0 /* RFC 9113 7 */
+#define CANCEL 8
 
 static __typeof__(h2o_http2__encode_rst_stream_frame) *their_rst;
 static __typeof__(h2o_http2_stream_reset) *their_reset;
 static _Thread_local uint32_t refused; /* the stream that libh2o said it refuses, and resets with its next call; 0: none */
 static _Thread_local uint32_t spared;  /* the one that is being answered, and that it resets for what still comes */
 
-void excess_init(void)
+void h2_init(void)
 {
 	their_rst = (__typeof__(their_rst))dlsym(RTLD_NEXT, "h2o_http2__encode_rst_stream_frame");
 	their_reset = (__typeof__(their_reset))dlsym(RTLD_NEXT, "h2o_http2_stream_reset");
@@ -74,4 +79,33 @@ void h2o_http2_stream_reset(h2o_http2_conn_t *conn, h2o_http2_stream_t *stream)
 		their_rst(&conn->_write.buf, stream->stream_id, -H2O_HTTP2_ERROR_REFUSED_STREAM);
 	if (!is_spared)
 		their_reset(conn, stream);
+}
+
+bool h2_is_receiving(const h2o_conn_t *any)
+{
+	const h2o_http2_conn_t *conn = (const h2o_http2_conn_t *)any;
+
+	return conn->num_streams.pull.open > conn->num_streams.pull.half_closed || conn->_headers_unparsed != NULL;
+}
+
+static h2o_http2_stream_t *stream_of(h2o_req_t *req)
+{
+	return H2O_STRUCT_FROM_MEMBER(h2o_http2_stream_t, req, req);
+}
+
+bool h2_is_shut(h2o_req_t *req)
+{
+	const h2o_http2_conn_t *conn = (const h2o_http2_conn_t *)req->conn;
+
+	return stream_of(req)->output_window._avail <= 0 || conn->_write.window._avail <= 0;
+}
+
+void h2_cut(h2o_req_t *req)
+{
+	h2o_http2_conn_t *conn = (h2o_http2_conn_t *)req->conn;
+	h2o_http2_stream_t *stream = stream_of(req);
+
+	their_rst(&conn->_write.buf, stream->stream_id, CANCEL);
+	h2o_http2_conn_request_write(conn);
+	their_reset(conn, stream);
 }
