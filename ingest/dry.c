@@ -179,12 +179,6 @@ static void print_text(const struct dry *d, FILE *out)
 
 /* --- all of it --------------------------------------------------------------------------------- */
 
-static void note(const struct job_settings *s, const char *text)
-{
-	if (!s->quiet && text[0] != '\0')
-		fprintf(stderr, "note: %s\n", text);
-}
-
 static int make(const struct job_settings *s, const struct source_info *info, struct dry *d, struct fault *f)
 {
 	struct fault why = {0};
@@ -192,7 +186,8 @@ static int make(const struct job_settings *s, const struct source_info *info, st
 
 	if (r != 0)
 		return r;
-	note(s, d->ladder.note);
+	if (!s->quiet && d->ladder.note[0] != '\0')
+		fprintf(stderr, _("note: the fixed ladder is used: %s\n"), _(d->ladder.note));
 	if (s->av1)
 		av1_plan(&d->plan, &d->av1);
 	d->seconds = info->container_seconds;
@@ -205,7 +200,7 @@ static int make(const struct job_settings *s, const struct source_info *info, st
 		return r;
 	}
 	if (r != 0 && !s->quiet)
-		fprintf(stderr, _("note: how long it takes cannot be told: %s\n"), fault_text(&why));
+		fprintf(stderr, _("note: how long it takes cannot be told: %s\n"), _(fault_text(&why)));
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <libavcodec/avcodec.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,7 +32,7 @@
 #include "ingest/texts.h"
 #include "ingest/verify.h"
 
-#define MAX_WARNINGS 32
+#define MAX_NOTES 32
 
 struct job {
 	const struct job_settings *settings;
@@ -47,21 +48,35 @@ struct job {
 	struct texts *texts;
 	int64_t start;           /* of the picture in the master's time, microseconds */
 	struct progress *progress;
-	char *warnings[MAX_WARNINGS];
-	size_t n_warnings;
+	struct package_note notes[MAX_NOTES]; /* texts are owned */
+	size_t n_notes;
 };
 
-static void warn(void *ctx, char *text)
+/* Takes both texts: that of the report, the same in every language, and that for whoever looks on. */
+static void add_note(struct job *j, const char *code, char *text, char *said)
 {
-	struct job *j = ctx;
-
-	if (j->n_warnings < MAX_WARNINGS) {
+	if (j->n_notes < MAX_NOTES) {
 		if (!j->settings->quiet)
-			fprintf(stderr, "note: %s\n", text);
-		j->warnings[j->n_warnings++] = text;
+			fprintf(stderr, _("note: %s\n"), said);
+		j->notes[j->n_notes++] = (struct package_note){code, text};
 	} else {
 		free(text);
 	}
+	free(said);
+}
+
+__attribute__((format(printf, 3, 4))) static void warn(void *ctx, const char *code, const char *fmt, ...)
+{
+	char text[512], said[512]; /* names in them are titles and languages, which are short */
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	va_start(args, fmt);
+	vsnprintf(said, sizeof said, _(fmt), args);
+	va_end(args);
+	add_note(ctx, code, mem_dup(text), mem_dup(said));
 }
 
 /* --- plan -------------------------------------------------------------------------------- */
@@ -106,9 +121,9 @@ static void show_progress(struct job *j)
 	if (j->progress == NULL)
 		return;
 	if (kept > 0)
-		snprintf(note, sizeof note, "%.1f s of film, %.1f s kept", reel_time(j->reel), kept);
+		snprintf(note, sizeof note, _("%.1f s of film, %.1f s kept"), reel_time(j->reel), kept);
 	else
-		snprintf(note, sizeof note, "%.1f s of film", reel_time(j->reel));
+		snprintf(note, sizeof note, _("%.1f s of film"), reel_time(j->reel));
 	progress_update(j->progress, reel_frames(j->reel), note, clock_mono());
 }
 
@@ -119,7 +134,7 @@ static int take_frame(void *ctx, int audio, AVFrame *frame, AVRational time_base
 
 	if (j->settings->stop != NULL && *j->settings->stop)
 		return fault_set(j->fault, ERR_CANCELLED, _("stopped; nothing was published%s"),
-		                 j->resumable ? ", what is finished is kept: the same command goes on from there" : "");
+		                 j->resumable ? _(", what is finished is kept: the same command goes on from there") : "");
 	if (audio >= 0)
 		return sounds_take(j->sounds, (size_t)audio, frame, time_base, j->fault);
 	r = texts_see(j->texts, frame, time_base, j->fault);
@@ -152,9 +167,9 @@ static int judge_length(struct job *j, double have, double want, double all)
 		                 _("%s: the picture ends after %.1f s of %.1f s; the file is cut short. Copy it again, or give --accept-truncated"),
 		                 j->settings->master, have, want);
 	if (is_cut)
-		warn(j, mem_printf("the picture ends after %.1f s of %.1f s", have, want));
+		warn(j, "truncated", N_("the picture ends after %.1f s of %.1f s"), have, want);
 	else if (all > have + LENGTH_ROOM(have))
-		warn(j, mem_printf("sound or subtitles go on to %.1f s; they are cut at the last picture's end, %.1f s", all, have));
+		warn(j, "longer-than-picture", N_("sound or subtitles go on to %.1f s; they are cut at the last picture's end, %.1f s"), all, have);
 	return 0;
 }
 
@@ -168,17 +183,16 @@ static int judge(struct job *j, const struct source_result *res)
 		return fault_set(j->fault, ERR_CORRUPT, _("%s: %llu of %llu packets cannot be decoded; the file is damaged"), j->settings->master,
 		                 (unsigned long long)bad, (unsigned long long)all);
 	if (res->jumps > 0)
-		warn(j, mem_printf("its time stamps jump %u time%s, first after %.1f s; what follows was put behind", res->jumps, res->jumps == 1 ? "" : "s",
-		                   res->first_jump));
+		warn(j, "time-stamps-jump", N_("its time stamps jump (%u in all), first after %.1f s; what follows was put behind"), res->jumps, res->first_jump);
 	if (res->strays > 0)
-		warn(j, mem_printf("%u time stamp%s far ahead of all around, the first where %.1f s is due; what has it was put in its place", res->strays,
-		                   res->strays == 1 ? " is" : "s are", res->first_stray));
+		warn(j, "time-stamps-stray", N_("time stamps far ahead of all around (%u in all), the first where %.1f s is due; what has them was put in its place"),
+		     res->strays, res->first_stray);
 	if (reel_met_fields(j->reel) && strcmp(j->settings->deinterlace, "field") == 0)
-		warn(j, mem_dup("fields come where looks at the beginning and here and there had found none; they became frames, not pictures of their own"));
+		warn(j, "fields-late", N_("fields come where looks at the beginning and here and there had found none; they became frames, not pictures of their own"));
 	if (res->late_stream > 0)
-		warn(j, mem_printf("a further stream begins after %.1f s and is left out; remux the master if it is to be heard or seen", res->late_stream));
+		warn(j, "stream-late", N_("a further stream begins after %.1f s and is left out; remux the master if it is to be heard or seen"), res->late_stream);
 	if (bad > 0)
-		warn(j, mem_printf("%llu of %llu packets could not be decoded cleanly", (unsigned long long)bad, (unsigned long long)all));
+		warn(j, "packets-damaged", N_("%llu of %llu packets could not be decoded cleanly"), (unsigned long long)bad, (unsigned long long)all);
 	return judge_length(j, have, want, res->all_seconds);
 }
 
@@ -246,8 +260,8 @@ static int write_package(struct job *j, double seconds, struct package *p, struc
 		.ladder = &j->ladder,
 		.frames = reel_frames(j->reel),
 		.tiles = reel_tiles(j->reel),
-		.warnings = (const char **)j->warnings,
-		.n_warnings = j->n_warnings,
+		.notes = j->notes,
+		.n_notes = j->n_notes,
 		.encode_seconds = seconds,
 	};
 	for (size_t i = 0; i < j->plan.n_rungs; i++)
@@ -261,7 +275,7 @@ static int write_package(struct job *j, double seconds, struct package *p, struc
 	p->chapters = chapters_of(j->info, j->start, film_us(j));
 	if (r == 0 && p->chapters != NULL)
 		r = chapters_write(p->chapters, j->work.package, j->fault);
-	p->n_warnings = j->n_warnings;
+	p->n_notes = j->n_notes;
 	return r == 0 ? package_write(p, &check, &res->facts, res->revision, j->fault) : r;
 }
 
@@ -292,7 +306,7 @@ static void plan_av1(struct job *j)
 		return;
 	av1_plan(&j->plan, &j->av1);
 	if (j->av1.n_rungs == 0)
-		warn(j, mem_printf("AV1 is left out: the encoder takes no picture below %dx%d", AV1_LEAST_SIDE, AV1_LEAST_SIDE));
+		warn(j, "av1-left-out", N_("AV1 is left out: the encoder takes no picture below %dx%d"), AV1_LEAST_SIDE, AV1_LEAST_SIDE);
 }
 
 static int begin(struct job *j)
@@ -308,9 +322,10 @@ static int begin(struct job *j)
 	if (r == 0)
 		r = job_plan(s, j->info, &j->plan, &j->ladder, j->fault);
 	if (r == 0 && j->info->n_more_audio > 0)
-		warn(j, mem_printf("%zu sounds beyond the first %d are left out; remux the master with those that are wanted in front", j->info->n_more_audio, SOURCE_MAX_AUDIO));
+		warn(j, "sounds-left-out", N_("%zu sounds beyond the first %d are left out; remux the master with those that are wanted in front"), j->info->n_more_audio,
+		     SOURCE_MAX_AUDIO);
 	if (r == 0 && j->ladder.note[0] != '\0')
-		warn(j, mem_dup(j->ladder.note));
+		add_note(j, "fixed-ladder", mem_printf("the fixed ladder is used: %s", j->ladder.note), mem_printf(_("the fixed ladder is used: %s"), _(j->ladder.note)));
 	if (r == 0)
 		plan_av1(j);
 	if (r == 0)
@@ -370,8 +385,8 @@ static void job_fini(struct job *j)
 	sounds_free(&j->sounds);
 	texts_free(&j->texts);
 	source_close(&j->source);
-	for (size_t i = 0; i < j->n_warnings; i++)
-		free(j->warnings[i]);
+	for (size_t i = 0; i < j->n_notes; i++)
+		free((char *)j->notes[i].text);
 }
 
 int job_run(const struct job_settings *s, struct job_result *ret_result, struct fault *f)

@@ -197,7 +197,7 @@ static int of_title(const struct ladder_settings *s, struct plan *p, struct ladd
 	int r = probe_run(&probe, &l->probe, &why);
 
 	if (r == ERR_UNSUPPORTED) {
-		snprintf(l->note, sizeof l->note, "the fixed ladder is used: %s", fault_text(&why));
+		snprintf(l->note, sizeof l->note, "%s", fault_text(&why));
 		return 0;
 	}
 	if (r != 0) {
@@ -220,7 +220,7 @@ int ladder_make(const struct ladder_settings *s, struct plan *ret_plan, struct l
 	if (strcmp(s->ladder, "title") != 0)
 		return from_file(s, ret_plan, f);
 	if (strcmp(s->master, "-") == 0) {
-		snprintf(ret_ladder->note, sizeof ret_ladder->note, "the fixed ladder is used: standard input cannot be looked at here and there");
+		snprintf(ret_ladder->note, sizeof ret_ladder->note, N_("standard input cannot be looked at here and there"));
 		return 0;
 	}
 	return of_title(s, ret_plan, ret_ladder, f);

@@ -24,7 +24,7 @@ struct ladder {
 	bool has_probe;
 	struct hull_probe probe;
 	struct hull hull;
-	char note[256];          /* why it is the fixed one although the title's was asked for; else empty */
+	char note[256];          /* why it is the fixed one although the title's was asked for, English (a key of _()); else empty */
 };
 
 /* Makes the plan's rungs.  Those of plan_make, probe_run, and for a file: ERR_SYNTAX with its line, ERR_UNSUPPORTED when

@@ -56,6 +56,11 @@ struct package_text {         /* texts.h */
 	size_t cues;
 };
 
+/* What a person should know; `text` is English, as the report is. */
+struct package_note {
+	const char *code, *text;
+};
+
 struct package {
 	const char *folder;       /* where the tracks stand */
 	const char *title, *name; /* slug and human name */
@@ -76,8 +81,8 @@ struct package {
 	size_t n_text;
 	json_t *chapters;         /* chapters.h; NULL: none */
 	const struct tiles_facts *tiles; /* thumbnails; NULL: none */
-	const char **warnings;
-	size_t n_warnings;
+	const struct package_note *notes;
+	size_t n_notes;
 	double encode_seconds;    /* wall */
 };
 

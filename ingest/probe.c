@@ -166,7 +166,7 @@ static int open_tools(struct task *t, const struct coder_settings *s, struct fau
 		r = avcodec_open2(t->decoder, NULL, NULL);
 	avcodec_parameters_free(&parameters);
 	if (r < 0)
-		return fault_set(f, ERR_UNSUPPORTED, _("this FFmpeg has no decoder for H.264"));
+		return fault_set(f, ERR_UNSUPPORTED, N_("this FFmpeg has no decoder for H.264"));
 	if (small->width == large->width && small->height == large->height)
 		return 0;
 	t->scaler = sws_getContext(small->width, small->height, AV_PIX_FMT_GRAY8, large->width, large->height, AV_PIX_FMT_GRAY8, SWS_BICUBIC, NULL,
@@ -347,7 +347,7 @@ int probe_run(const struct probe_settings *s, struct hull_probe *ret_probe, stru
 		pthread_mutex_init(&p->lock, NULL);
 		r = look_around(p);
 		if (r == 0 && sum_up(p, ret_probe) != 0)
-			r = fault_set(f, ERR_UNSUPPORTED, _("it is too short to be looked at here and there"));
+			r = fault_set(f, ERR_UNSUPPORTED, N_("it is too short to be looked at here and there"));
 		pthread_mutex_destroy(&p->lock);
 		moment_close(&p->moment);
 	}

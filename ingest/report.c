@@ -188,15 +188,27 @@ static json_t *proof_json(const struct verify_settings *s, const struct verify_f
 	                 (json_int_t)k->starts_decoded, "segments_decoded", (json_int_t)k->segments_decoded);
 }
 
-static json_t *warnings_json(const struct package *p, const struct verify_facts *k)
+/* {"code", "text"}: the code stays, whatever becomes of the words. */
+static json_t *notes_json(const struct package *p, const struct verify_facts *k)
 {
 	json_t *all = json_array();
 
-	for (size_t i = 0; i < p->n_warnings; i++)
-		json_array_append_new(all, json_string(p->warnings[i]));
+	for (size_t i = 0; i < p->n_notes; i++)
+		json_array_append_new(all, json_pack("{s:s, s:s}", "code", p->notes[i].code, "text", p->notes[i].text));
 	for (size_t i = 0; i < k->n_sounds; i++)
 		if (k->sounds[i].is_silent)
-			json_array_append_new(all, json_sprintf("%s is silent from beginning to end", k->sounds[i].file));
+			json_array_append_new(all, json_pack("{s:s, s:o}", "code", "silent", "text",
+			                                     json_sprintf("%s is silent from beginning to end", k->sounds[i].file)));
+	return all;
+}
+
+static json_t *warnings_json(const json_t *notes)
+{
+	json_t *all = json_array(), *note;
+	size_t i;
+
+	json_array_foreach(notes, i, note)
+		json_array_append(all, json_object_get(note, "text"));
 	return all;
 }
 
@@ -224,7 +236,8 @@ int report_make(const struct package *p, const struct verify_settings *s, const 
 	if (p->ladder != NULL && p->ladder->has_probe)
 		json_object_set_new(all, "hull", report_hull_json(p->ladder));
 	json_object_set_new(all, "proof", proof_json(s, k));
-	json_object_set_new(all, "warnings", warnings_json(p, k));
+	json_object_set_new(all, "notes", notes_json(p, k));
+	json_object_set_new(all, "warnings", warnings_json(json_object_get(all, "notes")));
 	*ret_report = all;
 	return 0;
 }

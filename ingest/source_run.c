@@ -388,7 +388,7 @@ int source_seek(struct source *s, double seconds, struct fault *f)
 	int r = avformat_seek_file(s->format, -1, INT64_MIN, at, at, 0);
 
 	if (r < 0)
-		return fault_set(f, ERR_UNSUPPORTED, _("it cannot be sought in: %s"), av_err2str(r));
+		return fault_set(f, ERR_UNSUPPORTED, N_("it cannot be sought in"));
 	source_forget(s);
 	for (size_t i = 0; i < s->n_decoders; i++) {
 		avcodec_flush_buffers(s->decoders[i].ctx);

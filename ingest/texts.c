@@ -124,8 +124,8 @@ static int add_stream(struct texts *t, const struct source_text *s, size_t index
 
 	t->of_stream[index] = PACKAGE_MAX_TEXTS;
 	if (!captions_can_read(s->parameters) || t->n >= PACKAGE_MAX_TEXTS) {
-		t->warn(t->ctx, mem_printf("subtitles in stream %d (%s, %s) are left out: they are no text that can be read; give them with --subtitles", s->stream,
-		                           avcodec_get_name(s->parameters->codec_id), s->language));
+		t->warn(t->ctx, "subtitles-left-out", N_("subtitles in stream %d (%s, %s) are left out: they are no text that can be read; give them with --subtitles"), s->stream,
+		                           avcodec_get_name(s->parameters->codec_id), s->language);
 		return 0;
 	}
 	r = captions_new(s->parameters, s->time_base, &x->captions, f);
@@ -196,7 +196,7 @@ static int add_picture(struct texts *t, struct fault *f)
 	p->codec_type = AVMEDIA_TYPE_SUBTITLE;
 	p->codec_id = AV_CODEC_ID_EIA_608;
 	if (t->n >= PACKAGE_MAX_TEXTS || !captions_can_read(p)) {
-		t->warn(t->ctx, mem_dup("closed captions in the pictures are left out: this FFmpeg does not read them, or there are too many subtitles"));
+		t->warn(t->ctx, "captions-left-out", N_("closed captions in the pictures are left out: this FFmpeg does not read them, or there are too many subtitles"));
 		avcodec_parameters_free(&p);
 		return 0;
 	}
@@ -274,11 +274,13 @@ static int write_file(const struct captions_found *found, const char *folder, st
 static void tell(struct texts *t, const struct text *x, const struct captions_found *k)
 {
 	if (k->bad > 0)
-		t->warn(t->ctx, mem_printf("subtitles \"%s\": %llu entries could not be read; are they UTF-8?", x->name, (unsigned long long)k->bad));
-	if (k->outside > 0)
-		t->warn(t->ctx, mem_printf("subtitles \"%s\": %zu cues lie outside the film%s", x->name, k->outside, k->n == 0 ? ", which is all of them" : ""));
+		t->warn(t->ctx, "subtitles-damaged", N_("subtitles \"%s\": %llu entries could not be read; are they UTF-8?"), x->name, (unsigned long long)k->bad);
+	if (k->outside > 0 && k->n > 0)
+		t->warn(t->ctx, "subtitles-outside", N_("subtitles \"%s\": %zu cues lie outside the film"), x->name, k->outside);
+	if (k->outside > 0 && k->n == 0)
+		t->warn(t->ctx, "subtitles-outside", N_("subtitles \"%s\": %zu cues lie outside the film, which is all of them"), x->name, k->outside);
 	if (k->n == 0)
-		t->warn(t->ctx, mem_printf("subtitles \"%s\" are left out: they have no cue", x->name));
+		t->warn(t->ctx, "subtitles-empty", N_("subtitles \"%s\" are left out: they have no cue"), x->name);
 }
 
 int texts_end(struct texts *t, int64_t zero, int64_t length, const char *folder, struct package *p, struct fault *f)
@@ -286,7 +288,7 @@ int texts_end(struct texts *t, int64_t zero, int64_t length, const char *folder,
 	int r = 0;
 
 	if (t->has_708 && !t->has_picture)
-		t->warn(t->ctx, mem_dup("closed captions in the pictures are left out: they are CEA-708 alone, and CEA-608 is read; give them with --subtitles"));
+		t->warn(t->ctx, "captions-left-out", N_("closed captions in the pictures are left out: they are CEA-708 alone, and CEA-608 is read; give them with --subtitles"));
 	for (size_t i = 0; r == 0 && i < t->n; i++) {
 		const struct text *x = &t->all[i];
 		struct package_text *out = &p->text[p->n_text];

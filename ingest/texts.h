@@ -17,8 +17,8 @@ struct texts_settings {
 	size_t n_files;
 };
 
-/* What cannot become text, or lost cues: for the report.  `text` is the callee's. */
-typedef void (*texts_warn_f)(void *ctx, char *text);
+/* What cannot become text, or lost cues: for the report.  `code` is a literal of doc/REPORT.md, `fmt` one marked with N_(). */
+typedef void (*texts_warn_f)(void *ctx, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Reads the files, and gets ready for the master's streams.  Info must stay.  Faults name the file and the cure. */
 int texts_new(const struct source_info *, const struct texts_settings *, texts_warn_f, void *ctx, struct texts **ret_texts, struct fault *);

@@ -19,13 +19,13 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "dash/digest.h"
 #include "dash/package.h"
 #include "ingest/verify_seen.h"
 
 #define LEAVES_MAX ((size_t)1 << 32)
 #define REPORT_MAX ((size_t)64 << 20)
-#define CURE VERIFY_AGAIN
 
 int verify_read_file(const struct verify *v, const char *name, size_t max, struct buf *out)
 {
@@ -36,7 +36,7 @@ int verify_read_file(const struct verify *v, const char *name, size_t max, struc
 	r = file_read(path, out);
 	if (r != 0) {
 		buf_fini(out);
-		fault_set(v->fault, r, "%s: cannot be read: %s; " CURE, name, err_text(r));
+		verify_wrong(v->fault, r, _("%s: cannot be read: %s"), name, words_error(r));
 	}
 	free(path);
 	return r;
@@ -69,9 +69,9 @@ static int check_pieces(struct hashes *h, const struct digest_file *file, int fd
 		ssize_t n = file_pread_all(fd, room, DIGEST_PIECE, p * DIGEST_PIECE);
 
 		if (n < 0)
-			return fault_set(h->fault, (int)n, "%s: cannot be read: %s", file->name, err_text((int)n));
+			return fault_set(h->fault, (int)n, _("%s: cannot be read: %s"), file->name, words_error((int)n));
 		if (digest_check_piece(file, p, room, (size_t)n) != 0)
-			return fault_set(h->fault, ERR_HASH, "%s: piece %zu (bytes from %llu on) does not match its hash: the file is damaged; " CURE,
+			return verify_wrong(h->fault, ERR_HASH, _("%s: piece %zu (bytes from %llu on) does not match its hash: the file is damaged"),
 			                 file->name, p, (unsigned long long)(p * DIGEST_PIECE));
 	}
 	return 0;
@@ -85,9 +85,9 @@ static int check_file(struct hashes *h, const struct digest_file *file, uint8_t 
 
 	free(path);
 	if (fd < 0)
-		return fault_set(h->fault, -errno, "%s: is in the digest and not in the folder (%s); " CURE, file->name, strerror(errno));
+		return verify_wrong(h->fault, -errno, _("%s: is in the digest and not in the folder (%s)"), file->name, strerror(errno));
 	if (fstat(fd, &st) < 0 || (uint64_t)st.st_size != file->size)
-		r = fault_set(h->fault, ERR_TRUNCATED, "%s: has %lld bytes, the digest says %llu; " CURE, file->name, (long long)st.st_size,
+		r = verify_wrong(h->fault, ERR_TRUNCATED, _("%s: has %lld bytes, the digest says %llu"), file->name, (long long)st.st_size,
 		              (unsigned long long)file->size);
 	else
 		r = check_pieces(h, file, fd, room);
@@ -103,7 +103,7 @@ static int check_listed(void *ctx, const char *name)
 
 	if (strcmp(name, PACKAGE_DIGEST) == 0 || strcmp(name, PACKAGE_LEAVES) == 0 || digest_find(h->digest, name, strlen(name)) >= 0)
 		return 0;
-	return fault_set(h->fault, ERR_EXISTS, "%s: is not in the digest; remove it", name);
+	return fault_set(h->fault, ERR_EXISTS, _("%s: is not in the digest; remove it"), name);
 }
 
 static int check_leaves(struct hashes *h)
@@ -116,7 +116,7 @@ static int check_leaves(struct hashes *h)
 		return r;
 	r = digest_check_leaves(h->digest, leaves.bytes, leaves.size);
 	buf_fini(&leaves);
-	return r == 0 ? 0 : fault_set(h->fault, r, PACKAGE_LEAVES ": does not match the digest; " CURE);
+	return r == 0 ? 0 : verify_wrong(h->fault, r, _("%s: does not match the digest"), PACKAGE_LEAVES);
 }
 
 /* A folder that is named by a revision is the one of this digest. */
@@ -131,7 +131,7 @@ static int check_name(struct hashes *h)
 	if (n - at != PACKAGE_REVISION_SIZE - 1 || strspn(h->folder + at, "0123456789abcdef") < n - at ||
 	    memcmp(h->folder + at, h->digest->revision, n - at) == 0)
 		return 0;
-	return fault_set(h->fault, ERR_HASH, "%s: is named for another revision than that of its " PACKAGE_DIGEST ", %s; rename it", h->folder,
+	return fault_set(h->fault, ERR_HASH, _("%s: is named for another revision than that of its digest, %s; rename it"), h->folder,
 	                 h->digest->revision);
 }
 
@@ -226,11 +226,11 @@ static int open_track(void *ctx, const char *name)
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	free(path);
 	if (fd < 0)
-		return fault_set(v->fault, -errno, "%s: cannot be read: %s", name, strerror(errno));
+		return fault_set(v->fault, -errno, _("%s: cannot be read: %s"), name, strerror(errno));
 	MEM_GROW(v->tracks, v->cap_tracks, v->n_tracks);
 	v->tracks[v->n_tracks++] = (struct seen){.name = mem_dup(name), .fd = fd};
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
-		return fault_set(v->fault, ERR_TRUNCATED, "%s: is empty; " CURE, name);
+		return verify_wrong(v->fault, ERR_TRUNCATED, _("%s: is empty"), name);
 	v->tracks[v->n_tracks - 1].size = (uint64_t)st.st_size;
 	return 0;
 }
@@ -265,7 +265,7 @@ static int reported_frames(const struct verify *v, uint64_t *ret_frames)
 	buf_fini(&text);
 	frames = json_object_get(all, "frames");
 	if (!json_is_integer(frames) || json_integer_value(frames) <= 0)
-		r = fault_set(v->fault, ERR_SYNTAX, PACKAGE_REPORT ": does not say how many frames the film has; " CURE);
+		r = verify_wrong(v->fault, ERR_SYNTAX, _("%s: does not say how many frames the film has"), PACKAGE_REPORT);
 	else
 		*ret_frames = (uint64_t)json_integer_value(frames);
 	json_decref(all);
@@ -281,7 +281,7 @@ static int check_frames(struct verify *v)
 		if (v->tracks[i].handler == VERIFY_VIDEO) {
 			v->facts.pictures += v->tracks[i].samples;
 			if (v->tracks[i].samples != want)
-				r = fault_set(v->fault, ERR_CORRUPT, "%s: has %llu pictures, the master %llu; " CURE, v->tracks[i].name,
+				r = verify_wrong(v->fault, ERR_CORRUPT, _("%s: has %llu pictures, the master %llu"), v->tracks[i].name,
 				              (unsigned long long)v->tracks[i].samples, (unsigned long long)want);
 		}
 	return r;
@@ -294,7 +294,7 @@ static int check_content(struct verify *v)
 	int r = folder_list(v->folder, open_track, v);
 
 	if (r < 0 && v->fault->code == 0)
-		fault_set(v->fault, r, "%s: cannot be read: %s", v->folder, err_text(r));
+		fault_set(v->fault, r, _("%s: cannot be read: %s"), v->folder, words_error(r));
 	if (r == 0)
 		r = check_tracks(v);
 	if (r == 0)

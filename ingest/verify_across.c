@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/words.h"
 #include "ingest/verify_seen.h"
 
-#define CURE VERIFY_AGAIN
 #define MOST_OFFSET_MS 1.0 /* the ear takes 15 or more; what we make is exact to the sample */
 
 int64_t verify_end_of(const struct seen *t)
@@ -38,10 +38,10 @@ static int compare_cuts(struct verify *v, const struct seen *first, const struct
 	uint32_t room = t->handler == VERIFY_AUDIO ? t->unit : 0;
 
 	if (t->handler == VERIFY_VIDEO && t->n_cuts != first->n_cuts)
-		return fault_set(v->fault, ERR_CORRUPT, "%s: has %zu segments, %s has %zu; " CURE, t->name, t->n_cuts, first->name, first->n_cuts);
+		return verify_wrong(v->fault, ERR_CORRUPT, _("%s: has %zu segments, %s has %zu"), t->name, t->n_cuts, first->name, first->n_cuts);
 	for (size_t i = 0; i < t->n_cuts && i < first->n_cuts; i++)
 		if (!verify_within(t->cuts[i].start, t->timescale, first->cuts[i].start, first->timescale, room, t->timescale))
-			return fault_set(v->fault, ERR_CORRUPT, "%s: segment %zu starts at %.4f s, in %s at %.4f s; " CURE, t->name, i,
+			return verify_wrong(v->fault, ERR_CORRUPT, _("%s: segment %zu starts at %.4f s, in %s at %.4f s"), t->name, i,
 			                 seconds(t, t->cuts[i].start), first->name, seconds(first, first->cuts[i].start));
 	return 0;
 }
@@ -54,7 +54,7 @@ static int compare_ends(struct verify *v, const struct seen *first, const struct
 	if (verify_within(end, t->timescale, want, first->timescale, room, t->timescale) ||
 	    (room > 0 && verify_within(end, t->timescale, want, first->timescale, first->unit, first->timescale)))
 		return 0;
-	return fault_set(v->fault, ERR_CORRUPT, "%s: ends at %.3f s, %s at %.3f s; " CURE, t->name, seconds(t, end), first->name, seconds(first, want));
+	return verify_wrong(v->fault, ERR_CORRUPT, _("%s: ends at %.3f s, %s at %.3f s"), t->name, seconds(t, end), first->name, seconds(first, want));
 }
 
 /* The index of a sound track begins where the edit list puts its first sample to be heard. */
@@ -70,7 +70,7 @@ static int note_sound(struct verify *v, const struct seen *first, const struct s
 		v->facts.sounds[v->facts.n_sounds++] = s;
 	if (fabs(s.start_ms) <= MOST_OFFSET_MS && fabs(s.end_ms) <= MOST_OFFSET_MS)
 		return 0;
-	return fault_set(v->fault, ERR_CORRUPT, "%s: sound stands %+.1f ms from the picture at the start (segment 0, 0.000 s), %+.1f ms at the end; " CURE,
+	return verify_wrong(v->fault, ERR_CORRUPT, _("%s: sound stands %+.1f ms from the picture at the start (segment 0, 0.000 s), %+.1f ms at the end"),
 	                 t->name, s.start_ms, s.end_ms);
 }
 
@@ -83,7 +83,7 @@ int verify_across(struct verify *v)
 		if (v->tracks[i].handler == VERIFY_VIDEO)
 			first = &v->tracks[i];
 	if (first == NULL)
-		return fault_set(v->fault, ERR_CORRUPT, "%s: has no picture track; " CURE, v->folder);
+		return verify_wrong(v->fault, ERR_CORRUPT, _("%s: has no picture track"), v->folder);
 	for (size_t i = 0; r == 0 && i < v->n_tracks; i++) {
 		if (v->tracks[i].handler != VERIFY_VIDEO && v->tracks[i].handler != VERIFY_AUDIO)
 			continue; /* text: its cues say when */

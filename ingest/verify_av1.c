@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "base/words.h"
 #include "ingest/verify_bits.h"
 #include "ingest/verify_pictures.h"
 
@@ -68,14 +69,14 @@ static const char *check_sample(const uint8_t *p, size_t n, struct unit *u)
 		int type = next_obu(p, n, &at, &start, &size);
 
 		if (type < 0)
-			return "its OBUs do not fill it";
+			return _("its OBUs do not fill it");
 		if (type == OBU_SEQUENCE)
 			u->sequence = true;
 		else if (type == OBU_FRAME || type == OBU_FRAME_HEADER)
 			see_frame(u, p + start, size, type == OBU_FRAME);
 	}
 	if (u->shown != 1)
-		return "does not show exactly one frame";
+		return _("does not show exactly one frame");
 	return NULL;
 }
 
@@ -88,14 +89,14 @@ static const char *check_samples(const uint8_t *bytes, size_t n, uint64_t offset
 
 		*ret_at = i;
 		if (s->offset < offset || s->offset - offset > n || s->size > n - (s->offset - offset))
-			return "its bytes are not in the segment";
+			return _("its bytes are not in the segment");
 		bad = check_sample(bytes + (s->offset - offset), s->size, &unit);
 		if (bad != NULL)
 			return bad;
 		if (i == 0 && !(unit.sequence && unit.key))
-			return "the segment does not begin with a sequence header and a shown key frame";
+			return _("the segment does not begin with a sequence header and a shown key frame");
 		if (unit.key == ((s->flags & BMFF_FLAG_IS_NON_SYNC) != 0))
-			return unit.key ? "a key frame that is not marked as one" : "marked as a sync sample and not a key frame";
+			return unit.key ? _("a key frame that is not marked as one") : _("marked as a sync sample and not a key frame");
 	}
 	return NULL;
 }

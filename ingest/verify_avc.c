@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "ingest/verify_bits.h"
 #include "ingest/verify_pictures.h"
 
@@ -204,10 +205,10 @@ int avc_new(const struct bmff_track *t, struct avc **ret, char why[static PICTUR
 	const char *what = NULL;
 
 	if (read_configuration(a, t->config, t->n_config) != 0)
-		what = "no readable parameter sets in avcC";
+		what = _("no readable parameter sets in avcC");
 	for (size_t i = 0; what == NULL && i < SETS_MAX; i++)
 		if (a->sps[i].present && (a->sps[i].width != t->width || a->sps[i].height != t->height))
-			what = "another picture size than the sample entry";
+			what = _("another picture size than the sample entry");
 	if (what == NULL) {
 		*ret = a;
 		return 0;
@@ -257,21 +258,21 @@ static const char *check_unit(const struct avc *a, const uint8_t *nal, size_t n,
 	struct slice s;
 
 	if (nal[0] & 0x80)
-		return "a NAL with the forbidden bit";
+		return _("a NAL with the forbidden bit");
 	if (type == 7 || type == 8)
-		return "parameter sets among the pictures, which avc1 does not allow";
+		return _("parameter sets among the pictures, which avc1 does not allow");
 	if (type == 2 || type == 3 || type == 4)
-		return "a data partition, which no player reads";
+		return _("a data partition, which no player reads");
 	if (type != 1 && type != 5)
 		return NULL;
 	if (read_slice(a, nal, n, &s) != 0)
-		return "a slice whose header cannot be read";
+		return _("a slice whose header cannot be read");
 	if (*pictures == 0 && !s.first_of_picture)
-		return "its first slice is missing";
+		return _("its first slice is missing");
 	if (s.first_of_picture && (*pictures)++ == 0)
 		*first = s;
 	else if (s.idr != first->idr || s.frame_num != first->frame_num)
-		return "slices of several pictures in one sample";
+		return _("slices of several pictures in one sample");
 	return NULL;
 }
 
@@ -286,19 +287,19 @@ static const char *check_sample(const struct avc *a, const uint8_t *p, size_t n,
 		size_t size = 0;
 
 		if (n - at < a->length_size)
-			return "its NAL lengths do not fill it";
+			return _("its NAL lengths do not fill it");
 		for (unsigned i = 0; i < a->length_size; i++)
 			size = size << 8 | p[at++];
 		if (size == 0 || size > n - at)
-			return "its NAL lengths do not fill it";
+			return _("its NAL lengths do not fill it");
 		bad = check_unit(a, p + at, size, first, &pictures);
 		if (bad != NULL)
 			return bad;
 		at += size;
 	}
 	if (pictures == 0)
-		return "holds no picture";
-	return pictures > (first->sps->frames_only ? 1u : 2u) ? "holds more than one picture" : NULL;
+		return _("holds no picture");
+	return pictures > (first->sps->frames_only ? 1u : 2u) ? _("holds more than one picture") : NULL;
 }
 
 /* --- the order of pictures ---------------------------------------------------------------------- */
@@ -336,9 +337,9 @@ static const char *follow(struct chain *c, const struct slice *s, int64_t *ret_p
 	if (s->idr) {
 		*c = (struct chain){.n_idr = c->n_idr + 1};
 		if (s->frame_num != 0)
-			return "an IDR picture whose frame_num is not 0";
+			return _("an IDR picture whose frame_num is not 0");
 	} else if (s->sps->frames_only && !s->sps->gaps_allowed && s->frame_num != ((c->reference_num + 1) & mask)) {
-		return "a picture that it refers to is missing (frame_num)";
+		return _("a picture that it refers to is missing (frame_num)");
 	}
 	*ret_poc = order_count(c, s);
 	c->decoded++;
@@ -362,7 +363,7 @@ static const char *check_order(struct order *order, size_t n, size_t *ret_at)
 	for (size_t i = 1; i < n; i++)
 		if (order[i].time <= order[i - 1].time) {
 			*ret_at = i;
-			return "its time is not in the order in which the encoder counts its pictures (composition offsets)";
+			return _("its time is not in the order in which the encoder counts its pictures (composition offsets)");
 		}
 	return NULL;
 }
@@ -379,14 +380,14 @@ static const char *check_samples(const struct avc *a, const uint8_t *bytes, size
 
 		*ret_at = i;
 		if (s->offset < offset || s->offset - offset > n || s->size > n - (s->offset - offset))
-			return "its bytes are not in the segment";
+			return _("its bytes are not in the segment");
 		bad = check_sample(a, bytes + (s->offset - offset), s->size, &slice);
 		if (bad != NULL)
 			return bad;
 		if (i == 0 && !slice.idr)
-			return "the segment does not begin with an IDR picture";
+			return _("the segment does not begin with an IDR picture");
 		if (slice.idr == ((s->flags & BMFF_FLAG_IS_NON_SYNC) != 0))
-			return slice.idr ? "an IDR picture that is not marked as one" : "marked as a sync sample and not an IDR picture";
+			return slice.idr ? _("an IDR picture that is not marked as one") : _("marked as a sync sample and not an IDR picture");
 		bad = follow(&chain, &slice, &order[i].poc);
 		if (bad != NULL)
 			return bad;

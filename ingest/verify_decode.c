@@ -20,7 +20,6 @@
 #include "ingest/verify_seen.h"
 
 #define SEGMENT_MAX ((size_t)1 << 30)
-#define CURE "the encoder or this machine's memory failed: " VERIFY_AGAIN
 
 struct work { /* what all threads share */
 	struct verify *v;
@@ -115,7 +114,7 @@ static int no_decoder(struct hand *h)
 	char type[BMFF_TYPE_SIZE];
 
 	bmff_type_text(h->t->track->entry, type);
-	return fault_set(&h->t->fault, ERR_UNSUPPORTED, "%s: this FFmpeg has no decoder for %s, or does not take its configuration; install one", h->t->name,
+	return fault_set(&h->t->fault, ERR_UNSUPPORTED, _("%s: this FFmpeg has no decoder for %s, or does not take its configuration; install one"), h->t->name,
 	                 type);
 }
 
@@ -131,26 +130,26 @@ struct yield { /* what came out of a segment */
 
 static int failed(struct hand *h, size_t segment, const char *what)
 {
-	return fault_set(&h->t->fault, ERR_CORRUPT, "%s: segment %zu (%.3f s): %s; " CURE, h->t->name, segment,
-	                 (double)h->t->cuts[segment].start / h->t->timescale, what);
+	return verify_wrong(&h->t->fault, ERR_CORRUPT, _("%s: segment %zu (%.3f s): %s; the encoder or this machine's memory failed"),
+	                    h->t->name, segment, (double)h->t->cuts[segment].start / h->t->timescale, what);
 }
 
 static int take_picture(struct hand *h, size_t segment, struct yield *y)
 {
 	const AVFrame *f = h->frame;
-	char why[120];
+	char why[160];
 
 	if (f->decode_error_flags != 0 || (f->flags & AV_FRAME_FLAG_CORRUPT) != 0) {
-		snprintf(why, sizeof why, "picture %zu cannot be decoded from the segment alone", y->n_pictures);
+		snprintf(why, sizeof why, _("picture %zu cannot be decoded from the segment alone"), y->n_pictures);
 		return failed(h, segment, why);
 	}
 	if (y->n_pictures >= y->n_times || f->pts != y->times[y->n_pictures]) {
-		snprintf(why, sizeof why, "picture %zu comes out of the decoder for %.4f s, the file says %.4f s", y->n_pictures,
+		snprintf(why, sizeof why, _("picture %zu comes out of the decoder for %.4f s, the file says %.4f s"), y->n_pictures,
 		         (double)f->pts / h->t->timescale, y->n_pictures < y->n_times ? (double)y->times[y->n_pictures] / h->t->timescale : NAN);
 		return failed(h, segment, why);
 	}
 	if ((uint32_t)f->width != h->t->track->width || (uint32_t)f->height != h->t->track->height) {
-		snprintf(why, sizeof why, "its pictures are %dx%d, not %ux%u", f->width, f->height, h->t->track->width, h->t->track->height);
+		snprintf(why, sizeof why, _("its pictures are %dx%d, not %ux%u"), f->width, f->height, h->t->track->width, h->t->track->height);
 		return failed(h, segment, why);
 	}
 	if (y->n_pictures++ == 0)
@@ -170,7 +169,7 @@ static int take_sound(struct hand *h, size_t segment, struct yield *y)
 
 		for (int i = 0; i < f->nb_samples; i++) {
 			if (!isfinite(p[i]))
-				return failed(h, segment, "its sound holds a value that is no number");
+				return failed(h, segment, _("its sound holds a value that is no number"));
 			y->peak = fabsf(p[i]) > y->peak ? fabsf(p[i]) : y->peak;
 		}
 	}
@@ -185,7 +184,7 @@ static int receive(struct hand *h, AVCodecContext *c, size_t segment, struct yie
 		if (r == AVERROR(EAGAIN) || r == AVERROR_EOF)
 			return 0;
 		if (r < 0)
-			return failed(h, segment, "cannot be decoded from its start alone");
+			return failed(h, segment, _("cannot be decoded from its start alone"));
 		r = c->codec_type == AVMEDIA_TYPE_VIDEO ? take_picture(h, segment, y) : take_sound(h, segment, y);
 		if (r != 0)
 			return r;
@@ -199,7 +198,7 @@ static int feed(struct hand *h, AVCodecContext *c, const struct bmff_sample *s, 
 	int r;
 
 	if (s != NULL && (s->offset < cut->offset || s->offset - cut->offset > cut->size || s->size > cut->size - (s->offset - cut->offset)))
-		return failed(h, segment, "its samples do not lie in it");
+		return failed(h, segment, _("its samples do not lie in it"));
 	if (s != NULL) {
 		h->packet->data = h->room.bytes + (s->offset - cut->offset);
 		h->packet->size = (int)s->size;
@@ -209,9 +208,9 @@ static int feed(struct hand *h, AVCodecContext *c, const struct bmff_sample *s, 
 	}
 	r = avcodec_send_packet(c, s != NULL ? h->packet : NULL);
 	if (r < 0 && r != AVERROR_EOF) {
-		char why[120];
+		char why[160];
 
-		snprintf(why, sizeof why, "what stands at %.4f s cannot be decoded from the segment alone", s != NULL ? (double)h->packet->pts / h->t->timescale : NAN);
+		snprintf(why, sizeof why, _("what stands at %.4f s cannot be decoded from the segment alone"), s != NULL ? (double)h->packet->pts / h->t->timescale : NAN);
 		return failed(h, segment, why);
 	}
 	return receive(h, c, segment, y);
@@ -236,12 +235,12 @@ static void want_times(const struct hand *h, const struct bmff_fragment *f, stru
 static int check_yield(struct hand *h, const AVCodecContext *c, size_t segment, const struct bmff_fragment *f, const struct yield *y)
 {
 	uint64_t want = (uint64_t)av_rescale((int64_t)f->duration, c->sample_rate, h->t->timescale);
-	char why[120];
+	char why[160];
 
 	if (h->t->handler == VERIFY_VIDEO && y->n_pictures != f->n_samples)
-		snprintf(why, sizeof why, "has %zu pictures, and %zu can be decoded", f->n_samples, y->n_pictures);
+		snprintf(why, sizeof why, _("has %zu pictures, and %zu can be decoded"), f->n_samples, y->n_pictures);
 	else if (h->t->handler == VERIFY_AUDIO && y->n_samples != want)
-		snprintf(why, sizeof why, "has %llu samples of sound, and %llu can be decoded", (unsigned long long)want, (unsigned long long)y->n_samples);
+		snprintf(why, sizeof why, _("has %llu samples of sound, and %llu can be decoded"), (unsigned long long)want, (unsigned long long)y->n_samples);
 	else
 		return 0;
 	return failed(h, segment, why);
@@ -279,7 +278,7 @@ static int decode_start(struct hand *h, size_t segment, const struct bmff_fragme
 	if (r == 0)
 		r = feed(h, h->starter, NULL, segment, y);
 	if (r == 0 && y->n_pictures != 1)
-		r = failed(h, segment, "its first picture cannot be decoded alone");
+		r = failed(h, segment, _("its first picture cannot be decoded alone"));
 	avcodec_flush_buffers(h->starter);
 	return r;
 }
@@ -406,7 +405,7 @@ static int compare_looks(struct work *w)
 			a++;
 		for (size_t i = 0; a < b && i < v->tracks[b].n_cuts && i < v->tracks[a].n_cuts; i++)
 			if (is_other(w->looks[a], v->tracks[a].n_cuts, &w->looks[b][i], i))
-				return fault_set(v->fault, ERR_CORRUPT, "%s: segment %zu (%.3f s): shows another picture than %s at the same time; " VERIFY_AGAIN,
+				return verify_wrong(v->fault, ERR_CORRUPT, _("%s: segment %zu (%.3f s): shows another picture than %s at the same time"),
 				                 v->tracks[b].name, i, (double)v->tracks[b].cuts[i].start / v->tracks[b].timescale, v->tracks[a].name);
 	}
 	return 0;
@@ -458,7 +457,7 @@ int verify_decode(struct verify *v)
 	if (w.failed < w.n)
 		r = (*v->fault = w.fault).code;
 	else if (verify_stopped(v))
-		r = fault_set(v->fault, ERR_CANCELLED, "stopped");
+		r = fault_set(v->fault, ERR_CANCELLED, _("stopped"));
 	else
 		r = compare_looks(&w);
 	take_facts(v, &w);

@@ -8,15 +8,15 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "dash/mpd.h"
 #include "dash/package.h"
 #include "ingest/verify_seen.h"
 
-#define CURE VERIFY_AGAIN
 
 static int mismatch(struct verify *v, const struct mpd_representation *m, const char *what)
 {
-	return fault_set(v->fault, ERR_CORRUPT, PACKAGE_MANIFEST ":%u: %s is not that of %s; " CURE, m->line, what, m->base_urls.v[0].url);
+	return verify_wrong(v->fault, ERR_CORRUPT, _("%s:%u: %s is not that of %s"), PACKAGE_MANIFEST, m->line, what, m->base_urls.v[0].url);
 }
 
 /* ISO/IEC 23009-1 5.3.5.2: read at @bandwidth and started @minBufferTime after any
@@ -32,7 +32,7 @@ static int check_bandwidth(struct verify *v, const struct seen *t, const struct 
 			full -= rate * (double)(t->cuts[i].start - t->cuts[i - 1].start) / t->timescale;
 		full = (full > 0 ? full : 0) + 8.0 * t->cuts[i].size;
 		if (full > room)
-			return fault_set(v->fault, ERR_CORRUPT, PACKAGE_MANIFEST ":%u: segment %zu of %s comes late at @bandwidth %llu and @minBufferTime %.3f s; " CURE,
+			return verify_wrong(v->fault, ERR_CORRUPT, _("%s:%u: segment %zu of %s comes late at @bandwidth %llu and @minBufferTime %.3f s"), PACKAGE_MANIFEST,
 			                 m->line, i, t->name, (unsigned long long)m->bandwidth, (double)buffer / DUR_S);
 	}
 	return 0;
@@ -47,14 +47,14 @@ static int check_described(struct verify *v, const struct seen *t, const struct 
 
 	if (s->initialization.range.first != 0 || s->initialization.range.last + 1 != t->header_end || s->index_range.first != t->header_end ||
 	    s->index_range.last + 1 != t->index_end)
-		return fault_set(v->fault, ERR_CORRUPT, PACKAGE_MANIFEST ":%u: the ranges of %s are not those of the file; " CURE, m->line, t->name);
+		return verify_wrong(v->fault, ERR_CORRUPT, _("%s:%u: the ranges of %s are not those of the file"), PACKAGE_MANIFEST, m->line, t->name);
 	if (codecs == NULL || strcmp(codecs, t->track->codecs) != 0)
-		return fault_set(v->fault, ERR_CORRUPT, PACKAGE_MANIFEST ":%u: %s holds %s, the MPD says \"%s\"; " CURE, m->line, t->name, t->track->codecs,
+		return verify_wrong(v->fault, ERR_CORRUPT, _("%s:%u: %s holds %s, the MPD says \"%s\""), PACKAGE_MANIFEST, m->line, t->name, t->track->codecs,
 		                 codecs != NULL ? codecs : "");
 	if (t->handler == VERIFY_VIDEO && (width != t->track->width || height != t->track->height))
-		return mismatch(v, m, "the picture's size");
+		return mismatch(v, m, _("the picture's size"));
 	if (s->has_timescale && s->timescale != t->timescale)
-		return mismatch(v, m, "the timescale");
+		return mismatch(v, m, _("the timescale"));
 	return check_bandwidth(v, t, m, buffer);
 }
 
@@ -67,7 +67,7 @@ static int check_beside(struct verify *v, const struct mpd_representation *m, co
 	free(path);
 	for (size_t i = 0; i < v->n_texts; i++)
 		v->texts[i].n_described += strcmp(v->texts[i].name, file) == 0;
-	return there ? 0 : fault_set(v->fault, ERR_NOT_FOUND, PACKAGE_MANIFEST ":%u: names \"%s\", which is not in the package; " CURE, m->line, file);
+	return there ? 0 : verify_wrong(v->fault, ERR_NOT_FOUND, _("%s:%u: names \"%s\", which is not in the package"), PACKAGE_MANIFEST, m->line, file);
 }
 
 static bool is_beside(const struct mpd_set *set, const struct mpd_representation *m)
@@ -88,7 +88,7 @@ static int check_representation(struct verify *v, const struct mpd *mpd, const s
 			v->tracks[i].n_described++;
 			return check_described(v, &v->tracks[i], set, m, mpd->min_buffer_time);
 		}
-	return fault_set(v->fault, ERR_CORRUPT, PACKAGE_MANIFEST ":%u: names \"%s\", which is no track of the package; " CURE, m->line, file);
+	return verify_wrong(v->fault, ERR_CORRUPT, _("%s:%u: names \"%s\", which is no track of the package"), PACKAGE_MANIFEST, m->line, file);
 }
 
 /* Each track once, and the whole of them as long as the MPD says. */
@@ -99,11 +99,11 @@ static int check_whole(struct verify *v, const struct mpd *mpd)
 	for (size_t i = 0; i < v->n_tracks; i++) {
 		t = &v->tracks[i];
 		if (t->n_described != 1)
-			return fault_set(v->fault, ERR_CORRUPT, PACKAGE_MANIFEST ": names %s %u times, not once; " CURE, t->name, t->n_described);
+			return verify_wrong(v->fault, ERR_CORRUPT, _("%s: names %s %u times, not once"), PACKAGE_MANIFEST, t->name, t->n_described);
 		/* sound is held to the picture's end by verify_across() */
 		if (t->handler == VERIFY_VIDEO &&
 		    (!mpd->has_duration || !verify_within(mpd->duration, DUR_S, verify_end_of(t), t->timescale, t->unit, t->timescale)))
-			return fault_set(v->fault, ERR_CORRUPT, PACKAGE_MANIFEST ": says %.3f s, %s lasts %.3f s; " CURE, (double)mpd->duration / DUR_S,
+			return verify_wrong(v->fault, ERR_CORRUPT, _("%s: says %.3f s, %s lasts %.3f s"), PACKAGE_MANIFEST, (double)mpd->duration / DUR_S,
 			                 t->name, (double)verify_end_of(t) / t->timescale);
 	}
 	return 0;

@@ -11,10 +11,10 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "dash/package.h"
 #include "ingest/verify_seen.h"
 
-#define CURE VERIFY_AGAIN
 #define PLAYLIST_MAX ((size_t)64 << 20)
 #define ROUNDING 0.000002 /* EXTINF is written with six decimals */
 
@@ -31,7 +31,7 @@ struct list {
 
 static int wrong(const struct list *l, const char *what)
 {
-	return fault_set(l->v->fault, ERR_CORRUPT, "%s:%u: segment %zu: %s %s; " CURE, l->name, l->line, l->segment, what, l->t->name);
+	return verify_wrong(l->v->fault, ERR_CORRUPT, _("%s:%u: segment %zu: %s %s"), l->name, l->line, l->segment, what, l->t->name);
 }
 
 static int check_map(struct list *l, const char *text)
@@ -41,7 +41,7 @@ static int check_map(struct list *l, const char *text)
 
 	free(want);
 	l->has_map = true;
-	return same == 0 ? 0 : wrong(l, "EXT-X-MAP is not the header of");
+	return same == 0 ? 0 : wrong(l, _("EXT-X-MAP is not the header of"));
 }
 
 /* A segment's URI ends what was said of it. */
@@ -50,16 +50,16 @@ static int check_uri(struct list *l, const char *uri)
 	const struct cut *cut;
 
 	if (l->segment >= l->t->n_cuts)
-		return wrong(l, "is one more than are in");
+		return wrong(l, _("is one more than are in"));
 	cut = &l->t->cuts[l->segment];
 	if (strcmp(uri, l->t->name) != 0)
-		return wrong(l, "is not in the file");
+		return wrong(l, _("is not in the file"));
 	if (!l->has_range || l->size != cut->size || l->offset != cut->offset)
-		return wrong(l, "EXT-X-BYTERANGE is not that of the index of");
+		return wrong(l, _("EXT-X-BYTERANGE is not that of the index of"));
 	if (fabs(l->length - (double)cut->duration / l->t->timescale) > ROUNDING)
-		return wrong(l, "EXTINF is not that of the index of");
+		return wrong(l, _("EXTINF is not that of the index of"));
 	if (lround(l->length) > (long)l->target) /* RFC 8216 4.3.3.1 */
-		return wrong(l, "EXT-X-TARGETDURATION is shorter than a segment of");
+		return wrong(l, _("EXT-X-TARGETDURATION is shorter than a segment of"));
 	l->segment++;
 	l->length = -1;
 	l->has_range = false;
@@ -117,7 +117,7 @@ static int check_track(struct verify *v, const struct seen *t)
 		r = each_line(&text, &l, track_line);
 		buf_fini(&text);
 		if (r == 0 && (l.segment != t->n_cuts || !l.has_map || !l.ended))
-			r = fault_set(v->fault, ERR_CORRUPT, "%s: has %zu segments, %s has %zu, or no EXT-X-MAP or EXT-X-ENDLIST; " CURE, name, l.segment, t->name,
+			r = verify_wrong(v->fault, ERR_CORRUPT, _("%s: has %zu segments, %s has %zu, or no EXT-X-MAP or EXT-X-ENDLIST"), name, l.segment, t->name,
 			              t->n_cuts);
 	}
 	free(name);
@@ -130,7 +130,7 @@ static int check_there(struct verify *v, const char *name, size_t n, unsigned li
 {
 	char *file = mem_dup_n(name, n), *path = path_join(v->folder, file);
 	bool there = str_is_name(file, n) && file_exists(path);
-	int r = there ? 0 : fault_set(v->fault, ERR_NOT_FOUND, PACKAGE_PLAYLIST ":%u: names \"%s\", which is not in the package; " CURE, line, file);
+	int r = there ? 0 : verify_wrong(v->fault, ERR_NOT_FOUND, _("%s:%u: names \"%s\", which is not in the package"), PACKAGE_PLAYLIST, line, file);
 
 	free(path);
 	free(file);

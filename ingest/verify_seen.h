@@ -12,7 +12,6 @@
 #include "dash/bmff_fragment.h"
 #include "ingest/verify.h"
 
-#define VERIFY_AGAIN "make the package again with ribera-ingest"
 #define VERIFY_VIDEO BMFF_TYPE('v', 'i', 'd', 'e')
 #define VERIFY_AUDIO BMFF_TYPE('s', 'o', 'u', 'n')
 
@@ -64,6 +63,8 @@ unsigned verify_threads(const struct verify *);
 bool verify_within(int64_t a, uint32_t a_scale, int64_t b, uint32_t b_scale, uint32_t most, uint32_t most_scale);
 int64_t verify_end_of(const struct seen *);
 
+/* `what` and the cure: "NAME: has no picture track; make the package again with ribera-ingest".  Returns `code`. */
+int verify_wrong(struct fault *, int code, const char *what, ...) __attribute__((format(printf, 3, 4)));
 /* "NAME: segment 3 (12.000 s): WHAT; CURE" into the track's own fault.  ERR_CORRUPT. */
 int verify_bad(struct seen *, size_t segment, const char *what, ...) __attribute__((format(printf, 3, 4)));
 /* The segment's bytes (`room` is used again and again) and its samples; 0 or the track's fault. */

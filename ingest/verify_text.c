@@ -10,16 +10,16 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "dash/package.h"
 #include "ingest/chapters.h"
 #include "ingest/verify_seen.h"
 
-#define CURE VERIFY_AGAIN
 #define TEXT_MAX ((size_t)64 << 20)
 
 static int wrong(struct verify *v, const struct seen_text *t, unsigned line, const char *what)
 {
-	return fault_set(v->fault, ERR_CORRUPT, "%s:%u: %s; " CURE, t->name, line, what);
+	return verify_wrong(v->fault, ERR_CORRUPT, "%s:%u: %s", t->name, line, what);
 }
 
 /* Exactly two digits (or more, for hours) below `limit`; *s moves behind them.  -1: are none. */
@@ -71,15 +71,15 @@ static int take_times(struct reading *r, const char *line)
 	int64_t start = read_time(&s), end;
 
 	if (start < 0 || !str_starts(s, " --> "))
-		return wrong(r->v, r->t, r->line, "is no line of times (WebVTT 4.1)");
+		return wrong(r->v, r->t, r->line, _("is no line of times (WebVTT 4.1)"));
 	s += 5;
 	end = read_time(&s);
 	if (end <= start || (*s != '\0' && *s != ' '))
-		return wrong(r->v, r->t, r->line, "a cue does not end behind its start");
+		return wrong(r->v, r->t, r->line, _("a cue does not end behind its start"));
 	if (start < r->last)
-		return wrong(r->v, r->t, r->line, "a cue begins before the one in front of it");
+		return wrong(r->v, r->t, r->line, _("a cue begins before the one in front of it"));
 	if (end > r->film)
-		return wrong(r->v, r->t, r->line, "a cue lasts longer than the film");
+		return wrong(r->v, r->t, r->line, _("a cue lasts longer than the film"));
 	r->last = start;
 	r->t->n_cues++;
 	r->after_times = true;
@@ -89,9 +89,9 @@ static int take_times(struct reading *r, const char *line)
 static int take_line(struct reading *r, const char *line)
 {
 	if (r->line == 1)
-		return strcmp(line, "WEBVTT") == 0 ? 0 : wrong(r->v, r->t, 1, "does not begin with WEBVTT");
+		return strcmp(line, "WEBVTT") == 0 ? 0 : wrong(r->v, r->t, 1, _("does not begin with WEBVTT"));
 	if (r->after_times && line[0] == '\0')
-		return wrong(r->v, r->t, r->line, "a cue has no text");
+		return wrong(r->v, r->t, r->line, _("a cue has no text"));
 	r->after_times = false;
 	return strstr(line, "-->") != NULL ? take_times(r, line) : 0;
 }
@@ -106,7 +106,7 @@ static int check_file(struct verify *v, struct seen_text *t, int64_t film)
 	if (r != 0)
 		return r;
 	if (strlen(buf_text(&text)) != text.size)
-		r = wrong(v, t, 1, "holds a NUL");
+		r = wrong(v, t, 1, _("holds a NUL"));
 	for (at = (char *)text.bytes; r == 0 && at != NULL && *at != '\0'; at = next) {
 		next = strchr(at, '\n');
 		if (next != NULL)
@@ -116,7 +116,7 @@ static int check_file(struct verify *v, struct seen_text *t, int64_t film)
 	}
 	buf_fini(&text);
 	if (r == 0 && t->n_cues == 0)
-		r = wrong(v, t, reading.line, "has no cue");
+		r = wrong(v, t, reading.line, _("has no cue"));
 	v->facts.cues += strcmp(t->name, CHAPTERS_VTT) != 0 ? t->n_cues : 0;
 	return r;
 }
@@ -132,7 +132,7 @@ static int check_playlist(struct verify *v, const struct seen_text *t, double fi
 	if (r == 0) {
 		length = strstr(buf_text(&text), "\n#EXTINF:");
 		if (length == NULL || fabs(strtod(length + strlen("\n#EXTINF:"), NULL) - film) > 0.001 || strstr(length, uri) == NULL)
-			r = fault_set(v->fault, ERR_CORRUPT, "%s: is not %s for the whole film of %.3f s; " CURE, name, t->name, film);
+			r = verify_wrong(v->fault, ERR_CORRUPT, _("%s: is not %s for the whole film of %.3f s"), name, t->name, film);
 		buf_fini(&text);
 	}
 	free(uri);
@@ -151,7 +151,7 @@ static int check_listed(struct verify *v, const struct seen_text *t)
 	if (r == 0) {
 		at = strstr(buf_text(&text), uri);
 		if (at == NULL || strstr(at + 1, uri) != NULL)
-			r = fault_set(v->fault, ERR_CORRUPT, PACKAGE_PLAYLIST ": does not name the playlist of %s once; " CURE, t->name);
+			r = verify_wrong(v->fault, ERR_CORRUPT, _("%s: does not name the playlist of %s once"), PACKAGE_PLAYLIST, t->name);
 		buf_fini(&text);
 	}
 	free(uri);
@@ -182,7 +182,7 @@ int verify_texts(struct verify *v)
 		if (r == 0)
 			r = check_listed(v, t);
 		if (r == 0 && t->n_described != 1)
-			r = fault_set(v->fault, ERR_CORRUPT, PACKAGE_MANIFEST ": names %s %u times, not once; " CURE, t->name, t->n_described);
+			r = verify_wrong(v->fault, ERR_CORRUPT, _("%s: names %s %u times, not once"), PACKAGE_MANIFEST, t->name, t->n_described);
 	}
 	for (size_t i = 0; i < v->n_texts; i++)
 		v->facts.texts += strcmp(v->texts[i].name, CHAPTERS_VTT) != 0;

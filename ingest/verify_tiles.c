@@ -11,11 +11,11 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "dash/mpd.h"
 #include "dash/package.h"
 #include "ingest/verify_seen.h"
 
-#define CURE VERIFY_AGAIN
 #define SCHEME "http://dashif.org/guidelines/thumbnail_tile"
 #define MAX_SHEET ((size_t)8 << 20)
 #define MAX_SIDE 16384u
@@ -58,9 +58,9 @@ static int check_sheet(struct verify *v, const char *name, uint32_t width, uint3
 	good = decode(&file, &have_width, &have_height);
 	buf_fini(&file);
 	if (!good)
-		return fault_set(v->fault, ERR_CORRUPT, "%s: is no JPEG that can be decoded; " CURE, name);
+		return verify_wrong(v->fault, ERR_CORRUPT, _("%s: is no JPEG that can be decoded"), name);
 	if ((uint32_t)have_width != width || (uint32_t)have_height != height)
-		return fault_set(v->fault, ERR_CORRUPT, "%s: is %dx%d, the MPD says %ux%u; " CURE, name, have_width, have_height, width, height);
+		return verify_wrong(v->fault, ERR_CORRUPT, _("%s: is %dx%d, the MPD says %ux%u"), name, have_width, have_height, width, height);
 	return 0;
 }
 
@@ -88,14 +88,14 @@ static int check_sheets(struct verify *v, const struct mpd_representation *m, ui
 		char *name = sheet_name(m->segments.media, m->segments.start_number + i);
 
 		if (name == NULL || !str_is_name(name, strlen(name))) {
-			r = fault_set(v->fault, ERR_CORRUPT, PACKAGE_MANIFEST ":%u: thumbnails named \"%s\"; " CURE, m->line, m->segments.media);
+			r = verify_wrong(v->fault, ERR_CORRUPT, _("%s:%u: thumbnails named \"%s\""), PACKAGE_MANIFEST, m->line, m->segments.media);
 		} else if (i < count) {
 			r = check_sheet(v, name, m->common.width, m->common.height);
 		} else {
 			char *path = path_join(v->folder, name);
 
 			if (file_exists(path))
-				r = fault_set(v->fault, ERR_CORRUPT, "%s: is behind the last of %llu sheets that the MPD's times mean; " CURE, name,
+				r = verify_wrong(v->fault, ERR_CORRUPT, _("%s: is behind the last of %llu sheets that the MPD's times mean"), name,
 				              (unsigned long long)count);
 			free(path);
 		}
@@ -113,18 +113,18 @@ static int check_one(struct verify *v, const struct mpd *mpd, const struct mpd_s
 	char extra;
 
 	if (grid == NULL || sscanf(grid, "%ux%u%c", &columns, &rows, &extra) != 2 || columns == 0 || rows == 0 || columns > 100 || rows > 100)
-		return fault_set(v->fault, ERR_CORRUPT, PACKAGE_MANIFEST ":%u: thumbnails in a grid of \"%s\"; " CURE, m->line, grid != NULL ? grid : "");
+		return verify_wrong(v->fault, ERR_CORRUPT, _("%s:%u: thumbnails in a grid of \"%s\""), PACKAGE_MANIFEST, m->line, grid != NULL ? grid : "");
 	if (m->common.width == 0 || m->common.height == 0 || m->common.width > MAX_SIDE || m->common.height > MAX_SIDE || m->common.width % columns != 0 ||
 	    m->common.height % rows != 0)
-		return fault_set(v->fault, ERR_CORRUPT, PACKAGE_MANIFEST ":%u: sheets of %ux%u cannot have %s tiles; " CURE, m->line, m->common.width,
+		return verify_wrong(v->fault, ERR_CORRUPT, _("%s:%u: sheets of %ux%u cannot have %s tiles"), PACKAGE_MANIFEST, m->line, m->common.width,
 		                 m->common.height, grid);
 	if (s->kind != MPD_SEGMENT_TEMPLATE || s->media == NULL || !s->has_duration || s->duration == 0 || !mpd->has_duration)
-		return fault_set(v->fault, ERR_CORRUPT, PACKAGE_MANIFEST ":%u: it is not said which sheet of thumbnails stands when; " CURE, m->line);
+		return verify_wrong(v->fault, ERR_CORRUPT, _("%s:%u: it is not said which sheet of thumbnails stands when"), PACKAGE_MANIFEST, m->line);
 	sheet = (double)s->duration / (s->has_timescale && s->timescale > 0 ? s->timescale : 1);
 	/* half a millisecond: the MPD writes its times rounded */
 	count = ((double)mpd->duration / DUR_S - 0.0005) / sheet;
 	if (count > MAX_SHEETS)
-		return fault_set(v->fault, ERR_LIMIT, PACKAGE_MANIFEST ":%u: more than %u sheets of thumbnails; " CURE, m->line, MAX_SHEETS);
+		return verify_wrong(v->fault, ERR_LIMIT, _("%s:%u: more than %u sheets of thumbnails"), PACKAGE_MANIFEST, m->line, MAX_SHEETS);
 	return check_sheets(v, m, count > 0 ? (uint64_t)count + 1 : 1);
 }
 

@@ -11,13 +11,24 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "ingest/verify_pictures.h"
 #include "ingest/verify_seen.h"
 
-#define CURE VERIFY_AGAIN
 #define HEAD_LEAST ((size_t)64 << 10)
 #define HEAD_MAX ((size_t)16 << 20)
 #define SEGMENT_MAX ((size_t)1 << 30)
+
+int verify_wrong(struct fault *f, int code, const char *what, ...)
+{
+	char text[600];
+	va_list args;
+
+	va_start(args, what);
+	vsnprintf(text, sizeof text, what, args);
+	va_end(args);
+	return fault_set(f, code, _("%s; make the package again with ribera-ingest"), text);
+}
 
 int verify_bad(struct seen *t, size_t segment, const char *what, ...)
 {
@@ -29,7 +40,7 @@ int verify_bad(struct seen *t, size_t segment, const char *what, ...)
 	va_end(args);
 	if (segment < t->n_cuts && t->timescale > 0)
 		snprintf(when, sizeof when, " (%.3f s)", (double)t->cuts[segment].start / t->timescale);
-	return fault_set(&t->fault, ERR_CORRUPT, "%s: segment %zu%s: %s; " CURE, t->name, segment, when, text);
+	return verify_wrong(&t->fault, ERR_CORRUPT, _("%s: segment %zu%s: %s"), t->name, segment, when, text);
 }
 
 int verify_segment_read(struct seen *t, size_t i, struct buf *room, struct bmff_fragment **ret_fragment)
@@ -43,15 +54,15 @@ int verify_segment_read(struct seen *t, size_t i, struct buf *room, struct bmff_
 	buf_clear(room);
 	bytes = buf_reserve(room, cut->size);
 	if (bytes == NULL)
-		return verify_bad(t, i, "its %u bytes are more than a segment may have", cut->size);
+		return verify_bad(t, i, _("its %u bytes are more than a segment may have"), cut->size);
 	n = file_pread_all(t->fd, bytes, cut->size, cut->offset);
 	if (n < 0)
-		return fault_set(&t->fault, (int)n, "%s: segment %zu: cannot be read: %s", t->name, i, err_text((int)n));
+		return fault_set(&t->fault, (int)n, _("%s: segment %zu: cannot be read: %s"), t->name, i, words_error((int)n));
 	if ((size_t)n < cut->size)
-		return verify_bad(t, i, "the file ends in it");
+		return verify_bad(t, i, _("the file ends in it"));
 	buf_commit(room, cut->size);
 	if (bmff_fragment_read(bytes, cut->size, cut->offset, &pos, t->movie, t->track->id, ret_fragment, &why) != 0)
-		return verify_bad(t, i, "has no readable moof (%s)", fault_text(&why));
+		return verify_bad(t, i, _("has no readable moof (%s)"), fault_text(&why));
 	return 0;
 }
 
@@ -71,15 +82,15 @@ struct reading {
 static int check_shape(struct reading *r, size_t i, const struct bmff_fragment *f)
 {
 	if (f->n_trafs != 1 || f->n_truns != 1 || !f->base_is_moof || f->has_base_data_offset || !f->has_tfdt)
-		return verify_bad(r->t, i, "is not one CMAF fragment (one traf, one trun, tfdt, default-base-is-moof)");
+		return verify_bad(r->t, i, _("is not one CMAF fragment (one traf, one trun, tfdt, default-base-is-moof)"));
 	if (!f->data_in_mdat || f->n_samples == 0)
-		return verify_bad(r->t, i, "its samples do not lie in its mdat");
+		return verify_bad(r->t, i, _("its samples do not lie in its mdat"));
 	if (!f->starts_with_sync || !f->first_is_earliest)
-		return verify_bad(r->t, i, "does not start with a picture that can be decoded alone (SAP 1)");
+		return verify_bad(r->t, i, _("does not start with a picture that can be decoded alone (SAP 1)"));
 	if (f->tfdt != r->end_time)
-		return verify_bad(r->t, i, "its tfdt does not follow on the samples before");
+		return verify_bad(r->t, i, _("its tfdt does not follow on the samples before"));
 	if (i > 0 && f->sequence <= r->sequence)
-		return verify_bad(r->t, i, "its sequence number %u does not follow on %u: segments changed places", f->sequence, r->sequence);
+		return verify_bad(r->t, i, _("its sequence number %u does not follow on %u: segments changed places"), f->sequence, r->sequence);
 	return 0;
 }
 
@@ -90,11 +101,11 @@ static int check_entry(struct reading *r, size_t i)
 	const struct cut *cut = &r->t->cuts[i];
 
 	if (e->to_index || !e->starts_with_sap || e->sap_type < 1 || e->sap_type > 2 || e->sap_delta != 0)
-		return verify_bad(r->t, i, "the index does not say that it starts with an access point (SAP 1 or 2)");
+		return verify_bad(r->t, i, _("the index does not say that it starts with an access point (SAP 1 or 2)"));
 	if (cut->start != r->next_start)
-		return verify_bad(r->t, i, "starts at another time than the index says (%.3f s)", (double)r->next_start / r->t->timescale);
+		return verify_bad(r->t, i, _("starts at another time than the index says (%.3f s)"), (double)r->next_start / r->t->timescale);
 	if (cut->duration != e->duration)
-		return verify_bad(r->t, i, "lasts otherwise than the index says");
+		return verify_bad(r->t, i, _("lasts otherwise than the index says"));
 	r->next_start = cut->start + (int64_t)cut->duration;
 	return 0;
 }
@@ -134,7 +145,7 @@ static int check_grid(struct reading *r, size_t i, const struct bmff_fragment *f
 	qsort(times, f->n_samples, sizeof *times, compare_times);
 	for (size_t s = 0; q == 0 && s < f->n_samples; s++)
 		if (f->samples[s].duration != r->t->unit || times[s] - times[0] != (int64_t)s * r->t->unit)
-			q = verify_bad(r->t, i, "picture %zu stands at %.4f s, not in its place at %.4f s", s, (double)(times[s] - r->t->shift) / r->t->timescale,
+			q = verify_bad(r->t, i, _("picture %zu stands at %.4f s, not in its place at %.4f s"), s, (double)(times[s] - r->t->shift) / r->t->timescale,
 			               (double)(times[0] - r->t->shift + (int64_t)s * r->t->unit) / r->t->timescale);
 	free(times);
 	return q;
@@ -147,7 +158,7 @@ static int check_pictures(struct reading *r, size_t i, const struct buf *room, c
 
 	if (r->pictures == NULL || pictures_check(r->pictures, room->bytes, room->size, r->t->cuts[i].offset, f, &at, why) == 0)
 		return 0;
-	return verify_bad(r->t, i, "picture %zu in the order of decoding: %s", at, why);
+	return verify_bad(r->t, i, _("picture %zu in the order of decoding: %s"), at, why);
 }
 
 static int check_segment(struct reading *r, size_t i, uint64_t *offset, struct buf *room)
@@ -159,7 +170,7 @@ static int check_segment(struct reading *r, size_t i, uint64_t *offset, struct b
 
 	cut->start = r->next_start; /* until it is known better */
 	if (*offset > r->t->size || e->size > r->t->size - *offset)
-		return verify_bad(r->t, i, "the index points behind the end of the file");
+		return verify_bad(r->t, i, _("the index points behind the end of the file"));
 	cut->offset = *offset;
 	cut->size = e->size;
 	q = verify_segment_read(r->t, i, room, &f);
@@ -167,7 +178,7 @@ static int check_segment(struct reading *r, size_t i, uint64_t *offset, struct b
 		return q;
 	q = check_shape(r, i, f);
 	if (q == 0 && (f->moof != *offset || f->mdat_end != *offset + e->size))
-		q = verify_bad(r->t, i, "the index does not fall on its moof and mdat");
+		q = verify_bad(r->t, i, _("the index does not fall on its moof and mdat"));
 	note_times(r, cut, f);
 	if (q == 0)
 		q = check_entry(r, i);
@@ -189,18 +200,18 @@ static int check_segments(struct reading *r)
 
 	/* the limit keeps comparisons between timescales within 128 bits */
 	if (r->sidx->earliest_time > (uint64_t)1 << 56)
-		return fault_set(&t->fault, ERR_OUT_OF_RANGE, "%s: its index begins at an impossible time; " CURE, t->name);
+		return verify_wrong(&t->fault, ERR_OUT_OF_RANGE, _("%s: its index begins at an impossible time"), t->name);
 	if (r->sidx->timescale != t->timescale || r->sidx->reference_id != t->track->id || r->sidx->n_entries == 0)
-		return fault_set(&t->fault, ERR_CORRUPT, "%s: its index is of another track or timescale, or empty; " CURE, t->name);
+		return verify_wrong(&t->fault, ERR_CORRUPT, _("%s: its index is of another track or timescale, or empty"), t->name);
 	r->next_start = (int64_t)r->sidx->earliest_time;
 	t->cuts = mem_new_array(r->sidx->n_entries, sizeof *t->cuts);
 	t->n_cuts = r->sidx->n_entries;
 	buf_init(&room, SEGMENT_MAX);
 	for (size_t i = 0; q == 0 && i < t->n_cuts; i++)
-		q = verify_stopped(r->v) ? fault_set(&t->fault, ERR_CANCELLED, "stopped") : check_segment(r, i, &offset, &room);
+		q = verify_stopped(r->v) ? fault_set(&t->fault, ERR_CANCELLED, _("stopped")) : check_segment(r, i, &offset, &room);
 	buf_fini(&room);
 	if (q == 0 && offset != t->size)
-		q = verify_bad(t, t->n_cuts, "the index does not reach the end of the file");
+		q = verify_bad(t, t->n_cuts, _("the index does not reach the end of the file"));
 	return q;
 }
 
@@ -242,13 +253,13 @@ static int read_head(struct seen *t, struct buf *head)
 		bytes = buf_reserve(head, want);
 		got = bytes != NULL ? file_pread_all(t->fd, bytes, want, 0) : -ENOMEM;
 		if (got < 0)
-			return fault_set(&t->fault, (int)got, "%s: cannot be read: %s", t->name, err_text((int)got));
+			return fault_set(&t->fault, (int)got, _("%s: cannot be read: %s"), t->name, words_error((int)got));
 		buf_commit(head, (size_t)got);
 		q = find_head(head, &t->header_end, &t->index_end);
 		if (want == t->size)
 			break;
 	}
-	return q == 0 ? 0 : fault_set(&t->fault, ERR_CORRUPT, "%s: does not begin with ftyp, moov, sidx; " CURE, t->name);
+	return q == 0 ? 0 : verify_wrong(&t->fault, ERR_CORRUPT, _("%s: does not begin with ftyp, moov, sidx"), t->name);
 }
 
 static int check_body(struct reading *r)
@@ -258,7 +269,7 @@ static int check_body(struct reading *r)
 	int q = 0;
 
 	if (r->t->handler == VERIFY_VIDEO && pictures_new(t, &r->pictures, why) != 0)
-		return fault_set(&r->t->fault, ERR_CORRUPT, "%s: its decoder configuration is wrong: %s; " CURE, r->t->name, why);
+		return verify_wrong(&r->t->fault, ERR_CORRUPT, _("%s: its decoder configuration is wrong: %s"), r->t->name, why);
 	r->presented = t->n_edits > 0 && r->t->movie->timescale == t->timescale ? t->edits[t->n_edits - 1].duration : 0;
 	q = check_segments(r);
 	pictures_free(&r->pictures);
@@ -275,7 +286,7 @@ static int check_head(struct reading *r, const struct buf *head)
 		return fault_prefix(&t->fault, "%s", t->name);
 	q = t->movie->n_tracks == 1 ? bmff_sidx_read(head->bytes, head->size, 0, &sidx) : ERR_CORRUPT;
 	if (q != 0)
-		return fault_set(&t->fault, q, "%s: has no readable index, or not one track; " CURE, t->name);
+		return verify_wrong(&t->fault, q, _("%s: has no readable index, or not one track"), t->name);
 	t->track = &t->movie->tracks[0];
 	t->shift = bmff_track_shift(t->track, t->movie->timescale);
 	t->timescale = t->track->timescale;
