@@ -66,6 +66,11 @@ void words_end(void)
 	ours = (locale_t)0;
 }
 
+void words_plain(void)
+{
+	setlocale(LC_MESSAGES, "C");
+}
+
 const char *words_error(int code)
 {
 	const char *text = err_text(code);

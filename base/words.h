@@ -3,8 +3,8 @@
  * Words in the reader's language (LC_MESSAGES, by gettext), where people meet
  * them: --help, the questions of setup, what is wrong with options, settings and
  * masters, progress and results on a terminal, tables, the player's window and status line.
- * Logs, notes that stand in reports too, JSON and all that programs read stay English, and
- * numbers keep their point: LC_NUMERIC is never set.  Catalogs are po/PROGRAM.LANGUAGE.po, each
+ * Logs, reports, JSON and all that programs read stay English (with --json complaints too), and
+ * numbers keep their point: LC_NUMERIC is never set.  What is wrong inside a format (dash/) is told in its standard's English.  Catalogs are po/PROGRAM.LANGUAGE.po, each
  * joined with po/base.LANGUAGE.po, the words of the rooms that several programs share.
  */
 #ifndef RIBERA_BASE_WORDS_H
@@ -23,6 +23,9 @@ void words_start(const char *program);
  * and later messages, which go to a log, stay English. */
 void words_start_here(const char *program);
 void words_end(void);
+
+/* For the whole process, before further threads: from here on English, for what programs read (--json). */
+void words_plain(void);
 
 /* err_text() in the reader's language (errno's from libc's own catalog, where that is installed). */
 const char *words_error(int code);

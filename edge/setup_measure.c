@@ -186,7 +186,7 @@ int origin_probe_token(const struct setup_origin *o, const char *name, struct fa
 	free(path);
 	words = words_of(reply);
 	if (result.status == 401)
-		r = fault_set(f, ERR_DENIED, o->token != NULL ? "the origin does not take this token (%s)" : "the origin wants a token (%s)", words);
+		r = fault_set(f, ERR_DENIED, o->token != NULL ? _("the origin does not take this token (%s)") : _("the origin wants a token (%s)"), words);
 	else if (result.status == 200 || (result.status == 404 && strstr(words, "no edge") != NULL))
 		r = 0;
 	else if (result.status == 404)
@@ -309,7 +309,7 @@ static void measure_by_plan(const struct setup_origin *o, const struct plan *p, 
 	uint64_t size = 0;
 	char *file = t != NULL ? largest_file(o, t->title, &size) : NULL, *url;
 
-	s->why_not = t == NULL ? "its library is empty" : "it gives no bytes without a signature, or they are out of reach";
+	s->why_not = t == NULL ? _("its library is empty") : _("it gives no bytes without a signature, or they are out of reach");
 	if (file == NULL || size < 4096 * LINES) {
 		free(file);
 		return;

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/words.h"
 #include "fetch/fetch.h"
 
 struct get {
@@ -45,7 +46,7 @@ static int verdict(const struct get *g, const struct fetch_request *req, struct 
 		return fault_set(f, g->result.error, "%s: %s%s%s", req->url, err_text(g->result.error),
 		                 g->result.text[0] != '\0' ? ": " : "", g->result.text);
 	if (g->result.status >= 400)
-		return fault_set(f, ERR_HTTP, "%s: HTTP status %d", req->url, g->result.status);
+		return fault_set(f, ERR_HTTP, _("%s: HTTP status %d"), req->url, g->result.status);
 	return 0;
 }
 

@@ -60,7 +60,7 @@ static int take_packet(struct work *w)
 	r = w->coder->pack(p, w->first == 0, &w->picture);
 	if (r != 0)
 		return fault_set(w->fault, r, _("%s: frame %llu, %d bytes: %s"), name, (unsigned long long)frame, p->size,
-		                 r == ERR_CORRUPT ? "what the encoder made is no bitstream" : words_error(r));
+		                 r == ERR_CORRUPT ? _("what the encoder made is no bitstream") : words_error(r));
 	s.size = (uint32_t)w->picture.size;
 	if (chunk_add(w->out, &s, w->picture.bytes) != 0)
 		return fault_set(w->fault, ERR_LIMIT, _("%s: the segments from frame %llu are over %zu MiB; is the bitrate right?"), name,

@@ -384,6 +384,8 @@ int main(int argc, char **argv)
 		printf("ribera-ingest %s (%s)\n", PACKAGE_VERSION, RIBERA_FEATURES);
 		code = 0;
 	} else if (o.verify != NULL && argc == 1) {
+		if (o.json)
+			words_plain();
 		code = verify(&o);
 	} else if (o.report != NULL && argc == 1) {
 		code = report(&o);

@@ -275,7 +275,7 @@ static int keep(struct rendition *r, uint64_t index, const struct chunk *out, st
 
 	if (e != 0)
 		fault_set(f, e, _("%s: cannot be written: %s%s"), path, words_error(e),
-		          e == -ENOSPC || e == -EDQUOT ? "; free space there and run the same command again: what is finished is kept" : "");
+		          e == -ENOSPC || e == -EDQUOT ? _("; free space there and run the same command again: what is finished is kept") : "");
 	free(path);
 	if (e != 0)
 		return e;

@@ -39,7 +39,7 @@ static int look_at_file(const char *path, struct fault *f)
 		return 0;
 	if (stat(path, &st) < 0)
 		return fault_set(f, -errno, "%s: %s%s", path, strerror(errno),
-		                 errno == ENOENT ? "; check the path" : "");
+		                 errno == ENOENT ? _("; check the path") : "");
 	if (S_ISDIR(st.st_mode))
 		return fault_set(f, -EISDIR, _("%s: is a folder; give one master file"), path);
 	if (access(path, R_OK) < 0)
@@ -115,7 +115,7 @@ static int open_decoder(struct source *s, int stream, int audio, struct fault *f
 
 	if (codec == NULL)
 		return fault_set(f, ERR_UNSUPPORTED, _("stream %d (%s): this FFmpeg has no decoder for %s \"%s\"; convert it with a program that has one"), stream,
-		                 audio < 0 ? "picture" : "sound", st->codecpar->codec_id != AV_CODEC_ID_NONE ? avcodec_get_name(st->codecpar->codec_id) : "codec",
+		                 audio < 0 ? _("picture") : _("sound"), st->codecpar->codec_id != AV_CODEC_ID_NONE ? avcodec_get_name(st->codecpar->codec_id) : _("codec"),
 		                 av_fourcc2str(st->codecpar->codec_tag));
 	*d = (struct decoder){.stream = stream, .audio = audio, .last = AV_NOPTS_VALUE, .guess = AV_NOPTS_VALUE, .next = AV_NOPTS_VALUE};
 	d->ctx = avcodec_alloc_context3(codec);
@@ -317,8 +317,8 @@ static int choose_video(struct source *s, const char *path, struct fault *f)
 
 	if (best < 0)
 		return fault_set(f, ERR_MEDIA, _("%s: has no picture (%s); a master needs a video stream"), path,
-		                 av_find_best_stream(s->format, AVMEDIA_TYPE_AUDIO, -1, -1, NULL, 0) >= 0 ? "sound only"
-		                                                                                         : "no video stream");
+		                 av_find_best_stream(s->format, AVMEDIA_TYPE_AUDIO, -1, -1, NULL, 0) >= 0 ? _("sound only")
+		                                                                                         : _("no video stream"));
 	if (av_stream_get_side_data(s->format->streams[best], AV_PKT_DATA_ENCRYPTION_INIT_INFO, NULL) != NULL)
 		return fault_set(f, ERR_UNSUPPORTED, SOURCE_ENCRYPTED, path);
 	s->video_stream = best;

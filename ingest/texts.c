@@ -130,7 +130,7 @@ static int add_stream(struct texts *t, const struct source_text *s, size_t index
 	}
 	r = captions_new(s->parameters, s->time_base, &x->captions, f);
 	if (r != 0) {
-		fault_prefix(f, "subtitles in stream %d", s->stream);
+		fault_prefix(f, _("subtitles in stream %d"), s->stream);
 		return r;
 	}
 	language_tag(s->language, x->language);
@@ -245,7 +245,7 @@ int texts_see(struct texts *t, const AVFrame *frame, AVRational time_base, struc
 	p->pts = av_rescale_q(frame->pts, time_base, AV_TIME_BASE_Q);
 	r = captions_take(t->all[t->of_picture].captions, p, f);
 	if (r != 0)
-		fault_prefix(f, "closed captions");
+		fault_prefix(f, _("closed captions"));
 	av_packet_free(&p);
 	return r;
 }

@@ -49,7 +49,7 @@ struct track {
 static int cannot(const struct track *t, int code, const char *what, struct fault *f)
 {
 	return fault_set(f, code, "%s: %s: %s%s", t->final, what, err_text(code),
-	                 code == -ENOSPC ? "; free space there and run the same command again" : "");
+	                 code == -ENOSPC ? _("; free space there and run the same command again") : "");
 }
 
 int track_new(const struct track_setup *s, struct track **ret_track, struct fault *f)

@@ -140,7 +140,7 @@ static int refused(int status, const json_t *answer, struct fault *f)
 {
 	const char *detail = json_string_value(json_object_get(answer, "detail"));
 
-	return fault_set(f, status == 507 ? -ENOSPC : ERR_HTTP, _("the origin says %d: %s"), status, detail != NULL ? detail : "no reason given");
+	return fault_set(f, status == 507 ? -ENOSPC : ERR_HTTP, _("the origin says %d: %s"), status, detail != NULL ? detail : _("no reason given"));
 }
 
 /* Asks until there is an answer that is meant for us, or patience ends. */

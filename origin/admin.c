@@ -207,8 +207,11 @@ int main(int argc, char **argv)
 		print_help(stdout);
 	else if (e == 0 && o.version)
 		printf("ribera-admin %s (%s)\n", PACKAGE_VERSION, RIBERA_FEATURES);
-	else if (e == 0)
+	else if (e == 0) {
+		if (o.json)
+			words_plain();
 		e = run(&o, argc, argv, &f);
+	}
 	if (e == 0 && (fflush(stdout) != 0 || ferror(stdout)))
 		e = fault_set(&f, -EPIPE, _("the output could not be written"));
 	if (e != 0)

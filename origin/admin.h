@@ -52,6 +52,8 @@ int admin_stream(const struct admin *, const char *path, dur_us patience, int (*
 /* admin_table.c: rows of text under a head; numbers to the right ('>' before the head's text). */
 struct admin_table;
 struct admin_table *admin_table_new(const char *const *heads, size_t n_columns);
+/* What the API calls it, in the reader's language; what is not known stays. */
+const char *admin_word(const char *);
 void admin_table_cell(struct admin_table *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void admin_percent_cell(struct admin_table *, const json_t *share); /* "-" when it is no number */
 void admin_table_print(struct admin_table **, FILE *); /* prints and frees */

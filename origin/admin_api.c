@@ -56,7 +56,7 @@ static int read_answer(const struct blob *blob, int status, json_t **ret_json, s
 
 	if (status >= 400)
 		e = fault_set(f, status == 404 ? ERR_NOT_FOUND : ERR_HTTP, _("the origin says %d: %s%s%s"), status,
-		              field != NULL ? field : "", field != NULL ? ": " : "", detail != NULL ? detail : "no reason given");
+		              field != NULL ? field : "", field != NULL ? ": " : "", detail != NULL ? detail : _("no reason given"));
 	else if (j == NULL && status != 204)
 		e = fault_set(f, ERR_HTTP, _("the origin's answer is no JSON; is --control its control listener?"));
 	if (e == 0 && ret_json != NULL)
@@ -86,7 +86,7 @@ static int request(const struct admin *a, struct fetch *fetch, const char *metho
 	if (e == 0 || (e == ERR_HTTP && result.status >= 400))
 		e = read_answer(blob, result.status, ret_json, f);
 	else
-		fault_prefix(f, "cannot ask the origin at %s", a->control);
+		fault_prefix(f, _("cannot ask the origin at %s"), a->control);
 	blob_unref(&blob);
 	return e;
 }
@@ -229,7 +229,7 @@ int admin_read_health(const struct admin *a, char **ret_problem, struct fault *f
 	else if (e == 0)
 		*ret_problem = NULL;
 	else
-		fault_prefix(f, "cannot ask the origin at %s", a->control);
+		fault_prefix(f, _("cannot ask the origin at %s"), a->control);
 	e = e == ERR_HTTP && result.status == 503 ? 0 : e;
 	blob_unref(&blob);
 	asking_fini(&k);

@@ -41,7 +41,7 @@ static void field_bytes(const char *name, double bytes)
 	char text_of[STR_BYTES_SIZE];
 
 	str_format_bytes((uint64_t)bytes, text_of);
-	printf("%-10s %s\n", name, text_of);
+	printf("%-10s %s\n", _(name), text_of);
 }
 
 static void print_json(const json_t *j)
@@ -102,16 +102,16 @@ static void show_plan(const json_t *plan)
 		struct tracks tracks = count_tracks(o);
 
 		admin_table_cell(t, "%zu", i + 1);
-		admin_table_cell(t, "%s", text(o, "move"));
-		admin_table_cell(t, "%s", text(o, "why"));
+		admin_table_cell(t, "%s", admin_word(text(o, "move")));
+		admin_table_cell(t, "%s", admin_word(text(o, "why")));
 		admin_table_cell(t, "%.1f", number(o, "plays"));
 		admin_table_cell(t, "%s", text(o, "title"));
 		admin_table_cell(t, "%s", text(o, "revision"));
-		admin_table_cell(t, "%zu of %zu", tracks.hold, tracks.all);
+		admin_table_cell(t, _("%zu of %zu"), tracks.hold, tracks.all);
 		bytes_cell(t, tracks.bytes > 0 ? tracks.bytes : number(o, "bytes"));
 	}
 	admin_table_print(&t, stdout);
-	printf("\n%-10s %s\n%-10s %s\n", "version", text(plan, "version"), "site", text(plan, "site"));
+	printf("\n%-10s %s\n%-10s %s\n", _("version"), text(plan, "version"), _("site"), text(plan, "site"));
 	field_bytes("to fill", number(plan, "bytes_to_fill"));
 	field_bytes("kept", number(plan, "bytes_kept"));
 	field_bytes("may go", number(plan, "bytes_that_may_go"));

@@ -47,7 +47,7 @@ static int print_json(json_t *j)
 
 static void field(const char *name, const char *value)
 {
-	printf("%-10s %s\n", name, value);
+	printf("%-10s %s\n", _(name), value);
 }
 
 static void field_bytes(const char *name, const json_t *v)
@@ -148,7 +148,7 @@ static void show_revisions(const json_t *revisions)
 		admin_table_cell(t, "%s", text(o, "revision"));
 		admin_table_cell(t, "%s", text(o, "published"));
 		bytes_cell(t, json_object_get(o, "bytes"));
-		admin_table_cell(t, "%s", json_is_true(json_object_get(o, "current")) ? "current" : "old");
+		admin_table_cell(t, "%s", json_is_true(json_object_get(o, _("current"))) ? _("current") : _("old"));
 	}
 	putchar('\n');
 	admin_table_print(&t, stdout);
@@ -246,9 +246,9 @@ int admin_edges(const struct admin *a, char **args, struct fault *f)
 		const json_t *load = json_object_get(o, "load");
 
 		admin_table_cell(t, "%s", text(o, "name"));
-		admin_table_cell(t, "%s%s%s%s", text(o, "state"), json_is_true(json_object_get(o, "draining")) ? _(", draining") : "",
-		                 json_is_false(json_object_get(o, "reachable")) ? ", not reached" : "",
-		                 json_number_value(json_object_get(o, "held_out_seconds")) > 0 ? ", held out" : "");
+		admin_table_cell(t, "%s%s%s%s", admin_word(text(o, "state")), json_is_true(json_object_get(o, "draining")) ? _(", draining") : "",
+		                 json_is_false(json_object_get(o, "reachable")) ? _(", not reached") : "",
+		                 json_number_value(json_object_get(o, "held_out_seconds")) > 0 ? _(", held out") : "");
 		bytes_cell(t, json_object_get(o, "capacity"));
 		bytes_cell(t, json_object_get(o, "free_bytes"));
 		admin_percent_cell(t, load);
@@ -273,7 +273,7 @@ static void show_held(const json_t *held)
 	json_array_foreach((json_t *)held, i, o) {
 		admin_table_cell(t, "%s", text(o, "title"));
 		admin_table_cell(t, "%s", text(o, "revision"));
-		admin_table_cell(t, "%s", json_is_true(json_object_get(o, "complete")) ? "complete" : "filling");
+		admin_table_cell(t, "%s", json_is_true(json_object_get(o, "complete")) ? _("complete") : _("filling"));
 		bytes_cell(t, json_object_get(o, "bytes"));
 	}
 	putchar('\n');
@@ -292,13 +292,13 @@ int admin_edge_show(const struct admin *a, char **args, struct fault *f)
 		return e != 0 ? e : print_json(o);
 	field("edge", text(o, "name"));
 	field("url", text(o, "url"));
-	field("state", text(o, "state"));
-	field("viewers", json_is_true(json_object_get(o, "draining")) ? "none: it is being drained" : "yes");
+	field("state", admin_word(text(o, "state")));
+	field("viewers", json_is_true(json_object_get(o, "draining")) ? _("none: it is being drained") : _("yes"));
 	field_percent("load", json_object_get(o, "load"));
 	field_percent("hits", json_object_get(o, "hit_ratio"));
 	if (json_is_string(json_object_get(o, "trouble")))
 		field("trouble", text(o, "trouble"));
-	snprintf(seen, sizeof seen, "%.0f s ago", json_number_value(json_object_get(o, "seen_seconds_ago")));
+	snprintf(seen, sizeof seen, _("%.0f s ago"), json_number_value(json_object_get(o, "seen_seconds_ago")));
 	field("seen", seen);
 	field_bytes("capacity", json_object_get(o, "capacity"));
 	field_bytes("free", json_object_get(o, "free_bytes"));

@@ -25,7 +25,7 @@ struct table {
 
 static const char *run_name(unsigned k)
 {
-	return k == N_PULL ? "plan, kept by day" : k > N_PULL ? "plan, pushed only" : pull_name((enum pull_rule)k);
+	return k == N_PULL ? N_("plan, kept by day") : k > N_PULL ? N_("plan, pushed only") : pull_name((enum pull_rule)k);
 }
 
 /* "5%" of the catalogue, or bytes with a unit. */
@@ -108,7 +108,7 @@ static void print_table(const struct trace *trace, const struct table *t)
 			const struct simulate_result *r = &t->results[c][k];
 
 			admin_table_cell(out, "%.1f%%", 100 * (double)t->capacities[c] / (double)trace->catalogue);
-			admin_table_cell(out, "%s", run_name(k));
+			admin_table_cell(out, "%s", _(run_name(k)));
 			admin_table_cell(out, "%.2f", 100 * r->byte_hit);
 			admin_table_cell(out, "%+.2f", 100 * (r->byte_hit - best_pull(t->results[c])));
 			admin_table_cell(out, "%.2f", 100 * r->request_hit);
@@ -126,7 +126,7 @@ static void print_table(const struct trace *trace, const struct table *t)
 static void print_sites(const struct trace *trace, const struct table *t)
 {
 	static const char *const heads[] = {N_(">capacity each"), N_("edges"), N_(">from the origin %"), N_(">of edges alone"), N_(">busiest / mean")};
-	static const char *const names[] = {"alone, asking each other", "one site"};
+	static const char *const names[] = {N_("alone, asking each other"), N_("one site")};
 	struct admin_table *out = admin_table_new(heads, sizeof heads / sizeof heads[0]);
 
 	for (size_t c = 0; c < t->n; c++)
@@ -134,7 +134,7 @@ static void print_sites(const struct trace *trace, const struct table *t)
 			const struct simulate_site_result *r = &t->sites[c][k];
 
 			admin_table_cell(out, "%.1f%%", 100 * (double)t->capacities[c] / (double)trace->catalogue);
-			admin_table_cell(out, "%s", names[k]);
+			admin_table_cell(out, "%s", _(names[k]));
 			admin_table_cell(out, "%.2f", 100 * r->origin);
 			admin_table_cell(out, "%.3f", r->origin / t->sites[c][0].origin);
 			admin_table_cell(out, "%.2f", r->most_load);

@@ -35,6 +35,20 @@ struct admin_table *admin_table_new(const char *const *heads, size_t n_columns)
 	return t;
 }
 
+const char *admin_word(const char *word)
+{
+	static const char *const known[] = {
+		N_("up"), N_("down"), N_("fill"), N_("keep"), N_("may go"),
+		N_("old revision"), N_("banned"), N_("another edge of the site"), N_("no room"), N_("copy"), N_("room"), N_("ranked"), N_("new"), N_("pinned"),
+		N_("queued"), N_("running"), N_("done"), N_("failed"),
+	};
+
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+		if (strcmp(known[i], word) == 0)
+			return _(known[i]);
+	return word;
+}
+
 void admin_table_cell(struct admin_table *t, const char *fmt, ...)
 {
 	char *text = NULL;

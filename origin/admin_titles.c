@@ -167,11 +167,11 @@ static int show_list(const struct admin *a, const char *path, const char *list, 
 				const json_t *v = json_object_get(row, keys[k]);
 
 				if (json_is_boolean(v))
-					admin_table_cell(t, "%s", json_is_true(v) ? "yes" : "in part");
+					admin_table_cell(t, "%s", json_is_true(v) ? _("yes") : _("in part"));
 				else if (json_is_integer(v))
 					admin_table_cell(t, "%lld", (long long)json_integer_value(v));
 				else
-					admin_table_cell(t, "%s", text(row, keys[k]));
+					admin_table_cell(t, "%s", strcmp(keys[k], "state") == 0 ? admin_word(text(row, keys[k])) : text(row, keys[k]));
 			}
 		admin_table_print(&t, stdout);
 	}

@@ -39,7 +39,7 @@ static void complain(struct checking *c, const char *name, const char *what)
 	char *line = mem_printf("%s: %s", name, what);
 	json_t *j = json_string(line);
 
-	json_array_append_new(c->damage, j != NULL ? j : json_string("(a file with an unprintable name)"));
+	json_array_append_new(c->damage, j != NULL ? j : json_string(_("(a file with an unprintable name)")));
 	free(line);
 }
 
@@ -53,9 +53,9 @@ static void check_pieces(struct checking *c, const struct digest_file *file, int
 		ssize_t n = file_pread_all(fd, bytes, want, i * DIGEST_PIECE);
 
 		if (n < 0)
-			snprintf(what, sizeof what, "piece %zu cannot be read: %s", i, err_text((int)n));
+			snprintf(what, sizeof what, _("piece %zu cannot be read: %s"), i, words_error((int)n));
 		else if ((uint64_t)n != want || digest_check_piece(file, i, bytes, want) != 0)
-			snprintf(what, sizeof what, "piece %zu (bytes %llu to %llu) does not match its hash", i,
+			snprintf(what, sizeof what, _("piece %zu (bytes %llu to %llu) does not match its hash"), i,
 			         (unsigned long long)(i * DIGEST_PIECE), (unsigned long long)(i * DIGEST_PIECE + want - 1));
 		else
 			continue;
@@ -71,9 +71,9 @@ static void check_file(struct checking *c, const struct digest_file *file)
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		complain(c, file->name, err_text(-errno));
+		complain(c, file->name, words_error(-errno));
 	} else if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != file->size) {
-		snprintf(what, sizeof what, "has %lld bytes, want %llu", (long long)st.st_size, (unsigned long long)file->size);
+		snprintf(what, sizeof what, _("has %lld bytes, want %llu"), (long long)st.st_size, (unsigned long long)file->size);
 		complain(c, file->name, what);
 	} else {
 		check_pieces(c, file, fd);
@@ -94,7 +94,7 @@ static void check_leaves(struct checking *c)
 	if (e == 0)
 		e = digest_check_leaves(c->digest, b.bytes, b.size);
 	if (e != 0)
-		complain(c, PACKAGE_LEAVES, err_text(e));
+		complain(c, PACKAGE_LEAVES, words_error(e));
 	buf_fini(&b);
 	free(path);
 }
@@ -105,7 +105,7 @@ static int check_listed(void *ctx, const char *name)
 
 	if (strcmp(name, PACKAGE_DIGEST) != 0 && strcmp(name, PACKAGE_LEAVES) != 0 &&
 	    digest_find(c->digest, name, strlen(name)) < 0)
-		complain(c, name, "is not part of the package");
+		complain(c, name, _("is not part of the package"));
 	return 0;
 }
 
@@ -114,7 +114,7 @@ static void check_place(struct checking *c)
 	char *real = realpath(c->folder, NULL), *slash = real != NULL ? strrchr(real, '/') : NULL;
 
 	if (slash != NULL && strcmp(slash + 1, c->digest->revision) != 0)
-		complain(c, PACKAGE_DIGEST, "names another revision than the folder");
+		complain(c, PACKAGE_DIGEST, _("names another revision than the folder"));
 	free(real);
 }
 
@@ -129,7 +129,7 @@ static void check_package(struct checking *c)
 	buf_init(&b, DIGEST_MAX_BYTES);
 	e = file_read(path, &b);
 	if (e != 0)
-		complain(c, PACKAGE_DIGEST, err_text(e));
+		complain(c, PACKAGE_DIGEST, words_error(e));
 	else if (digest_read(b.bytes, b.size, &d, &f) != 0)
 		complain(c, PACKAGE_DIGEST, fault_text(&f));
 	c->digest = d;
@@ -154,7 +154,7 @@ static void verify_package(struct verify *v, const char *folder)
 
 	check_package(&c);
 	if (!v->quiet) {
-		printf("%s  %s\n", json_array_size(c.damage) == 0 ? "good   " : "DAMAGED", folder);
+		printf("%s  %s\n", json_array_size(c.damage) == 0 ? _("good   ") : _("DAMAGED"), folder);
 		json_array_foreach(c.damage, i, line) {
 			text = json_string_value(line);
 			printf("         %s\n", text);

@@ -205,7 +205,7 @@ static void print_edges(const json_t *edges, size_t room)
 		if (i == room)
 			break;
 		admin_table_cell(t, "%s", text(o, "name"));
-		admin_table_cell(t, "%s%s", text(o, "state"), json_is_true(json_object_get(o, "draining")) ? _(", draining") : "");
+		admin_table_cell(t, "%s%s", admin_word(text(o, "state")), json_is_true(json_object_get(o, "draining")) ? _(", draining") : "");
 		admin_percent_cell(t, json_object_get(o, "load"));
 		admin_percent_cell(t, json_object_get(o, "hit_ratio"));
 		bytes_cell(t, json_object_get(o, "free_bytes"));

@@ -110,7 +110,7 @@ static int read_line(struct reader *r, const char *line, struct fault *f)
 		return fault_set(f, ERR_SYNTAX, _("%s line %zu: expected second,item,bytes"), r->path, r->line);
 	}
 	if (bytes == 0 || bytes > INT64_MAX / 1000000)
-		return fault_set(f, ERR_OUT_OF_RANGE, "%s line %zu: an item of %" PRIu64 " bytes", r->path, r->line, bytes);
+		return fault_set(f, ERR_OUT_OF_RANGE, _("%s line %zu: an item of %llu bytes"), r->path, r->line, (unsigned long long)bytes);
 	return add(r, second, item, bytes, f);
 }
 

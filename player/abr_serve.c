@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/words.h"
 #include "player/abr.h"
 
 #define MAX_RUNGS 64
@@ -175,7 +176,7 @@ int abr_serve(const char *algorithm, FILE *in, FILE *out, struct fault *f)
 	while (r == 0 && getline(&line, &cap, in) > 0) {
 		number++;
 		if (!obey(&s, line))
-			r = fault_set(f, ERR_SYNTAX, "standard input:%u: \"%.60s\" is not understood here", number, line);
+			r = fault_set(f, ERR_SYNTAX, _("standard input:%u: \"%.60s\" is not understood here"), number, line);
 		fflush(out);
 	}
 	abr_free(&s.abr);

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "dash/bmff_fragment.h"
 #include "dash/bmff_track.h"
 
@@ -215,7 +216,7 @@ int cues_from_vtt(const char *text, size_t n, dur_us offset, struct cues *c, str
 	if (n >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0)
 		s += 3;
 	if (end - s < 6 || memcmp(s, "WEBVTT", 6) != 0)
-		return fault_set(f, ERR_SYNTAX, "it does not begin with WEBVTT");
+		return fault_set(f, ERR_SYNTAX, _("it does not begin with WEBVTT"));
 	while (next_line(&s, end, &l)) {
 		const char *first, *last;
 
@@ -281,7 +282,7 @@ int cues_from_mp4(const uint8_t *init, size_t n_init, const uint8_t *body, size_
 		return r;
 	track = bmff_movie_track(movie, 0);
 	if (track == NULL || (track->entry != BMFF_TYPE('w', 'v', 't', 't') && track->entry != BMFF_TYPE('s', 't', 'p', 'p')))
-		r = fault_set(f, ERR_UNSUPPORTED, "its track is neither wvtt nor stpp");
+		r = fault_set(f, ERR_UNSUPPORTED, _("its track is neither wvtt nor stpp"));
 	while (r == 0) {
 		struct bmff_fragment *fragment = NULL;
 

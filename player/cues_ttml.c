@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "dash/mpd_xml.h"
 #include "player/cues.h"
 
@@ -308,7 +309,7 @@ int cues_from_ttml(const char *text, size_t n, dur_us offset, struct cues *c, st
 		return r;
 	root = xmlDocGetRootElement(doc);
 	if (root == NULL || !is(root, "tt")) {
-		r = fault_set(f, ERR_SYNTAX, "the root element is not <tt>");
+		r = fault_set(f, ERR_SYNTAX, _("the root element is not <tt>"));
 	} else {
 		d.rates = rates_of(root);
 		find_styles(&d, root, 0);

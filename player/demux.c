@@ -10,6 +10,7 @@
 
 #include "base/blob.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "dash/bmff.h"
 #include "dash/bmff_track.h"
 #include "player/feed.h"
@@ -85,7 +86,7 @@ static int find_stream(struct demux *d, int audio, struct fault *f)
 		else
 			s->discard = AVDISCARD_ALL;
 	}
-	return d->stream >= 0 ? 0 : fault_set(f, ERR_MEDIA, "no %s in the segment", audio ? "audio" : "video");
+	return d->stream >= 0 ? 0 : fault_set(f, ERR_MEDIA, _("no %s in the segment"), audio ? _("audio") : _("video"));
 }
 
 static int open_format(struct demux *d, struct fault *f)
@@ -100,13 +101,13 @@ static int open_format(struct demux *d, struct fault *f)
 	if (d->io == NULL || d->format == NULL) {
 		if (d->io == NULL)
 			av_free(buffer);
-		return fault_set(f, -ENOMEM, "no memory for a demuxer");
+		return fault_set(f, -ENOMEM, _("no memory for a demuxer"));
 	}
 	d->format->pb = d->io;
 	d->format->flags |= AVFMT_FLAG_CUSTOM_IO;
 	r = avformat_open_input(&d->format, NULL, d->feed != NULL ? av_find_input_format("mp4") : NULL, NULL);
 	if (r < 0)
-		return fault_set(f, ERR_MEDIA, "the segment cannot be read: %s", av_make_error_string(text, sizeof text, r));
+		return fault_set(f, ERR_MEDIA, _("the segment cannot be read: %s"), av_make_error_string(text, sizeof text, r));
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/words.h"
 
 bool fit_can_decode(const char *codecs)
 {
@@ -78,12 +79,12 @@ static bool fit_common(const struct mpd_common *c, const char *element, unsigned
 	const struct mpd_descriptor *d = unknown(&c->essential);
 
 	if (is_trick_mode(c))
-		fault_set(why, ERR_UNSUPPORTED, "line %u: this %s is a trick-mode track", line, element);
+		fault_set(why, ERR_UNSUPPORTED, _("line %u: this %s is a trick-mode track"), line, element);
 	else if (c->content_protection.n > 0)
-		fault_set(why, ERR_UNSUPPORTED, "line %u: this %s has ContentProtection: it is encrypted, and this player has no keys",
+		fault_set(why, ERR_UNSUPPORTED, _("line %u: this %s has ContentProtection: it is encrypted, and this player has no keys"),
 		          line, element);
 	else if (d != NULL)
-		fault_set(why, ERR_UNSUPPORTED, "line %u: this %s needs EssentialProperty \"%s\", which this player does not know",
+		fault_set(why, ERR_UNSUPPORTED, _("line %u: this %s needs EssentialProperty \"%s\", which this player does not know"),
 		          line, element, d->scheme != NULL ? d->scheme : "");
 	else
 		return true;
@@ -95,7 +96,7 @@ bool fit_mpd(const struct mpd *m, struct fault *why)
 	const struct mpd_descriptor *d = unknown(&m->essential);
 
 	if (d != NULL)
-		fault_set(why, ERR_UNSUPPORTED, "the MPD needs EssentialProperty \"%s\", which this player does not know",
+		fault_set(why, ERR_UNSUPPORTED, _("the MPD needs EssentialProperty \"%s\", which this player does not know"),
 		          d->scheme != NULL ? d->scheme : "");
 	return d == NULL;
 }
@@ -110,10 +111,10 @@ bool fit_rendition(const struct timeline_rendition *r, struct fault *why)
 	if (r->fault != NULL)
 		fault_set(why, ERR_SYNTAX, "%s", r->fault);
 	else if (m->dependency_id != NULL)
-		fault_set(why, ERR_UNSUPPORTED, "line %u: this Representation only completes \"%s\" (@dependencyId)", m->line,
+		fault_set(why, ERR_UNSUPPORTED, _("line %u: this Representation only completes \"%s\" (@dependencyId)"), m->line,
 		          m->dependency_id);
 	else if (!fit_can_decode(r->codecs))
-		fault_set(why, ERR_UNSUPPORTED, "line %u: no decoder here for its codecs \"%s\"", m->line, r->codecs);
+		fault_set(why, ERR_UNSUPPORTED, _("line %u: no decoder here for its codecs \"%s\""), m->line, r->codecs);
 	else
 		return true;
 	return false;
@@ -125,6 +126,6 @@ bool fit_track(const struct timeline_track *t, struct fault *why)
 		if (fit_rendition(&t->renditions[i], why))
 			return true;
 	if (t->n_renditions == 0)
-		fault_set(why, ERR_UNSUPPORTED, "line %u: this AdaptationSet has no Representation", t->set->line);
+		fault_set(why, ERR_UNSUPPORTED, _("line %u: this AdaptationSet has no Representation"), t->set->line);
 	return false;
 }

@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "fetch/fetch.h"
 #include "player/fit.h"
 #include "player/source.h"
@@ -75,7 +76,7 @@ static int get_part(struct inspection *x, const char *url, uint64_t first, size_
 	if (str_starts(url, "file://"))
 		return read_file_part(url, first, n, ret, f);
 	if (is_dead(x, url))
-		return fault_set(f, ERR_NETWORK, "%.*s does not answer", (int)host_size(url), url);
+		return fault_set(f, ERR_NETWORK, _("%.*s does not answer"), (int)host_size(url), url);
 	r = fetch_get(x->fetch, &req, ret, NULL, NULL, f);
 	if ((r == ERR_NETWORK || r == ERR_TIMEOUT) && x->n_dead < MAX_DEAD)
 		x->dead[x->n_dead++] = mem_dup_n(url, host_size(url));
@@ -89,7 +90,7 @@ static int read_index_from(struct inspection *x, struct timeline_rendition *r, c
 	int code = 0;
 
 	if (!r->has_index_range || want.last < want.first || want.last - want.first >= MAX_INDEX)
-		code = fault_set(f, ERR_UNSUPPORTED, "no usable indexRange");
+		code = fault_set(f, ERR_UNSUPPORTED, _("no usable indexRange"));
 	do {
 		struct blob *bytes = NULL;
 
@@ -107,12 +108,12 @@ static int read_index_from(struct inspection *x, struct timeline_rendition *r, c
 
 static int read_index(struct inspection *x, struct timeline_rendition *r, struct fault *f)
 {
-	int code = fault_set(f, ERR_NOT_FOUND, "no base URL");
+	int code = fault_set(f, ERR_NOT_FOUND, _("no base URL"));
 
 	for (size_t i = 0; i < r->n_bases && code < 0; i++) {
 		char *url = timeline_resolve(r, i, r->index_url != NULL ? r->index_url : "");
 
-		code = url != NULL ? read_index_from(x, r, url, f) : fault_set(f, ERR_SYNTAX, "its address cannot be used");
+		code = url != NULL ? read_index_from(x, r, url, f) : fault_set(f, ERR_SYNTAX, _("its address cannot be used"));
 		free(url);
 	}
 	return code;
@@ -340,7 +341,7 @@ static void print_rendition(const json_t *r, FILE *out)
 	else if (json_object_get(r, "audio_sampling_rate") != NULL)
 		snprintf(size, sizeof size, "%d Hz", (int)json_integer_value(json_object_get(r, "audio_sampling_rate")));
 	if (json_object_get(r, "segments_behind_the_period") != NULL)
-		snprintf(behind, sizeof behind, "%lld more are listed behind the period's end",
+		snprintf(behind, sizeof behind, _("%lld more are listed behind the period's end"),
 		         (long long)json_integer_value(json_object_get(r, "segments_behind_the_period")));
 	fprintf(out, "    %-24s %9.3f %-11s %-28s %6zu %10.3f %10.3f  %s\n", text(r, "id"),
 	        (double)json_integer_value(json_object_get(r, "bandwidth")) / 1e6, size, text(r, "codecs"), n, begin, end,
@@ -365,11 +366,11 @@ static void print_live(const json_t *o, FILE *out)
 	size_t i;
 	const json_t *d;
 
-	fprintf(out, "since %s, updated every %s, %s back, delay %s\n", text(o, "availability_start"),
-	        span(o, "minimum_update_s", "(never)", a, sizeof a), span(o, "time_shift_s", "all", b, sizeof b),
-	        span(o, "suggested_delay_s", "(not said)", c, sizeof c));
+	fprintf(out, _("since %s, updated every %s, %s back, delay %s\n"), text(o, "availability_start"),
+	        span(o, "minimum_update_s", _("(never)"), a, sizeof a), span(o, "time_shift_s", _("all"), b, sizeof b),
+	        span(o, "suggested_delay_s", _("(not said)"), c, sizeof c));
 	json_array_foreach(json_object_get(o, "utc_timings"), i, d)
-		fprintf(out, "time from %s %s\n", text(d, "scheme"), text(d, "value"));
+		fprintf(out, _("time from %s %s\n"), text(d, "scheme"), text(d, "value"));
 }
 
 static void print_track(const json_t *track, FILE *out)
@@ -379,8 +380,8 @@ static void print_track(const json_t *track, FILE *out)
 
 	fprintf(out, "  %s %s%s%s%s\n    %-24s %9s %-11s %-28s %6s %10s %10s\n", text(track, "kind"), text(track, "lang"),
 	        json_object_get(track, "label") != NULL ? " " : "", json_object_get(track, "label") != NULL ? text(track, "label") : "",
-	        json_is_true(json_object_get(track, "encrypted")) ? " (encrypted)" : "", "rendition", "Mbit/s", "size", "codecs",
-	        "parts", "from s", "to s");
+	        json_is_true(json_object_get(track, "encrypted")) ? _(" (encrypted)") : "", _("rendition"), "Mbit/s", _("size"), _("codecs"),
+	        _("parts"), _("from s"), _("to s"));
 	json_array_foreach(json_object_get(track, "renditions"), n, r)
 		print_rendition(r, out);
 }
@@ -391,15 +392,15 @@ static void print_table(const json_t *o, FILE *out)
 	const json_t *period, *track;
 	char a[32], b[32];
 
-	fprintf(out, "%s\n%s, %s\n", text(o, "url"), json_is_true(json_object_get(o, "dynamic")) ? "dynamic" : "static",
-	        span(o, "duration_s", "without a stated end", a, sizeof a));
+	fprintf(out, "%s\n%s, %s\n", text(o, "url"), json_is_true(json_object_get(o, "dynamic")) ? _("dynamic") : _("static"),
+	        span(o, "duration_s", _("without a stated end"), a, sizeof a));
 	if (json_object_get(o, "unfit") != NULL)
-		fprintf(out, "not playable here: %s\n", text(o, "unfit"));
+		fprintf(out, _("not playable here: %s\n"), text(o, "unfit"));
 	if (json_object_get(o, "live") != NULL)
 		print_live(json_object_get(o, "live"), out);
 	json_array_foreach(json_object_get(o, "periods"), i, period) {
-		fprintf(out, "period %s: from %s, %s long\n", text(period, "id"), span(period, "start_s", "?", a, sizeof a),
-		        span(period, "duration_s", "unknown", b, sizeof b));
+		fprintf(out, _("period %s: from %s, %s long\n"), text(period, "id"), span(period, "start_s", "?", a, sizeof a),
+		        span(period, "duration_s", _("unknown"), b, sizeof b));
 		json_array_foreach(json_object_get(period, "tracks"), k, track)
 			print_track(track, out);
 	}
@@ -419,5 +420,5 @@ int inspect(struct fetch *fetch, struct source *source, bool json, FILE *out, st
 	json_decref(o);
 	for (size_t i = 0; i < x.n_dead; i++)
 		free(x.dead[i]);
-	return fflush(out) == 0 && !ferror(out) ? 0 : fault_set(f, -EIO, "standard output: %s", err_text(-EIO));
+	return fflush(out) == 0 && !ferror(out) ? 0 : fault_set(f, -EIO, _("standard output: %s"), err_text(-EIO));
 }

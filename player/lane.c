@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "player/feed.h"
 #include "player/fit.h"
 #include "player/hub.h"
@@ -450,8 +451,8 @@ int lane_step(struct lane *l, mono_us now, uint64_t line, dur_us other_end, mono
 		return 0;
 	}
 	if (!prepare(l, now, ret_next))
-		return all_dead(l) ? fault_set(f, ERR_MEDIA, "no %s rendition can be had: %s",
-		                               l->set.kind == LANE_VIDEO ? "video" : "audio", l->rungs[0].error)
+		return all_dead(l) ? fault_set(f, ERR_MEDIA, _("no %s rendition can be had: %s"),
+		                               l->set.kind == LANE_VIDEO ? _("video") : _("audio"), l->rungs[0].error)
 		                   : 0;
 	if (l->grab == NULL && has_room(l, other_end, now, ret_next)) {
 		l->waits = false;

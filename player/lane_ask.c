@@ -14,6 +14,7 @@
 #include "base/blob.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "player/demux.h"
 #include "player/feed.h"
 #include "player/hub.h"
@@ -259,7 +260,7 @@ static int not_grabbed(struct lane *l, const struct grab_result *g, struct fault
 	log_warn("player/lane", "segment is left out track=%s index=%u reason=\"%s\"", track, l->grab_index, g->error);
 	record(l, g, true);
 	if (++l->skipped >= MAX_SKIPPED)
-		return fault_set(f, ERR_NETWORK, "%u %s segments in a row cannot be had: %s", l->skipped, track, g->error);
+		return fault_set(f, ERR_NETWORK, _("%u %s segments in a row cannot be had: %s"), l->skipped, track, g->error);
 	push(l, new_segment(l, NULL));
 	return 0;
 }

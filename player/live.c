@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "dash/mpd_patch.h"
 #include "fetch/fetch.h"
 #include "player/clock_sync.h"
@@ -367,7 +368,7 @@ int live_new(const struct source_door *door, struct hub *hub, struct source *s, 
 		l->got = clock_mono();
 		r = -pthread_create(&l->thread, NULL, run, l);
 		if (r < 0)
-			fault_set(f, r, "no thread: %s", err_text(r));
+			fault_set(f, r, _("no thread: %s"), err_text(r));
 	}
 	if (r < 0) {
 		release(&l);

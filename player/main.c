@@ -534,6 +534,8 @@ static int act(struct run *run, struct fault *f)
 		return run_simulation(run, f);
 	if (run->o.abr_serve)
 		return abr_serve(run->o.abr, stdin, stdout, f);
+	if (run->o.inspect && run->o.json)
+		words_plain();
 	return run->o.inspect ? inspect_url(run, f) : play_url(run, f);
 }
 

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/words.h"
 #include "player/abr_rule.h"
 
 #define PENSIEVE_RTT 80.0
@@ -201,7 +202,7 @@ int simulate(const struct trace *trace, const struct ladder *ladder, const struc
 	x.cap = fmax((double)cap / 1000, x.segment);
 	x.abr = abr_new(&a);
 	if (x.abr == NULL)
-		return fault_set(f, ERR_USAGE, "unknown adaptation \"%s\"", set->algorithm != NULL ? set->algorithm : "");
+		return fault_set(f, ERR_USAGE, _("unknown adaptation \"%s\""), set->algorithm != NULL ? set->algorithm : "");
 	begin(&x);
 	while (x.index < ladder->n_segments)
 		step(&x);
@@ -244,5 +245,5 @@ int simulate_files(const char *const *traces, size_t n, const char *ladder_path,
 	if (r == 0 && fflush(out) != 0)
 		r = -EIO;
 	ladder_free(&ladder);
-	return r == -EIO ? fault_set(f, r, "standard output: %s", err_text(r)) : r;
+	return r == -EIO ? fault_set(f, r, _("standard output: %s"), err_text(r)) : r;
 }

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "player/simulate.h"
 
 #define MAX_FILE ((size_t)64 << 20)
@@ -88,11 +89,11 @@ static int read_rows(struct trace *t, const char *path, char *text, struct fault
 		if (line[strspn(line, " \t\r")] == '\0')
 			continue;
 		if (!parse_row(line, v))
-			return fault_set(f, ERR_SYNTAX, "%s:%u: \"%.60s\": want seconds,kbit/s,milliseconds", path, number, line);
+			return fault_set(f, ERR_SYNTAX, _("%s:%u: \"%.60s\": want seconds,kbit/s,milliseconds"), path, number, line);
 		add_row(t, v);
 	}
 	if (t->n == 0 || t->bits[t->n] <= 0)
-		return fault_set(f, ERR_SYNTAX, "%s: no byte ever comes over this line", path);
+		return fault_set(f, ERR_SYNTAX, _("%s: no byte ever comes over this line"), path);
 	return 0;
 }
 
@@ -106,9 +107,9 @@ int trace_read(const char *path, struct trace **ret, struct fault *f)
 	for (size_t i = 0; r == 0 && i < b.size; i++)
 		rows += b.bytes[i] == '\n';
 	if (r == 0 && strlen((char *)b.bytes) + 1 < b.size)
-		r = fault_set(f, ERR_SYNTAX, "%s: has bytes of value 0: want lines of seconds,kbit/s,milliseconds", path);
+		r = fault_set(f, ERR_SYNTAX, _("%s: has bytes of value 0: want lines of seconds,kbit/s,milliseconds"), path);
 	if (r == 0 && rows > MAX_ROWS)
-		r = fault_set(f, ERR_SYNTAX, "%s: more than %d rows", path, MAX_ROWS);
+		r = fault_set(f, ERR_SYNTAX, _("%s: more than %d rows"), path, MAX_ROWS);
 	if (r == 0) {
 		t->time = mem_new_array(rows + 1, sizeof *t->time);
 		t->bits = mem_new_array(rows + 1, sizeof *t->bits);
@@ -237,12 +238,12 @@ int ladder_read(const char *path, dur_us length, struct ladder **ret, struct fau
 	if (o == NULL)
 		r = fault_set(f, ERR_SYNTAX, "%s:%d: %s", path, error.line, error.text);
 	else if (!(ms >= 1 && ms <= 600e3))
-		r = fault_set(f, ERR_SYNTAX, "%s: segment_duration_ms must be from 1 to 600000", path);
+		r = fault_set(f, ERR_SYNTAX, _("%s: segment_duration_ms must be from 1 to 600000"), path);
 	l->segment = (dur_us)(1000 * (r == 0 ? ms : 1));
 	if (r == 0 && take_bitrates(l, json_object_get(o, "bitrates_kbps")) < 0)
-		r = fault_set(f, ERR_SYNTAX, "%s: bitrates_kbps must be 1 to %d ascending numbers", path, MAX_RUNGS);
+		r = fault_set(f, ERR_SYNTAX, _("%s: bitrates_kbps must be 1 to %d ascending numbers"), path, MAX_RUNGS);
 	if (r == 0 && take_sizes(l, json_object_get(o, "segment_sizes_bytes"), length) < 0)
-		r = fault_set(f, ERR_SYNTAX, "%s: segment_sizes_bytes must be rows of a size per bitrate, at most %d segments",
+		r = fault_set(f, ERR_SYNTAX, _("%s: segment_sizes_bytes must be rows of a size per bitrate, at most %d segments"),
 		              path, MAX_SEGMENTS);
 	json_decref(o);
 	if (r == 0)
