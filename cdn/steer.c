@@ -31,35 +31,49 @@ uint64_t steer_client_key(const char *address)
 /* Free capacity in steps, so that small changes of load move nobody. */
 static double weight_of(const struct steer_edge *e)
 {
-	double room = e->load < 0.5 ? 1 : e->load < 0.75 ? 0.5 : e->load < 1 ? 0.25 : 1;
-	double share = 1 - e->hold_back;
-
-	return room * (share > 1.0 / 16 ? share : 1.0 / 16);
+	return e->load < 0.5 ? 1 : e->load < 0.75 ? 0.5 : e->load < 1 ? 0.25 : 1;
 }
 
 struct rank {
-	bool overloaded;
+	bool overloaded, waits; /* waits: it came back, and this viewer is not yet for it */
 	unsigned distance;
 	double score;
 };
 
+/* Between 0 and 1, without either. */
+static double fraction(uint64_t hash)
+{
+	return ((double)(hash >> 11) + 0.5) / 9007199254740992.0;
+}
+
+/* Is this viewer one of those an edge that has come back shall not have yet?  Whoever it may have it keeps. */
+static bool held_back(uint64_t key, const struct steer_edge *e)
+{
+	return e->hold_back > 0 && fraction(hash_text(~key, e->name)) < e->hold_back;
+}
+
 /* Weighted rendezvous hashing: who has the greatest -w / ln(u) has a share of w. */
 static struct rank rank_of(uint64_t key, const struct steer_edge *e)
 {
-	double u = ((double)(hash_text(key, e->name) >> 11) + 0.5) / 9007199254740992.0;
-
-	return (struct rank){.overloaded = e->load >= 1, .distance = e->distance, .score = -weight_of(e) / log(u)};
+	return (struct rank){
+		.overloaded = e->load >= 1,
+		.waits = held_back(key, e),
+		.distance = e->distance,
+		.score = -weight_of(e) / log(fraction(hash_text(key, e->name))),
+	};
 }
 
 static bool same_class(struct rank a, struct rank b)
 {
-	return a.overloaded == b.overloaded && a.distance == b.distance;
+	return a.overloaded == b.overloaded && a.waits == b.waits && a.distance == b.distance;
 }
 
 static bool better(struct rank a, struct rank b)
 {
 	if (a.overloaded != b.overloaded)
 		return b.overloaded;
+	if (a.waits != b.waits)
+		return b.waits;
 	if (a.distance != b.distance)
 		return a.distance < b.distance;
 	return a.score > b.score;
@@ -102,13 +116,23 @@ static void swap_first_two(struct best *b)
 	b->index[1] = i;
 }
 
+static bool good_enough(const struct steer_edge *e, uint64_t key, struct rank best)
+{
+	struct steer_edge here = *e;
+	struct rank rank;
+
+	here.hold_back = 0; /* whom it has it may keep */
+	rank = rank_of(key, &here);
+	return usable(e) && (same_class(rank, best) || better(rank, best));
+}
+
 /* Where the viewer is comes first, if it is as good as the best in all but chance. */
 static bool keep_current(struct best *b, const char *current, const struct steer_edge *edges, size_t n, uint64_t key)
 {
 	for (size_t i = 0; current != NULL && b->n > 0 && i < n; i++) {
 		if (strcmp(edges[i].name, current) != 0)
 			continue;
-		if (!usable(&edges[i]) || !same_class(rank_of(key, &edges[i]), b->rank[0]))
+		if (!good_enough(&edges[i], key, b->rank[0]))
 			return false;
 		for (size_t k = 0, carry = i; k < b->n; k++) { /* to the front; the others move one down, up to its own place */
 			size_t was = b->index[k];

@@ -5,7 +5,8 @@
  *
  *   1. only edges that are up, hold the revision and are not being drained
  *   2. those with room before those that have none
- *   3. the nearer before the farther
+ *   3. the nearer before the farther; an edge that has just come back stands for part of the viewers behind the
+ *      farthest, so that not all of its own come at once
  *   4. of equally near ones the two that weighted rendezvous hashing names for this
  *      viewer, the less loaded of them first, or of equally loaded ones the one to
  *      which clearly fewer were sent of late: viewers are spread by free capacity,

@@ -48,6 +48,7 @@ struct contact {
 	dur_us wanted;     /* the origin's wish for an interval; 0: none */
 	uint32_t random;
 	int has_plan;      /* atomic */
+	bool send_away;    /* atomic */
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t news;
 	bool stop, kicked;
@@ -56,6 +57,11 @@ struct contact {
 bool contact_has_plan(const struct contact *c)
 {
 	return __atomic_load_n(&c->has_plan, __ATOMIC_ACQUIRE);
+}
+
+bool contact_sends_away(const struct contact *c)
+{
+	return __atomic_load_n(&c->send_away, __ATOMIC_RELAXED);
 }
 
 const char *contact_clock_trouble(const struct contact *c)
@@ -174,13 +180,21 @@ static int refused(struct fault *f, int r, const struct fetch_result *result, co
 	return r;
 }
 
-/* How often the origin wants to hear from us, and whether it has another plan. */
+static void set_send_away(struct contact *c, bool send_away)
+{
+	if (send_away != c->send_away)
+		log_info(WHERE, send_away ? "this edge is being drained: viewers who are still here are sent to others" : "viewers may stay");
+	__atomic_store_n(&c->send_away, send_away, __ATOMIC_RELAXED);
+}
+
+/* Answers to a heartbeat, which alone bear this: how often the origin wants to hear from us, whether it has another plan, who shall go. */
 static void take_wishes(struct contact *c, const json_t *root)
 {
 	double seconds = json_number_value(json_object_get(root, "heartbeat_seconds"));
 	const char *plan = json_string_value(json_object_get(root, "plan"));
 
 	c->wanted = seconds > 0 && seconds <= MAX_WANTED ? (dur_us)(seconds * (double)DUR_S) : 0;
+	set_send_away(c, json_is_true(json_object_get(root, "send_away")));
 	c->plan_is_current = plan != NULL && c->plan_version != NULL && strcmp(plan, c->plan_version) == 0;
 }
 
@@ -440,6 +454,7 @@ static void account(struct contact *c, int r, const struct fault *f)
 	}
 	counters_add(c->s.counters, COUNT_CONTACT_FAILED, 1);
 	c->failures++;
+	set_send_away(c, false); /* nobody knows any more where others are better off */
 	if (!c->silent)
 		log_warn(WHERE, "no contact with the origin, going on with what is here: %s origin=\"%s\"", fault_text(f),
 		         c->base);

@@ -61,6 +61,8 @@ void contact_kick(struct contact *); /* something worth a heartbeat has happened
 void contact_stop(struct contact *);  /* joins; a request under way is waited for; takes NULL */
 void contact_free(struct contact **);
 bool contact_has_plan(const struct contact *); /* any thread */
+/* The origin wants viewers who are still here sent elsewhere; no longer once it is silent.  Any thread. */
+bool contact_sends_away(const struct contact *);
 /* What is wrong with this machine's clock, by the origin's; static text, NULL: nothing.  Any thread. */
 const char *contact_clock_trouble(const struct contact *);
 

@@ -23,6 +23,8 @@ static const struct counter_row rows[N_COUNTS] = {
 	[COUNT_REFUSED_LOOP] = {"ribera_edge_lookups_total", "result=\"only-if-cached\"", COUNTER_TOTAL, LOOKUPS_HELP},
 	[COUNT_SENT_TO_ORIGIN] = {"ribera_edge_sent_to_origin_total", NULL, COUNTER_TOTAL,
                                   "Requests answered with a redirect to the origin."},
+	[COUNT_SENT_AWAY] = {"ribera_edge_sent_away_total", NULL, COUNTER_TOTAL,
+                             "Requests answered with a redirect to another edge, since this one is being drained."},
 	[COUNT_FETCHED_FILL] = {"ribera_edge_fetched_bytes_total", "by=\"fill\"", COUNTER_TOTAL, FETCHED_HELP},
 	[COUNT_FETCHED_PULL] = {"ribera_edge_fetched_bytes_total", "by=\"pull\"", COUNTER_TOTAL, FETCHED_HELP},
 	[COUNT_FETCHED_META] = {"ribera_edge_fetched_bytes_total", "by=\"digest\"", COUNTER_TOTAL, FETCHED_HELP},

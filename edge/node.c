@@ -89,7 +89,7 @@ static void make_parts(struct node *n)
 	struct swarm_settings swarm = {n->settings->name, n->engine, n->upstream, n->fetch_pull, node_engine_parts, n};
 	struct fill_settings fill;
 	char *plays = store_path(n->store, "plays");
-	struct viewers_settings viewers = {n->settings->name, n->store, NULL, n->counters, node_status_trouble, node_status_ready, n};
+	struct viewers_settings viewers = {n->settings->name, n->store, NULL, n->counters, node_status_trouble, node_status_ready, node_status_send_away, n};
 
 	flights.passing = n->passing = passing_new();
 	n->flights = flights_new(&flights);

@@ -82,6 +82,7 @@ void node_engine_bad(void *ctx, struct copy *, size_t piece); /* the scrub's thr
 
 const char *node_status_trouble(void *ctx);              /* static text; NULL: none */
 bool node_status_ready(void *ctx);
+bool node_status_send_away(void *ctx);
 void node_status_report(void *ctx, struct contact_status *); /* the contact thread, as the rest */
 void node_status_told(void *ctx, const struct contact_status *);
 void node_status_collect(struct node *, bool at_once);   /* what was asked for goes to `demand` */

@@ -37,6 +37,13 @@ bool node_status_ready(void *ctx)
 	return contact_has_plan(n->contact);
 }
 
+bool node_status_send_away(void *ctx)
+{
+	struct node *n = ctx;
+
+	return contact_sends_away(n->contact);
+}
+
 static void add_parts(struct contact_status *s, const struct package *p, size_t *cap)
 {
 	for (size_t i = 0; i < p->digest->n_files; i++) {

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/rcu.h"
 #include "base/str.h"
+#include "cdn/steer.h"
 #include "dash/package.h"
 #include "edge/ahead.h"
 #include "edge/counts.h"
@@ -323,6 +324,68 @@ static void find_file(struct viewers *v, const struct package_path *path, const 
 	free(l.at_origin);
 }
 
+/* --- a drained edge --------------------------------------------------------------------- */
+
+#define MAX_ELSEWHERE 4 /* of the plan's peers; the manifest lists no more either */
+#define SENT_AWAY "sent-away=1" /* who is sent on once is served, also where he was sent to an edge that is drained too */
+
+/* Which of the peers that hold it this viewer is sent to, the same one each time; NULL: none holds it. */
+static const struct plan_peer *pick_peer(const struct plan *plan, const char *self, const struct package_path *path, const char *client)
+{
+	struct steer_edge edges[MAX_ELSEWHERE];
+	const struct plan_peer *peers[MAX_ELSEWHERE];
+	char title[256], revision[PACKAGE_REVISION_SIZE];
+	size_t n = 0, order[2];
+
+	snprintf(title, sizeof title, "%.*s", (int)path->title_n, path->title);
+	snprintf(revision, sizeof revision, "%.*s", (int)path->revision_n, path->revision);
+	for (size_t i = 0; i < plan->n_peers && n < MAX_ELSEWHERE; i++) {
+		const struct plan_peer *p = &plan->peers[i];
+
+		if (strcmp(p->name, self) == 0 || !plan_peer_holds(p, title, revision))
+			continue;
+		edges[n] = (struct steer_edge){.name = p->name, .up = true, .holds = true};
+		peers[n++] = p;
+	}
+	return steer_order(steer_client_key(client), edges, n, 1, order) == 1 ? peers[order[0]] : NULL;
+}
+
+/* Where a viewer goes who is here although this edge is being drained: not every player moves when steering tells it to.
+ * NULL: he stays, for no other edge has it, or he was sent here. */
+static char *away(struct viewers *v, const struct package_path *path, const char *whole, size_t n, struct serve_request *req)
+{
+	size_t query_n, prefix_n;
+	const char *query = serve_query(req, &query_n), *prefix = serve_prefix(req, &prefix_n);
+	const struct plan_peer *peer;
+	struct view *view;
+	char *location = NULL;
+
+	if (memmem(query, query_n, SENT_AWAY, strlen(SENT_AWAY)) != NULL)
+		return NULL;
+	rcu_read_begin();
+	view = RCU_LOAD(&v->view);
+	peer = view != NULL ? pick_peer(view->plan, v->name, path, serve_peer(req)) : NULL;
+	if (peer != NULL)
+		location = mem_printf("%s%.*s%.*s?" SENT_AWAY "%s%.*s", peer->url, (int)prefix_n, prefix, (int)n, whole, query_n > 0 ? "&" : "",
+		                      (int)query_n, query);
+	rcu_read_end();
+	return location;
+}
+
+static bool send_away(struct viewers *v, const struct package_path *path, const char *whole, size_t n, struct serve_request *req,
+                      struct serve_found *found)
+{
+	if (!v->s.send_away(v->s.ctx) || only_if_cached(req))
+		return false;
+	found->location = away(v, path, whole, n, req);
+	if (found->location == NULL)
+		return false;
+	counters_add(v->s.counters, COUNT_SENT_AWAY, 1);
+	found->status = 302;
+	found->cache = "fwd=request;detail=drained";
+	return true;
+}
+
 /* --- the short forms ------------------------------------------------------------------- */
 
 /* What a manifest is made of, with references. */
@@ -419,6 +482,11 @@ static void find_made(struct viewers *v, const struct package_path *path, const 
 		not_found(v, found);
 		return;
 	}
+	if (v->s.send_away(v->s.ctx)) { /* the origin knows who is to be first instead */
+		send_to_origin(v, mem_printf("%s%.*s%.*s", c.plan->origin, (int)prefix_n, prefix, (int)n, whole), "fwd=request;detail=drained", found);
+		drop_current(&c);
+		return;
+	}
 	if (prefix_n > 0)
 		serve_object_unref(&c.made); /* one viewer's own is made for it alone */
 	whole_here = c.copy != NULL && copy_is_whole(c.copy);
@@ -453,6 +521,8 @@ static void find(void *ctx, const char *path, size_t n, struct serve_request *re
 	*found = (struct serve_found){.status = 404};
 	if (package_path_parse(path, n, &p) != 0)
 		not_found(v, found);
+	else if (p.revision_n > 0 && send_away(v, &p, path, n, req, found))
+		;
 	else if (p.revision_n > 0)
 		find_file(v, &p, path, n, req, found);
 	else if (is(p.file, p.file_n, PACKAGE_MANIFEST))

@@ -20,6 +20,7 @@ struct viewers_settings {
 	/* NULL when all is well, else why not; static text, any thread. */
 	const char *(*health)(void *ctx);
 	bool (*ready)(void *ctx); /* viewers can be served; any thread */
+	bool (*send_away)(void *ctx); /* viewers shall go elsewhere; any thread */
 	void *ctx;
 };
 

@@ -404,6 +404,27 @@ static int read_beat(const struct heartbeat *h, struct registry_beat *b, struct 
 	return r;
 }
 
+struct leaving {
+	mono_us before;
+	bool send_away;
+};
+
+static bool look_leaving(void *ctx, const struct registry_edge *e)
+{
+	struct leaving *l = ctx;
+
+	l->send_away = e->draining && e->drained <= l->before;
+	return true;
+}
+
+/* Who was drained one TTL ago has lost the players that let themselves be steered; the others it sends on itself. */
+static bool shall_send_away(const struct api_call *c)
+{
+	struct leaving l = {.before = clock_mono() - c->origin->settings.steering_ttl};
+
+	return registry_with(c->origin->registry, c->name, look_leaving, &l) == 0 && l.send_away;
+}
+
 /* With the plan's version, an edge that has it need not ask for it. */
 static json_t *heartbeat_reply(struct api_call *c)
 {
@@ -413,6 +434,8 @@ static json_t *heartbeat_reply(struct api_call *c)
 
 	if (plan != NULL)
 		json_object_set_new(o, "plan", json_string(plan));
+	if (shall_send_away(c))
+		json_object_set_new(o, "send_away", json_true());
 	library_view_unref(&v);
 	return o;
 }

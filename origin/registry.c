@@ -303,6 +303,7 @@ int registry_drain(struct registry *r, const char *name, bool draining, const ch
 	if (err == 0 && e->draining != draining) {
 		log_info("origin/registry", "edge %s name=%s by=\"%s\"", draining ? "is being drained" : "takes viewers again", name, who);
 		set_draining(e, draining);
+		e->drained = clock_mono();
 		events_say(r->events, EVENT_EDGE_DRAINING, json_pack("{s:s, s:b}", "edge", name, "draining", (int)draining));
 		r->version++;
 	}

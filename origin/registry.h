@@ -41,6 +41,7 @@ struct registry_edge {
 	uint64_t capacity;
 	bool up, heard;      /* heard: since this process started */
 	bool draining;       /* gets no viewers; fills and is asked as a peer as before */
+	mono_us drained;     /* since when; 0: before this process started */
 	mono_us last;        /* when it was last heard, or the start */
 	uint64_t free_bytes; /* valid once heard by a heartbeat */
 	double load;

@@ -49,6 +49,8 @@ const struct config_row settings_rows[] = {
 	    "how often edges are asked at the address viewers get; one that was reached once and is silent twice gets no viewers; 0s is never"),
 	ROW("steering.ttl", CONFIG_DURATION, steering_ttl, "30s", 0, DUR_HOUR, "TIME",
 	    "how often running players ask where to go (content steering), whole seconds; 0s is never"),
+	ROW("steering.slow_start", CONFIG_DURATION, slow_start, "1min", 0, DUR_HOUR, "TIME",
+	    "how long an edge that comes back takes to get all its viewers again; 0s is at once"),
 	ROW("networks", CONFIG_PATH, networks, NULL, 0, 0, "FILE",
 	    "which edges are near which networks, lines NETWORK/LENGTH EDGE [MILLISECONDS]; as:N, country:XX and continent:XX stand for networks with geo"),
 	ROW("geo", CONFIG_PATH, geo, NULL, 0, 0, "FILE",

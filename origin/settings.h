@@ -23,7 +23,7 @@ struct settings {
 	uint64_t threads, max_connections, max_per_client, min_rate, max_open_files, events_kept, upload_max;
 	const char *masters_options;
 	dur_us masters_again;
-	dur_us probe, heartbeat, rescan, withdraw_grace, upload_life, grace, steering_ttl, max_lag;
+	dur_us probe, heartbeat, rescan, withdraw_grace, upload_life, grace, steering_ttl, slow_start, max_lag;
 	const char *networks, *geo, *dns_zone;
 	dur_us dns_ttl;
 };

@@ -24,7 +24,6 @@
 #include "serve/serve.h"
 
 #define MAX_TABLE ((size_t)64 << 20)
-#define SLOW_START (60 * DUR_S)
 #define N_ASKERS 4096
 #define ASKS_PER_TTL 30    /* of one session; more is 429 */
 
@@ -38,7 +37,7 @@ struct steering {
 	const struct holders *holders;
 	struct prefix_table *networks;
 	struct geo *geo;
-	dur_us ttl;
+	dur_us ttl, slow_start;
 	struct asker askers[N_ASKERS]; /* atomic fields; a collision only forgets */
 };
 
@@ -52,6 +51,7 @@ int steering_new(const struct steering_settings *settings, const struct holders 
 	s->origin_url = mem_dup(settings->origin_url);
 	s->url = mem_printf("%s/steer", settings->origin_url);
 	s->ttl = settings->ttl;
+	s->slow_start = settings->slow_start;
 	s->holders = holders;
 	buf_init(&b, MAX_TABLE);
 	if (settings->networks != NULL) {
@@ -88,11 +88,11 @@ const char *steering_url(const struct steering *s)
 	return s->ttl > 0 ? s->url : NULL;
 }
 
-static double hold_back(const struct holders_edge *e, mono_us now)
+static double hold_back(const struct steering *s, const struct holders_edge *e, mono_us now)
 {
 	mono_us since = __atomic_load_n(&e->back_since, __ATOMIC_RELAXED);
 
-	return since == 0 || now - since >= SLOW_START ? 0 : 1 - (double)(now - since) / (double)SLOW_START;
+	return since == 0 || now - since >= s->slow_start ? 0 : 1 - (double)(now - since) / (double)s->slow_start;
 }
 
 /* What the operator wrote of networks is more exact than what a file of the world says. */
@@ -126,7 +126,7 @@ void steering_describe(const struct steering *s, const struct holders_set *set, 
 			.draining = __atomic_load_n(&e->draining, __ATOMIC_RELAXED),
 			.distance = prefix_distance(s->networks, network, e->name),
 			/* in eighths, so that the order changes a few times, not with every question */
-			.hold_back = (double)(int)(hold_back(e, now) * 8) / 8,
+			.hold_back = (double)(int)(hold_back(s, e, now) * 8) / 8,
 			.sent = __atomic_load_n(&e->sent, __ATOMIC_RELAXED),
 		};
 	}

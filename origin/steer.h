@@ -29,6 +29,7 @@ struct steering_settings {
 	const char *networks; /* file of cdn/prefix.h, or NULL */
 	const char *geo;      /* file of origin/geo.h, or NULL */
 	dur_us ttl;           /* 0: no steering */
+	dur_us slow_start;    /* of an edge that came back */
 };
 
 /* -errno, prefix_read's and geo_open's errors. */

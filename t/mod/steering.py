@@ -3,7 +3,7 @@
 """Content steering as players ask for it, draining, near networks, and names through the real pdns_server."""
 import glob, http.server, os, re, socket, sys, threading, urllib.parse
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
-import mmdb, package, tap
+import film, mmdb, package, tap
 from origins import Origin, places
 
 
@@ -354,6 +354,33 @@ def why_a_viewer_gets_this_order_can_be_asked():
         tap.has(text, part)
     o.admin('steering', 'explain', '--ip', '192.0.2', '--title', 'film', code=2)
     tap.equal(o.api('/steering?ip=192.0.2.1').status, 400)
+
+
+@tap.test
+def a_drained_edge_sends_on_whom_steering_does_not_move():
+    library, revision, _ = film.library(film.generated(20, '320x180'), 'steered', '--max-rungs', '1', '--preset', 'ultrafast')
+    system = film.System(library, edges=2, edge_options=('--heartbeat', '100ms'), origin_options=('--steering-ttl', '1s'))
+    system.wait_filled('steered', revision)
+    a, b = system.edge_urls['edge-a'], system.edge_urls['edge-b']
+    path = f'/v/steered/{revision}/manifest.mpd'
+    get = lambda url, **fields: tap.http(url, headers={k.replace('_', '-'): v for k, v in fields.items()})
+    tap.until(lambda: b'edge-b' in get(a + '/v/steered/manifest.mpd').body, 30, 'edge-b in the manifest of edge-a')
+    tap.equal(get(a + path).status, 200)
+    tap.equal(system.api('/edges/edge-a/drain', 'PUT').status, 204)
+    tap.until(lambda: get(a + path).status == 302, 20, 'a redirect')
+    r = get(a + path + '?CMCD=sid%3D%221%22')
+    tap.equal((r.status, r.headers['Location']), (302, b + path + '?sent-away=1&CMCD=sid%3D%221%22'))
+    tap.equal(get(r.headers['Location']).status, 200, 'there')
+    tap.equal(get(a + path + '?sent-away=1').status, 200, 'who was sent here stays, as when both are drained')
+    tap.equal(get(a + path, Cache_Control='only-if-cached').status, 200, 'another edge')
+    tap.equal((lambda r: (r.status, r.headers['Location']))(get(a + '/v/steered/manifest.mpd')), (302, system.url + '/v/steered/manifest.mpd'))
+    tap.equal(get(a + f'/v/steered/{revision}/no-such').status, 302, 'a name is not judged before it is sent on')
+    tap.equal(get(a + '/v/no-such/manifest.mpd').status, 404)
+    tap.equal(get(a + f'/v/no-such/{revision}/manifest.mpd').status, 404)
+    tap.check((tap.metric(get(a + '/metrics').body.decode(), 'ribera_edge_sent_away_total') or 0) >= 2, 'it is counted')
+    system.origin.kill()  # nobody knows any more who is well: bytes that are here are served
+    tap.until(lambda: get(a + path).status == 200, 30, 'an answer without the origin')
+    system.stop()
 
 
 # --- DNS ------------------------------------------------------------------------------------------

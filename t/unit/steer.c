@@ -161,7 +161,19 @@ Test(steer, who_has_come_back_gets_its_share_slowly)
 		steer_order(client(i), e, N, N, order);
 		first += order[0] == 1;
 	}
-	CHECK(first > 600 && first < 950); /* a quarter against three wholes: 769 */
+	CHECK(first > 550 && first < 700); /* a quarter of a quarter: 625 */
+	e[1].distance = 0;
+	e[0].distance = e[2].distance = e[3].distance = 5;
+	for (unsigned i = first = 0; i < 10000; i++) { /* also when it alone is near */
+		steer_order(client(i), e, N, N, order);
+		first += order[0] == 1;
+		if (order[0] != 1)
+			CHECK_INT(order[N - 1], 1);
+	}
+	CHECK(first > 2300 && first < 2700);
+	e[0].up = e[2].up = e[3].up = false; /* and everybody when there is no other */
+	CHECK_INT(steer_order(client(1), e, N, N, order), 1);
+	CHECK_INT(order[0], 1);
 }
 
 Test(prefix, the_longest_network_counts)
