@@ -77,9 +77,14 @@ export async function run() {
 			console.log(`not ok ${number} - ${name} ${seconds()}`);
 		}
 	}
+	await finish();
+	process.exitCode = failed ? 1 : 0;
+}
+
+/** Ends what atEnd was told of; run does that itself. */
+export async function finish() {
 	for (const f of cleanups.reverse())
 		await f().catch(error => console.log(`# at the end: ${error}`));
-	process.exitCode = failed ? 1 : 0;
 }
 
 function cannot() {

@@ -6,7 +6,7 @@ import film, line, tap
 
 
 def titles(n, seconds=12):
-    """A library of n short films; made once per build of ribera-ingest.  title -> (revision, folder)."""
+    """A library of n short films (of that many seconds); made once per build of ribera-ingest.  title -> (revision, folder)."""
     source = film.generated(seconds, '640x360', '25')
     found, folders = {}, []
     for i in range(n):
@@ -17,9 +17,9 @@ def titles(n, seconds=12):
 
 
 class System:
-    def __init__(self, n_titles=4, n_edges=4, seed=1, edge_options=()):
+    def __init__(self, n_titles=4, n_edges=4, seed=1, seconds=12, edge_options=(), origin_options=()):
         self.rng = random.Random(seed)
-        self.titles, folders = titles(n_titles)
+        self.titles, folders = titles(n_titles, seconds)
         self.net = line.Net(seed)
         self.folder = tap.folder()
         self.library = os.path.join(self.folder, 'library')
@@ -35,7 +35,7 @@ class System:
         self.hosts = {'origin': self.net.host('origin', rate=20000, delay=20, jitter=3)}
         for i in range(n_edges):
             self.hosts[f'edge-{i}'] = self.net.host(f'edge-{i}', rate=20000, delay=5 + 45 * i / max(1, n_edges - 1), jitter=2, loss=0.2)
-        self.edge_options = list(edge_options)
+        self.edge_options, self.origin_options = list(edge_options), list(origin_options)
         self.processes = {}
         for name in self.hosts:
             self.start(name)
@@ -53,7 +53,7 @@ class System:
         if os.path.exists(ports):
             os.unlink(ports)
         if name == 'origin':
-            argv = [tap.program('ribera-origin'), '--library', self.library, '--control', f'{host.address}:8081', *options]
+            argv = [tap.program('ribera-origin'), '--library', self.library, '--control', f'{host.address}:8081', *self.origin_options, *options]
         else:
             argv = [tap.program('ribera-edge'), '--name', name, '--origin', f'http://{self.hosts["origin"].address}:8081', '--store',
                     os.path.join(self.folder, name), '--heartbeat', '500ms', '--demand', '2s', '--reserve', '0', '--control', '127.0.0.1:8082', *self.edge_options, *options]
@@ -64,6 +64,10 @@ class System:
         """From beside that machine: not over its line."""
         with self.hosts[name].inside():
             return tap.http(self.url(name) + path, headers=headers, timeout=timeout)
+
+    def api(self, path, method='GET'):
+        with self.hosts['origin'].inside():
+            return tap.http(f'http://{self.hosts["origin"].address}:8081/api/v1{path}', method, headers={'Authorization': 'Bearer ' + self.token})
 
     def metrics(self, name):
         with self.hosts[name].inside():

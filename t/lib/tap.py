@@ -103,14 +103,14 @@ def has(text, part, what='text'):
 
 
 def until(function, seconds=30, what='condition', every=0.02):
-    """Waits for an event: calls function until it gives something true; returns that."""
+    """Waits for an event: calls function until it gives something true; returns that.  `what` is a text, or makes one."""
     end = time.monotonic() + seconds * PATIENCE
     while True:
         value = function()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f'{what} did not come within {seconds} s')
+            raise AssertionError(f'{what() if callable(what) else what} did not come within {seconds} s')
         time.sleep(every)
 
 
