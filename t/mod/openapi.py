@@ -108,7 +108,7 @@ class World:
     """An origin with something of everything in it."""
 
     def __init__(self):
-        self.o = Origin(options=['--heartbeat', '1h'])
+        self.o = Origin(options=['--heartbeat', '1h', '--steering-ttl', '1s'])
         o = self.o
         self.revs = [package.write(o.library, 'film', {'video.mp4': bytes([i]) * 99, 'poster.jpg': b'x'})[0] for i in range(2)]
         package.write(o.library, 'gone')
@@ -161,6 +161,7 @@ def every_operation_answers_as_described():
     ask('explainSteering', 400, path='?ip=192.0.2&title=film')
     ask('explainSteering', 404, path='?ip=2001:db8::1&title=none')
     ask('drainEdge', 204, edge='edge-a')
+    tap.until(lambda: ask('heartbeat', 200, beat, edge='edge-a').json().get('send_away'), 20, 'the order to send viewers away')
     ask('undrainEdge', 204, edge='edge-a')
     ask('registerEdge', 201, {'name': 'edge-b', 'url': 'http://edge-b.example', 'capacity': 10**9})
     ask('heartbeat', 200, {**beat, 'holds': [f'film/{rev}']}, edge='edge-b')
