@@ -27,6 +27,7 @@ struct device {
 	dur_us lump;
 	int lumps;               /* under way when one was just taken, that one counted */
 	/* under SDL's lock of the device */
+	bool running;            /* else it hears silence, and when is known all along */
 	float *row;              /* n samples, from first on */
 	size_t first, n, cap;
 	mono_us heard;           /* when all that was taken will have been heard; 0: nothing was */
@@ -55,7 +56,7 @@ static void note_taken(struct device *d, mono_us now)
 static void take(void *ctx, Uint8 *out, int size)
 {
 	struct device *d = ctx;
-	size_t frame = (size_t)d->channels * sizeof(float), want = (size_t)size / frame, n = want < d->n ? want : d->n;
+	size_t frame = (size_t)d->channels * sizeof(float), want = (size_t)size / frame, n = !d->running ? 0 : want < d->n ? want : d->n;
 
 	if (n > 0) /* there may be no row at all yet */
 		memcpy(out, d->row + d->first * (size_t)d->channels, n * frame);
@@ -80,6 +81,7 @@ struct device *device_new(int rate, int *channels)
 	d->channels = *channels = got.channels;
 	d->lump = length(d, got.samples);
 	d->lumps = lumps_under_way();
+	SDL_PauseAudioDevice(d->id, 0);
 	return d;
 }
 
@@ -137,7 +139,9 @@ dur_us device_left(struct device *d)
 
 void device_run(struct device *d, bool on)
 {
-	SDL_PauseAudioDevice(d->id, !on);
+	SDL_LockAudioDevice(d->id);
+	d->running = on;
+	SDL_UnlockAudioDevice(d->id);
 }
 
 void device_clear(struct device *d)

@@ -21,6 +21,7 @@ void device_free(struct device **);
 void device_put(struct device *, const float *samples, size_t n_samples);
 /* Given and not yet heard, at this moment. */
 dur_us device_left(struct device *);
+/* Off, silence is heard, and what was given stays. */
 void device_run(struct device *, bool on);
 /* What was given and not taken by the device is forgotten. */
 void device_clear(struct device *);

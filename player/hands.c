@@ -2,6 +2,8 @@
  *
  * Commands, the status line, and what scripts can read.
  */
+#include <config.h>
+
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,6 +37,12 @@ static void range(const struct present *p, dur_us *ret_from, dur_us *ret_to)
 	*ret_to = v.to > 0 ? v.to - LIVE_MARGIN : p->set.duration > 0 ? p->set.duration - LAST : INT64_MAX;
 }
 
+static void tell(const struct present *p, const char *event)
+{
+	if (p->set.ipc != NULL && *p->set.ipc != NULL)
+		ipc_event(*p->set.ipc, event);
+}
+
 static void seek_to(struct present *p, dur_us to, bool keys)
 {
 	dur_us from, end;
@@ -51,6 +59,8 @@ static void seek_to(struct present *p, dur_us to, bool keys)
 	p->posted = to;
 	p->sought = clock_mono();
 	p->first_picture = 0;
+	if (!keys)
+		tell(p, "seek");
 	hub_seek(p->hub, to, keys);
 	sound_reset(&p->sound, to);
 }
@@ -109,27 +119,42 @@ void hands_scan(struct present *p, mono_us now)
 		seek_to(p, to, true);
 }
 
+/* What the bar stands for; false: of no known length. */
+static bool whole(const struct present *p, const struct engine_view *v, dur_us *ret_from, dur_us *ret_to)
+{
+	*ret_from = v->to > 0 ? v->from : 0;
+	*ret_to = v->to > 0 ? v->to : p->set.duration;
+	return *ret_to > *ret_from;
+}
+
+static bool place(const struct present *p, double part, dur_us *ret_at)
+{
+	struct engine_view v;
+	dur_us from, to;
+
+	engine_view(p->set.engine, &v);
+	if (!whole(p, &v, &from, &to))
+		return false;
+	*ret_at = from + (dur_us)((double)(to - from) * (part < 0 ? 0 : part > 1 ? 1 : part));
+	return true;
+}
+
 /* The place under the mouse, while its button is held. */
 static void drag(struct present *p, double part)
 {
-	dur_us from, end;
-
-	range(p, &from, &end);
-	if (end == INT64_MAX)
+	if (!place(p, part, &p->drag_to))
 		return;
 	p->scan = 0;
-	p->drag_to = from + (dur_us)((double)(end - from) * (part < 0 ? 0 : part > 1 ? 1 : part));
 	p->drag_waits = true;
 }
 
 static void seek_part(struct present *p, double part)
 {
-	dur_us from, end;
+	dur_us at;
 
-	range(p, &from, &end);
 	p->drag_waits = false;
-	if (end != INT64_MAX)
-		seek(p, from + (dur_us)((double)(end - from) * (part < 0 ? 0 : part > 1 ? 1 : part)));
+	if (place(p, part, &at))
+		seek(p, at);
 }
 
 static void set_speed(struct present *p, double speed, mono_us now)
@@ -240,6 +265,10 @@ static void obey(struct present *p, struct command c, mono_us now)
 	case CMD_SEEK_PART:
 		seek_part(p, c.value);
 		break;
+	case CMD_SEEK_BY_PART:
+		if (p->set.duration > 0)
+			seek(p, present_clock(p, now) + (dur_us)(c.value * (double)p->set.duration));
+		break;
 	case CMD_SPEED_BY:
 		set_speed(p, p->set.speed * c.value, now);
 		break;
@@ -264,6 +293,10 @@ static void obey(struct present *p, struct command c, mono_us now)
 			subtitles_next(p->set.subtitles);
 		break;
 	case CMD_FULL_SCREEN:
+	case CMD_SET_FULL_SCREEN:
+		if (p->set.sink->full != NULL)
+			p->set.sink->full(p->set.sink, c.verb == CMD_FULL_SCREEN ? -1 : c.value != 0);
+		break;
 	case CMD_NOTHING:
 		break;
 	}
@@ -288,6 +321,10 @@ void hands_take(struct present *p)
 {
 	struct command c;
 	unsigned n = 0;
+
+	if (p->restarted)
+		tell(p, "playback-restart");
+	p->restarted = false;
 
 	hub_lock(p->hub);
 	p->hub->poked = false;
@@ -414,12 +451,12 @@ static void put_hover(struct present *p, const struct engine_view *v, double hov
 
 static void put_bar(struct present *p, const struct engine_view *v, mono_us now)
 {
-	dur_us from = v->to > 0 ? v->from : 0, to = v->to > 0 ? v->to : p->set.duration, t = present_clock(p, now);
+	dur_us from, to, t = present_clock(p, now);
 	double hover = -1;
 	bool wanted = p->set.sink->wants_bar != NULL && p->set.sink->wants_bar(p->set.sink, &hover);
 
 	p->facts.bar = p->facts.hover = -1;
-	if (!wanted || to <= from)
+	if (!wanted || !whole(p, v, &from, &to))
 		return;
 	if (hover >= 0)
 		put_hover(p, v, hover, from + (dur_us)((double)(to - from) * hover));
@@ -498,6 +535,18 @@ json_t *hands_property(void *ctx, const char *name)
 	PROPERTY("media-title", json_string(p->set.title != NULL ? p->set.title : p->report->url));
 	PROPERTY("width", json_integer(p->width));
 	PROPERTY("height", json_integer(p->height));
+	PROPERTY("dwidth", json_integer(p->width));
+	PROPERTY("dheight", json_integer(p->height));
+	PROPERTY("filename", json_string(strrchr(p->report->url, '/') != NULL ? strrchr(p->report->url, '/') + 1 : p->report->url));
+	PROPERTY("time-remaining", p->set.duration > 0 ? seconds(p->set.duration - t) : json_null());
+	PROPERTY("playtime-remaining", p->set.duration > 0 ? json_real((double)(p->set.duration - t) / 1e6 / (p->set.speed > 0 ? p->set.speed : 1)) : json_null());
+	PROPERTY("seeking", json_boolean(p->sought != 0));
+	PROPERTY("fullscreen", json_boolean(p->set.sink->full != NULL && p->set.sink->full(p->set.sink, -2)));
+	PROPERTY("eof-reached", json_false());
+	PROPERTY("idle-active", json_false());
+	PROPERTY("pid", json_integer((json_int_t)getpid()));
+	PROPERTY("mpv-version", json_string("ribera-player " PACKAGE_VERSION));
+	PROPERTY("demuxer-cache-time", seconds(t + v.buffer));
 	PROPERTY("seekable", json_true());
 	PROPERTY("latency", p->set.live != NULL && v.to > 0 ? seconds(live_edge(p->set.live) - t) : json_null());
 	PROPERTY("live", json_boolean(v.to > 0));
@@ -509,6 +558,8 @@ json_t *hands_property(void *ctx, const char *name)
 	PROPERTY("frame-drop-count", json_integer((json_int_t)p->report->dropped));
 	PROPERTY("frame-count", json_integer((json_int_t)p->report->presented));
 	PROPERTY("avsync", seconds(p->report->max_av_offset));
+	PROPERTY("avsync-share", p->report->av_seen > 0 ? json_real((double)p->report->av_close / (double)p->report->av_seen) : json_null());
+	PROPERTY("draw-time", seconds(p->drawing));
 	PROPERTY("last-seek", seconds(p->last_seek));
 	PROPERTY("first-picture", seconds(p->first_picture));
 	PROPERTY("sub", text_of(p, t, false));

@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/words.h"
 #include "player/wake.h"
@@ -188,27 +189,6 @@ static const char *text(const json_t *list, size_t i)
 	return s != NULL ? s : "";
 }
 
-static const char *seek(const json_t *list, struct command *ret)
-{
-	const json_t *v = json_array_get(list, 1);
-	const char *how = json_array_size(list) > 2 ? text(list, 2) : "relative";
-
-	if (!json_is_number(v))
-		return "invalid parameter";
-	ret->value = json_number_value(v);
-	if (strncmp(how, "absolute-percent", 16) == 0) {
-		ret->value /= 100;
-		ret->verb = CMD_SEEK_PART;
-	} else if (strncmp(how, "absolute", 8) == 0) {
-		ret->verb = CMD_SEEK_TO;
-	} else if (strncmp(how, "relative", 8) == 0) {
-		ret->verb = CMD_SEEK_BY;
-	} else {
-		return "invalid parameter";
-	}
-	return "success";
-}
-
 /* true, 1.5, or as text: "yes", "no", "1.5" */
 static bool value_of(const json_t *v, double *ret)
 {
@@ -229,12 +209,50 @@ static bool value_of(const json_t *v, double *ret)
 	return *end == '\0';
 }
 
+/* One word of seek's flags, which are joined by +.  All seeks are exact here, so `keyframes` is granted and more. */
+static bool seek_flag(const char *word, size_t n, struct command *ret)
+{
+	static const struct {
+		const char *name;
+		enum command_verb verb; /* CMD_NOTHING: says nothing of where */
+	} flags[] = {{"relative", CMD_SEEK_BY}, {"absolute", CMD_SEEK_TO}, {"absolute-percent", CMD_SEEK_PART}, {"relative-percent", CMD_SEEK_BY_PART},
+		{"exact", CMD_NOTHING}, {"keyframes", CMD_NOTHING}, {"default-precise", CMD_NOTHING}};
+
+	for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+		if (strlen(flags[i].name) != n || strncmp(flags[i].name, word, n) != 0)
+			continue;
+		if (flags[i].verb != CMD_NOTHING)
+			ret->verb = flags[i].verb;
+		return true;
+	}
+	return false;
+}
+
+static const char *seek(const json_t *list, struct command *ret)
+{
+	struct command c = {CMD_SEEK_BY, 0};
+
+	if (!value_of(json_array_get(list, 1), &c.value) || json_is_boolean(json_array_get(list, 1)))
+		return "invalid parameter";
+	for (size_t i = 2; i < json_array_size(list); i++) /* the precision once stood alone */
+		for (const char *s = text(list, i), *end; s != NULL; s = *end == '+' ? end + 1 : NULL) {
+			end = s + strcspn(s, "+");
+			if (!seek_flag(s, (size_t)(end - s), &c))
+				return "invalid parameter";
+		}
+	if (c.verb == CMD_SEEK_PART || c.verb == CMD_SEEK_BY_PART)
+		c.value /= 100;
+	*ret = c;
+	return "success";
+}
+
 static const char *set_property(const json_t *list, struct command *ret)
 {
 	static const struct {
 		const char *name;
 		enum command_verb verb;
-	} rows[] = {{"pause", CMD_SET_PAUSE}, {"speed", CMD_SET_SPEED}, {"time-pos", CMD_SEEK_TO}, {"rung", CMD_RUNG}, {"scan", CMD_SET_SCAN}};
+	} rows[] = {{"pause", CMD_SET_PAUSE}, {"speed", CMD_SET_SPEED}, {"time-pos", CMD_SEEK_TO}, {"rung", CMD_RUNG}, {"scan", CMD_SET_SCAN},
+		{"percent-pos", CMD_SEEK_PART}, {"fullscreen", CMD_SET_FULL_SCREEN}};
 	double v;
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -242,7 +260,7 @@ static const char *set_property(const json_t *list, struct command *ret)
 			continue;
 		if (!value_of(json_array_get(list, 2), &v))
 			return "unsupported format for accessing property";
-		*ret = (struct command){rows[i].verb, v};
+		*ret = (struct command){rows[i].verb, rows[i].verb == CMD_SEEK_PART ? v / 100 : v};
 		return "success";
 	}
 	return "property not found";
@@ -276,9 +294,10 @@ static const char *cycle(const json_t *list, struct command *ret)
 	const char *what = text(list, 1);
 
 	ret->verb = strcmp(what, "pause") == 0   ? CMD_PAUSE
-	            : strcmp(what, "audio") == 0 ? CMD_NEXT_AUDIO
-	            : strcmp(what, "sub") == 0   ? CMD_NEXT_TEXT
-	                                         : CMD_NOTHING;
+	            : strcmp(what, "audio") == 0 || strcmp(what, "aid") == 0 ? CMD_NEXT_AUDIO
+	            : strcmp(what, "sub") == 0 || strcmp(what, "sid") == 0   ? CMD_NEXT_TEXT
+	            : strcmp(what, "fullscreen") == 0                        ? CMD_FULL_SCREEN
+	                                                                     : CMD_NOTHING;
 	return ret->verb != CMD_NOTHING ? "success" : "property not found";
 }
 
@@ -314,41 +333,107 @@ static const char *unobserve(struct client *c, const json_t *list)
 	return "success";
 }
 
+static const char *read_property(struct ipc *ipc, const json_t *list, bool as_text, json_t **ret_data)
+{
+	json_t *v = ipc->get(ipc->ctx, text(list, 1));
+	char *s;
+
+	if (v == NULL)
+		return "property not found";
+	if (as_text && json_is_boolean(v)) {
+		json_t *word = json_string(json_is_true(v) ? "yes" : "no");
+
+		json_decref(v);
+		v = word;
+	} else if (as_text && !json_is_string(v)) {
+		s = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(10));
+		json_decref(v);
+		v = json_string(s);
+		free(s);
+	}
+	*ret_data = v;
+	return "success";
+}
+
+/* What only answers; false: it is another command. */
+static bool tell_about(const char *verb, json_t **ret_data)
+{
+	if (strcmp(verb, "client_name") == 0)
+		*ret_data = json_string("ribera");
+	else if (strcmp(verb, "get_version") == 0)
+		*ret_data = json_integer(2 << 16 | 1); /* of mpv's client interface, which this follows */
+	else if (strcmp(verb, "get_time_us") == 0)
+		*ret_data = json_integer((json_int_t)clock_mono());
+	else
+		return strcmp(verb, "enable_event") == 0 || strcmp(verb, "disable_event") == 0 || strcmp(verb, "request_log_messages") == 0 || strcmp(verb, "ignore") == 0;
+	return true;
+}
+
 /* The verdict; *ret_data a new reference or untouched. */
 static const char *execute(struct ipc *ipc, struct client *c, const json_t *list, struct command *ret, json_t **ret_data)
 {
 	const char *verb = text(list, 0);
 
-	if (strcmp(verb, "get_property") == 0) {
-		json_t *v = ipc->get(ipc->ctx, text(list, 1));
-
-		if (v != NULL)
-			*ret_data = v;
-		return v != NULL ? "success" : "property not found";
-	}
-	if (strcmp(verb, "client_name") == 0)
-		*ret_data = json_string("ribera");
-	else if (strcmp(verb, "seek") == 0)
+	if (tell_about(verb, ret_data))
+		return "success";
+	if (strcmp(verb, "get_property") == 0 || strcmp(verb, "get_property_string") == 0)
+		return read_property(ipc, list, verb[12] != '\0', ret_data);
+	if (strcmp(verb, "seek") == 0)
 		return seek(list, ret);
 	else if (strcmp(verb, "add") == 0 || strcmp(verb, "multiply") == 0)
 		return change(ipc, list, verb[0] == 'm', ret);
-	else if (strcmp(verb, "set_property") == 0 || strcmp(verb, "set") == 0)
+	else if (strcmp(verb, "set_property") == 0 || strcmp(verb, "set_property_string") == 0 || strcmp(verb, "set") == 0)
 		return set_property(list, ret);
 	else if (strcmp(verb, "cycle") == 0)
 		return cycle(list, ret);
 	else if (strcmp(verb, "keypress") == 0)
 		return keypress(list, ret);
-	else if (strcmp(verb, "observe_property") == 0)
+	else if (strcmp(verb, "observe_property") == 0 || strcmp(verb, "observe_property_string") == 0)
 		return observe(c, list);
 	else if (strcmp(verb, "unobserve_property") == 0)
 		return unobserve(c, list);
 	else if (strcmp(verb, "frame-step") == 0)
 		ret->verb = CMD_STEP;
-	else if (strcmp(verb, "quit") == 0)
+	else if (strcmp(verb, "quit") == 0 || strcmp(verb, "stop") == 0)
 		ret->verb = CMD_QUIT;
 	else
 		return "invalid parameter";
 	return "success";
+}
+
+/* Words with spaces between them, as a shell's user types them; those in quotes are one. */
+static json_t *words_of(const char *line, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n;) {
+		bool quoted = line[i] == '"';
+		size_t begin = i + quoted;
+
+		if (line[i] == ' ' || line[i] == '\t' || line[i] == '\r') {
+			i++;
+			continue;
+		}
+		for (i = begin; i < n && (quoted ? line[i] != '"' : line[i] != ' ' && line[i] != '\t' && line[i] != '\r');)
+			i++;
+		json_array_append_new(list, json_stringn(line + begin, i - begin));
+		i += quoted;
+	}
+	return list;
+}
+
+/* "cycle pause": no answer but to what is wrong. */
+static struct command obey_words(struct ipc *ipc, struct client *c, const char *line, size_t n)
+{
+	struct command ret = {CMD_NOTHING, 0};
+	json_t *list = words_of(line, n), *data = NULL;
+	const char *verdict = json_array_size(list) > 0 ? execute(ipc, c, list, &ret, &data) : "success";
+
+	if (strcmp(verdict, "success") != 0)
+		tell(c, json_pack("{s:n, s:i, s:s}", "data", "request_id", 0, "error", verdict));
+	json_decref(data);
+	json_decref(list);
+	return ret;
 }
 
 static struct command obey(struct ipc *ipc, struct client *c, const char *line, size_t n)
@@ -391,7 +476,9 @@ static struct command take_lines(struct ipc *ipc, struct client *c)
 			continue;
 		}
 		used = (size_t)(end + 1 - c->line);
-		if (used > 1)
+		if (used > 1 && c->line[0] != '{' && c->line[0] != '[')
+			ret = obey_words(ipc, c, c->line, used - 1);
+		else if (used > 1)
 			ret = obey(ipc, c, c->line, used - 1);
 		n++;
 		if (c->fd < 0)
@@ -418,6 +505,13 @@ static void tell_changes(struct ipc *ipc, struct client *c)
 			json_decref(now);
 		}
 	}
+}
+
+void ipc_event(struct ipc *ipc, const char *name)
+{
+	for (size_t i = 0; i < MAX_CLIENTS; i++)
+		if (ipc->clients[i].fd >= 0)
+			tell(&ipc->clients[i], json_pack("{s:s}", "event", name));
 }
 
 struct command ipc_poll(struct ipc *ipc)

@@ -17,6 +17,7 @@ enum command_verb {
 	CMD_SEEK_BY,      /* value: seconds */
 	CMD_SEEK_TO,      /* value: seconds since the start of the title */
 	CMD_SEEK_PART,    /* value: 0 to 1 of the title */
+	CMD_SEEK_BY_PART, /* the same, from here */
 	CMD_DRAG,         /* the same, by key pictures, until a seek */
 	CMD_SCAN_BY,      /* value: 1 forward, -1 back, through key pictures; again: twice as fast */
 	CMD_SET_SCAN,     /* value: times as fast; 0 ends it */
@@ -26,7 +27,8 @@ enum command_verb {
 	CMD_NEXT_AUDIO,
 	CMD_NEXT_TEXT,
 	CMD_STATISTICS,   /* toggles */
-	CMD_FULL_SCREEN,  /* the window's own */
+	CMD_FULL_SCREEN,  /* toggles; the window's own */
+	CMD_SET_FULL_SCREEN, /* value: 0 or 1 */
 	CMD_STEP,         /* one picture on, paused */
 };
 struct command {

@@ -23,6 +23,8 @@
 
 #define LEAD (250 * DUR_MS)        /* sound given ahead of the clock */
 #define LATE_DECODER (500 * DUR_MS)/* a decoder that has work may be this late before it is a stall */
+#define CLOSE (20 * DUR_MS)        /* picture and sound that nobody can tell from simultaneous */
+#define MAX_DRAWING (25 * DUR_MS)
 #define SNAP (80 * DUR_MS)         /* a clock further off than this jumps */
 #define SETTLE (100 * DUR_MS)      /* after a start */
 #define LOOK (100 * DUR_MS)        /* what nobody tells of is looked at so often: what changes with time, and */
@@ -144,8 +146,21 @@ static void note_offset(struct present *p, dur_us offset)
 {
 	if (offset < 0)
 		offset = -offset;
+	p->report->av_seen++;
+	p->report->av_close += offset <= CLOSE;
 	if (offset > p->report->max_av_offset)
 		p->report->max_av_offset = offset;
+}
+
+static void draw(struct present *p, const AVFrame *f)
+{
+	mono_us began = clock_mono();
+	dur_us took;
+
+	p->set.sink->show(p->set.sink, f);
+	took = clock_mono() - began;
+	p->drawing += ((took < MAX_DRAWING ? took : MAX_DRAWING) - p->drawing) / 8;
+	p->drew = true;
 }
 
 /* The offset is what a viewer meets: picture against what is heard at this moment, in real time. */
@@ -155,8 +170,7 @@ static void show(struct present *p, struct media_frame *f, dur_us t)
 
 	f->av->pts = f->pts;
 	f->av->pkt_duration = f->duration;
-	p->set.sink->show(p->set.sink, f->av);
-	p->drew = true;
+	draw(p, f->av);
 	if (p->set.hashes != NULL)
 		frames_hash_put(p->set.hashes, f);
 	p->report->presented++;
@@ -165,6 +179,8 @@ static void show(struct present *p, struct media_frame *f, dur_us t)
 	if (p->sought != 0) {
 		p->last_seek = clock_mono() - p->sought;
 		p->sought = 0;
+		p->restarted = !p->dragged;
+		p->hub->poked = true; /* to be told at once */
 		if (p->first_picture == 0)
 			p->first_picture = p->last_seek;
 	}
@@ -175,12 +191,19 @@ static void show(struct present *p, struct media_frame *f, dur_us t)
 		p->report->startup = clock_mono() - p->report->started;
 }
 
+/* The time of the pictures whose drawing begins at t.  They are on the screen somewhere in the middle of the call (measured
+ * on its other side: t/bench/player-av). */
+static dur_us ahead(const struct present *p, dur_us t)
+{
+	return p->sound.device ? t + (dur_us)((double)p->drawing / 2 * p->set.speed) : t;
+}
+
 /* Picture due at t; of several the last, the others are late and dropped.  NULL: none. */
 static struct media_frame *due_picture(struct present *p, dur_us t)
 {
 	struct media_frame *f = NULL, *next;
 
-	while ((next = peek(p, LANE_VIDEO)) != NULL && next->pts <= t) {
+	while ((f == NULL || !p->set.sink->all) && (next = peek(p, LANE_VIDEO)) != NULL && next->pts <= t) {
 		if (f != NULL) {
 			p->report->dropped++;
 			media_frame_free(&f);
@@ -200,17 +223,22 @@ static struct media_frame *due_sound(struct present *p, dur_us t)
 /* Called and returns with the lock; the sinks are called without it. */
 static void show_due(struct present *p, dur_us t)
 {
-	struct media_frame *f = due_picture(p, t);
+	struct media_frame *f;
 
-	if (f != NULL) {
-		hub_unlock(p->hub);
-		show(p, f, t);
-		media_frame_free(&f);
-		hub_lock(p->hub);
-	}
 	while ((f = due_sound(p, t)) != NULL) {
 		hub_unlock(p->hub);
 		sound_put(&p->sound, f);
+		media_frame_free(&f);
+		hub_lock(p->hub);
+	}
+	if (clock_mono() < p->settled) { /* now it is known when it will be heard */
+		clock_steer(p, clock_mono());
+		t = present_clock(p, clock_mono());
+	}
+	f = due_picture(p, ahead(p, t));
+	if (f != NULL) {
+		hub_unlock(p->hub);
+		show(p, f, t);
 		media_frame_free(&f);
 		hub_lock(p->hub);
 	}
@@ -336,7 +364,7 @@ static mono_us next_look(const struct present *p, mono_us now)
 
 	if (!p->playing)
 		return next;
-	t = at(p, v != NULL ? v->pts : p->video_end, now);
+	t = at(p, (v != NULL ? v->pts : p->video_end) - ahead(p, 0), now);
 	if ((v != NULL || lacks(p, LANE_VIDEO, p->video_end)) && t < next)
 		next = t > now ? t : now + DUR_MS / 2;
 	t = at(p, sound_end(&p->sound) - LEAD / 2, now);

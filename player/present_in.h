@@ -21,6 +21,7 @@ struct present {
 	bool stepping;           /* one picture is wanted while it is paused */
 	bool stepped;            /* pictures went on without the sound */
 	bool statistics;
+	dur_us drawing;          /* how long a picture takes to the screen, of late: it is begun so much earlier */
 	dur_us base_pts;
 	mono_us base;            /* when the clock showed base_pts */
 	mono_us settled;         /* until then it takes the device's time at once */
@@ -38,6 +39,7 @@ struct present {
 	bool drag_waits;         /* the place to show next */
 	dur_us drag_to;
 	mono_us sought;          /* when a seek began that has shown nothing yet; 0: none */
+	bool restarted;          /* the first picture behind a seek was shown: scripts are to be told */
 	dur_us last_seek;        /* how long the last one took */
 	dur_us first_picture;    /* after how long it, or one on the way to it, was seen; 0: not yet */
 	dur_us posted;           /* the position the engine was last woken for */

@@ -220,6 +220,8 @@ json_t *report_json(const struct report *r)
 	json_object_set_new(o, "audio_frames", json_integer((json_int_t)r->audio_decoded));
 	json_object_set_new(o, "decode_errors", json_integer((json_int_t)r->decode_errors));
 	json_object_set_new(o, "max_av_offset_ms", json_real(ms(r->max_av_offset)));
+	if (r->av_seen > 0)
+		json_object_set_new(o, "av_within_20ms", json_real((double)r->av_close / (double)r->av_seen));
 	json_object_set_new(o, "bytes", json_integer((json_int_t)r->bytes));
 	json_object_set_new(o, "stall_ms", json_real(round(quality.stalled * 1e5) / 100));
 	json_object_set_new(o, "qoe", json_real(quality.qoe));

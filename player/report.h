@@ -53,6 +53,7 @@ struct report {
 	unsigned steering_asked, steering_answers; /* questions to the MPD's steering server, and those it answered */
 	uint64_t abandoned;      /* downloads begun anew in a lower rendition */
 	dur_us max_av_offset;
+	uint64_t av_seen, av_close; /* pictures whose offset was measured; those within 20 ms of what was heard */
 	double speed;            /* 0: max */
 	uint64_t top_bandwidth;  /* of the ladder, for QoE */
 	bool finished;           /* played to the end */

@@ -20,6 +20,7 @@ struct overlay_facts;
 
 struct sink {
 	void (*show)(struct sink *, const struct AVFrame *);
+	bool all; /* it wants each picture, however late */
 	void (*preview)(struct sink *, const struct AVFrame *); /* NULL, or: one on the way to another place: for eyes, not for records */
 	/* ERR_UNSUPPORTED without a device: the picture plays alone.  *channels: wanted, and then what
 	 * there are, in SDL's order (device.h) */
@@ -34,6 +35,8 @@ struct sink {
 	/* NULL, or: what stands over the picture from now on.  Where nothing is to be shown
 	 * behind it (text alone), the last picture is drawn again. */
 	void (*overlay)(struct sink *, const struct overlay_facts *);
+	/* NULL, or: 1 full screen, 0 not, -1 the other way, -2 as it is; is it now? */
+	bool (*full)(struct sink *, int how);
 	/* NULL, or: the mouse has moved a moment ago, and where on the bar it is (0 to 1, -1: elsewhere) */
 	bool (*wants_bar)(struct sink *, double *ret_hover);
 	int (*finish)(struct sink *, struct fault *); /* NULL, or at the end of playing: what went wrong */

@@ -178,9 +178,11 @@ static void show(struct sink *s, const AVFrame *f)
 	if (d->error != 0 || f->pts <= d->last_pts)
 		return; /* a file goes forward only */
 	d->last_pts = f->pts;
-	if (!d->open && d->n_early < EARLY && d->rate == 0) {
+	if (!d->open && d->n_early < EARLY) {
 		d->early[d->n_early] = av_frame_clone(f);
 		d->n_early += d->early[d->n_early] != NULL;
+		if (d->rate != 0) /* there is sound, and both are known */
+			open_file(d);
 	} else if (open_file(d) && d->video != NULL) {
 		encode_picture(d, f);
 	}
@@ -304,7 +306,7 @@ int sink_dump_new(const char *path, struct sink **ret_sink, struct fault *f)
 {
 	struct dump *d = mem_new(sizeof *d);
 
-	d->sink = (struct sink){.show = show, .sound_open = sound_open, .sound_put = sound_put, .poll = poll_events,
+	d->sink = (struct sink){.show = show, .all = true, .sound_open = sound_open, .sound_put = sound_put, .poll = poll_events,
 		.finish = finish, .free = sink_free};
 	d->path = mem_dup(path);
 	d->last_pts = INT64_MIN;

@@ -255,14 +255,17 @@ static void sound_clear(struct sink *s)
 		device_clear(of(s)->sound);
 }
 
-static void toggle_full(struct window *w)
+static bool full_screen(struct sink *s, int how)
 {
-	bool full = (SDL_GetWindowFlags(w->window) & SDL_WINDOW_FULLSCREEN_DESKTOP) != 0;
+	SDL_Window *w = of(s)->window;
+	bool full = (SDL_GetWindowFlags(w) & SDL_WINDOW_FULLSCREEN_DESKTOP) != 0, wanted = how == -1 ? !full : how == -2 ? full : how != 0;
 
-	SDL_SetWindowFullscreen(w->window, full ? 0 : SDL_WINDOW_FULLSCREEN_DESKTOP);
+	if (wanted != full)
+		SDL_SetWindowFullscreen(w, wanted ? SDL_WINDOW_FULLSCREEN_DESKTOP : 0);
+	return wanted;
 }
 
-static struct command on_key(struct window *w, const SDL_KeyboardEvent *e)
+static struct command on_key(const SDL_KeyboardEvent *e)
 {
 	static const struct {
 		SDL_Keycode code;
@@ -277,8 +280,6 @@ static struct command on_key(struct window *w, const SDL_KeyboardEvent *e)
 		c = keys_command(e->keysym.sym);
 	if (e->repeat != 0 && c.verb != CMD_SEEK_BY && c.verb != CMD_STEP && c.verb != CMD_SPEED_BY)
 		c.verb = CMD_NOTHING;
-	if (c.verb == CMD_FULL_SCREEN)
-		toggle_full(w);
 	return c;
 }
 
@@ -296,7 +297,7 @@ static struct command on_click(struct window *w, const SDL_MouseButtonEvent *e)
 		return (struct command){CMD_DRAG, part};
 	}
 	if (e->button == SDL_BUTTON_LEFT && e->clicks == 2)
-		toggle_full(w);
+		return (struct command){CMD_FULL_SCREEN, 0};
 	return (struct command){CMD_NOTHING, 0};
 }
 
@@ -336,7 +337,7 @@ static struct command poll_events(struct sink *s)
 		if (e.type == SDL_QUIT)
 			c.verb = CMD_QUIT;
 		else if (e.type == SDL_KEYDOWN)
-			c = on_key(w, &e.key);
+			c = on_key(&e.key);
 		else if (e.type == SDL_MOUSEBUTTONDOWN)
 			c = on_click(w, &e.button);
 		else if (e.type == SDL_MOUSEMOTION)
@@ -402,7 +403,7 @@ int sink_sdl_new(const char *title, unsigned height, struct sink **ret_sink, str
 	struct window *w = mem_new(sizeof *w);
 
 	w->sink = (struct sink){.show = show, .preview = show, .sound_open = sound_open, .sound_put = sound_put, .sound_left = sound_left,
-		.sound_run = sound_run, .sound_clear = sound_clear, .poll = poll_events, .fd = events_fd, .overlay = overlay, .wants_bar = wants_bar, .free = window_free};
+		.sound_run = sound_run, .sound_clear = sound_clear, .poll = poll_events, .fd = events_fd, .overlay = overlay, .wants_bar = wants_bar, .full = full_screen, .free = window_free};
 	w->top = height < 8192 ? (int)height : 0;
 	w->overlay = overlay_new();
 	SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An edge dies while a viewer watches: the picture goes on from the other one, without a stall."""
-import concurrent.futures, json, os, sys
+import concurrent.futures, json, os, re, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import film, tap
+from script import Script
 
 library, revision, package = film.library(None, 'film')
 # the player's own judgement is looked at here; t/mod/player_steering.py has the other
@@ -66,10 +67,42 @@ def killed(round_):
     system.stop()
 
 
+def pictures(path):
+    """(time since the first in ms, MD5 of the pixels) of each, as ffmpeg decodes them."""
+    text = tap.call('ffmpeg', '-v', 'error', '-nostdin', '-i', path, '-map', '0:v:0', '-c:v', 'rawvideo', '-fps_mode', 'passthrough', '-copyts', '-f', 'framemd5', '-', timeout=180, check_exit=0).stdout
+    scale = int(re.search(r'#tb 0: 1/(\d+)', text).group(1))
+    rows = [line.split(',') for line in text.splitlines() if not line.startswith('#')]
+    return [(round((int(r[2]) - int(rows[0][2])) * 1000 / scale), r[5].strip()) for r in rows]
+
+
+def recorded():
+    """One rendition, recorded as it is shown while its edge is killed: each picture of the package once, in order, at its time, pixel for pixel."""
+    library, revision, package = film.library(film.generated(12, '640x360'), 'small', '--max-rungs', '1')
+    lowest, = (n for n in os.listdir(package) if re.fullmatch(r'video.*\.mp4', n))
+    system = film.System(library, edges=2, origin_options=UNSTEERED)
+    system.wait_filled('small', revision)
+    url, path = system.edge_urls['edge-a'] + '/v/small/manifest.mpd', os.path.join(tap.folder(), 'played.mp4')
+    tap.until(lambda: b'edge-b' in tap.http(url).body, 30, 'edge-b in the manifest of edge-a')
+    report, socket = os.path.join(tap.folder(), 'report.json'), os.path.join(tap.folder(), 'socket')
+    process = tap.Process(tap.program('ribera-player'), url, '--output', 'dump:' + path, '--speed', '2', '--buffer', '4s', '--report', report, '--ipc-server', socket)
+    script = Script(socket, process)
+    tap.until(lambda: script.get('time-pos') > 2, 60, 'two seconds of it')
+    system.edges['edge-a'].kill()
+    tap.until(lambda: not process.alive(), 120, 'end of the film')
+    tap.equal(process.p.returncode, 0, process.text()[-1500:])
+    r = read(report)
+    tap.equal({s['service_location'] for s in r['segments']}, {'edge-a', 'edge-b'}, 'edges used')
+    tap.equal(len({s['rendition'] for s in r['segments'] if s['track'] == 'video'}), 1, 'renditions')
+    got, want = pictures(path), pictures(os.path.join(package, lowest))
+    tap.equal([t for t, _ in got], [t for t, _ in want], 'times of the pictures')
+    tap.equal([i for i, (a, b) in enumerate(zip(got, want)) if a[1] != b[1]], [], 'other pictures than the package has')
+    system.stop()
+
+
 @tap.test
-def an_edge_killed_mid_play_costs_no_stall():
-    with concurrent.futures.ThreadPoolExecutor(3) as pool:
-        list(pool.map(killed, range(3)))
+def an_edge_killed_mid_play_costs_no_stall_and_no_picture():
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda i: killed(i) if i < 3 else recorded(), range(4)))
 
 
 @tap.test

@@ -154,14 +154,63 @@ def the_seek_bar_shows_what_is_there():
             return sum(all(abs(a - b) < 24 for a, b in zip(s[j][i], want)) for j in range(bottom - 220, bottom - 30, 3) for i in range(left, right, 3)) > 300
         tap.until(seen, 20, f'the picture of second {second}', every=0.1)
     mouse('mousemove', at(5), y, 'click', 1)
-    tap.until(lambda: abs(w.get('time-pos') - 5.5 * 7 / 8) < 0.3, 20, 'a click on the bar')
-    exact = lambda second: (second + 0.5) * 7 / 8
+    tap.until(lambda: abs(w.get('time-pos') - 5.5) < 0.3, 20, 'a click on the bar')
+    exact = lambda second: second + 0.5
     mouse('mousemove', at(1), y, 'mousedown', 1)
     for second in (2, 4, 3):  # held, it shows key pictures, one a second in this film
         mouse('mousemove', at(second), top + (bottom - top) // 2)
         tap.until(lambda: w.get('time-pos') == exact(second) // 1, 20, f'the key picture at {exact(second)}')
     mouse('mouseup', 1)
     tap.until(lambda: abs(w.get('time-pos') - exact(3)) < 0.041, 20, 'the exact picture at the release')
+    w.say('quit')
+    tap.until(lambda: not w.p.alive(), 20, 'the end')
+    tap.equal(w.p.p.returncode, 0, w.p.text())
+
+
+@tap.test
+def full_screen_by_key_by_double_click_and_by_script():
+    tap.need('xdotool')
+    tap.need('openbox')  # full screen is a thing of window managers
+    manager = subprocess.Popen(['openbox', '--sm-disable'], env={**os.environ, 'DISPLAY': display(), 'XDG_CONFIG_HOME': tap.folder()}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        full_screen(Window(film()))
+    finally:
+        manager.terminate()
+        manager.wait()
+
+
+def picture(shot):
+    """The same of the picture alone: words and bar stand neither at its sides nor in its leftmost columns."""
+    left, _, right, _ = box(shot)
+    rows = [y for y in range(HEIGHT) if sum(shot[y][left + 6]) > 60]
+    return left, rows[0], right, rows[-1] + 1
+
+
+def full_screen(w):
+    w.say('set_property', 'pause', True)
+    w.say('seek', 2, 'absolute')
+    tap.until(lambda: not w.get('seeking'), 20, 'the seek')
+    small = picture(w.shot())
+    tap.check(small[2] - small[0] < WIDTH, f'the window has the whole screen already: {small}')
+    mouse = lambda *what: subprocess.run(['xdotool', *map(str, what)], env={**os.environ, 'DISPLAY': display()}, check=True)
+    high = round(WIDTH * 9 / 16)
+    whole = (0, (HEIGHT - high) // 2, WIDTH, (HEIGHT + high) // 2)
+
+    def stands(full, what):
+        tap.until(lambda: w.get('fullscreen') == full, 20, what)
+        tap.until(lambda: all(abs(a - b) <= 2 for a, b in zip(picture(w.shot()), whole if full else small)), 20, f'{what}: the picture at {whole if full else small}, not {picture(w.shot())}', every=0.2)
+    middle = ('mousemove', WIDTH // 2, HEIGHT // 2)
+    stands(False, 'a window')
+    mouse(*middle, 'key', 'f')
+    stands(True, 'full screen by f')
+    mouse('key', 'f')
+    stands(False, 'a window by f')
+    mouse(*middle, 'click', '--repeat', 2, '--delay', 60, 1)
+    stands(True, 'full screen by a double click')
+    mouse('mousemove', WIDTH // 2, HEIGHT - 12, 'click', 1)
+    tap.until(lambda: abs(w.get('time-pos') - 4) < 0.2, 20, 'a click on the bar in full screen')
+    w.say('set_property', 'fullscreen', False)
+    stands(False, 'a window by a script')
     w.say('quit')
     tap.until(lambda: not w.p.alive(), 20, 'the end')
     tap.equal(w.p.p.returncode, 0, w.p.text())
