@@ -116,6 +116,20 @@ server {{ listen 127.0.0.1:{self.plain}; listen 127.0.0.1:{self.h2c} http2; list
 ''')]
 
 
+class Floor(Server):
+    """The kernel alone: t/bench/floor.c."""
+    how = 'sendfile'
+
+    def start(self):
+        s, program = self.setting, os.path.join(self.work, 'floor')
+        subprocess.run(['cc', '-O2', '-D_GNU_SOURCE', '-o', program, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'floor.c')], check=True)
+        return [program, self.plain, s.folder, s.base[:-1], self.how]
+
+
+class FloorCopy(Floor):
+    how = 'copy'
+
+
 class NginxPlain(Nginx):
     """As it is without being told to keep files open."""
     cache = ''
