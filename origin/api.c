@@ -367,6 +367,8 @@ static void answer_else(void *ctx, struct serve_request *req)
 void api_route(struct origin *o)
 {
 	serve_route(o->control, "/api/v1/", answer_api, o);
+	serve_route_bodies(o->control, "/api/v1/uploads", answer_api, o);
+	serve_route_bodies(o->control, "/api/v1/masters", answer_api, o);
 	serve_route_read(o->control, "/healthz", answer_health, o);
 	serve_route_read(o->control, "/metrics", answer_metrics, o);
 	serve_route(o->control, "", answer_else, o);

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "base/blob.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "dash/package.h"
@@ -27,6 +28,7 @@
 
 #define MAX_FIELDS 10
 #define NAME_BYTES 200
+#define TELL_EVERY ((uint64_t)8 << 20) /* bytes of a body between two events of its progress */
 
 /* The fields of a reply, with room for the numbers in them. */
 struct fields {
@@ -45,9 +47,8 @@ static void begin_fields(const struct api_call *c, struct fields *f)
 	f->n = 0;
 	add(f, "tus-resumable", TUS_VERSION);
 	add(f, "cache-control", "no-store");
-	/* draft-ietf-httpbis-resumable-upload: a body may have so many bytes at a time */
-	snprintf(f->limit, sizeof f->limit, "max-size=%llu, max-append-size=%zu",
-	         (unsigned long long)c->origin->settings.upload_max, API_MAX_BODY);
+	/* draft-ietf-httpbis-resumable-upload */
+	snprintf(f->limit, sizeof f->limit, "max-size=%llu", (unsigned long long)c->origin->settings.upload_max);
 	add(f, "upload-limit", f->limit);
 }
 
@@ -124,6 +125,7 @@ static void upload_fault(struct api_call *c, const struct fault *f)
 	case ERR_EXISTS:
 	case ERR_NOT_FOUND:
 	case ERR_CORRUPT:
+	case ERR_CANCELLED:
 		status = 409;
 		break;
 	case ERR_LIMIT:
@@ -150,41 +152,109 @@ static struct upload *find(struct api_call *c)
 
 /* --- writing --- */
 
-/* False: it has been answered. */
-static bool write_body(struct api_call *c, struct upload *u)
-{
-	struct fault f = {0};
-	struct form_error wrong;
-	size_t n;
-	const void *body = serve_body(c->req, &n);
-	int e = tus_check(c->req, n > 0 ? body : "", n);
-	bool was = u->published;
+/* A body on its way into an upload; outlives the call that began it. */
+struct writing {
+	struct origin *origin;
+	char who[sizeof((struct api_call *)0)->who];
+	bool creates; /* the request made the upload as well */
+	struct upload *upload; /* while body.upload is not NULL */
+	struct upload_body body;
+	struct tus_sum sum;
+	struct fault fault;
+	uint64_t told; /* the offset of the last event */
+};
 
-	if (e == ERR_HASH) {
-		reply_problem(c->req, 460, "the bytes are not those of Upload-Checksum: send them again");
-		return false;
+static void tell_progress(struct writing *w)
+{
+	events_say(w->origin->events, EVENT_UPLOAD_PROGRESS, upload_json(w->upload));
+	w->told = w->upload->offset;
+}
+
+static int take_bytes(void *ctx, const void *bytes, size_t n)
+{
+	struct writing *w = ctx;
+	int e = uploads_add(w->origin->uploads, &w->body, bytes, n, clock_wall(), &w->fault);
+
+	tus_sum_add(&w->sum, bytes, n);
+	if (e == 0 && w->upload->offset - w->told >= TELL_EVERY)
+		tell_progress(w);
+	return e;
+}
+
+static void answer_made(struct api_call *c, struct upload *u);
+
+static void answer_written(struct writing *w, struct serve_request *req, bool was_published)
+{
+	struct api_call c = {.origin = w->origin, .req = req};
+	struct upload *u = w->upload;
+	struct fields f;
+
+	if (u->published && !was_published)
+		events_say(w->origin->events, EVENT_UPLOAD_PUBLISHED, json_pack("{s:s, s:s, s:s}", "title", u->title, "revision",
+		                                                                u->revision, "who", w->who));
+	else
+		tell_progress(w);
+	if (w->creates) {
+		answer_made(&c, u);
+		return;
 	}
+	upload_fields(&c, &f, u);
+	send(&c, 204, &f, NULL, NULL);
+}
+
+static void end_bytes(void *ctx, struct serve_request *req, int error)
+{
+	struct writing *w = ctx;
+	struct api_call c = {.origin = w->origin, .req = req};
+	bool fits = error == 0 && tus_sum_fits(&w->sum), was = w->body.upload != NULL && w->upload->published;
+	int e = uploads_end(w->origin->uploads, &w->body, fits, clock_wall(), error == 0 ? &w->fault : NULL);
+
+	if (req == NULL)
+		log_verbose("origin/upload", "a body was cut: %s", err_text(error));
+	else if (error == 0 && !fits)
+		reply_problem(req, 460, "the bytes are not those of Upload-Checksum: send them again");
+	else if (error != 0 || e != 0)
+		upload_fault(&c, &w->fault);
+	else
+		answer_written(w, req, was);
+	tus_sum_fini(&w->sum);
+	free(w);
+}
+
+static const struct serve_intake_ops into_upload = {take_bytes, end_bytes};
+
+/* Takes the request's body and answers. */
+static void write_body(struct api_call *c, struct upload *u, bool creates)
+{
+	struct writing *w = mem_new(sizeof *w);
+	struct form_error wrong;
+	uint64_t size = serve_body_size(c->req);
+	int e = tus_sum_begin(c->req, &w->sum);
+
+	w->origin = c->origin;
+	w->creates = creates;
+	w->upload = u;
+	w->told = u->offset;
+	memcpy(w->who, c->who, sizeof w->who);
 	if (e != 0) {
 		form_fail(&wrong, "Upload-Checksum", "expected one of " TUS_CHECKSUMS ", a space, and the hash in base64");
 		reply_form_error(c->req, &wrong);
-		return false;
+	} else if (size != UINT64_MAX && size > u->length - u->offset) {
+		reply_problem(c->req, 413, "%llu bytes are to come in this body, and %llu of the upload", (unsigned long long)size,
+		              (unsigned long long)(u->length - u->offset));
+	} else if (uploads_begin(c->origin->uploads, u, w->sum.hash != NULL, &w->body, &w->fault) != 0) {
+		upload_fault(c, &w->fault);
+	} else {
+		serve_take_body(c->req, &into_upload, w);
+		return;
 	}
-	if (uploads_write(c->origin->uploads, u, n > 0 ? body : "", n, clock_wall(), &f) != 0) {
-		upload_fault(c, &f);
-		return false;
-	}
-	if (u->published && !was)
-		events_say(c->origin->events, EVENT_UPLOAD_PUBLISHED, json_pack("{s:s, s:s, s:s}", "title", u->title, "revision",
-		                                                                u->revision, "who", c->who));
-	else
-		events_say(c->origin->events, EVENT_UPLOAD_PROGRESS, upload_json(u));
-	return true;
+	tus_sum_fini(&w->sum);
+	free(w);
 }
 
 void api_write_upload(struct api_call *c)
 {
 	struct upload *u;
-	struct fields f;
 	struct form_error wrong;
 	uint64_t offset;
 	size_t n;
@@ -199,9 +269,8 @@ void api_write_upload(struct api_call *c)
 		reply_form_error(c->req, &wrong);
 	} else if (offset != u->offset) {
 		reply_problem(c->req, 409, "the upload is at byte %llu: ask with HEAD and go on from there", (unsigned long long)u->offset);
-	} else if (write_body(c, u)) {
-		upload_fields(c, &f, u);
-		send(c, 204, &f, NULL, NULL);
+	} else {
+		write_body(c, u, false);
 	}
 }
 
@@ -304,7 +373,7 @@ static void make(struct api_call *c, const struct names *v, bool is_master, uint
 	struct fault f = {0};
 	struct upload *u;
 	char doubt[DOUBT_SIZE];
-	size_t n, type_n;
+	size_t type_n;
 	const char *type = serve_field(c->req, "content-type", &type_n);
 
 	doubt_text(c->origin->doubt, doubt);
@@ -318,10 +387,10 @@ static void make(struct api_call *c, const struct names *v, bool is_master, uint
 		upload_fault(c, &f);
 		return;
 	}
-	(void)serve_body(c->req, &n);
-	if (n > 0 && u->offset == 0 && type != NULL && strcasecmp(type, TUS_TYPE) == 0 && !write_body(c, u))
-		return; /* creation-with-upload */
-	answer_made(c, u);
+	if (serve_body_size(c->req) > 0 && u->offset == 0 && type != NULL && strcasecmp(type, TUS_TYPE) == 0)
+		write_body(c, u, true); /* creation-with-upload */
+	else
+		answer_made(c, u);
 }
 
 static void create(struct api_call *c, bool is_master)
@@ -377,10 +446,15 @@ void api_list_uploads(struct api_call *c)
 void api_get_upload(struct api_call *c)
 {
 	struct upload *u = is_our_version(c) ? find(c) : NULL;
+	struct fault fault = {0};
 	struct fields f;
 
 	if (u == NULL)
 		return;
+	if (uploads_sync(c->origin->uploads, u, &fault) != 0) { /* the offset is a promise */
+		upload_fault(c, &fault);
+		return;
+	}
 	upload_fields(c, &f, u);
 	send(c, 200, &f, NULL, upload_json(u));
 }

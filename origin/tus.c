@@ -4,13 +4,13 @@
  */
 #include "origin/tus.h"
 
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "base/sha256.h"
+#include "base/must.h"
 #include "base/str.h"
 #include "serve/serve.h"
 
@@ -90,29 +90,57 @@ bool tus_number(const struct serve_request *req, const char *lower_case_name, ui
 	return field != NULL && str_parse_u64(field, n, ret_number) == 0;
 }
 
-int tus_check(const struct serve_request *req, const void *bytes, size_t n)
+int tus_sum_begin(const struct serve_request *req, struct tus_sum *ret)
 {
-	uint8_t want[256], have[32];
-	size_t field_n, have_n;
-	const char *field = serve_field(req, "upload-checksum", &field_n), *space;
-	struct sha256 hash;
+	static const struct {
+		const char *name;
+		const EVP_MD *(*hash)(void);
+	} known[] = {{"sha1", EVP_sha1}, {"sha256", EVP_sha256}};
+	size_t n;
+	const char *field = serve_field(req, "upload-checksum", &n), *space;
+	uint8_t want[256];
 	int got;
 
+	*ret = (struct tus_sum){0};
 	if (field == NULL)
 		return 0;
-	space = memchr(field, ' ', field_n);
-	if (space == NULL || field_n > sizeof want)
+	space = memchr(field, ' ', n);
+	if (space == NULL || n > sizeof want)
 		return ERR_SYNTAX;
-	if (space - field == 4 && memcmp(field, "sha1", 4) == 0) {
-		SHA1(bytes, n, have);
-		have_n = SHA_DIGEST_LENGTH;
-	} else if (space - field == 6 && memcmp(field, "sha256", 6) == 0) {
-		sha256_of(bytes, n, &hash);
-		memcpy(have, hash.bytes, sizeof hash.bytes);
-		have_n = sizeof hash.bytes;
-	} else {
-		return ERR_UNSUPPORTED;
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+		if (strlen(known[i].name) != (size_t)(space - field) || memcmp(field, known[i].name, (size_t)(space - field)) != 0)
+			continue;
+		got = tus_base64(space + 1, n - (size_t)(space + 1 - field), want);
+		if (got != EVP_MD_size(known[i].hash()))
+			return ERR_SYNTAX;
+		memcpy(ret->want, want, (size_t)got);
+		ret->want_n = (size_t)got;
+		ret->hash = EVP_MD_CTX_new();
+		MUST(ret->hash != NULL && EVP_DigestInit_ex(ret->hash, known[i].hash(), NULL) == 1);
+		return 0;
 	}
-	got = tus_base64(space + 1, field_n - (size_t)(space + 1 - field), want);
-	return got < 0 ? ERR_SYNTAX : (size_t)got == have_n && memcmp(want, have, have_n) == 0 ? 0 : ERR_HASH;
+	return ERR_UNSUPPORTED;
+}
+
+void tus_sum_add(struct tus_sum *s, const void *bytes, size_t n)
+{
+	if (s->hash != NULL)
+		MUST(EVP_DigestUpdate(s->hash, bytes, n) == 1);
+}
+
+bool tus_sum_fits(struct tus_sum *s)
+{
+	uint8_t have[EVP_MAX_MD_SIZE];
+	unsigned n;
+
+	if (s->hash == NULL)
+		return true;
+	MUST(EVP_DigestFinal_ex(s->hash, have, &n) == 1);
+	return n == s->want_n && memcmp(have, s->want, n) == 0;
+}
+
+void tus_sum_fini(struct tus_sum *s)
+{
+	EVP_MD_CTX_free(s->hash);
+	s->hash = NULL;
 }

@@ -26,7 +26,16 @@ int tus_metadata(const char *field, size_t n, const char *key, char **ret_value)
 /* A field that is a whole number.  False: it is missing or something else. */
 bool tus_number(const struct serve_request *, const char *lower_case_name, uint64_t *ret_number);
 
-/* Upload-Checksum over the body: 0 (also when there is none), ERR_HASH, ERR_UNSUPPORTED, ERR_SYNTAX. */
-int tus_check(const struct serve_request *, const void *bytes, size_t n);
+/* Upload-Checksum, over a body as it comes. */
+struct tus_sum {
+	struct evp_md_ctx_st *hash; /* NULL: the request has none */
+	uint8_t want[32];
+	size_t want_n;
+};
+/* 0; ERR_UNSUPPORTED: another algorithm; ERR_SYNTAX. */
+int tus_sum_begin(const struct serve_request *, struct tus_sum *ret);
+void tus_sum_add(struct tus_sum *, const void *bytes, size_t n);
+bool tus_sum_fits(struct tus_sum *); /* once; true when there is none */
+void tus_sum_fini(struct tus_sum *);
 
 #endif

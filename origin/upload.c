@@ -37,6 +37,7 @@ char *upload_package_folder(const struct uploads *u, const struct upload *v)
 
 static void upload_free(struct upload *v)
 {
+	upload_leave_body(v);
 	free(v->title);
 	free(v->file);
 	free(v->revision);
@@ -50,13 +51,23 @@ static void upload_free(struct upload *v)
 int upload_save(const struct uploads *u, const struct upload *v, struct fault *f)
 {
 	char *path = upload_path(u, v->id, ".json");
-	json_t *o = json_pack("{s:b, s:s?, s:s, s:s?, s:s?, s:I, s:b, s:b, s:I}", "master", (int)v->is_master, "title", v->title,
+	json_t *o = json_pack("{s:b, s:s?, s:s, s:s?, s:s?, s:I, s:b, s:b, s:I, s:o*}", "master", (int)v->is_master, "title", v->title,
 	                      "file", v->file, "revision", v->revision, "name", v->name, "length", (json_int_t)v->length, "whole",
-	                      (int)v->whole, "published", (int)v->published, "expires", (json_int_t)v->expires);
+	                      (int)v->whole, "published", (int)v->published, "expires", (json_int_t)v->expires, "sure",
+	                      v->sure != UINT64_MAX ? json_integer((json_int_t)v->sure) : NULL);
 	int e = note_save(path, o, "upload", f);
 
 	free(path);
 	return e;
+}
+
+/* A body that counts only as a whole was being written when the process ended. */
+static void drop_unsure(struct upload *v, const json_t *sure, const char *part)
+{
+	v->sure = UINT64_MAX;
+	if (!json_is_integer(sure) || (uint64_t)json_integer_value(sure) >= v->offset)
+		return;
+	v->offset = truncate(part, (off_t)json_integer_value(sure)) == 0 ? (uint64_t)json_integer_value(sure) : 0;
 }
 
 static struct upload *load(const struct uploads *u, const char *id)
@@ -83,6 +94,8 @@ static struct upload *load(const struct uploads *u, const char *id)
 			v->offset = v->length;
 		else
 			(void)file_size(part, &v->offset);
+		v->dirty = !v->whole;
+		drop_unsure(v, json_object_get(o, "sure"), part);
 	}
 	json_decref(o);
 	free(part);
@@ -252,7 +265,7 @@ int uploads_create(struct uploads *u, const struct upload_wish *w, wall_us now, 
 	v = mem_new(sizeof *v);
 	*v = (struct upload){.is_master = w->is_master, .title = dup_or_null(w->title), .file = mem_dup(w->file),
 	                     .revision = dup_or_null(w->revision), .name = dup_or_null(w->name), .length = w->length,
-	                     .expires = now + u->settings.life, .trusted = true};
+	                     .expires = now + u->settings.life, .trusted = true, .sure = UINT64_MAX};
 	memcpy(v->id, id, sizeof id);
 	e = upload_check_wish(u, v, f);
 	if (e == 0)

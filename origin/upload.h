@@ -10,7 +10,8 @@
  * A package's first file is package.torrent; every piece of the others is checked
  * against it before it is written, so what is on the disk is true up to its last
  * whole piece.  When the last file is whole the folder is renamed into the library.
- * What was acknowledged is on the disk (fdatasync).  Control thread.
+ * What was acknowledged is on the disk (fdatasync).  A body is written as it comes, so what came of one that
+ * was cut is kept, and told as the offset.  Control thread.
  */
 #ifndef RIBERA_ORIGIN_UPLOAD_H
 #define RIBERA_ORIGIN_UPLOAD_H
@@ -41,6 +42,18 @@ struct upload {
 	/* private */
 	bool trusted;       /* its bytes were written or looked at by this process */
 	struct digest *digest;
+	bool dirty;         /* there may be bytes that are not on the disk yet */
+	struct upload_body *body; /* that is being written, or NULL */
+	uint64_t sure;      /* noted on the disk: what stands behind it counts for nothing; UINT64_MAX: all counts */
+};
+
+/* A body on its way in; the caller's, between uploads_begin and uploads_end. */
+struct upload_body {
+	struct upload *upload; /* NULL: it was removed, or another body is being written in its place */
+	int fd;
+	uint64_t start;   /* where it began */
+	uint64_t written; /* up to here the kernel was told to write out */
+	bool held;        /* it counts only as a whole */
 };
 
 struct upload_settings {
@@ -73,7 +86,19 @@ struct upload *uploads_find(struct uploads *, const char *id); /* or NULL */
 typedef void (*upload_each_f)(void *ctx, const struct upload *);
 void uploads_each(struct uploads *, upload_each_f, void *ctx);
 
-/* Bytes at u->offset.  ERR_HASH: a piece is not what it has to be: nothing was taken, and what stood
+/* A body begins at u->offset; one that is being written is left behind there.  held: when it is not ended well, or the
+ * process ends, nothing of it counts.  ERR_NOT_FOUND: the package's digest is gone; -errno. */
+int uploads_begin(struct uploads *, struct upload *, bool held, struct upload_body *ret_body, struct fault *);
+/* Its next bytes, in memory of the kernel.  ERR_HASH, ERR_LIMIT, -ENOSPC, -errno: see uploads_write; ERR_CANCELLED: b->upload is
+ * NULL.  It is to be ended in all cases. */
+int uploads_add(struct uploads *, struct upload_body *, const void *bytes, size_t n, wall_us now, struct fault *);
+/* `well`: what was written is on the disk when it returns 0, and the upload, when that was all of it, in its place.  Else what was
+ * written of a body that is not held is kept. */
+int uploads_end(struct uploads *, struct upload_body *, bool well, wall_us now, struct fault *);
+/* Puts on the disk what u->offset tells of. */
+int uploads_sync(const struct uploads *, struct upload *, struct fault *);
+
+/* A whole body: bytes at u->offset.  ERR_HASH: a piece is not what it has to be: nothing was taken, and what stood
  * before of that piece was dropped (u->offset tells).  ERR_LIMIT: more than there is to come. -ENOSPC, -errno. */
 int uploads_write(struct uploads *, struct upload *, const void *bytes, size_t n, wall_us now, struct fault *);
 /* Frees it. */

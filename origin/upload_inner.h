@@ -24,6 +24,7 @@ char *upload_package_folder(const struct uploads *, const struct upload *);
 int upload_save(const struct uploads *, const struct upload *, struct fault *);
 
 /* upload_write.c */
+void upload_leave_body(struct upload *); /* what came of it is kept; not of a held one */
 /* May this file come, with this length?  Loads the digest. */
 int upload_check_wish(struct uploads *, struct upload *, struct fault *);
 /* All bytes are there: puts the file in its place, and publishes what is whole. */

@@ -19,7 +19,7 @@
 #include "origin/library.h"
 #include "origin/upload_inner.h"
 
-#define TAIL (DIGEST_PIECE * 32) /* at least as much as one write may bring: looked at again after a restart */
+#define TAIL (DIGEST_PIECE * 48) /* more than the kernel may have left to write out: looked at again after a restart */
 
 static bool is_file(const struct upload *v, const char *name)
 {
@@ -163,6 +163,8 @@ static int check_tail(struct upload *v, int fd)
 
 /* --- writing --- */
 
+#define STEP ((uint64_t)16 << 20) /* so much at most is left to be written out when a body ends */
+
 static int write_checked(struct upload *v, int fd, const void *bytes, size_t n, struct fault *f)
 {
 	const struct digest_file *file = file_of(v);
@@ -177,39 +179,148 @@ static int write_checked(struct upload *v, int fd, const void *bytes, size_t n, 
 	}
 	if (e == 0)
 		e = file_pwrite_all(fd, bytes, n, at);
-	if (e == 0 && fdatasync(fd) != 0)
-		e = -errno;
 	if (e == 0)
 		v->offset = at + n;
-	else if (ftruncate(fd, (off_t)at) != 0) /* what was not acknowledged */
+	else if (ftruncate(fd, (off_t)at) != 0)
 		v->trusted = false;
 	return e != 0 ? fault_set(f, e, "upload of \"%s\": %s", v->file, err_text(e)) : 0;
 }
 
+/* The disk writes while the next bytes come; what it was given the time before it must have by now. */
+static void write_out(struct upload_body *b, uint64_t offset)
+{
+	uint64_t from = b->written;
+
+	if (offset < from + STEP)
+		return;
+	if (from > b->start)
+		(void)sync_file_range(b->fd, (off_t)(from - STEP), (off_t)STEP, SYNC_FILE_RANGE_WAIT_BEFORE);
+	(void)sync_file_range(b->fd, (off_t)from, (off_t)(offset - from), SYNC_FILE_RANGE_WRITE);
+	b->written = offset;
+}
+
+static void close_body(struct upload_body *b)
+{
+	close(b->fd);
+	b->fd = -1;
+	b->upload->body = NULL;
+	b->upload = NULL;
+}
+
+void upload_leave_body(struct upload *v)
+{
+	struct upload_body *b = v->body;
+
+	if (b == NULL)
+		return;
+	if (b->held && drop_from(v, b->fd, b->start) != 0)
+		v->trusted = false;
+	close_body(b);
+}
+
+int uploads_begin(struct uploads *u, struct upload *v, bool held, struct upload_body *ret, struct fault *f)
+{
+	char *part = upload_path(u, v->id, ".part");
+	int e = 0, fd = -1;
+
+	upload_leave_body(v);
+	if (!v->is_master && !is_file(v, PACKAGE_DIGEST) && !v->whole && (e = load_digest(u, v, f)) == ERR_NOT_FOUND)
+		fault_set(f, e, "the package's digest is gone: upload it anew");
+	if (e == 0 && !v->whole && (fd = open(part, O_RDWR | O_CLOEXEC)) < 0)
+		e = fault_set(f, -errno, "upload \"%s\": %s", part, err_text(-errno));
+	if (e == 0 && fd >= 0 && (e = check_tail(v, fd)) != 0)
+		fault_set(f, e, "upload \"%s\": %s", part, err_text(e));
+	if (e == 0 && fd >= 0 && held != (v->sure != UINT64_MAX)) {
+		v->sure = held ? v->offset : UINT64_MAX;
+		e = upload_save(u, v, f);
+	}
+	free(part);
+	if (e != 0) {
+		if (fd >= 0)
+			close(fd);
+		return e;
+	}
+	*ret = (struct upload_body){.upload = v, .fd = fd, .start = v->offset, .written = v->offset, .held = held};
+	v->body = ret;
+	return 0;
+}
+
+static void live_on(struct uploads *u, struct upload *v, wall_us now)
+{
+	if (now + u->settings.life <= v->expires + DUR_HOUR) /* noted now and then */
+		return;
+	v->expires = now + u->settings.life;
+	(void)upload_save(u, v, NULL);
+}
+
+int uploads_add(struct uploads *u, struct upload_body *b, const void *bytes, size_t n, wall_us now, struct fault *f)
+{
+	struct upload *v = b->upload;
+	int e;
+
+	if (v == NULL)
+		return fault_set(f, ERR_CANCELLED, "the upload was ended, or is gone on with by another request");
+	if (n > v->length - v->offset)
+		return fault_set(f, ERR_LIMIT, "more bytes came than the %llu that were to come", (unsigned long long)(v->length - b->start));
+	if (n == 0)
+		return 0;
+	v->dirty = true;
+	e = write_checked(v, b->fd, bytes, n, f);
+	write_out(b, v->offset);
+	live_on(u, v, now);
+	return e;
+}
+
+int uploads_sync(const struct uploads *u, struct upload *v, struct fault *f)
+{
+	char *part = upload_path(u, v->id, ".part");
+	int fd = v->body != NULL ? v->body->fd : v->dirty && !v->whole ? open(part, O_RDWR | O_CLOEXEC) : -1, e = 0;
+
+	if (v->dirty && !v->whole && (fd < 0 || fdatasync(fd) != 0))
+		e = fault_set(f, -errno, "upload \"%s\": %s", part, err_text(-errno));
+	v->dirty = e != 0;
+	if (v->body == NULL && fd >= 0)
+		close(fd);
+	free(part);
+	return e;
+}
+
+int uploads_end(struct uploads *u, struct upload_body *b, bool well, wall_us now, struct fault *f)
+{
+	struct upload *v = b->upload;
+	int e = 0;
+
+	if (v == NULL)
+		return well ? fault_set(f, ERR_CANCELLED, "the upload was ended, or is gone on with by another request") : 0;
+	if (v->whole) { /* nothing came, and nothing was to */
+		v->body = NULL;
+		return 0;
+	}
+	if (well && (e = uploads_sync(u, v, f)) != 0 && drop_from(v, b->fd, b->start) != 0) /* what was not acknowledged */
+		v->trusted = false;
+	b->held &= !well || e != 0;
+	upload_leave_body(v);
+	if (v->sure != UINT64_MAX && e == 0) {
+		v->sure = UINT64_MAX;
+		e = upload_save(u, v, f);
+	}
+	live_on(u, v, now);
+	return e == 0 && well && v->offset == v->length ? upload_complete(u, v, f) : e;
+}
+
 int uploads_write(struct uploads *u, struct upload *v, const void *bytes, size_t n, wall_us now, struct fault *f)
 {
-	char *part;
-	int fd, e = 0;
+	struct upload_body b;
+	int e, e2;
 
 	if (n > v->length - v->offset)
 		return fault_set(f, ERR_LIMIT, "%zu bytes came, %llu were to come", n, (unsigned long long)(v->length - v->offset));
-	if (v->whole)
-		return 0;
-	if (!v->is_master && !is_file(v, PACKAGE_DIGEST) && (e = load_digest(u, v, f)) != 0)
-		return e == ERR_NOT_FOUND ? fault_set(f, e, "the package's digest is gone: upload it anew") : e;
-	part = upload_path(u, v->id, ".part");
-	fd = open(part, O_RDWR | O_CLOEXEC);
-	e = fd < 0 ? fault_set(f, -errno, "upload \"%s\": %s", part, err_text(-errno)) : check_tail(v, fd);
-	if (e == 0)
-		e = write_checked(v, fd, bytes, n, f);
-	if (fd >= 0)
-		close(fd);
-	free(part);
-	if (now + u->settings.life > v->expires + DUR_HOUR) { /* noted now and then */
-		v->expires = now + u->settings.life;
-		(void)upload_save(u, v, NULL);
-	}
-	return e == 0 && v->offset == v->length ? upload_complete(u, v, f) : e;
+	e = uploads_begin(u, v, false, &b, f);
+	if (e != 0)
+		return e;
+	e = uploads_add(u, &b, bytes, n, now, f);
+	e2 = uploads_end(u, &b, e == 0, now, f);
+	return e != 0 ? e : e2;
 }
 
 /* --- whole --- */

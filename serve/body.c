@@ -266,7 +266,7 @@ static bool is_too_slow(struct serve_request *r)
 void body_on_stall(h2o_timeout_entry_t *e)
 {
 	struct serve_request *r = H2O_STRUCT_FROM_MEMBER(struct serve_request, stall, e);
-	bool stalled = r->waiting ? !r->progress : is_too_slow(r);
+	bool taking = intake_is_taking(r), stalled = taking ? intake_is_slow(r) : r->waiting ? !r->progress : is_too_slow(r);
 	struct linger at_once = {.l_onoff = 1};
 	int fd = h2o_socket_get_fd(r->conn->sock);
 
@@ -281,6 +281,10 @@ void body_on_stall(h2o_timeout_entry_t *e)
 		return;
 	}
 	counters_add(r->lane->serve->counters, C_CUT_STALLED, 1);
+	if (taking) {
+		intake_fail(r, ERR_TIMEOUT);
+		return;
+	}
 	if (r->waiting) {
 		body_fail(r, ERR_TIMEOUT);
 		return;

@@ -38,6 +38,7 @@ struct blob;
 struct counters;
 struct disk;
 struct guard;
+struct intake;
 struct tls;
 
 enum {
@@ -78,6 +79,7 @@ struct route {
 	serve_find_f find; /* either this */
 	serve_handler_f handle; /* or this */
 	bool read_only; /* the handler is for GET and HEAD */
+	bool takes_bodies; /* as they come (serve/intake.c) */
 	void *ctx;
 };
 
@@ -101,6 +103,7 @@ struct serve {
 	struct counters *counters;
 	struct access_log *log; /* or NULL */
 	struct disk *disk;
+	bool takes_bodies; /* one of the routes does */
 	struct lane *lanes;     /* settings.threads of them, once started */
 	sem_t ready; /* posted by every lane that runs */
 	bool started;
@@ -148,6 +151,8 @@ struct lane {
 	h2o_timeout_entry_t tick_entry;
 	h2o_linklist_t conns;
 	h2o_linklist_t waiting; /* requests of HTTP/1.1 that wait for bytes */
+	h2o_linklist_t intakes; /* requests of HTTP/2 whose bodies are taken as they come */
+	h2o_linklist_t leftovers; /* bodies that nobody takes (intake.c) */
 	h2o_linklist_t later;   /* requests that wait for their turn */
 	h2o_timeout_t turn;     /* the first of them has its own */
 	h2o_timeout_entry_t turn_entry;
@@ -191,6 +196,7 @@ struct conn {
 	h2o_timeout_entry_t silence; /* until its first bytes */
 	h2o_linklist_t link;         /* in lane->conns */
 	struct serve_request *sending; /* whose sendfile waits for room */
+	struct serve_request *taking;  /* whose body is being read */
 	char peer[46];
 	mono_us since;          /* when it came, or its last request ended */
 	bool loopback, counted, excess_told;
@@ -232,6 +238,9 @@ struct serve_request {
 	bool asked_alone;    /* of HTTP/1.1, without a body and with nothing behind it yet */
 	bool progress; /* since the stall timer last ran */
 	bool growing; /* the object's bytes are not all here yet */
+	bool held;    /* the reply is ready, and waits for the end of the body */
+	struct intake *intake; /* the body that is still on its way, or NULL */
+	h2o_linklist_t intake_link; /* in lane->intakes */
 	h2o_generator_t generator;
 	h2o_req_t *req;
 	struct lane *lane;
@@ -287,6 +296,7 @@ struct serve_waiter {
 
 /* request.c */
 int request_start(h2o_handler_t *, h2o_req_t *);
+void request_run(struct serve_request *, int status); /* answers it, with a refusal when status is not 0 */
 void request_end(h2o_logger_t *, h2o_req_t *);
 /* Fields of the reply, which point to name and value: both must outlive its head. */
 void request_add_field(struct serve_request *, const h2o_iovec_t *lower_case_name, const char *value, size_t n);
@@ -328,6 +338,37 @@ void request_problem(struct serve_request *, int status, const char *detail);
 void parse_init(void); /* before the first lane */
 /* The status that the request that begins now is to be refused with, for its head cannot be read; 0: it was. */
 int parse_take_refusal(void);
+/* A body that libh2o was told nothing of. */
+struct parse_body {
+	bool is, chunked, expects; /* 100-continue */
+	uint64_t length; /* when it is not chunked */
+	size_t head_n;
+};
+struct parse_chunks { /* picohttpparser's phr_chunked_decoder */
+	size_t left;
+	char consume_trailer, hex_count, state;
+};
+void parse_begin(const struct serve *); /* on the lane's thread */
+bool parse_take_body(struct parse_body *ret); /* of the request that begins now; false: libh2o has it, if there is one */
+bool parse_is_taken(const struct serve *, h2o_iovec_t method, h2o_iovec_t raw_path);
+/* Decodes in place (RFC 9112 7.1), *n becoming the bytes of the body: -1: it cannot be read; -2: more is to come; else it
+ * has ended, and so many bytes behind it are something else. */
+ssize_t parse_chunks(struct parse_chunks *, char *bytes, size_t *n);
+
+/* intake.c */
+void intake_begin_1(struct serve_request *, const struct parse_body *); /* HTTP/1.1 */
+void intake_begin_2(struct serve_request *, uint64_t length); /* HTTP/2; UINT64_MAX: not told */
+bool intake_take_2(struct serve_request *, const void *bytes, size_t n); /* false: the stream is to be reset */
+void intake_finish_2(struct serve_request *); /* the rest is the request's entity */
+bool intake_is_taking(const struct serve_request *);
+bool intake_is_slow(const struct serve_request *); /* since it was last asked */
+void intake_fail(struct serve_request *, int error);
+bool intake_reply(struct serve_request *); /* a reply begins; true: it is held */
+void intake_over(struct serve_request *);  /* the request ends */
+void intake_end_leftovers(struct lane *);
+/* frames.c */
+void frames_init(void); /* before the first lane */
+void frames_begin(struct lane *);
 
 /* h2.c */
 void h2_init(void); /* before the first lane */

@@ -370,6 +370,8 @@ static void lane_init(struct lane *l)
 	h2o_linklist_init_anchor(&l->conns);
 	h2o_linklist_init_anchor(&l->waiting);
 	later_begin(l);
+	frames_begin(l);
+	parse_begin(s);
 	h2o_timeout_init(l->loop, &l->stall, (uint64_t)(s->settings.stall_timeout / DUR_MS));
 	h2o_timeout_init(l->loop, &l->tick, TICK_MS);
 	l->tick_entry.cb = on_tick;
@@ -412,6 +414,7 @@ static void lane_fini(struct lane *l)
 
 	access_flush(l);
 	free(l->access.bytes);
+	intake_end_leftovers(l);
 	close_mailbox(l);
 	h2o_timeout_unlink(&l->tick_entry);
 	h2o_timeout_unlink(&l->turn_entry);

@@ -4,9 +4,14 @@
  * its handlers, filters and loggers.  Its call of the parser is bound when the program starts, and finds the function
  * below, which asks libh2o's own and makes of a failure an empty request with a status in store: so it is refused
  * as all others are, with its fields, its line in the log and its number among the refused.
+ *
+ * And bodies that are taken as they come (serve/intake.c): their length is kept here, and libh2o told of none.
  */
 #include <dlfcn.h>
 #include <string.h>
+#include <strings.h>
+
+#include "base/str.h"
 
 #include "base/must.h"
 #include "serve/inner.h"
@@ -24,8 +29,13 @@ typedef int parse_f(const char *bytes, size_t n, const char **method, size_t *me
                     struct phr_header *fields, size_t *n_fields, size_t seen);
 parse_f phr_parse_request;
 
+/* picohttpparser's, which libh2o exports. */
+ssize_t phr_decode_chunked(struct parse_chunks *, char *bytes, size_t *n);
+
 static parse_f *theirs;
 static _Thread_local int refused;
+static _Thread_local const struct serve *serving; /* whose bodies are taken as they come, or NULL */
+static _Thread_local struct parse_body body;
 
 void parse_init(void)
 {
@@ -62,6 +72,95 @@ static void drop_expectations(struct phr_header *fields, size_t *n)
 	*n = kept;
 }
 
+/* --- bodies that are taken as they come --- */
+
+void parse_begin(const struct serve *s)
+{
+	serving = s->takes_bodies ? s : NULL;
+}
+
+bool parse_is_taken(const struct serve *s, h2o_iovec_t method, h2o_iovec_t path)
+{
+	if (!(method.len == 5 && memcmp(method.base, "PATCH", 5) == 0) && !(method.len == 4 && memcmp(method.base, "POST", 4) == 0))
+		return false;
+	for (size_t i = 0; i < s->n_routes; i++)
+		if (path.len >= s->routes[i].n && memcmp(path.base, s->routes[i].prefix, s->routes[i].n) == 0)
+			return s->routes[i].takes_bodies;
+	return false;
+}
+
+bool parse_take_body(struct parse_body *ret)
+{
+	bool is = body.is;
+
+	*ret = body;
+	body.is = false;
+	return is;
+}
+
+ssize_t parse_chunks(struct parse_chunks *chunks, char *bytes, size_t *n)
+{
+	return phr_decode_chunked(chunks, bytes, n);
+}
+
+static bool is_field(const struct phr_header *h, const char *name, size_t n)
+{
+	return h->name_n == n && strncasecmp(h->name, name, n) == 0;
+}
+
+static bool is_value(const struct phr_header *h, const char *value, size_t n)
+{
+	return h->value_n == n && strncasecmp(h->value, value, n) == 0;
+}
+
+/* Has it one body, whose length is told in one way?  Everything else is libh2o's to refuse. */
+static struct phr_header *find_length(struct phr_header *fields, size_t n, struct phr_header **ret_expect)
+{
+	struct phr_header *length = NULL;
+
+	*ret_expect = NULL;
+	for (size_t i = 0; i < n; i++) {
+		struct phr_header *h = &fields[i];
+		bool codes = is_field(h, "transfer-encoding", 17);
+
+		if (is_field(h, "idempotency-key", 15))
+			return NULL; /* the whole has to be known before */
+		if (is_field(h, "expect", 6) && (*ret_expect != NULL || !is_value(h, "100-continue", 12)))
+			return NULL;
+		if (is_field(h, "expect", 6))
+			*ret_expect = h;
+		if (!codes && !is_field(h, "content-length", 14))
+			continue;
+		if (length != NULL || (codes && !is_value(h, "chunked", 7)))
+			return NULL;
+		length = h;
+	}
+	return length;
+}
+
+/* Takes the body out of the head, in which names become small as libh2o would make them. */
+static void hide_body(const char *head, size_t head_n, struct phr_header *fields, size_t *n)
+{
+	static char name[] = "content-length"; /* libh2o writes into it what is there */
+	struct phr_header *expect, *length = find_length(fields, *n, &expect);
+	uint64_t size = 0;
+	bool chunked = length != NULL && length->name_n == 17;
+
+	if (length == NULL || (!chunked && str_parse_u64(length->value, length->value_n, &size) != 0))
+		return;
+	body = (struct parse_body){.is = true, .chunked = chunked, .length = size, .head_n = head_n, .expects = expect != NULL};
+	for (size_t i = 0; i < length->name_n; i++) /* what reads the bytes again looks for it (head_is_doubtful) */
+		((char *)(uintptr_t)length->name)[i] |= 0x20;
+	*length = (struct phr_header){name, sizeof name - 1, "0", 1};
+	if (expect != NULL)
+		drop_expectations(fields, n);
+}
+
+static bool has_body_taken(const char *method, size_t method_n, const char *path, size_t path_n)
+{
+	return serving != NULL && parse_is_taken(serving, h2o_iovec_init(method, method_n), h2o_iovec_init(path, path_n));
+}
+
 int phr_parse_request(const char *bytes, size_t n, const char **method, size_t *method_n, const char **path, size_t *path_n, int *minor,
                       struct phr_header *fields, size_t *n_fields, size_t seen)
 {
@@ -75,6 +174,9 @@ int phr_parse_request(const char *bytes, size_t n, const char **method, size_t *
 	if (refused == 0) {
 		if (end > 0 && *minor == 0)
 			drop_expectations(fields, n_fields);
+		body.is = false;
+		if (end > 0 && has_body_taken(*method, *method_n, *path, *path_n))
+			hide_body(bytes, (size_t)end, fields, n_fields);
 		return end;
 	}
 	if (*method == NULL || *path == NULL || *path_n == 0 || **path != '/') { /* the line itself is what is wrong */

@@ -118,7 +118,8 @@ void request_send_memory(struct serve_request *r, const void *bytes, size_t n)
 	r->body.spans = &r->body.one;
 	r->body.n = n > 0 ? 1 : 0;
 	r->body.view = bytes;
-	body_start(r);
+	if (!intake_reply(r))
+		body_start(r);
 }
 
 static void refuse_and_close(struct serve_request *r, int status, unsigned counter)
@@ -412,7 +413,7 @@ static void dispatch(struct serve_request *r)
 			object_answer(r);
 	} else {
 		route->handle(route->ctx, r);
-		MUST(r->replied || r->later != NULL); /* a handler answers before it returns, or asks for another turn */
+		MUST(r->replied || r->later != NULL || intake_is_taking(r)); /* or it asked for another turn, or for the body */
 	}
 }
 
@@ -443,10 +444,9 @@ struct serve_request *request_new(h2o_req_t *req)
 	return r;
 }
 
-int request_start(h2o_handler_t *self, h2o_req_t *req)
+void request_run(struct serve_request *r, int status)
 {
-	struct serve_request *r = request_new(req);
-	int status = req->version < 0x200 ? parse_take_refusal() : 0;
+	h2o_req_t *req = r->req;
 
 	if (r->conn->refuse != 0) {
 		req->http1_is_persistent = 0;
@@ -460,6 +460,23 @@ int request_start(h2o_handler_t *self, h2o_req_t *req)
 	} else {
 		dispatch(r);
 	}
+}
+
+int request_start(h2o_handler_t *self, h2o_req_t *req)
+{
+	struct serve_request *r = request_of(req);
+	struct parse_body body;
+	int status;
+
+	if (r != NULL) { /* HTTP/2: its body has come to its end */
+		intake_finish_2(r);
+		return 0;
+	}
+	r = request_new(req);
+	status = req->version < 0x200 ? parse_take_refusal() : 0;
+	if (req->version < 0x200 && parse_take_body(&body))
+		intake_begin_1(r, &body);
+	request_run(r, status);
 	return 0;
 }
 
@@ -537,6 +554,7 @@ void request_end(h2o_logger_t *self, h2o_req_t *req)
 		counters_add(counters, C_CUT_LEFT, 1);
 		conn_given_up(c);
 	}
+	intake_over(r);
 	body_release(r);
 	stream_release(r);
 	blob_unref(&r->blob);

@@ -160,6 +160,7 @@ int serve_new(const struct serve_settings *settings, struct serve **ret_serve, s
 	parse_init();
 	refuse_init();
 	h2_init();
+	frames_init();
 	s = mem_new(sizeof *s);
 	take_settings(s, settings);
 	s->counters = counters_new(rows, N_COUNTERS);
@@ -202,6 +203,12 @@ void serve_route_objects(struct serve *s, const char *prefix, serve_find_f find,
 void serve_route(struct serve *s, const char *prefix, serve_handler_f handle, void *ctx)
 {
 	add_route(s, (struct route){.prefix = mem_dup(prefix), .n = strlen(prefix), .handle = handle, .ctx = ctx});
+}
+
+void serve_route_bodies(struct serve *s, const char *prefix, serve_handler_f handle, void *ctx)
+{
+	s->takes_bodies = true;
+	add_route(s, (struct route){.prefix = mem_dup(prefix), .n = strlen(prefix), .handle = handle, .ctx = ctx, .takes_bodies = true});
 }
 
 void serve_route_read(struct serve *s, const char *prefix, serve_handler_f handle, void *ctx)

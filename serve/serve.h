@@ -159,6 +159,11 @@ typedef void (*serve_handler_f)(void *ctx, struct serve_request *);
 /* The longest matching prefix wins; "" matches everything.  Before serve_start. */
 void serve_route(struct serve *, const char *prefix, serve_handler_f, void *ctx);
 
+/* The same, but the bodies of PATCH and POST are not collected before (settings.max_body does not bound them), unless the
+ * request has an Idempotency-Key: the handler is called when the head is in.  It answers without the body, or calls
+ * serve_take_body. */
+void serve_route_bodies(struct serve *, const char *prefix, serve_handler_f, void *ctx);
+
 /* The same for GET and HEAD alone: the server answers other methods. */
 void serve_route_read(struct serve *, const char *prefix, serve_handler_f, void *ctx);
 
@@ -182,6 +187,24 @@ struct serve_header {
  * Content-Length, Date, Server, CORS are added. */
 void serve_reply(struct serve_request *, int status, const char *type, struct blob *body,
                  const struct serve_header *extra, size_t n_extra);
+
+/* --- bodies of any size ------------------------------------------------------------------ */
+
+struct serve_intake_ops {
+	/* The next bytes of the body, which are the caller's: 0, or negative when no more are wanted. */
+	int (*take)(void *ctx, const void *bytes, size_t n);
+	/* Exactly once, and the last call.  With the request: all is here (0), or what take said (negative): it is to be
+	 * answered now.  With NULL: the rest will not come, for the client left, was too slow (it takes as min_rate and
+	 * stall_timeout say of replies) or sent what cannot be read. */
+	void (*end)(void *ctx, struct serve_request *, int error);
+};
+/* Is there a body, and not here yet? */
+bool serve_body_is_coming(const struct serve_request *);
+/* Its bytes; UINT64_MAX: the client has not told. */
+uint64_t serve_body_size(const struct serve_request *);
+/* Instead of a reply, within a handler.  Calls back from within when the body is here.  Tells a client that waits for it (Expect:
+ * 100-continue) to go on.  The request's loop. */
+void serve_take_body(struct serve_request *, const struct serve_intake_ops *, void *ctx);
 
 /* --- replies without an end (server-sent events) ------------------------------------- */
 
