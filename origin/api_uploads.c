@@ -55,7 +55,7 @@ static void begin_fields(const struct api_call *c, struct fields *f)
 static void upload_fields(const struct api_call *c, struct fields *f, const struct upload *u)
 {
 	begin_fields(c, f);
-	snprintf(f->offset, sizeof f->offset, "%llu", (unsigned long long)u->offset);
+	snprintf(f->offset, sizeof f->offset, "%llu", (unsigned long long)upload_offset(u));
 	snprintf(f->length, sizeof f->length, "%llu", (unsigned long long)u->length);
 	clock_to_http(u->expires, f->expires);
 	add(f, "upload-offset", f->offset);
@@ -239,9 +239,9 @@ static void write_body(struct api_call *c, struct upload *u, bool creates)
 	if (e != 0) {
 		form_fail(&wrong, "Upload-Checksum", "expected one of " TUS_CHECKSUMS ", a space, and the hash in base64");
 		reply_form_error(c->req, &wrong);
-	} else if (size != UINT64_MAX && size > u->length - u->offset) {
+	} else if (size != UINT64_MAX && size > u->length - upload_offset(u)) {
 		reply_problem(c->req, 413, "%llu bytes are to come in this body, and %llu of the upload", (unsigned long long)size,
-		              (unsigned long long)(u->length - u->offset));
+		              (unsigned long long)(u->length - upload_offset(u)));
 	} else if (uploads_begin(c->origin->uploads, u, w->sum.hash != NULL, &w->body, &w->fault) != 0) {
 		upload_fault(c, &w->fault);
 	} else {
@@ -267,8 +267,8 @@ void api_write_upload(struct api_call *c)
 	} else if (!tus_number(c->req, "upload-offset", &offset)) {
 		form_fail(&wrong, "Upload-Offset", "expected a whole number");
 		reply_form_error(c->req, &wrong);
-	} else if (offset != u->offset) {
-		reply_problem(c->req, 409, "the upload is at byte %llu: ask with HEAD and go on from there", (unsigned long long)u->offset);
+	} else if (offset != upload_offset(u)) {
+		reply_problem(c->req, 409, "the upload is at byte %llu: ask with HEAD and go on from there", (unsigned long long)upload_offset(u));
 	} else {
 		write_body(c, u, false);
 	}

@@ -35,7 +35,7 @@ struct upload {
 	char *title, *file; /* names; a master's title may be NULL */
 	char *revision;     /* of a package */
 	char *name;         /* of a master: its title for people, or NULL */
-	uint64_t length, offset;
+	uint64_t length, offset; /* what is there; upload_offset() counts */
 	wall_us expires;
 	bool whole;
 	bool published;     /* a package whose last file is whole */
@@ -81,6 +81,12 @@ struct upload_wish {
  * the library; ERR_NOT_FOUND: package.torrent is not there yet; ERR_SYNTAX, ERR_CORRUPT: not a
  * file of it, or of another length; -ENOSPC: no room; -errno. */
 int uploads_create(struct uploads *, const struct upload_wish *, wall_us now, struct upload **ret_upload, struct fault *);
+
+/* Bytes that count: of a body that counts only as a whole none do yet. */
+static inline uint64_t upload_offset(const struct upload *u)
+{
+	return u->body != NULL && u->body->held ? u->body->start : u->offset;
+}
 
 struct upload *uploads_find(struct uploads *, const char *id); /* or NULL */
 typedef void (*upload_each_f)(void *ctx, const struct upload *);

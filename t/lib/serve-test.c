@@ -5,12 +5,15 @@
  *   /grow/NAME         the file as an object that grows by 16 KiB every few milliseconds
  *   /stuck/NAME        ... that never gets past its first 16 KiB
  *   /fail/502, /fail/504   an object whose bytes never come; /fail/cut: after 32 KiB
+ *   /take              bodies as they come: how many bytes, their hash, the largest piece; ?refuse: 409 without looking,
+ *                      ?most=N: 413 after so many; the last one that was cut is told by /h/cut
  *   /h/echo, /h/big    handlers; /h/busy: 20 ms of work on the loop; /metrics
  * Prints "port N" (and "tls N") and runs until SIGTERM or SIGINT.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <openssl/evp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -25,6 +28,7 @@
 #include "base/config.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/sha256.h"
 #include "base/str.h"
 #include "serve/serve.h"
 
@@ -252,6 +256,76 @@ static void echo(void *ctx, struct serve_request *r)
 	serve_reply(r, 200, "text/plain", blob_take_buf(&out), extra, 1);
 }
 
+struct taken {
+	EVP_MD_CTX *hash;
+	uint64_t n, most;
+	size_t largest;
+};
+static struct {
+	_Atomic uint64_t bodies, bytes;
+	_Atomic int error;
+} cut;
+
+static int take(void *ctx, const void *bytes, size_t n)
+{
+	struct taken *t = ctx;
+
+	MUST(EVP_DigestUpdate(t->hash, bytes, n) == 1);
+	t->n += n;
+	t->largest = n > t->largest ? n : t->largest;
+	return t->n > t->most ? ERR_LIMIT : 0;
+}
+
+static void end_take(void *ctx, struct serve_request *r, int error)
+{
+	struct taken *t = ctx;
+	struct sha256 hash;
+	char hex[SHA256_HEX_SIZE];
+	struct buf out;
+
+	if (r == NULL) {
+		cut.bytes = t->n;
+		cut.error = error;
+		cut.bodies++;
+	} else {
+		MUST(EVP_DigestFinal_ex(t->hash, hash.bytes, NULL) == 1);
+		sha256_to_hex(&hash, hex);
+		buf_init(&out, 1000);
+		buf_printf(&out, "%llu %s %zu", (unsigned long long)t->n, hex, t->largest);
+		serve_reply(r, error == 0 ? 200 : 413, "text/plain", blob_take_buf(&out), NULL, 0);
+	}
+	EVP_MD_CTX_free(t->hash);
+	free(t);
+}
+
+static void taking(void *ctx, struct serve_request *r)
+{
+	static const struct serve_intake_ops ops = {take, end_take};
+	const char *most = serve_param(r, "most");
+	struct taken *t;
+
+	if (serve_param(r, "refuse") != NULL) {
+		serve_reply(r, 409, "text/plain", blob_copy("refused", 7), NULL, 0);
+		return;
+	}
+	t = mem_new(sizeof *t);
+	t->hash = EVP_MD_CTX_new();
+	MUST(EVP_DigestInit_ex(t->hash, EVP_sha256(), NULL) == 1);
+	t->most = UINT64_MAX;
+	if (most != NULL)
+		(void)str_parse_u64(most, strlen(most), &t->most);
+	serve_take_body(r, &ops, t);
+}
+
+static void tell_cut(void *ctx, struct serve_request *r)
+{
+	struct buf out;
+
+	buf_init(&out, 1000);
+	buf_printf(&out, "%llu %llu %d", (unsigned long long)cut.bodies, (unsigned long long)cut.bytes, cut.error);
+	serve_reply(r, 200, "text/plain", blob_take_buf(&out), NULL, 0);
+}
+
 static void big(void *ctx, struct serve_request *r)
 {
 	struct buf out;
@@ -310,6 +384,8 @@ static int start(const struct settings *s, struct fault *f)
 	serve_route_objects(server, "/moved", find_moved, NULL);
 	serve_route(server, "/h/echo", echo, NULL);
 	serve_route(server, "/h/big", big, NULL);
+	serve_route(server, "/h/cut", tell_cut, NULL);
+	serve_route_bodies(server, "/take", taking, NULL);
 	serve_route_read(server, "/h/busy", busy, NULL);
 	serve_route_read(server, "/metrics", metrics, NULL);
 	r = serve_listen(server, s->listen, false, &port, f);
