@@ -104,8 +104,8 @@ int uploads_end(struct uploads *, struct upload_body *, bool well, wall_us now, 
 /* Puts on the disk what u->offset tells of. */
 int uploads_sync(const struct uploads *, struct upload *, struct fault *);
 
-/* A whole body: bytes at u->offset.  ERR_HASH: a piece is not what it has to be: nothing was taken, and what stood
- * before of that piece was dropped (u->offset tells).  ERR_LIMIT: more than there is to come. -ENOSPC, -errno. */
+/* A whole body: bytes at u->offset.  ERR_HASH: a piece is not what it has to be: what came in front of it was
+ * taken, what stood of it dropped (u->offset tells).  ERR_LIMIT: more than there is to come. -ENOSPC, -errno. */
 int uploads_write(struct uploads *, struct upload *, const void *bytes, size_t n, wall_us now, struct fault *);
 /* Frees it. */
 int uploads_remove(struct uploads *, struct upload *, struct fault *);

@@ -256,7 +256,7 @@ static void live_on(struct uploads *u, struct upload *v, wall_us now)
 int uploads_add(struct uploads *u, struct upload_body *b, const void *bytes, size_t n, wall_us now, struct fault *f)
 {
 	struct upload *v = b->upload;
-	int e;
+	int e = 0;
 
 	if (v == NULL)
 		return fault_set(f, ERR_CANCELLED, "the upload was ended, or is gone on with by another request");
@@ -265,7 +265,12 @@ int uploads_add(struct uploads *u, struct upload_body *b, const void *bytes, siz
 	if (n == 0)
 		return 0;
 	v->dirty = true;
-	e = write_checked(v, b->fd, bytes, n, f);
+	for (size_t at = 0, step; e == 0 && at < n; at += step) { /* a wrong piece leaves those before it */
+		uint64_t room = DIGEST_PIECE - v->offset % DIGEST_PIECE;
+
+		step = n - at < room ? n - at : (size_t)room;
+		e = write_checked(v, b->fd, (const uint8_t *)bytes + at, step, f);
+	}
 	write_out(b, v->offset);
 	live_on(u, v, now);
 	return e;

@@ -179,7 +179,7 @@ static void send(struct model *m, int i, size_t n, bool wrong)
 		MUST(u == NULL || u->offset == before + n || u->whole);
 		m->known[i].offset = u != NULL ? u->offset : 0;
 	} else {
-		MUST(f.text[0] != '\0' && u->offset <= before); /* what was wrong is not taken */
+		MUST(f.text[0] != '\0' && u->offset <= before + n / 2); /* what was wrong is not taken, nor what came behind it */
 		m->known[i].offset = u->offset;
 	}
 	free(bytes);
