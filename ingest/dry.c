@@ -179,8 +179,28 @@ static void print_text(const struct dry *d, FILE *out)
 
 /* --- all of it --------------------------------------------------------------------------------- */
 
-static int make(const struct job_settings *s, const struct source_info *info, struct dry *d, struct fault *f)
+static int be_content(void *ctx, int audio, AVFrame *frame, AVRational time_base)
 {
+	(void)ctx, (void)audio, (void)frame, (void)time_base;
+	return ERR_CANCELLED;
+}
+
+/* A master of which no moment could be looked at may have no picture at all: the ingest would refuse it, so must this. */
+static int find_picture(const struct job_settings *s, struct source *source, struct fault *f)
+{
+	struct source_result result;
+	int r;
+
+	if (strcmp(s->master, "-") == 0)
+		return 0;
+	source_pictures_only(source);
+	r = source_run(source, be_content, NULL, &result, f);
+	return r == ERR_CANCELLED ? 0 : r;
+}
+
+static int make(const struct job_settings *s, struct source *source, struct dry *d, struct fault *f)
+{
+	const struct source_info *info = source_info(source);
 	struct fault why = {0};
 	int r = job_plan(s, info, &d->plan, &d->ladder, f);
 
@@ -201,7 +221,7 @@ static int make(const struct job_settings *s, const struct source_info *info, st
 	}
 	if (r != 0 && !s->quiet)
 		fprintf(stderr, _("note: how long it takes cannot be told: %s\n"), _(fault_text(&why)));
-	return 0;
+	return r != 0 ? find_picture(s, source, f) : 0;
 }
 
 int dry_run(const struct job_settings *s, bool json, FILE *out, struct fault *f)
@@ -212,7 +232,7 @@ int dry_run(const struct job_settings *s, bool json, FILE *out, struct fault *f)
 
 	if (r != 0)
 		return r;
-	r = make(s, source_info(source), &d, f);
+	r = make(s, source, &d, f);
 	if (r == 0)
 		(json ? print_json : print_text)(&d, out);
 	sounds_free(&d.sounds);

@@ -738,6 +738,7 @@ def what_is_no_master_is_told_why():
             (write('noise.mp4', noise), 'dashif-isov__Adapt0rep0.mp4', 'could be decoded')):
         for path in [master, *shared(other)]:
             refused(path, *parts)
+            tap.equal(tap.call(tap.program('ribera-ingest'), '--dry-run', '--ladder', 'fixed', path).returncode, 1, f'a plan for {os.path.basename(path)}')
 
 
 @tap.test
