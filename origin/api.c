@@ -99,6 +99,26 @@ static const struct route {
 };
 #define N_ROUTES (sizeof routes / sizeof routes[0])
 
+/* What may stand behind "?" of a GET; of all else nothing may. */
+static const struct {
+	const char *path, *names;
+} parameters[] = {
+	{"/api/v1/titles", "limit after q tag order"}, {"/api/v1/tags", "limit"}, {"/api/v1/withdrawn", "limit after"},
+	{"/api/v1/audit", "limit before subject"}, {"/api/v1/edges", "limit after"}, {"/api/v1/edges/*/plan", "why shelf"},
+	{"/api/v1/edges/*/plans", "from to"}, {"/api/v1/holdings", "limit after edge title"}, {"/api/v1/fills", "limit after edge title"},
+	{"/api/v1/steering", "ip title revision current"}, {"/api/v1/placement", "limit after"}, {"/api/v1/demand", "hours by edge title"},
+	{"/api/v1/uploads", "limit after"}, {"/api/v1/masters", "limit after"}, {"/api/v1/events", "last-event-id types"},
+	{"/api/v1/tokens", "limit after"},
+};
+
+static const char *parameters_of(const struct route *route)
+{
+	for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++)
+		if (strcmp(route->method, "GET") == 0 && strcmp(route->path, parameters[i].path) == 0)
+			return parameters[i].names;
+	return NULL;
+}
+
 /* --- access --- */
 
 /* "localhost", "127.0.0.1:8081", "[::1]:8081" */
@@ -270,7 +290,7 @@ static void call(struct api_call *c, const struct route *route)
 		reply_problem(c->req, 403, "the role %s may not do this", token_role_name(role));
 	else if (!is_own_edge(c))
 		reply_problem(c->req, 403, "the token is for the edge \"%s\"", c->edge);
-	else if (form_check_query(query, n, &e) != 0)
+	else if (form_check_query(query, n, &e) != 0 || form_check_names(query, n, parameters_of(route), &e) != 0)
 		reply_form_error(c->req, &e);
 	else if (posts && (route->roles & ANY_TYPE) == 0 && !has_json_type(c->req))
 		reply_problem(c->req, 415, "expected Content-Type: application/json");

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "serve/path.h"
 #include "serve/serve.h"
 
 #define URL_MAX 1024
@@ -233,6 +234,40 @@ int form_check_query(const char *query, size_t n, struct form_error *e)
 	}
 	free(plain);
 	return r;
+}
+
+/* Is it one of the words? */
+static bool is_among(const char *names, const char *name, size_t n)
+{
+	for (const char *p = names; p != NULL && *p != '\0'; p += strspn(p, " ")) {
+		size_t size = strcspn(p, " ");
+
+		if (size == n && memcmp(p, name, n) == 0)
+			return true;
+		p += size;
+	}
+	return false;
+}
+
+int form_check_names(const char *query, size_t n, const char *names, struct form_error *e)
+{
+	char name[64];
+
+	for (size_t at = 0, size; at < n; at += size + 1) {
+		const char *part = query + at, *end = memchr(part, '&', n - at), *is;
+		size_t length, other;
+
+		size = end != NULL ? (size_t)(end - part) : n - at;
+		is = memchr(part, '=', size);
+		length = is != NULL ? (size_t)(is - part) : size;
+		snprintf(name, sizeof name, "%.*s", (int)length, part);
+		if (size > 0 && !is_among(names, part, length))
+			return names != NULL ? form_fail(e, name, "unknown parameter; there are: %s", names)
+			                     : form_fail(e, name, "unknown parameter: there are none here");
+		if (size > 0 && end != NULL && path_param(end + 1, n - at - size - 1, name, &other) != NULL)
+			return form_fail(e, name, "is given twice");
+	}
+	return 0;
 }
 
 static int parse(const void *bytes, size_t n, json_t **ret_root, struct form_error *e)

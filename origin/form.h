@@ -52,6 +52,8 @@ bool form_is_text(const char *, size_t n, size_t max);
 
 /* Is each parameter of the query (its value, percent-encoded) UTF-8 without NUL?  Names the first that is not.  ERR_SYNTAX. */
 int form_check_query(const char *query, size_t n, struct form_error *);
+/* Are all its parameters among `names` ("limit after"; NULL: none), and each there once? */
+int form_check_names(const char *query, size_t n, const char *names, struct form_error *);
 
 /* Fills the error and returns ERR_SYNTAX; what is too long is cut between characters. */
 int form_fail(struct form_error *, const char *field, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -261,6 +261,21 @@ def allowed(value, schema):
 
 
 @tap.test
+def parameters_that_are_unknown_or_given_twice():
+    """A name that is mistaken is told, not passed over."""
+    w = World()
+    for id_, (method, path, parameters, schema) in OPERATIONS.items():
+        body, fields = (b'{}', JSON) if method in ('POST', 'PUT', 'PATCH') else (None, {})
+        known = [p['name'] for p in parameters if p['in'] == 'query']
+        problem(w.c.ask(method, w.path(path) + '?no-such=1', body, fields), id_, field='no-such')
+        for name in known:
+            problem(w.c.ask(method, f'{w.path(path)}?{name}=1&{name}=1'), f'{id_} {name} twice', field=name)
+            if id_ != 'listenToEvents' and '/events' not in path:
+                tap.check(b'unknown parameter' not in w.c.ask(method, f'{w.path(path)}?{name}=1').body, f'{id_} {name}')
+    w.end()
+
+
+@tap.test
 def every_method_that_a_path_has_not():
     w = World()
     paths = {}
