@@ -2,6 +2,8 @@
  *
  * The edges' part of the control API.
  */
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +15,7 @@
 #include "origin/api.h"
 #include "origin/events.h"
 #include "origin/form.h"
+#include "origin/json_text.h"
 #include "origin/library.h"
 #include "origin/manifest.h"
 #include "origin/origin.h"
@@ -37,72 +40,87 @@ static double interval_seconds(const struct api_call *c)
 
 /* --- reading --- */
 
-static json_t *held_json(const char *key, bool complete, uint64_t bytes)
+/* Held whole, in part (then which files), or being fetched (then how many bytes are here). */
+static void write_held(struct json_text *t, const struct registry_edge *e, const char *key, const uint64_t *bytes)
 {
 	const char *slash = strchr(key, '/');
-	json_t *o = json_pack("{s:s%, s:s}", "title", key, (size_t)(slash - key), "revision", slash + 1);
+	size_t n = 0, skip = strlen(key) + 1;
+	char *const *parts = bytes == NULL ? registry_edge_parts(e, key, &n) : NULL;
 
-	if (!complete)
-		json_object_set_new(o, "bytes", json_integer((json_int_t)bytes));
-	json_object_set_new(o, "complete", json_boolean(complete));
-	return o;
-}
-
-/* Held in part: which files. */
-static json_t *with_parts(json_t *o, const struct registry_edge *e, const char *key)
-{
-	size_t n, skip = strlen(key) + 1;
-	char *const *parts = registry_edge_parts(e, key, &n);
-	json_t *files;
-
-	if (parts == NULL)
-		return o;
-	files = json_array();
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(files, json_string(parts[i] + skip));
-	json_object_set_new(o, "files", files);
-	json_object_set_new(o, "complete", json_false());
-	return o;
+	json_text_open(t, NULL, '{');
+	json_text_string_n(t, "title", key, (size_t)(slash - key));
+	json_text_string(t, "revision", slash + 1);
+	if (bytes != NULL)
+		json_text_integer(t, "bytes", (int64_t)*bytes);
+	json_text_bool(t, "complete", bytes == NULL && parts == NULL);
+	if (parts != NULL) {
+		json_text_open(t, "files", '[');
+		for (size_t i = 0; i < n; i++)
+			json_text_string(t, NULL, parts[i] + skip);
+		json_text_close(t, ']');
+	}
+	json_text_close(t, '}');
 }
 
 /* Of the lookups of late; null when there were none to speak of. */
-static json_t *hit_ratio(const struct registry_edge *e)
+static double hit_ratio(const struct registry_edge *e)
 {
 	double all = e->hits_of_late + e->misses_of_late;
 
-	return all >= 1 ? json_real(e->hits_of_late / all) : json_null();
+	return all >= 1 ? e->hits_of_late / all : NAN;
 }
 
-/* With at most so many of what it holds whole; the numbers are there in any case. */
-static json_t *edge_json(const struct registry_edge *e, mono_us now, size_t max_held)
+static void write_health(struct json_text *t, const struct registry_edge *e, mono_us now)
 {
 	mono_us out_until = __atomic_load_n(&e->shown->out_until, __ATOMIC_RELAXED);
-	json_t *held = json_array();
-	json_t *o = json_pack("{s:s, s:s, s:I, s:s, s:b, s:o?, s:o?, s:f, s:o}", "name", e->name, "url", e->url, "capacity",
-	                      (json_int_t)e->capacity, "state", e->up ? "up" : "down", "draining", (int)e->draining, "free_bytes",
-	                      e->heard ? json_integer((json_int_t)e->free_bytes) : NULL, "load",
-	                      e->heard ? json_real(e->load) : NULL, "seen_seconds_ago", (double)(now - e->last) / (double)DUR_S,
-	                      "held", held);
 
-	json_object_set_new(o, "trouble", e->trouble != NULL ? json_string(e->trouble) : json_null());
-	json_object_set_new(o, "store_errors", json_integer((json_int_t)e->store_errors));
-	json_object_set_new(o, "hit_ratio", hit_ratio(e));
-	json_object_set_new(o, "clock_offset_ms", e->has_clock ? json_integer(e->clock_offset / DUR_MS) : json_null());
-	json_object_set_new(o, "wrong_bytes_reported", json_integer((json_int_t)e->accused));
-	json_object_set_new(o, "reachable", !e->health.probed ? json_null() : json_boolean(e->health.misses < HEALTH_MISSES));
-	json_object_set_new(o, "held_out_seconds", json_real(out_until > now ? (double)(out_until - now) / (double)DUR_S : 0));
-	json_object_set_new(o, "holds", json_integer((json_int_t)e->n_holds));
-	json_object_set_new(o, "fills", json_integer((json_int_t)e->n_filling));
+	json_text_string(t, "trouble", e->trouble);
+	json_text_integer(t, "store_errors", (int64_t)e->store_errors);
+	json_text_real(t, "hit_ratio", hit_ratio(e));
+	if (e->has_clock)
+		json_text_integer(t, "clock_offset_ms", e->clock_offset / DUR_MS);
+	else
+		json_text_null(t, "clock_offset_ms");
+	json_text_integer(t, "wrong_bytes_reported", (int64_t)e->accused);
+	if (e->health.probed)
+		json_text_bool(t, "reachable", e->health.misses < HEALTH_MISSES);
+	else
+		json_text_null(t, "reachable");
+	json_text_seconds(t, "held_out_seconds", out_until > now ? out_until - now : 0);
+}
+
+/* With at most so many of what it holds and of what it fetches; the numbers are there in any case. */
+static void write_edge(struct json_text *t, const struct registry_edge *e, mono_us now, size_t max_held)
+{
+	json_text_open(t, NULL, '{');
+	json_text_string(t, "name", e->name);
+	json_text_string(t, "url", e->url);
+	json_text_integer(t, "capacity", (int64_t)e->capacity);
+	json_text_string(t, "state", e->up ? "up" : "down");
+	json_text_bool(t, "draining", e->draining);
+	if (e->heard)
+		json_text_integer(t, "free_bytes", (int64_t)e->free_bytes);
+	else
+		json_text_null(t, "free_bytes");
+	json_text_real(t, "load", e->heard ? e->load : NAN);
+	json_text_seconds(t, "seen_seconds_ago", now - e->last);
+	json_text_open(t, "held", '[');
 	for (size_t i = 0; i < e->n_holds && i < max_held; i++)
-		json_array_append_new(held, with_parts(held_json(e->holds[i], true, 0), e, e->holds[i]));
-	for (size_t i = 0; i < e->n_filling; i++)
-		json_array_append_new(held, held_json(e->filling[i].key, false, e->filling[i].bytes));
-	return o;
+		write_held(t, e, e->holds[i], NULL);
+	for (size_t i = 0; i < e->n_filling && i < max_held; i++)
+		write_held(t, e, e->filling[i].key, &e->filling[i].bytes);
+	json_text_close(t, ']');
+	write_health(t, e, now);
+	json_text_integer(t, "holds", (int64_t)e->n_holds);
+	json_text_integer(t, "fills", (int64_t)e->n_filling);
+	json_text_close(t, '}');
 }
 
 struct listing {
-	json_t *edges;
-	size_t limit, max_held;
+	struct json_text text;
+	size_t n, limit, max_held;
+	char last[128 + 1]; /* its name */
+	char *what; /* of a single one: what people say of it, to be freed */
 	bool more;
 	mono_us now;
 };
@@ -111,41 +129,52 @@ static bool list_one(void *ctx, const struct registry_edge *e)
 {
 	struct listing *l = ctx;
 
-	if (json_array_size(l->edges) == l->limit) {
-		l->more = true;
+	l->more = l->n == l->limit;
+	if (l->more)
 		return false;
-	}
-	json_array_append_new(l->edges, edge_json(e, l->now, l->max_held));
+	write_edge(&l->text, e, l->now, l->max_held);
+	snprintf(l->last, sizeof l->last, "%s", e->name);
+	if (l->limit == 1 && l->what == NULL)
+		l->what = mem_printf("%s %s %llu %d", e->name, e->url, (unsigned long long)e->capacity, (int)e->draining);
+	l->n++;
 	return true;
 }
 
 void api_list_edges(struct api_call *c)
 {
 	struct listing l = {.now = clock_mono()};
-	const char *after, *next = NULL;
+	const char *after;
 	size_t total, up;
 
 	if (!titles_read_page(c->req, &l.limit, &after))
 		return;
 	l.max_held = PAGE_HELD / l.limit < LIST_HELD ? PAGE_HELD / l.limit : LIST_HELD;
-	l.edges = json_array();
+	json_text_init(&l.text);
+	json_text_open(&l.text, NULL, '{');
+	json_text_open(&l.text, "edges", '[');
 	registry_each(c->origin->registry, after, list_one, &l);
+	json_text_close(&l.text, ']');
 	registry_counts(c->origin->registry, &total, &up);
-	if (l.more)
-		next = json_string_value(json_object_get(json_array_get(l.edges, l.limit - 1), "name"));
-	reply_json(c->req, 200, json_pack("{s:o, s:I, s:I, s:s?}", "edges", l.edges, "total", (json_int_t)total, "up",
-	                                  (json_int_t)up, "next", next));
+	json_text_integer(&l.text, "total", (int64_t)total);
+	json_text_integer(&l.text, "up", (int64_t)up);
+	json_text_string(&l.text, "next", l.more ? l.last : NULL);
+	json_text_close(&l.text, '}');
+	free(l.what);
+	reply_json_text(c->req, &l.text);
 }
 
 void api_get_edge(struct api_call *c)
 {
-	struct listing l = {.edges = json_array(), .limit = 1, .max_held = SIZE_MAX, .now = clock_mono()};
+	struct listing l = {.limit = 1, .max_held = SIZE_MAX, .now = clock_mono()};
 
-	if (registry_with(c->origin->registry, c->name, list_one, &l) != 0)
-		reply_problem(c->req, 404, "there is no edge \"%s\"", c->name);
-	else
-		reply_json(c->req, 200, json_incref(json_array_get(l.edges, 0)));
-	json_decref(l.edges);
+	json_text_init(&l.text);
+	if (registry_with(c->origin->registry, c->name, list_one, &l) == 0) {
+		reply_json_alive(c->req, &l.text, l.what);
+		free(l.what);
+		return;
+	}
+	buf_fini(&l.text.out);
+	reply_problem(c->req, 404, "there is no edge \"%s\"", c->name);
 }
 
 void api_remove_edge(struct api_call *c)
@@ -363,6 +392,13 @@ static int read_filling(const json_t *list, struct registry_beat *b, struct form
 	return 0;
 }
 
+static json_t *filling_json(const char *key, uint64_t bytes)
+{
+	const char *slash = strchr(key, '/');
+
+	return json_pack("{s:s%, s:s, s:I}", "title", key, (size_t)(slash - key), "revision", slash + 1, "bytes", (json_int_t)bytes);
+}
+
 /* How far the edge's fills are: told, not kept. */
 static void say_filling(struct api_call *c, const struct registry_beat *b)
 {
@@ -370,10 +406,9 @@ static void say_filling(struct api_call *c, const struct registry_beat *b)
 	struct library_view *view = library_view(c->origin->library);
 
 	for (size_t i = 0; i < b->n_filling; i++) {
-		json_t *o = held_json(b->filling[i].key, false, b->filling[i].bytes);
+		json_t *o = filling_json(b->filling[i].key, b->filling[i].bytes);
 		const struct revision *r = library_view_revision(view, b->filling[i].key);
 
-		json_object_del(o, "complete");
 		json_object_set_new(o, "total", r != NULL ? json_integer((json_int_t)r->bytes) : json_null());
 		json_array_append_new(list, o);
 	}

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/sha256.h"
 #include "origin/form.h"
+#include "origin/json_text.h"
 
 #define JSON_TYPE "application/json"
 #define PROBLEM_TYPE "application/problem+json"
@@ -220,6 +221,47 @@ void reply_json(struct serve_request *req, int status, json_t *body)
 	}
 	etag_of(b->bytes, b->size, etag);
 	reply_json_blob(req, b, etag);
+}
+
+/* The text as a blob with its newline; NULL: it has been answered. */
+static struct blob *take_text(struct serve_request *req, struct json_text *t)
+{
+	buf_putc(&t->out, '\n');
+	if (buf_error(&t->out) == 0)
+		return blob_take_buf(&t->out);
+	buf_fini(&t->out);
+	reply_problem(req, 500, "no memory for the answer");
+	return NULL;
+}
+
+void reply_json_text(struct serve_request *req, struct json_text *t)
+{
+	struct blob *b = take_text(req, t);
+	char etag[ETAG_SIZE];
+
+	if (b == NULL)
+		return;
+	etag_of(b->bytes, b->size, etag);
+	reply_json_blob(req, b, etag);
+}
+
+void reply_json_alive(struct serve_request *req, struct json_text *t, const char *what)
+{
+	struct blob *b = take_text(req, t);
+	char etag[ETAG_SIZE], quoted[ETAG_SIZE + 2];
+	struct serve_header fields[] = {{"etag", quoted}, {"cache-control", "no-store"}};
+
+	if (b == NULL)
+		return;
+	etag_of(what, strlen(what), etag);
+	if (peeked != NULL) {
+		peeked->status = 200;
+		snprintf(peeked->etag, sizeof peeked->etag, "%s", etag);
+		blob_unref(&b);
+		return;
+	}
+	snprintf(quoted, sizeof quoted, "\"%s\"", etag);
+	serve_reply(req, 200, JSON_TYPE, b, fields, 2);
 }
 
 void reply_created(struct serve_request *req, json_t *body, const char *location)

@@ -12,12 +12,18 @@
 #include "serve/serve.h"
 
 struct form_error;
+struct json_text;
 
 /* Takes `body` (one reference).  For a GET that is 200 an ETag from the bytes
  * is added, and If-None-Match answered with 304. */
 void reply_json(struct serve_request *, int status, json_t *body);
 /* Text that is JSON already, with its ETag (without quotes); takes the blob. */
 void reply_json_blob(struct serve_request *, struct blob *body, const char *etag);
+/* What was written, as reply_json would send it with 200; takes its bytes. */
+void reply_json_text(struct serve_request *, struct json_text *);
+/* The same of what is never twice the same (seconds since): its ETag is that of `what`, what people change of it, so that If-Match
+ * can name it; it is not to be stored, and never 304. */
+void reply_json_alive(struct serve_request *, struct json_text *, const char *what);
 /* The same with an ETag from its bytes, and how old it is (RFC 9111 5.1). */
 void reply_json_aged(struct serve_request *, struct blob *body, dur_us age);
 void reply_created(struct serve_request *, json_t *body, const char *location);

@@ -320,6 +320,12 @@ def a_change_can_be_bound_to_what_was_seen():
         tap.check(o.api(seen).headers.get('ETag') != before.headers['ETag'] or path.endswith('/current'), f'{path}: it is another one now')
     for method, path in [('PUT', '/edges/edge-a/drain'), ('DELETE', '/edges/edge-a/drain'), ('DELETE', '/edges/edge-a'), ('DELETE', '/tokens/1')]:
         tap.equal(o.api(path, method, **{'If-Match': '"old"'}).status, 412, path)
+    # an edge's seconds pass, which is no change: what was seen may be changed, until somebody else did
+    seen = [o.api('/edges/edge-a').headers['ETag'] for _ in range(2)]
+    tap.equal(seen[0], seen[1])
+    tap.equal([o.api('/edges/edge-a/drain', m, **{'If-Match': seen[0]}).status for m in ('PUT', 'DELETE')], [204, 412])
+    tap.equal(o.api('/edges/edge-a/drain', 'DELETE', **{'If-Match': o.api('/edges/edge-a').headers['ETag']}).status, 204)
+    tap.equal(o.api('/edges/edge-a', **{'If-None-Match': seen[0]}).status, 200, 'what passes is told')
     tap.equal(o.api('/edges/edge-a/drain', 'PUT', **{'If-Match': '*'}).status, 204)
     tap.equal(o.api('/titles/none', 'DELETE', **{'If-Match': '"x"'}).status, 404, 'what is not there cannot have changed')
     o.p.stop()
