@@ -55,13 +55,25 @@ int catalogue_set_draining(struct catalogue *c, const char *name, bool draining,
 	return catalogue_end(c, e, f);
 }
 
-static int run_keys(struct catalogue *c, enum catalogue_statement which, const char *edge, char *const *keys, size_t n,
+/* ERR_NOT_FOUND without a fault: it was removed meanwhile, and its holdings with it. */
+static int find_edge(struct catalogue *c, const char *name, int64_t *ret_id, struct fault *f)
+{
+	sqlite3_stmt *s = catalogue_bind(c, SQL_EDGE_ID, "s", name);
+	int r = sqlite3_step(s), e = r == SQLITE_ROW ? 0 : r == SQLITE_DONE ? ERR_NOT_FOUND : catalogue_error(c->db, c->path, f);
+
+	if (e == 0)
+		*ret_id = sqlite3_column_int64(s, 0);
+	sqlite3_reset(s);
+	return e;
+}
+
+static int run_keys(struct catalogue *c, enum catalogue_statement which, int64_t edge, char *const *keys, size_t n,
                     struct fault *f)
 {
 	int e = 0;
 
 	for (size_t i = 0; e >= 0 && i < n; i++)
-		e = catalogue_run(c, catalogue_bind(c, which, "ss", edge, keys[i]), f);
+		e = catalogue_run(c, catalogue_bind(c, which, "is", edge, keys[i]), f);
 	return e < 0 ? e : 0;
 }
 
@@ -69,13 +81,16 @@ int catalogue_put_holdings(struct catalogue *c, const char *edge, char *const *a
                            char *const *dropped, size_t n_dropped, struct fault *f)
 {
 	int e = catalogue_begin(c, f);
+	int64_t id;
 
 	if (e != 0)
 		return e;
-	e = run_keys(c, SQL_ADD_HOLDING, edge, added, n_added, f);
+	e = find_edge(c, edge, &id, f);
 	if (e == 0)
-		e = run_keys(c, SQL_DROP_HOLDING, edge, dropped, n_dropped, f);
-	return catalogue_end(c, e, f);
+		e = run_keys(c, SQL_ADD_HOLDING, id, added, n_added, f);
+	if (e == 0)
+		e = run_keys(c, SQL_DROP_HOLDING, id, dropped, n_dropped, f);
+	return catalogue_end(c, e == ERR_NOT_FOUND ? 0 : e, f);
 }
 
 static const char *text_of(sqlite3_stmt *s, int column)

@@ -44,8 +44,9 @@
 	X(SQL_SET_UP, "UPDATE edge SET up = ?2 WHERE name = ?1")                                                      \
 	X(SQL_SET_DRAINING, "UPDATE edge SET draining = ?2 WHERE name = ?1")                                          \
 	X(SQL_EACH_EDGE, "SELECT id, name, url, capacity, up, draining FROM edge ORDER BY name")                                \
-	X(SQL_ADD_HOLDING, "INSERT OR IGNORE INTO holding(edge, key) SELECT id, ?2 FROM edge WHERE name = ?1")        \
-	X(SQL_DROP_HOLDING, "DELETE FROM holding WHERE key = ?2 AND edge = (SELECT id FROM edge WHERE name = ?1)")    \
+	X(SQL_EDGE_ID, "SELECT id FROM edge WHERE name = ?1")                                                         \
+	X(SQL_ADD_HOLDING, "INSERT OR IGNORE INTO holding(edge, key) VALUES(?1, ?2)")                                 \
+	X(SQL_DROP_HOLDING, "DELETE FROM holding WHERE edge = ?1 AND key = ?2")                                       \
 	X(SQL_EACH_HOLDING, "SELECT key FROM holding WHERE edge = ?1 ORDER BY key")                                   \
 	X(SQL_ADD_TOKEN, "INSERT INTO token(role, hash, note, created, edge, expires) VALUES(?1, ?2, ?3, ?4, ?5, ?6)")          \
 	X(SQL_REVOKE_TOKEN, "UPDATE token SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL")                        \

@@ -126,7 +126,7 @@ int metadata_load(struct metadata *m, struct fault *f)
 	return e;
 }
 
-json_t *metadata_about(struct metadata *m, const char *title)
+json_t *metadata_said(struct metadata *m, const char *title)
 {
 	json_t *o = NULL;
 	size_t at;
@@ -136,19 +136,14 @@ json_t *metadata_about(struct metadata *m, const char *title)
 	if (is_at(m, at, title))
 		o = json_incref(m->rows[at].about);
 	pthread_rwlock_unlock(&m->lock);
-	return o != NULL ? o : json_pack("{s:n, s:n, s:n, s:[]}", "name", "description", "year", "tags");
+	return o;
 }
 
-void metadata_add(struct metadata *m, const char *title, json_t *o)
+json_t *metadata_about(struct metadata *m, const char *title)
 {
-	json_t *said = metadata_about(m, title);
+	json_t *o = metadata_said(m, title);
 
-	if (json_is_string(json_object_get(said, "name")))
-		json_object_set(o, "name", json_object_get(said, "name"));
-	json_object_set(o, "description", json_object_get(said, "description"));
-	json_object_set(o, "year", json_object_get(said, "year"));
-	json_object_set(o, "tags", json_object_get(said, "tags"));
-	json_decref(said);
+	return o != NULL ? o : json_pack("{s:n, s:n, s:n, s:[]}", "name", "description", "year", "tags");
 }
 
 /* --- the API --- */

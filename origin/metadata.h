@@ -24,8 +24,8 @@ int metadata_load(struct metadata *, struct fault *);
 
 /* What is said of the title, one reference: name (or null), description, year, tags. */
 json_t *metadata_about(struct metadata *, const char *title);
-/* Adds name (if one is set), description, year and tags (or null) to a title's JSON. */
-void metadata_add(struct metadata *, const char *title, json_t *o);
+/* The same; NULL when nothing is said. */
+json_t *metadata_said(struct metadata *, const char *title);
 
 /* GET, PUT and PATCH (RFC 7396) .../titles/{title}/metadata, with ETag and If-Match. */
 void api_get_metadata(struct api_call *);

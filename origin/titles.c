@@ -5,6 +5,7 @@
 #include "origin/titles.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "base/str.h"
 #include "origin/form.h"
 #include "origin/holders.h"
+#include "origin/json_text.h"
 #include "origin/library.h"
 #include "origin/metadata.h"
 #include "origin/origin.h"
@@ -40,37 +42,70 @@ static size_t count_holders(const struct holders *h, const char *key)
 	return n;
 }
 
-static void set_text(json_t *o, const char *name, char *text)
+static void write_link(struct json_text *t, const char *name, const char *prefix, const char *what, const char *file)
 {
-	json_object_set_new(o, name, json_string(text));
-	free(text);
+	char *link = mem_printf("%s/v/%s/%s", prefix, what, file);
+
+	json_text_string(t, name, link);
+	free(link);
 }
 
-static json_t *duration_json(const struct revision *r)
+/* Its object, which is left open. */
+static void write_title(struct json_text *t, struct serve_request *req, const struct origin *o, const struct library_title *title)
 {
-	return r->duration > 0 ? json_real((double)r->duration / (double)DUR_S) : json_null();
-}
-
-static json_t *title_json(struct serve_request *req, const struct origin *o, const struct library_title *t)
-{
-	const struct revision *r = t->revisions[0];
-	char published[CLOCK_RFC3339_SIZE], *scope = mem_printf("/v/%s/", t->name);
+	const struct revision *r = title->revisions[0];
+	json_t *said = metadata_said(o->metadata, title->name), *tags = json_object_get(said, "tags");
+	const char *name = json_string_value(json_object_get(said, "name"));
+	char published[CLOCK_RFC3339_SIZE], *scope = mem_printf("/v/%s/", title->name);
 	const char *prefix = serve_sign(req, scope, 2);
-	json_t *j;
 
 	free(scope);
 	clock_to_rfc3339(r->published, published);
-	j = json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:I}", "title", t->name, "name", r->name, "revision", r->revision,
-	              "published", published, "bytes", (json_int_t)r->bytes, "duration", duration_json(r), "edges",
-	              (json_int_t)count_holders(registry_holders(o->registry), r->key));
-	set_text(j, "manifest", mem_printf("%s/v/%s/" PACKAGE_MANIFEST, prefix, t->name));
-	set_text(j, "playlist", mem_printf("%s/v/%s/" PACKAGE_PLAYLIST, prefix, t->name));
+	json_text_open(t, NULL, '{');
+	json_text_string(t, "title", title->name);
+	json_text_string(t, "name", name != NULL ? name : r->name);
+	json_text_string(t, "revision", r->revision);
+	json_text_string(t, "published", published);
+	json_text_integer(t, "bytes", (int64_t)r->bytes);
+	json_text_real(t, "duration", r->duration > 0 ? (double)r->duration / (double)DUR_S : NAN);
+	json_text_integer(t, "edges", (int64_t)count_holders(registry_holders(o->registry), r->key));
+	write_link(t, "manifest", prefix, title->name, PACKAGE_MANIFEST);
+	write_link(t, "playlist", prefix, title->name, PACKAGE_PLAYLIST);
 	if (r->has_poster)
-		set_text(j, "poster", mem_printf("%s/v/%s/" PACKAGE_POSTER, prefix, r->key));
+		write_link(t, "poster", prefix, r->key, PACKAGE_POSTER);
 	else
-		json_object_set_new(j, "poster", json_null());
-	metadata_add(o->metadata, t->name, j);
-	return j;
+		json_text_null(t, "poster");
+	json_text_string(t, "description", json_string_value(json_object_get(said, "description")));
+	json_text_value(t, "year", json_object_get(said, "year"));
+	if (json_array_size(tags) > 0) {
+		json_text_value(t, "tags", tags);
+	} else {
+		json_text_open(t, "tags", '[');
+		json_text_close(t, ']');
+	}
+	json_decref(said);
+}
+
+/* A list of titles. */
+static void begin_list(struct json_text *t)
+{
+	json_text_init(t);
+	json_text_open(t, NULL, '{');
+	json_text_open(t, "titles", '[');
+}
+
+static void add_title(struct json_text *t, struct serve_request *req, const struct origin *o, const struct library_title *title)
+{
+	write_title(t, req, o, title);
+	json_text_close(t, '}');
+}
+
+static void end_list(struct json_text *t, size_t total, const char *next)
+{
+	json_text_close(t, ']');
+	json_text_integer(t, "total", (int64_t)total);
+	json_text_string(t, "next", next);
+	json_text_close(t, '}');
 }
 
 bool titles_read_page(struct serve_request *req, size_t *ret_limit, const char **ret_after)
@@ -99,20 +134,25 @@ static void answer_popular(struct serve_request *req, const struct origin *o, co
 {
 	struct library_view *v = library_view(o->library);
 	struct popular_list list;
-	json_t *titles = json_array();
+	struct json_text text;
+	size_t n = 0;
 
+	begin_list(&text);
 	popular_read(o->popular, &list);
 	if (q->text != NULL || q->tag != NULL)
 		list.n = search_keep(o->search, q, list.titles, list.n);
-	for (size_t i = 0; i < list.n && json_array_size(titles) < q->limit; i++) {
+	for (size_t i = 0; i < list.n && n < q->limit; i++) {
 		const struct library_title *t = library_view_find(v, list.titles[i], strlen(list.titles[i]));
 
-		if (t != NULL)
-			json_array_append_new(titles, title_json(req, o, t));
+		if (t == NULL)
+			continue;
+		add_title(&text, req, o, t);
+		n++;
 	}
 	popular_list_fini(&list);
-	reply_json(req, 200, json_pack("{s:o, s:I, s:n}", "titles", titles, "total", (json_int_t)json_array_size(titles), "next"));
+	end_list(&text, n, NULL);
 	library_view_unref(&v);
+	reply_json_text(req, &text);
 }
 
 /* "name", which is what there is without it, or "popular". */
@@ -132,36 +172,36 @@ static bool read_order(struct serve_request *req, bool *ret_popular)
 static void answer_page(struct serve_request *req, const struct origin *o, size_t limit, const char *after)
 {
 	struct library_view *v = library_view(o->library);
-	json_t *titles = json_array(), *body;
-	size_t i;
+	size_t i, first = library_view_behind(v, after);
+	struct json_text text;
 
-	for (i = library_view_behind(v, after); i < v->n_titles && json_array_size(titles) < limit; i++)
-		json_array_append_new(titles, title_json(req, o, &v->titles[i]));
-	body = json_pack("{s:o, s:I, s:s?}", "titles", titles, "total", (json_int_t)v->n_titles, "next",
-	                 i < v->n_titles ? v->titles[i - 1].name : NULL);
+	begin_list(&text);
+	for (i = first; i < v->n_titles && i - first < limit; i++)
+		add_title(&text, req, o, &v->titles[i]);
+	end_list(&text, v->n_titles, i < v->n_titles ? v->titles[i - 1].name : NULL);
 	library_view_unref(&v);
-	reply_json(req, 200, body);
+	reply_json_text(req, &text);
 }
 
 static void answer_search(struct serve_request *req, const struct origin *o, const struct search_query *q)
 {
 	struct library_view *v;
 	struct search_found found;
-	json_t *titles = json_array(), *body;
+	struct json_text text;
 
+	begin_list(&text);
 	search_find(o->search, q, &found);
 	v = library_view(o->library);
 	for (size_t i = 0; i < found.n; i++) {
 		const struct library_title *t = library_view_find(v, found.titles[i], strlen(found.titles[i]));
 
 		if (t != NULL) /* else it was withdrawn at this moment */
-			json_array_append_new(titles, title_json(req, o, t));
+			add_title(&text, req, o, t);
 	}
-	body = json_pack("{s:o, s:I, s:s?}", "titles", titles, "total", (json_int_t)found.total, "next",
-	                 found.more ? found.titles[found.n - 1] : NULL);
+	end_list(&text, found.total, found.more ? found.titles[found.n - 1] : NULL);
 	library_view_unref(&v);
 	search_found_fini(&found);
-	reply_json(req, 200, body);
+	reply_json_text(req, &text);
 }
 
 /* What is searched for; empty is as not there.  False: it has been answered. */
@@ -293,19 +333,25 @@ void titles_answer_one(struct serve_request *req, const struct origin *o, const 
 {
 	struct library_view *v = library_view(o->library);
 	const struct library_title *t = library_view_find(v, title, strlen(title));
-	json_t *j;
+	json_t *revisions, *files, *report;
+	struct json_text text;
 
 	if (t == NULL) {
 		library_view_unref(&v);
 		reply_problem(req, 404, "there is no title \"%.128s\"", title);
 		return;
 	}
-	j = title_json(req, o, t);
-	json_object_set_new(j, "revisions", revisions_json(t));
-	json_object_set_new(j, "files", files_json(t->revisions[0]));
-	json_object_set_new(j, "report", report_json(t->revisions[0]));
+	json_text_init(&text);
+	write_title(&text, req, o, t);
+	json_text_value(&text, "revisions", revisions = revisions_json(t));
+	json_text_value(&text, "files", files = files_json(t->revisions[0]));
+	json_text_value(&text, "report", report = report_json(t->revisions[0]));
+	json_text_close(&text, '}');
+	json_decref(revisions);
+	json_decref(files);
+	json_decref(report);
 	library_view_unref(&v);
-	reply_json(req, 200, j);
+	reply_json_text(req, &text);
 }
 
 void titles_answer_revision(struct serve_request *req, const struct origin *o, const char *title, const char *revision)

@@ -138,7 +138,8 @@ def it_says_what_it_cannot_search():
             tap.equal((r.status, r.json().get('field')), (400, field), query)
         tap.equal(get('/api/v1/titles?q=+!?').json()['total'], 0, 'no letter')
         tap.equal(get('/api/v1/titles?q=++').json()['total'], 2, 'only spaces')
-        tap.equal(get('/api/v1/titles?q=film&q=x').json()['total'], 2, 'the first one counts')
+    tap.equal(f.o.get('/api/v1/titles?q=film&q=x').json()['total'], 2, 'the first one counts')
+    tap.equal(f.o.api('/titles?q=film&q=x').status, 400, 'what operators write twice is a mistake')
     f.o.p.stop()
 
 
