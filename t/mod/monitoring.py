@@ -126,6 +126,30 @@ def both_formats_keep_to_their_grammar():
             tap.equal(subprocess.run(['promtool', 'check', 'metrics'], input=text, capture_output=True, text=True).stderr, '', f'promtool about {program}')
 
 
+ANOTHER = """import sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
+families = list(parse(sys.stdin.read()))
+for f in families:
+    print(f.name, f.type, len(f.samples))
+"""
+
+
+@tap.test
+def another_reader_of_openmetrics_agrees():
+    """Debian's python3-prometheus-client, whose parser holds every rule of OpenMetrics 1.0 that it knows."""
+    for program in ('origin', 'edge'):
+        text = TEXTS[program, 'open']
+        r = subprocess.run(['/usr/bin/python3', '-c', ANOTHER], input=text, capture_output=True, text=True)
+        tap.equal(r.returncode, 0, f'{program}: {r.stderr[-500:]} (No module named prometheus_client? apt-get install python3-prometheus-client)')
+        read = {line.split()[0]: line.split()[1:] for line in r.stdout.splitlines()}
+        ours = {}
+        for family, kind, *_ in samples(text):
+            ours.setdefault(family, [kind, 0])[1] += 1
+        tap.equal({k: [v[0], int(v[1])] for k, v in read.items() if int(v[1])}, ours, program)
+        wrong = text.replace('# EOF\n', '')
+        tap.check(subprocess.run(['/usr/bin/python3', '-c', ANOTHER], input=wrong, capture_output=True, text=True).returncode != 0, 'it reads all')
+
+
 @tap.test
 def every_alert_has_a_test():
     with open(RULES) as f, open(os.path.join(ETC, 'prometheus', 'ribera-alerts-test.yaml')) as g:
