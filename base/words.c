@@ -44,7 +44,7 @@ static void open_catalog(const char *program)
 
 void words_start(const char *program)
 {
-	setlocale(LC_CTYPE, "");
+	setlocale(LC_CTYPE, "C.UTF-8"); /* text is UTF-8 whatever the terminal is, and "TITLE" is "title" in Turkey too */
 	setlocale(LC_MESSAGES, "");
 	open_catalog(program);
 }

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <jansson.h>
 #include <libavutil/log.h>
-#include <locale.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -372,7 +371,6 @@ int main(int argc, char **argv)
 
 	json_set_alloc_funcs(mem_new, free); /* no JSON lacks a word because memory was short */
 	words_start("ribera-ingest");
-	setlocale(LC_CTYPE, "C.UTF-8"); /* names and subtitles are UTF-8, whatever the terminal is */
 	spread_memory();
 	av_log_set_level(AV_LOG_FATAL); /* what matters is counted and said by us */
 	if (config_read_args(config, &argc, argv, &f) != 0) {

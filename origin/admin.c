@@ -6,7 +6,6 @@
 
 #include <config.h>
 #include <errno.h>
-#include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -198,7 +197,6 @@ int main(int argc, char **argv)
 
 	json_set_alloc_funcs(mem_new, free); /* no JSON lacks a word because memory was short */
 	words_start("ribera-admin");
-	setlocale(LC_CTYPE, "C.UTF-8");
 	signal(SIGPIPE, SIG_IGN);
 	if (argc > 1 && strcmp(argv[1], "-h") == 0)
 		argv[1] = (char *)"--help";

@@ -13,6 +13,7 @@ has() { grep -qF -- "$2" <<<"$3"; ok $? "$1" "$3"; } # NAME WORDS TEXT
 in_c() { env -u LANGUAGE LC_ALL=C.UTF-8 "$@"; }
 in_spanish() { LC_ALL=C.UTF-8 LANGUAGE=es "$@"; }
 # (glibc forgets some bytes of LOCPATH, which a build with sanitizers would count as ours)
+in_locale() { local of=$1; shift; env -u LANGUAGE ASAN_OPTIONS=detect_leaks=0 LOCPATH="$work" LC_ALL="$of.UTF-8" "$@"; }
 in_german() { env -u LANGUAGE ASAN_OPTIONS=detect_leaks=0 LOCPATH="$work" LC_ALL=de_DE.UTF-8 "$@"; }
 
 # --- catalogs ---
@@ -142,6 +143,26 @@ said=$(python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); assert d[
 ok $? "JSON of ribera-ingest" "$said"
 said=$(in_german "$RIBERA_BUILD/ribera-edge" -t --name a --origin http://x --store "$work/s" --window-duration 1.5h --rate 2.5MB 2>&1)
 ok $? "settings are read the same" "$said"
+
+for of in es_ES tr_TR; do # commas and Spanish; an i that is no I
+	said=$(localedef -i $of -f UTF-8 "$work/$of.UTF-8" 2>&1) && [ "$(in_locale $of printf %.1f 1,5)" = 1,5 ]
+	ok $? "here is $of" "$said"
+	mkdir "$work/$of" "$work/$of.plain"
+	said=$(in_locale $of "$RIBERA_BUILD/ribera-ingest" "$work/film.mp4" --library "$work/$of" --name "TITLE I" --ladder fixed --quiet 2>&1)
+	in_c "$RIBERA_BUILD/ribera-ingest" "$work/film.mp4" --library "$work/$of.plain" --name "TITLE I" --ladder fixed --quiet
+	[ -d "$work/$of/title-i" ] && said=$(diff -r "$work/$of" "$work/$of.plain" 2>&1); ok $? "a package of $of is the same to the byte" "$said"
+	said=$(diff <(in_locale $of "$RIBERA_BUILD/ribera-player" --inspect --json "$package/manifest.mpd") <(in_c "$RIBERA_BUILD/ribera-player" --inspect --json "$package/manifest.mpd"))
+	ok $? "so is JSON of ribera-player" "$said"
+	said=$(diff <(in_locale $of "$RIBERA_BUILD/ribera-admin" --json simulate --capacity 50% "$work/trace") <(in_c "$RIBERA_BUILD/ribera-admin" --json simulate --capacity 50% "$work/trace"))
+	ok $? "and of ribera-admin" "$said"
+	said=$(diff <(in_locale $of "$RIBERA_BUILD/ribera-ingest" "$work/film.mp4" --dry-run --json --ladder fixed 2>&1 | grep -vE 'seconds|about') <(in_c "$RIBERA_BUILD/ribera-ingest" "$work/film.mp4" --dry-run --json --ladder fixed 2>&1 | grep -vE 'seconds|about'))
+	ok $? "and of ribera-ingest" "$said"
+	in_locale $of "$RIBERA_BUILD/ribera-player" "$package/manifest.mpd" --output null --speed 2 --report "$work/$of.HTML" >/dev/null 2>&1
+	grep -q '<!DOCTYPE html>' "$work/$of.HTML" && ! grep -qE '[a-z]="[0-9]+,[0-9]' "$work/$of.HTML"
+	ok $? "a report named .HTML is a page, with points in its numbers"
+	said=$(diff <(in_locale $of "$RIBERA_BUILD/ribera-edge" --sample) <(in_c "$RIBERA_BUILD/ribera-edge" --sample) | grep -E '[0-9],[0-9]'; in_locale $of "$RIBERA_BUILD/ribera-edge" -t --name a --origin http://x --store "$work/s" --window-duration 1.5h --rate 2.5MB 2>&1 | grep -E 'error|2,5')
+	[ -z "$said" ]; ok $? "settings keep their points" "$said"
+done
 
 # --- a service ---
 echo "grace: 1s" >"$work/o.yaml"
