@@ -28,7 +28,7 @@
 #include "ingest/watch.h"
 
 struct options {
-	const char *library, *title, *name, *preset, *ladder, *verify, *schema, *report, *watch, *deinterlace, *to, *token_file, *ca_file;
+	const char *library, *title, *name, *preset, *ladder, *verify, *schema, *report, *watch, *metrics, *deinterlace, *to, *token_file, *ca_file;
 	dur_us segment, patience;
 	uint64_t max_height, max_rungs;
 	struct config_list subtitles, codecs;
@@ -56,6 +56,7 @@ static const struct config_row rows[] = {
 	ROW("accept-truncated", CONFIG_BOOL, accept_truncated, "no", 0, 0, NULL, "publish what is there of a file that was cut short"),
 	ROW("watch", CONFIG_PATH, watch, NULL, 0, 0, "DIR",
 	    "ingest every master that lands there, once each; they move to DIR/done or, with the reason, to DIR/failed; no MASTER"),
+	ROW("metrics", CONFIG_PATH, metrics, NULL, 0, 0, "FILE", "with --watch: keep a file of metrics there, for the textfile collector of Prometheus' node_exporter"),
 	ROW("to", CONFIG_STRING, to, NULL, 0, 0, "URL",
 	    "upload the package to the origin whose control listener is there, going on where an earlier run was cut; MASTER may be a finished package"),
 	ROW("token-file", CONFIG_PATH, token_file, NULL, 0, 0, "FILE", "with --to: a file whose first line is the token (role publisher or admin)"),
@@ -323,6 +324,10 @@ static int check(const struct options *o, int argc)
 		fprintf(stderr, _("ribera-ingest: %s; see --help\n"), argc < 2 ? _("no MASTER was given") : _("one MASTER at a time"));
 		return 2;
 	}
+	if (o->metrics != NULL) {
+		fputs(_("ribera-ingest: --metrics goes with --watch; see --help\n"), stderr);
+		return 2;
+	}
 	if (o->library == NULL && o->to == NULL && !o->dry_run) {
 		fputs(_("ribera-ingest: --library DIR or --to URL is needed; see --help\n"), stderr);
 		return 2;
@@ -330,7 +335,7 @@ static int check(const struct options *o, int argc)
 	return 0;
 }
 
-/* The command line as it was, without --watch DIR. */
+/* The command line as it was, without --watch DIR and --metrics FILE. */
 static char **without_watch(char **argv)
 {
 	size_t n = 0, kept = 0;
@@ -340,9 +345,9 @@ static char **without_watch(char **argv)
 		n++;
 	rest = mem_new_array(n + 1, sizeof *rest);
 	for (size_t i = 0; i < n; i++) {
-		if (strcmp(argv[i], "--watch") == 0)
+		if (strcmp(argv[i], "--watch") == 0 || strcmp(argv[i], "--metrics") == 0)
 			i++;
-		else if (!str_starts(argv[i], "--watch="))
+		else if (!str_starts(argv[i], "--watch=") && !str_starts(argv[i], "--metrics="))
 			rest[kept++] = argv[i];
 	}
 	return rest;
@@ -350,7 +355,7 @@ static char **without_watch(char **argv)
 
 static int watch(const struct options *o, int argc, char **command)
 {
-	struct watch_settings s = {.folder = o->watch, .command = command, .stop = &stop};
+	struct watch_settings s = {.folder = o->watch, .metrics = o->metrics, .command = command, .stop = &stop};
 	struct fault f = {0};
 
 	if (argc > 1 || o->library == NULL || o->title != NULL || o->name != NULL || o->subtitles.n > 0) {

@@ -20,6 +20,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/counter.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -32,11 +33,25 @@
 #define LOOK (5 * DUR_S)     /* without an event */
 #define SAID_MAX 4096        /* bytes of a child's messages that are kept */
 
+enum { C_PUBLISHED, C_FAILED, C_AGAIN, C_BUSY_SECONDS, C_BUSY, C_WAITING, C_OLDEST, N_COUNTERS };
+static const struct counter_row counter_rows[] = {
+	[C_PUBLISHED] = {"ribera_ingest_masters_total", "result=\"published\"", COUNTER_TOTAL, "Masters that were worked at, by what came of it."},
+	[C_FAILED] = {"ribera_ingest_masters_total", "result=\"failed\"", COUNTER_TOTAL, "Masters that were worked at, by what came of it."},
+	[C_AGAIN] = {"ribera_ingest_masters_total", "result=\"again\"", COUNTER_TOTAL, "Masters that were worked at, by what came of it."},
+	[C_BUSY_SECONDS] = {"ribera_ingest_busy_seconds_total", NULL, COUNTER_TOTAL, "Seconds in which a master was worked at."},
+	[C_BUSY] = {"ribera_ingest_busy", NULL, COUNTER_GAUGE, "1 while a master is worked at."},
+	[C_WAITING] = {"ribera_ingest_waiting", NULL, COUNTER_GAUGE, "Masters in the folder, the one that is worked at among them."},
+	[C_OLDEST] = {"ribera_ingest_waiting_seconds", NULL, COUNTER_GAUGE, "How long the oldest of them has been there."},
+};
+
 struct watch {
 	const struct watch_settings *settings;
 	int notify;
 	char *done, *failed;     /* folders */
 	mono_us not_before;      /* the next ingest */
+	struct counters *counters;
+	mono_us told, busy_until; /* when the metrics were last written; up to when busy seconds were counted */
+	bool is_dumb;            /* they could not be written, and the log knows */
 	/* of one look */
 	char *next;              /* the oldest master that has landed, or NULL */
 	struct timespec next_time;
@@ -111,6 +126,84 @@ static int look(struct watch *w, struct fault *f)
 	return r == 0 ? 0 : fault_set(f, r, _("--watch: %s: cannot be read: %s"), w->settings->folder, words_error(r));
 }
 
+/* --- what there is to measure -------------------------------------------------------------- */
+
+struct waiting {
+	const char *folder;
+	int64_t n, oldest; /* oldest: seconds of the wall clock, 0: none */
+};
+
+static int count_master(void *ctx, const char *name)
+{
+	struct waiting *k = ctx;
+	struct stat st;
+	char *path;
+
+	if (!is_master_name(name))
+		return 0;
+	path = path_join(k->folder, name);
+	if (lstat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+		k->n++;
+		if (k->oldest == 0 || st.st_ctim.tv_sec < k->oldest)
+			k->oldest = st.st_ctim.tv_sec;
+	}
+	free(path);
+	return 0;
+}
+
+static void write_metrics(struct watch *w)
+{
+	struct buf text;
+	int e;
+
+	buf_init(&text, SIZE_MAX);
+	counters_write(w->counters, &text);
+	e = file_write_atomic(w->settings->metrics, text.bytes, text.size, 0644);
+	if (e == 0 && chmod(w->settings->metrics, 0644) < 0) /* whatever the umask: another user reads it */
+		e = -errno;
+	if (e != 0 && !w->is_dumb)
+		log_warn(WHERE, "metrics cannot be written path=\"%s\": %s", w->settings->metrics, err_text(e));
+	w->is_dumb = e != 0;
+	buf_fini(&text);
+}
+
+/* Every LOOK, or because something has changed. */
+static void tell(struct watch *w, bool changed)
+{
+	struct waiting k = {.folder = w->settings->folder};
+	mono_us at = clock_mono();
+	dur_us busy = at - w->busy_until;
+
+	if (w->settings->metrics == NULL || (!changed && at - w->told < LOOK))
+		return;
+	w->told = at;
+	if (counters_read(w->counters, C_BUSY) != 0 && busy >= DUR_S) {
+		counters_add(w->counters, C_BUSY_SECONDS, (uint64_t)(busy / DUR_S));
+		w->busy_until += busy / DUR_S * DUR_S;
+	}
+	folder_list(k.folder, count_master, &k);
+	counters_set(w->counters, C_WAITING, k.n);
+	counters_set(w->counters, C_OLDEST, k.oldest == 0 || clock_wall() / DUR_S < k.oldest ? 0 : clock_wall() / DUR_S - k.oldest);
+	write_metrics(w);
+}
+
+static void begin_work(struct watch *w)
+{
+	w->busy_until = clock_mono();
+	counters_set(w->counters, C_BUSY, 1);
+	tell(w, true);
+}
+
+static void end_work(struct watch *w, unsigned result)
+{
+	dur_us busy = clock_mono() - w->busy_until;
+
+	counters_add(w->counters, C_BUSY_SECONDS, (uint64_t)((busy + DUR_S / 2) / DUR_S));
+	counters_add(w->counters, result, 1);
+	counters_set(w->counters, C_BUSY, 0);
+	tell(w, true);
+}
+
 static void wait_for_news(struct watch *w)
 {
 	struct pollfd p = {.fd = w->notify, .events = POLLIN};
@@ -145,7 +238,7 @@ static void run_child(const struct watch *w, int said)
 }
 
 /* All it says, the beginning kept; SIGTERM is handed on. */
-static void listen_to(const struct watch *w, int fd, pid_t child, struct buf *said)
+static void listen_to(struct watch *w, int fd, pid_t child, struct buf *said)
 {
 	char bytes[1024];
 	bool told = false;
@@ -159,6 +252,7 @@ static void listen_to(const struct watch *w, int fd, pid_t child, struct buf *sa
 			kill(child, SIGTERM);
 			told = true;
 		}
+		tell(w, false);
 		if (r <= 0)
 			continue;
 		n = read(fd, bytes, sizeof bytes);
@@ -170,7 +264,7 @@ static void listen_to(const struct watch *w, int fd, pid_t child, struct buf *sa
 }
 
 /* Its exit code, or 128 and the signal that ended it; WATCH_AGAIN when it cannot be started. */
-static int ingest(const struct watch *w, struct buf *said)
+static int ingest(struct watch *w, struct buf *said)
 {
 	int ends[2], status;
 	pid_t child;
@@ -236,9 +330,11 @@ static const char *reason_of(int code, struct buf *said)
 static void take_next(struct watch *w)
 {
 	const char *name = strrchr(w->next, '/') + 1;
+	unsigned result = C_AGAIN;
 	struct buf said;
 	int code;
 
+	begin_work(w);
 	buf_init(&said, SAID_MAX);
 	log_info(WHERE, "begin master=\"%s\"", name);
 	code = ingest(w, &said);
@@ -247,13 +343,16 @@ static void take_next(struct watch *w)
 	} else if (code == 0) {
 		log_info(WHERE, "published master=\"%s\"", name);
 		put_away(w, w->done, NULL);
+		result = C_PUBLISHED;
 	} else if (code == WATCH_AGAIN) {
 		log_warn(WHERE, "will be tried again master=\"%s\": %s", name, reason_of(code, &said));
 		w->not_before = clock_mono() + AGAIN;
 	} else {
 		log_error(WHERE, "failed master=\"%s\": %s", name, reason_of(code, &said));
 		put_away(w, w->failed, buf_text(&said));
+		result = C_FAILED;
 	}
+	end_work(w, result);
 	buf_fini(&said);
 }
 
@@ -278,20 +377,24 @@ static int prepare(struct watch *w, struct fault *f)
 
 int watch_run(const struct watch_settings *s, struct fault *f)
 {
-	struct watch w = {.settings = s, .notify = -1};
+	struct watch w = {.settings = s, .notify = -1, .counters = counters_new(counter_rows, N_COUNTERS)};
 	int r = prepare(&w, f);
 
 	if (r == 0)
 		log_info(WHERE, "watching folder=\"%s\"", s->folder);
+	if (r == 0)
+		tell(&w, true);
 	while (r == 0 && !stopped(&w)) {
 		r = look(&w, f);
 		if (r == 0 && w.next != NULL && clock_mono() >= w.not_before)
 			take_next(&w);
 		else if (r == 0)
 			wait_for_news(&w);
+		tell(&w, false);
 	}
 	if (w.notify >= 0)
 		close(w.notify);
+	counters_free(&w.counters);
 	free(w.next);
 	free(w.done);
 	free(w.failed);

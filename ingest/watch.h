@@ -14,6 +14,7 @@
 
 struct watch_settings {
 	const char *folder;
+	const char *metrics;     /* a file for node_exporter's textfile collector, or NULL */
 	char *const *command;    /* ribera-ingest and its options, ends with NULL; the master goes behind */
 	const volatile sig_atomic_t *stop; /* non-zero: end the ingest in work (its finished chunks are kept) and return */
 };

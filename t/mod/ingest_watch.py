@@ -34,7 +34,14 @@ class Watch:
 
 @tap.test
 def masters_are_ingested_and_the_bad_ones_set_aside_with_the_reason():
-    w = Watch()
+    metrics = os.path.join(tap.folder(), 'metrics.prom')
+    w = Watch('--metrics', metrics)
+
+    def told():
+        with open(metrics) as f:
+            return {line.rsplit(' ', 1)[0]: float(line.rsplit(' ', 1)[1]) for line in f if not line.startswith('#')}
+    tap.equal([told()[f'ribera_ingest_{x}'] for x in ('busy', 'waiting', 'waiting_seconds', 'busy_seconds_total')], [0, 0, 0, 0], 'before anything came')
+    tap.equal(os.stat(metrics).st_mode & 0o777, 0o644, 'another user reads it')
     os.makedirs(os.path.join(w.folder, 'folder.mp4'))
     w.land(FILM, 'My film (2026).mp4')
     with open(os.path.join(w.folder, 'bad.mp4'), 'wb') as f:
@@ -46,8 +53,11 @@ def masters_are_ingested_and_the_bad_ones_set_aside_with_the_reason():
     tap.check(w.there('failed', 'bad.mp4'))
     w.land(FILM, 'My film (2026).mp4')
     tap.until(lambda: w.there('done', 'My film (2026)-2.mp4'), 60, w.p.text)
+    result = lambda r: told()[f'ribera_ingest_masters_total{{result="{r}"}}']
+    tap.until(lambda: (result('published'), result('failed'), result('again'), told()['ribera_ingest_waiting'], told()['ribera_ingest_busy']) == (2, 1, 0, 0, 0), 20, told)
     tap.equal(w.p.stop(), 0)
     tap.equal(w.p.text().count('published'), 2)
+    tap.equal(tap.call(tap.program('ribera-ingest'), FILM, '--library', w.library, '--metrics', metrics).returncode, 2, 'without --watch')
 
 
 @tap.test

@@ -25,7 +25,13 @@ def shown():
     for name, port in (('origin', origin.ports['viewers']), ('edge', edge.port)):
         for kind, accept in (('text', '*/*'), ('open', 'application/openmetrics-text')):
             TEXTS[name, kind] = tap.http(f'http://127.0.0.1:{port}/metrics', headers={'Accept': accept}).body.decode()
-    for line in (TEXTS['origin', 'text'] + TEXTS['edge', 'text']).splitlines():
+    folder = tap.folder()
+    watch = tap.Process(tap.program('ribera-ingest'), '--watch', folder, '--library', folder + '/library', '--metrics', folder + '/metrics.prom')
+    tap.until(lambda: os.path.exists(folder + '/metrics.prom'), 20, watch.text)
+    watch.stop()
+    with open(folder + '/metrics.prom') as f:
+        TEXTS['ingest', 'text'] = f.read()
+    for line in (TEXTS['origin', 'text'] + TEXTS['edge', 'text'] + TEXTS['ingest', 'text']).splitlines():
         m = re.match(r'((?:ribera|process)_\w+)(?:\{(.*)\})? ', line)
         if m:
             found.setdefault(m[1], set()).update(re.findall(r'(\w+)="([^"]*)"', m[2] or ''))
@@ -79,7 +85,7 @@ def every_alert_has_a_place_in_the_manual():
 
 @tap.test
 def every_metric_has_its_place_in_the_manual_and_no_other():
-    families = {m[1] for text in (TEXTS['origin', 'text'], TEXTS['edge', 'text']) for m in re.finditer(r'^# TYPE (\w+) ', text, re.M)}
+    families = {m[1] for text in (TEXTS[p, 'text'] for p in ('origin', 'edge', 'ingest')) for m in re.finditer(r'^# TYPE (\w+) ', text, re.M)}
     with open(os.path.join(tap.SOURCE, 'doc', 'man', 'ribera-metrics.7')) as f:
         page = set(re.findall(r'^\.B ((?:ribera|process)_\w*[a-z])$', f.read(), re.M))
     tap.equal(sorted(n for n in families if not n.startswith('ribera_control_')), sorted(page))
