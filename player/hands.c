@@ -5,6 +5,7 @@
 #include <config.h>
 
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -419,15 +420,32 @@ static void put_statistics(struct present *p, const struct engine_view *v)
 	         (double)p->report->max_av_offset / 1000, p->report->n_stalls, p->report->n_failovers, p->set.speed);
 }
 
+static void put_point(struct present *p, int graph, double value, const char *label, ...) __attribute__((format(printf, 4, 5)));
+static void put_point(struct present *p, int graph, double value, const char *label, ...)
+{
+	float *v = p->facts.graphs[graph].v;
+	va_list ap;
+
+	memmove(v, v + 1, (OVERLAY_POINTS - 1) * sizeof *v);
+	v[OVERLAY_POINTS - 1] = (float)value;
+	va_start(ap, label);
+	vsnprintf(p->facts.graphs[graph].label, sizeof p->facts.graphs[graph].label, label, ap);
+	va_end(ap);
+}
+
 static void sample(struct present *p, const struct engine_view *v, mono_us now)
 {
 	if (now < p->sampled_next)
 		return;
 	p->sampled_next = now + DUR_S / 2;
-	memmove(p->facts.buffer, p->facts.buffer + 1, sizeof p->facts.buffer - sizeof p->facts.buffer[0]);
-	memmove(p->facts.line, p->facts.line + 1, sizeof p->facts.line - sizeof p->facts.line[0]);
-	p->facts.buffer[OVERLAY_POINTS - 1] = (float)v->buffer / 1e6f;
-	p->facts.line[OVERLAY_POINTS - 1] = (float)v->lanes[LANE_VIDEO].throughput / 1e6f;
+	double buffer = (double)v->buffer / 1e6, line = (double)v->lanes[LANE_VIDEO].throughput / 1e6, rate = (double)v->lanes[LANE_VIDEO].bandwidth / 1e6,
+	       dropped = (double)(p->report->dropped - p->dropped_before);
+
+	put_point(p, OVERLAY_BUFFER, buffer, _("buffer %.1f s"), buffer);
+	put_point(p, OVERLAY_LINE, line, _("line %.2f Mbit/s"), line);
+	put_point(p, OVERLAY_RENDITION, rate, _("picture %.2f Mbit/s"), rate);
+	put_point(p, OVERLAY_DROPPED, dropped, _("dropped %llu"), (unsigned long long)p->report->dropped);
+	p->dropped_before = p->report->dropped;
 }
 
 /* The time under the mouse, and the picture there. */

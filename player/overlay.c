@@ -132,15 +132,16 @@ static void put_head(struct buf *s, const struct overlay_facts *f, int width, in
 {
 	struct rect thumb = thumb_place(f, width, height);
 	int low = f->bar < 0 ? height / 14 : f->hover < 0 ? height / 7 : height - thumb.y + height / 60;
-	int big = height / 16, small = height / 32 > 11 ? height / 32 : 11;
+	int big = height / 16, small = height / 32 > 11 ? height / 32 : 11, words = height / 22 > 14 ? height / 22 : 14;
 
 	buf_printf(s, "[Script Info]\nScriptType: v4.00+\nPlayResX: %d\nPlayResY: %d\nWrapStyle: 0\nScaledBorderAndShadow: yes\n\n[V4+ Styles]\n"
 	              "Format: Name, Fontname, Fontsize, PrimaryColour, OutlineColour, BackColour, Bold, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV\n",
 	           width, height);
 	buf_printf(s, "Style: Sub,sans-serif,%d,&H00FFFFFF,&H00000000,&H80000000,0,1,%d,0,2,%d,%d,%d\n", big, big / 16 + 1, width / 20,
 	           width / 20, low);
-	buf_printf(s, "Style: Small,monospace,%d,&H00FFFFFF,&H60000000,&H60000000,0,3,%d,0,7,%d,10,%d\n", small, small / 4, small, small);
-	buf_printf(s, "Style: Message,sans-serif,%d,&H0080FFFF,&H40000000,&H40000000,0,3,%d,0,8,%d,%d,%d\n", small * 5 / 4, small / 3, width / 10,
+	/* border 4 is libass' own: one box behind all lines, the shadow is its padding */
+	buf_printf(s, "Style: Small,monospace,%d,&H00FFFFFF,&H00000000,&H60000000,0,4,0,%d,7,%d,10,%d\n", small, small / 2, small, small);
+	buf_printf(s, "Style: Message,sans-serif,%d,&H0080FFFF,&H00000000,&H40000000,0,4,0,%d,8,%d,%d,%d\n", words, words / 2, width / 10,
 	           width / 10, height / 12);
 	buf_puts(s, "Style: Draw,sans-serif,10,&H00FFFFFF,&H00000000,&H00000000,0,1,0,0,7,0,0,0\n\n[Events]\n"
 	            "Format: Layer, Start, End, Style, Text\n");
@@ -166,8 +167,8 @@ static void put_box(struct buf *s, int layer, const char *colour, const char *al
 	buf_printf(s, "{\\pos(0,0)\\c&H%s&\\1a&H%s&\\p1}m %d %d l %d %d %d %d %d %d\n", colour, alpha, x, y, x + w, y, x + w, y + h, x, y + h);
 }
 
-/* A row of bars, as high as the highest. */
-static void put_graph(struct buf *s, const float *v, const char *colour, int x, int y, int w, int h)
+/* As high as its highest point, with a word about what it is in its corner. */
+static void put_graph(struct buf *s, const float *v, const char *label, const char *colour, int x, int y, int w, int h)
 {
 	float most = 0.001f;
 
@@ -179,6 +180,19 @@ static void put_graph(struct buf *s, const float *v, const char *colour, int x, 
 	for (int i = 0; i < OVERLAY_POINTS; i++)
 		buf_printf(s, " %d %d", x + i * w / (OVERLAY_POINTS - 1), y + h - (int)(v[i] / most * (float)(h - 2)));
 	buf_printf(s, " %d %d\n", x + w, y + h);
+	put_line(s, 3, "Draw");
+	buf_printf(s, "{\\an7\\bord1\\pos(%d,%d)\\fs%d}", x + 3, y + 1, h / 3 > 9 ? h / 3 : 9);
+	cues_put_text(s, label, strlen(label));
+	buf_putc(s, '\n');
+}
+
+static void put_graphs(struct buf *s, const struct overlay_facts *f, int width, int height)
+{
+	static const char *const colours[OVERLAY_GRAPHS] = {"60D060", "40A0FF", "D0C040", "5050F0"};
+	int w = width / 4, h = height / 14, gap = height / 72 > 4 ? height / 72 : 4;
+
+	for (int i = 0; i < OVERLAY_GRAPHS; i++)
+		put_graph(s, f->graphs[i].v, f->graphs[i].label, colours[i], width - w - gap, gap + i * (h + gap), w, h);
 }
 
 static void put_bar(struct buf *s, const struct overlay_facts *f, int width, int height)
@@ -222,12 +236,8 @@ static void write_script(struct buf *s, const struct overlay_facts *f, int width
 	}
 	put_plain(s, 7, "Small", f->statistics);
 	put_plain(s, 8, "Message", f->message);
-	if (f->statistics[0] != '\0') {
-		int w = width / 4, h = height / 12;
-
-		put_graph(s, f->buffer, "60D060", width - w - 10, 10, w, h);
-		put_graph(s, f->line, "40A0FF", width - w - 10, 20 + h, w, h);
-	}
+	if (f->statistics[0] != '\0')
+		put_graphs(s, f, width, height);
 	if (f->bar >= 0)
 		put_bar(s, f, width, height);
 	if (f->bar >= 0 && f->hover >= 0)

@@ -13,13 +13,16 @@
 
 struct overlay; /* hidden */
 
-enum { OVERLAY_POINTS = 120 };
+enum { OVERLAY_BUFFER, OVERLAY_LINE, OVERLAY_RENDITION, OVERLAY_DROPPED, OVERLAY_GRAPHS, OVERLAY_POINTS = 120 };
 
 struct overlay_facts {
 	char subtitles[4096];    /* for libass; "" draws none of it, and so below */
 	char statistics[1024];   /* plain, lines */
 	char message[400];       /* plain */
-	float buffer[OVERLAY_POINTS], line[OVERLAY_POINTS]; /* the newest last; with statistics */
+	struct {
+		char label[48];
+		float v[OVERLAY_POINTS]; /* the newest last */
+	} graphs[OVERLAY_GRAPHS];    /* with statistics */
 	double bar, loaded;      /* of the title, 0 to 1: where it is, what is in the buffer; bar < 0: none */
 	char bar_text[64];
 	double hover;            /* with the bar: where the mouse is on it, 0 to 1; < 0: not there */

@@ -44,6 +44,7 @@ struct present {
 	dur_us first_picture;    /* after how long it, or one on the way to it, was seen; 0: not yet */
 	dur_us posted;           /* the position the engine was last woken for */
 	struct overlay_facts facts;
+	uint64_t dropped_before; /* at the last point of the graphs */
 	mono_us drawn_next, sampled_next;
 	char notice[128];        /* a moment's message */
 	mono_us notice_end;

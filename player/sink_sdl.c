@@ -365,6 +365,37 @@ static int events_fd(struct sink *s)
 	return -1;
 }
 
+/* What display drivers, libdbus and their like keep for themselves is no leak of ours; a sanitizer can tell only while they
+ * are still loaded. */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define WITH_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(WITH_ASAN)
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_options(void);
+
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:libdbus-1\nleak:libGL\nleak:_dri.so\nleak:libX\nleak:libpulse\n";
+}
+
+const char *__lsan_default_options(void)
+{
+	return "print_suppressions=0";
+}
+
+static void quit_sdl(void)
+{
+}
+#else
+static void quit_sdl(void)
+{
+	SDL_Quit();
+}
+#endif
+
 static void window_free(struct sink *s)
 {
 	struct window *w = of(s);
@@ -379,7 +410,7 @@ static void window_free(struct sink *s)
 		SDL_DestroyRenderer(w->renderer);
 	if (w->window != NULL)
 		SDL_DestroyWindow(w->window);
-	SDL_Quit();
+	quit_sdl();
 	sws_freeContext(w->sws);
 	av_frame_free(&w->converted);
 	free(w);
