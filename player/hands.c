@@ -20,6 +20,7 @@
 #include "player/thumbs.h"
 
 #define STATUS (500 * DUR_MS)
+#define REST (10 * DUR_S)
 #define PLAIN_STATUS (60 * DUR_S)
 #define MIN_SCAN 8.0        /* times as fast as the film; behind it twice as fast each time */
 #define MAX_SCAN 64.0
@@ -183,16 +184,32 @@ static void set_pause(struct present *p, bool pause, mono_us now)
 	p->hub->posts++;
 	hub_ring(p->hub);
 	hub_unlock(p->hub);
+	p->paused_at = now;
 	if (!pause) {
-		if (p->stepped)
+		if (p->rested)
+			seek(p, p->base_pts); /* for the sound that was given to the device and not heard */
+		else if (p->stepped)
 			sound_reset(&p->sound, p->base_pts);
-		p->stepped = false;
+		p->stepped = p->rested = false;
 		return;
 	}
 	if (p->stall_began != 0)
 		report_add_stall(p->report, p->base_pts, now - p->stall_began);
 	p->stall_began = 0;
 	present_clock_stop(p, present_clock(p, now));
+}
+
+void hands_rest(struct present *p, mono_us now)
+{
+	dur_us from, end;
+
+	if (!p->paused || p->rested || !p->sound.device || p->set.live != NULL || now - p->paused_at < REST)
+		return;
+	range(p, &from, &end);
+	if (p->base_pts > end) /* where no seek goes to */
+		return;
+	sound_rest(&p->sound);
+	p->rested = true;
 }
 
 static void wish(struct present *p, const struct command *c)

@@ -152,7 +152,8 @@ static void note_offset(struct present *p, dur_us offset)
 		p->report->max_av_offset = offset;
 }
 
-static void draw(struct present *p, const AVFrame *f)
+/* How long ago it was to be seen: in the middle of the drawing. */
+static dur_us draw(struct present *p, const AVFrame *f)
 {
 	mono_us began = clock_mono();
 	dur_us took;
@@ -161,16 +162,18 @@ static void draw(struct present *p, const AVFrame *f)
 	took = clock_mono() - began;
 	p->drawing += ((took < MAX_DRAWING ? took : MAX_DRAWING) - p->drawing) / 8;
 	p->drew = true;
+	return took / 2;
 }
 
 /* The offset is what a viewer meets: picture against what is heard at this moment, in real time. */
 static void show(struct present *p, struct media_frame *f, dur_us t)
 {
 	double speed = p->set.speed > 0 ? p->set.speed : 1;
+	dur_us ago;
 
 	f->av->pts = f->pts;
 	f->av->pkt_duration = f->duration;
-	draw(p, f->av);
+	ago = draw(p, f->av);
 	if (p->set.hashes != NULL)
 		frames_hash_put(p->set.hashes, f);
 	p->report->presented++;
@@ -186,7 +189,7 @@ static void show(struct present *p, struct media_frame *f, dur_us t)
 	}
 	p->video_end = f->pts + f->duration;
 	if (p->hub->lane[LANE_AUDIO] && p->sound.opened)
-		note_offset(p, (dur_us)((double)(f->pts - sound_heard(&p->sound, t)) / speed) - p->sound.drift);
+		note_offset(p, (dur_us)((double)(f->pts - sound_heard(&p->sound, t)) / speed) - p->sound.drift + (p->sound.device ? ago : 0));
 	if (p->report->startup < 0)
 		p->report->startup = clock_mono() - p->report->started;
 }
@@ -510,6 +513,7 @@ bool present_run(const struct present_setup *set, dur_us *ret_end, struct fault 
 		.terminal = isatty(STDERR_FILENO) == 1, .video_end = set->start};
 	bool finished = false;
 
+	p.facts.bar = -1;
 	if (set->live != NULL && set->speed == 1)
 		p.pace = pace_of(live_service(set->live));
 
@@ -528,6 +532,7 @@ bool present_run(const struct present_setup *set, dur_us *ret_end, struct fault 
 	while (!finished && !p.quit && *set->stop == 0) {
 		hands_take(&p);
 		hands_scan(&p, clock_mono());
+		hands_rest(&p, clock_mono());
 		hub_lock(p.hub);
 		if (set->speed > 0)
 			round_by_clock(&p);

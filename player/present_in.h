@@ -19,6 +19,8 @@ struct present {
 	struct sound sound;
 	bool playing, paused, shown, quit;
 	bool stepping;           /* one picture is wanted while it is paused */
+	bool rested;             /* the sound device was closed, as the pause is long */
+	mono_us paused_at;
 	bool stepped;            /* pictures went on without the sound */
 	bool statistics;
 	dur_us drawing;          /* how long a picture takes to the screen, of late: it is begun so much earlier */
@@ -62,6 +64,8 @@ void present_clock_stop(struct present *, dur_us at);
 
 /* Obeys all that was asked for, wherever.  Without the hub's lock. */
 void hands_take(struct present *);
+/* A pause that is long closes the sound device. */
+void hands_rest(struct present *, mono_us now);
 /* The next key picture, when one is due. */
 void hands_scan(struct present *, mono_us now);
 void hands_status(struct present *, mono_us now);

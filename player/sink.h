@@ -30,6 +30,7 @@ struct sink {
 	dur_us (*sound_left)(struct sink *); /* given and not yet heard; NULL: it records, and is no clock */
 	void (*sound_run)(struct sink *, bool on);
 	void (*sound_clear)(struct sink *);
+	void (*sound_close)(struct sink *); /* NULL, or: sound_open comes again before anything else */
 	struct command (*poll)(struct sink *); /* what was asked for in the window */
 	int (*fd)(struct sink *); /* NULL, or: readable when poll has something; -1: poll must be called now and then */
 	/* NULL, or: what stands over the picture from now on.  Where nothing is to be shown

@@ -249,6 +249,11 @@ static void sound_run(struct sink *s, bool on)
 		device_run(of(s)->sound, on);
 }
 
+static void sound_close(struct sink *s)
+{
+	device_free(&of(s)->sound);
+}
+
 static void sound_clear(struct sink *s)
 {
 	if (of(s)->sound != NULL)
@@ -434,7 +439,7 @@ int sink_sdl_new(const char *title, unsigned height, struct sink **ret_sink, str
 	struct window *w = mem_new(sizeof *w);
 
 	w->sink = (struct sink){.show = show, .preview = show, .sound_open = sound_open, .sound_put = sound_put, .sound_left = sound_left,
-		.sound_run = sound_run, .sound_clear = sound_clear, .poll = poll_events, .fd = events_fd, .overlay = overlay, .wants_bar = wants_bar, .full = full_screen, .free = window_free};
+		.sound_run = sound_run, .sound_clear = sound_clear, .sound_close = sound_close, .poll = poll_events, .fd = events_fd, .overlay = overlay, .wants_bar = wants_bar, .full = full_screen, .free = window_free};
 	w->top = height < 8192 ? (int)height : 0;
 	w->overlay = overlay_new();
 	SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");

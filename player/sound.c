@@ -31,6 +31,17 @@ void sound_fini(struct sound *s)
 	free(s->buffer);
 }
 
+void sound_rest(struct sound *s)
+{
+	if (!s->device || s->sink->sound_close == NULL)
+		return;
+	s->sink->sound_close(s->sink);
+	s->opened = s->device = false;
+	s->silent = true;
+	swr_free(&s->swr);
+	tempo_free(&s->tempo);
+}
+
 static void fit_tempo(struct sound *s)
 {
 	tempo_free(&s->tempo);

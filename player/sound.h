@@ -33,6 +33,8 @@ struct sound {
 /* For so many loudspeakers at most; 0: as many as there are. */
 void sound_init(struct sound *, struct sink *, unsigned max_channels);
 void sound_fini(struct sound *);
+/* Closes the device, which costs energy also in silence; what it was given is lost.  The next frame opens it again. */
+void sound_rest(struct sound *);
 /* The next sample is heard at presentation time `at`. */
 void sound_reset(struct sound *, dur_us at);
 /* From now on faster or slower, at the same pitch. */
