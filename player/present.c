@@ -183,7 +183,6 @@ static void show(struct present *p, struct media_frame *f, dur_us t)
 		p->last_seek = clock_mono() - p->sought;
 		p->sought = 0;
 		p->restarted = !p->dragged;
-		p->hub->poked = true; /* to be told at once */
 		if (p->first_picture == 0)
 			p->first_picture = p->last_seek;
 	}
@@ -356,7 +355,7 @@ static dur_us patience(const struct present *p, mono_us now)
 
 static void rest(struct present *p, mono_us until)
 {
-	if (!p->hub->poked)
+	if (!p->hub->poked && !p->restarted)
 		hub_wait_until(p->hub, until);
 }
 
