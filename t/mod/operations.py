@@ -42,6 +42,19 @@ def every_option_is_one():
                 tap.check(word.split('=')[0] in known[argv[0]], f'{argv[0]} has no {word}: {argv}')
 
 
+@tap.test
+def what_a_figure_was_measured_with_is_there():
+    named = set(re.findall(r'`(t/bench/[^`]+)`', MANUAL))
+    tap.check(len(named) >= 6, named)
+    for command in named:
+        name, *words = shlex.split(command)
+        path = next((p for p in (os.path.join(tap.SOURCE, name), os.path.join(tap.SOURCE, name + '.c')) if os.path.exists(p)), None)
+        tap.check(path, f'{name} is not there')
+        with open(path) as f:
+            text = f.read()
+        tap.equal([w for w in words if w.startswith('--') and w not in text], [], f'{name} has no such options')
+
+
 def world():
     """An origin with tokens, a film of two revisions, an edge that holds it, and what stands for the manual's names."""
     folder = tap.folder()
