@@ -110,21 +110,34 @@ int catalogue_each_demand(struct catalogue *c, const struct catalogue_demand_que
 	return e;
 }
 
+static int bind_days(sqlite3_stmt *s, const char *edge, int64_t from, int64_t to, int64_t east)
+{
+	int e = sqlite3_bind_text(s, 1, edge, -1, SQLITE_STATIC);
+
+	if (e == SQLITE_OK)
+		e = sqlite3_bind_int64(s, 2, from);
+	if (e == SQLITE_OK)
+		e = sqlite3_bind_int64(s, 3, to);
+	return e == SQLITE_OK ? sqlite3_bind_int64(s, 4, east) : e;
+}
+
 int catalogue_each_day(struct catalogue *c, const char *edge, int64_t from, int64_t to, int64_t east, catalogue_day_f each,
                        void *ctx, struct fault *f)
 {
-	int e = catalogue_begin(c, f), r;
-	sqlite3_stmt *s;
+	const char *text = catalogue_text(edge != NULL ? SQL_DEMAND_DAYS : SQL_DEMAND_ALL_DAYS);
+	sqlite3 *db = NULL;
+	sqlite3_stmt *s = NULL;
+	int e = open_beside(c, &db, f), r = SQLITE_DONE;
 
-	if (e != 0)
-		return e;
-	s = catalogue_bind(c, edge != NULL ? SQL_DEMAND_DAYS : SQL_DEMAND_ALL_DAYS, "siii", edge, from, to, east);
-	while ((r = sqlite3_step(s)) == SQLITE_ROW)
+	if (e == 0 && (sqlite3_prepare_v2(db, text, -1, &s, NULL) != SQLITE_OK || bind_days(s, edge, from, to, east) != SQLITE_OK))
+		e = catalogue_error(db, c->path, f);
+	while (e == 0 && (r = sqlite3_step(s)) == SQLITE_ROW)
 		each(ctx, sqlite3_column_int64(s, 0), (const char *)sqlite3_column_text(s, 1), (uint64_t)sqlite3_column_int64(s, 2));
-	if (r != SQLITE_DONE)
-		e = catalogue_error(c->db, c->path, f);
-	sqlite3_reset(s);
-	return catalogue_end(c, e, f);
+	if (e == 0 && r != SQLITE_DONE)
+		e = catalogue_error(db, c->path, f);
+	sqlite3_finalize(s);
+	sqlite3_close(db);
+	return e;
 }
 
 /* --- policies --- */
