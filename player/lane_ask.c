@@ -24,6 +24,7 @@
 #define PATIENCE (30 * DUR_S)
 #define SHORT_PATIENCE (3 * DUR_S)
 #define MAX_SKIPPED 3                 /* lost for want of any answer, in a row: nobody is there */
+#define SLOW_HAND (2.0 / 3) /* of what is in hand may pass until it is here */
 #define SLOW_AFTER (500 * DUR_MS)     /* of body */
 #define SLOW_FACTOR 3                 /* below the forecast */
 #define SLOW_PAUSE (30 * DUR_S)
@@ -272,14 +273,14 @@ static uint64_t rate_of(const struct abr_progress *p)
 	return body > 0 ? (uint64_t)((double)p->got * 8e6 / (double)body) : 0;
 }
 
-/* A base that gives too little to be in time is left: for another that nobody has tried yet or that was faster, else,
+/* A base that gives too little to be in time, with as much left as another one needs for the rest, is left: for another that nobody has tried yet or that was faster, else,
  * when it gives far less than the line did, for any; but not for one after another: then it is the line. */
 static void leave_slow_base(struct lane *l, const struct abr_progress *p, mono_us now)
 {
 	dur_us body = p->elapsed - p->first_byte, hand = p->buffer > SLOW_START ? p->buffer : SLOW_START;
 	uint64_t rate = rate_of(p), left = (p->size - p->got) * 8;
 
-	if (body < SLOW_AFTER || (double)left < (double)rate * (double)hand / 1e6 || grab_leave_slow(l->grab, rate > 0 ? rate : 1, now))
+	if (body < SLOW_AFTER || (double)left < (double)rate * (double)hand * SLOW_HAND / 1e6 || grab_leave_slow(l->grab, rate > 0 ? rate : 1, now))
 		return;
 	if (body >= 2 * SLOW_AFTER && (l->left_slow == 0 || now - l->left_slow >= SLOW_PAUSE) &&
 	    rate * SLOW_FACTOR <= lane_forecast(l) && grab_leave_slow(l->grab, 0, now))
