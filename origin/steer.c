@@ -25,6 +25,7 @@
 
 #define MAX_TABLE ((size_t)64 << 20)
 #define N_ASKERS 4096
+#define STEER_FASTER 3     /* times what its place gives a viewer that another one gave it: there it is better off */
 #define ASKS_PER_TTL 30    /* of one session; more is 429 */
 
 struct asker {
@@ -179,11 +180,37 @@ static void take_names(const char *text, struct steer_report *r)
 	}
 }
 
+/* 5140000,330000 with or without quotes; a number that is missing or none leaves a gap, so the others keep their places */
+static void take_numbers(const char *text, struct steer_report *r, size_t *n)
+{
+	for (const char *end; *n < STEER_MAX_USED; text = end + 1) {
+		size_t skip = strspn(text, " \"");
+
+		end = text + strcspn(text, ",");
+		if (str_parse_u64(text + skip, strcspn(text + skip, " \",."), &r->throughput[*n]) != 0)
+			r->throughput[*n] = 0;
+		++*n;
+		if (*end == '\0')
+			return;
+	}
+}
+
+const char *steer_report_place(const struct steer_report *r)
+{
+	size_t best = 0;
+
+	for (size_t i = 1; i < r->n_used; i++)
+		if (r->throughput[0] > 0 && r->throughput[i] / STEER_FASTER > r->throughput[0] && r->throughput[i] > r->throughput[best])
+			best = i;
+	return r->n_used > 0 ? r->used[best] : NULL;
+}
+
 void steer_report_read(const char *query, size_t n, struct steer_report *ret)
 {
 	const char *end = query + n;
+	size_t numbers = 0;
 
-	ret->n_used = 0;
+	*ret = (struct steer_report){.n_used = 0};
 	while (query < end) {
 		const char *stop = memchr(query, '&', (size_t)(end - query)), *equals;
 		char name[32], value[2100];
@@ -196,6 +223,8 @@ void steer_report_read(const char *query, size_t n, struct steer_report *ret)
 			decode(equals + 1, (size_t)(stop - equals - 1), value, sizeof value);
 			if (strcasecmp(name, "_DASH_pathway") == 0 || strcasecmp(name, "_HLS_pathway") == 0)
 				take_names(value, ret);
+			else if (strcasecmp(name, "_DASH_throughput") == 0 || strcasecmp(name, "_HLS_throughput") == 0)
+				take_numbers(value, ret, &numbers);
 		}
 		query = stop + 1;
 	}
@@ -259,7 +288,7 @@ static void add_edges(const struct steering *s, const struct question *q, const 
 	bear_witness(q, set);
 	edges = mem_new_array(set->n, sizeof *edges);
 	steering_describe(s, set, address, edges);
-	n = steer_choose(steer_client_key(address), q->report.n_used > 0 ? q->report.used[0] : NULL, edges, set->n,
+	n = steer_choose(steer_client_key(address), steer_report_place(&q->report), edges, set->n,
 	                 STEER_MAX_EDGES, order);
 	free(edges);
 	for (size_t i = 0; i < n; i++) {

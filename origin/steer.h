@@ -53,12 +53,16 @@ void steering_answer(struct steering *, struct library *, struct serve_request *
 
 /* What a player says of itself: the places it used, the one it is at first.  Pure:
  * `query` is the raw query string.  Names in any of the spellings _DASH_pathway,
- * _HLS_pathway, with or without quotes, repeated or once with commas. */
+ * _HLS_pathway, with or without quotes, repeated or once with commas; likewise _DASH_throughput and _HLS_throughput, bit/s in the
+ * same order, of which what is no number is 0. */
 #define STEER_MAX_USED 8
 struct steer_report {
 	char used[STEER_MAX_USED][256];
 	size_t n_used;
+	uint64_t throughput[STEER_MAX_USED];
 };
+/* Where it is best left: the place it is at, or one of which it had three times as much; NULL: it said nothing. */
+const char *steer_report_place(const struct steer_report *);
 void steer_report_read(const char *query, size_t n, struct steer_report *ret_report);
 
 #endif

@@ -91,6 +91,23 @@ def a_player_stays_where_it_is_in_every_spelling():
 
 
 @tap.test
+def a_player_to_whom_another_place_gave_three_times_as_much_is_sent_back_there():
+    o = system('a', 'b', 'c')
+    q = question(o)
+    first = lambda names, rates, kind='DASH': steer(o, q, **{f'_{kind}_pathway': names, f'_{kind}_throughput': rates})['PATHWAY-PRIORITY'][0]
+    for here, other in 'ab', 'ba', 'ca':
+        for names, rates in ((f'{here},{other}', '1000,3100'), (f'"{here},{other}"', '"1000,3100"'), (f'"{here}","{other}"', '"1000","3100"'),
+                             (f'{here},{other}', ' 1000 , 3100.5'), (f'{here},origin,{other}', '1000,,9000')):
+            tap.equal(first(names, rates), other, f'{names} {rates}')
+            tap.equal(first(names, rates, 'HLS'), other)
+        for rates in '1000,2900', '0,9000', ',9000', 'x,9000', '-5,9000', '1000', '1000,', '', '1000,99999999999999999999999', '1e3,NaN', '"', ',' * 900:
+            tap.equal(first(f'{here},{other}', rates), here, rates[:20])
+        o.api(f'/edges/{other}/drain', 'PUT')
+        tap.equal(first(f'{here},{other}', '1000,9000') != other, True, 'where nobody may go')
+        o.api(f'/edges/{other}/drain', 'DELETE')
+
+
+@tap.test
 def an_edge_the_manifest_does_not_list_comes_as_a_clone():
     o = system('a')
     q = question(o)
