@@ -20,7 +20,7 @@
 struct options {
 	const char *ip, *title, *current, *tag;
 	const char *control, *token_file, *ca_file, *note, *edge, *capacity, *svg, *url_keys, *client, *compare;
-	uint64_t budget, edges;
+	uint64_t budget, edges, rate;
 	dur_us expires;
 	bool json, dry_run, history, from_stdin, help, version;
 };
@@ -40,6 +40,7 @@ static const struct config_row rows[] = {
 	ROW("budget", CONFIG_UINT, budget, "0", 0, 100, "PERCENT", "simulate: of the capacity a night may bring; 0 is 5, saved up when unused"),
 	ROW("edges", CONFIG_UINT, edges, "1", 1, 64, "N", "simulate: of one site, as large as capacity says each"),
 	ROW("svg", CONFIG_PATH, svg, NULL, 0, 0, "FILE", "simulate, plan: draw it as well"),
+	ROW("rate", CONFIG_RATE, rate, "10MB", 1, 0, "RATE", "plan: bytes per second that the edge's fill takes, to tell how long a window it needs"),
 	ROW("tag", CONFIG_STRING, tag, NULL, 0, 0, "TAG", "titles: with this tag"),
 	ROW("edge", CONFIG_STRING, edge, NULL, 0, 0, "NAME", "token new edge: for the edge of this name alone"),
 	ROW("note", CONFIG_STRING, note, "", 0, 0, "TEXT", "token new: what the token is for"),
@@ -172,6 +173,7 @@ static int run(const struct options *o, int argc, char **argv, struct fault *f)
 		.svg = o->svg,
 		.budget_percent = o->budget,
 		.edges = o->edges,
+		.rate = o->rate,
 	};
 
 	if (argc < 2)

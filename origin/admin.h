@@ -25,6 +25,7 @@ struct admin {
 	bool from_stdin;
 	const char *capacity, *svg; /* svg NULL: none */
 	uint64_t budget_percent, edges;
+	uint64_t rate; /* bytes a second that an edge's fill takes */
 	const char *url_keys, *client;
 	const char *ip, *title, *current; /* current NULL: nowhere yet */
 	const char *compare; /* NULL: no */

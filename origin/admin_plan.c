@@ -91,10 +91,30 @@ static void add_moves(json_t *plan)
 	}
 }
 
+/* Adds how long the fill takes: "window_seconds" at "rate". */
+static void add_window(json_t *plan, uint64_t rate)
+{
+	json_object_set_new(plan, "rate", json_integer((json_int_t)rate));
+	json_object_set_new(plan, "window_seconds", json_integer((json_int_t)ceil(number(plan, "bytes_to_fill") / (double)rate)));
+}
+
+#define WINDOW_TEXT_SIZE 64
+
+/* "2:46:40 at 10.0 MB/s" */
+static void window_text(const json_t *plan, char ret[static WINDOW_TEXT_SIZE])
+{
+	char rate[STR_BYTES_SIZE];
+	long long s = (long long)number(plan, "window_seconds");
+
+	str_format_bytes((uint64_t)number(plan, "rate"), rate);
+	snprintf(ret, WINDOW_TEXT_SIZE, _("%lld:%02lld:%02lld at %s/s"), s / 3600, s / 60 % 60, s % 60, rate);
+}
+
 static void show_plan(const json_t *plan)
 {
 	static const char *const heads[] = {N_(">#"), N_("MOVE"), N_("WHY"), N_(">PLAYS"), N_("TITLE"), N_("REVISION"), N_(">TRACKS"), N_(">SIZE")};
 	struct admin_table *t = admin_table_new(heads, N_OF(heads));
+	char window[WINDOW_TEXT_SIZE];
 	size_t i;
 	json_t *o;
 
@@ -113,6 +133,8 @@ static void show_plan(const json_t *plan)
 	admin_table_print(&t, stdout);
 	printf("\n%-10s %s\n%-10s %s\n", _("version"), text(plan, "version"), _("site"), text(plan, "site"));
 	field_bytes("to fill", number(plan, "bytes_to_fill"));
+	window_text(plan, window);
+	printf("%-10s %s\n", _("takes"), window);
 	field_bytes("kept", number(plan, "bytes_kept"));
 	field_bytes("may go", number(plan, "bytes_that_may_go"));
 	printf(_("%.1f %% of the bytes expected at this site would come from it; half of a play is forgotten in %.1f days\n"),
@@ -120,34 +142,52 @@ static void show_plan(const json_t *plan)
 }
 
 /* One page: what stays, what comes, what may go, as bars of bytes. */
-static void draw_plan(void *ctx, FILE *out)
+static void draw_head(const json_t *plan, size_t rows, FILE *out)
+{
+	char fill[STR_BYTES_SIZE], kept[STR_BYTES_SIZE], gone[STR_BYTES_SIZE], window[WINDOW_TEXT_SIZE];
+
+	str_format_bytes((uint64_t)number(plan, "bytes_to_fill"), fill);
+	str_format_bytes((uint64_t)number(plan, "bytes_kept"), kept);
+	str_format_bytes((uint64_t)number(plan, "bytes_that_may_go"), gone);
+	window_text(plan, window);
+	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"840\" height=\"%zu\" font-family=\"sans-serif\" font-size=\"12\">\n"
+	        "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n"
+	        "<text x=\"20\" y=\"26\" font-size=\"16\">Plan %.12s of %.40s</text>\n"
+	        "<text x=\"20\" y=\"46\">%s to fill (%s), %s kept, %s may go; %.0f %% of bytes served here</text>\n",
+	        rows * 18 + 80, text(plan, "version"), text(plan, "edge"), fill, window, kept, gone, 100 * number(plan, "offload"));
+}
+
+/* Names are cut by their box, not by their letters: widths differ, and letters may have several bytes. */
+static void draw_title(const json_t *o, size_t y, double most, FILE *out)
 {
 	static const char *const colours[][2] = {{"keep", "#0b7a53"}, {"fill", "#2f6fb7"}, {"may go", "#b3541e"}, {"-", "#c9ced2"}};
+	const char *colour = colours[3][1];
+	double width = 320 * number(o, "bytes") / most;
+	char bytes[STR_BYTES_SIZE];
+
+	for (size_t k = 0; k < N_OF(colours); k++)
+		if (strcmp(colours[k][0], text(o, "move")) == 0)
+			colour = colours[k][1];
+	str_format_bytes((uint64_t)number(o, "bytes"), bytes);
+	fprintf(out, "<svg x=\"20\" y=\"%zu\" width=\"230\" height=\"18\"><text y=\"13\">%s</text></svg>"
+	        "<svg x=\"260\" y=\"%zu\" width=\"160\" height=\"18\"><text y=\"13\">%s: %s</text></svg>"
+	        "<rect x=\"430\" y=\"%zu\" width=\"%.1f\" height=\"12\" fill=\"%s\"/><text x=\"%.1f\" y=\"%zu\" fill=\"#555\">%s</text>\n",
+	        y, text(o, "title"), y, text(o, "move"), text(o, "why"), y + 3, width, colour, 436 + width, y + 13, bytes);
+}
+
+static void draw_plan(void *ctx, FILE *out)
+{
 	const json_t *plan = ctx, *titles = json_object_get(plan, "titles");
-	size_t n = json_array_size(titles) < DRAWN ? json_array_size(titles) : DRAWN;
+	size_t all = json_array_size(titles), n = all < DRAWN ? all : DRAWN;
 	double most = 1;
 
 	for (size_t i = 0; i < n; i++)
-		most = fmax(most, json_number_value(json_object_get(json_array_get(titles, i), "bytes")));
-	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"840\" height=\"%zu\" font-family=\"sans-serif\" font-size=\"12\">\n"
-	        "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n"
-	        "<text x=\"20\" y=\"26\" font-size=\"16\">Plan %s of %s: %.1f GB to fill, %.1f GB kept, %.1f GB may go, %.0f %% of bytes served here</text>\n",
-	        60 + n * 18, text(plan, "version"), text(plan, "edge"),
-	        json_number_value(json_object_get(plan, "bytes_to_fill")) / 1e9, json_number_value(json_object_get(plan, "bytes_kept")) / 1e9,
-	        json_number_value(json_object_get(plan, "bytes_that_may_go")) / 1e9, 100 * json_number_value(json_object_get(plan, "offload")));
-	for (size_t i = 0; i < n; i++) {
-		const json_t *o = json_array_get(titles, i);
-		const char *colour = colours[3][1];
-		size_t y = 40 + i * 18;
-
-		for (size_t k = 0; k < N_OF(colours); k++)
-			if (strcmp(colours[k][0], text(o, "move")) == 0)
-				colour = colours[k][1];
-		fprintf(out, "<text x=\"20\" y=\"%zu\">%.40s</text><text x=\"300\" y=\"%zu\">%s: %s</text>"
-		        "<rect x=\"420\" y=\"%zu\" width=\"%.1f\" height=\"12\" fill=\"%s\"/>\n",
-		        y + 12, text(o, "title"), y + 12, text(o, "move"), text(o, "why"), y + 2,
-		        400 * json_number_value(json_object_get(o, "bytes")) / most, colour);
-	}
+		most = fmax(most, number(json_array_get(titles, i), "bytes"));
+	draw_head(plan, n + (all > n), out);
+	for (size_t i = 0; i < n; i++)
+		draw_title(json_array_get(titles, i), 58 + i * 18, most, out);
+	if (all > n)
+		fprintf(out, "<text x=\"20\" y=\"%zu\" fill=\"#555\">and %zu more</text>\n", 58 + n * 18 + 13, all - n);
 	fputs("</svg>\n", out);
 }
 
@@ -159,6 +199,7 @@ static int show_present(const struct admin *a, const char *edge, struct fault *f
 
 	if (e == 0) {
 		add_moves(plan);
+		add_window(plan, a->rate);
 		if (a->json)
 			print_json(plan);
 		else

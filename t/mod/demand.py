@@ -185,7 +185,11 @@ def pins_and_bans_and_the_reasons_of_a_plan():
     tap.until(lambda: o.api('/edges/edge-a/plan').status == 200, 10, 'the catalogue')
     tap.check(other not in held(), 'a banned title is held after a restart')
     svg = os.path.join(tap.folder(), 'plan.svg')
-    out = o.admin('plan', 'edge-a', '--dry-run', '--svg', svg).stdout
+    out = o.admin('plan', 'edge-a', '--dry-run', '--rate', '1B', '--svg', svg).stdout
+    dry = json.loads(o.admin('plan', 'edge-a', '--dry-run', '--rate', '1B', '--json').stdout)
+    tap.equal(dry['window_seconds'], dry['bytes_to_fill'], 'at a byte a second')
+    hours, rest = divmod(dry['bytes_to_fill'], 3600)
+    tap.has(out, f'takes      {hours}:{rest // 60:02}:{rest % 60:02} at ')
     tap.has(out, 'banned')
     tap.has(out, 'fill')
     import xml.dom.minidom
