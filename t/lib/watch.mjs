@@ -27,8 +27,9 @@ const PLAYERS = {
 		p.addEventListener('error', e => window.seen.errors.push(String(e.detail)));
 		p.addEventListener('buffering', e => { window.seen.stalls += e.buffering && window.video.currentTime > 1; });
 		await p.attach(window.video);
-		// its two attempts of before it gives up are fewer than there are places
-		p.configure({streaming: {bufferingGoal: seconds, retryParameters: {maxAttempts: 6, baseDelay: 100, backoffFactor: 1.5}}});
+		// its own two attempts, of segments as of their indexes, are fewer than there are places
+		const retryParameters = {maxAttempts: 6, baseDelay: 100, backoffFactor: 1.5};
+		p.configure({manifest: {retryParameters}, streaming: {bufferingGoal: seconds, retryParameters}});
 		p.getNetworkingEngine().registerResponseFilter((type, r) => {
 			if (type === window.shaka.net.NetworkingEngine.RequestType.SEGMENT)
 				window.seen.note(r.uri);
