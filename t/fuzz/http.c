@@ -5,7 +5,8 @@
  * are signed), the rest is what a client sends before it closes its side.
  *
  * Held: the server ends every such connection, HTTP/1 answers begin with a status
- * line, and without a signature no byte of an object comes out.
+ * line, without a signature no byte of an object comes out, and a body that is taken as it
+ * comes has as many bytes as its client told, and one end.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -22,6 +23,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/must.h"
 #include "serve/serve.h"
 
@@ -67,6 +69,47 @@ static void echo(void *ctx, struct serve_request *r)
 	serve_reply(r, 200, "text/plain", blob_take_buf(&out), NULL, 0);
 }
 
+/* A body that is taken as it comes; begins with 'n': no more of it is wanted. */
+struct taken {
+	uint64_t told, bytes;
+	bool refused;
+};
+
+static int take(void *ctx, const void *bytes, size_t n)
+{
+	struct taken *t = ctx;
+
+	MUST(n > 0 && !t->refused);
+	t->refused = t->bytes == 0 && *(const char *)bytes == 'n';
+	t->bytes += n;
+	return t->refused ? -1 : 0;
+}
+
+static void end_body(void *ctx, struct serve_request *r, int error)
+{
+	struct taken *t = ctx;
+	struct buf out;
+
+	buf_init(&out, 100);
+	if (r != NULL) {
+		MUST((error != 0) == t->refused && (error != 0 || t->told == UINT64_MAX || t->told == t->bytes));
+		buf_printf(&out, "%llu", (unsigned long long)t->bytes);
+		serve_reply(r, error == 0 ? 200 : 409, "text/plain", blob_take_buf(&out), NULL, 0);
+	}
+	buf_fini(&out);
+	free(t);
+}
+
+static void take_body(void *ctx, struct serve_request *r)
+{
+	static const struct serve_intake_ops ops = {take, end_body};
+	struct taken *t = mem_new(sizeof *t);
+
+	(void)ctx;
+	t->told = serve_body_size(r);
+	serve_take_body(r, &ops, t);
+}
+
 static void make_object(void)
 {
 	static const struct serve_object_ops ops = {.free = object_free};
@@ -89,6 +132,7 @@ static uint16_t start(struct serve **ret, const char *keys)
 	MUST(serve_new(&settings, ret, &f) == 0);
 	serve_route_objects(*ret, "/v/", find, NULL);
 	serve_route(*ret, "/h/echo", echo, NULL);
+	serve_route_bodies(*ret, "/h/take", take_body, NULL);
 	MUST(serve_listen(*ret, "127.0.0.1:0", false, &port, &f) == 0 && serve_start(*ret, &f) == 0);
 	return port;
 }
