@@ -5,7 +5,8 @@
  * Bodies that are larger than what is taken: by itself libh2o resets such a stream, so its viewer never learns why.
  * Its calls of its own functions are bound when the program starts, and find the two below: instead of the reset
  * the request is answered with 413 as every other is, what comes of the body meanwhile is dropped, and when it still
- * comes after the answer the stream is reset with NO_ERROR (RFC 9113 8.1).
+ * comes long after the answer the stream is reset with NO_ERROR (RFC 9113 8.1).  Not at once: clients (curl 7.88) that meet
+ * the answer and the reset in one read take it for a failure to send, and never show the answer.
  *
  * Replies whose viewer makes no room for them (RFC 9113 5.2): nothing of them is in the kernel, and libh2o has no limit for them.
  */
@@ -19,6 +20,7 @@
 
 #define NO_ERROR 0 /* RFC 9113 7 */
 #define CANCEL 8
+#define PATIENCE 256 /* frames behind the answer, 4 MiB as most cut them: more than a client has under way that heeds it */
 
 static __typeof__(h2o_http2__encode_rst_stream_frame) *their_rst;
 static __typeof__(h2o_http2_stream_reset) *their_reset;
@@ -42,7 +44,7 @@ static void answer(h2o_http2_conn_t *conn, h2o_http2_stream_t *stream)
 	if (conn->pull_stream_ids.max_processed < stream->stream_id)
 		conn->pull_stream_ids.max_processed = stream->stream_id;
 	c->excess = stream->stream_id;
-	c->excess_told = false;
+	c->excess_frames = 0;
 	h2o_send_error_generic(&stream->req, 413, NULL, NULL, 0);
 	c->excessive = request_of(&stream->req);
 }
@@ -60,8 +62,7 @@ void h2o_http2__encode_rst_stream_frame(h2o_buffer_t **buf, uint32_t stream_id, 
 		their_rst(buf, stream_id, error);
 	} else if (c->excessive != NULL) {
 		spared = stream_id;
-	} else if (!c->excess_told) { /* afterwards it may still have been under way (RFC 9113 5.1) */
-		c->excess_told = true;
+	} else if (c->excess_frames <= PATIENCE && c->excess_frames++ == PATIENCE) { /* afterwards it may still have been under way (RFC 9113 5.1) */
 		their_rst(buf, stream_id, NO_ERROR);
 	}
 }

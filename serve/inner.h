@@ -199,13 +199,14 @@ struct conn {
 	struct serve_request *taking;  /* whose body is being read */
 	char peer[46];
 	mono_us since;          /* when it came, or its last request ended */
-	bool loopback, counted, excess_told;
+	bool loopback, counted;
 	int refuse;             /* over a limit: the status its request gets; 0: none */
 	struct limit_client client;
 	unsigned left;          /* replies given up of late */
 	const h2o_conn_t *h2;   /* once there was a request by HTTP/2 */
 	mono_us taken;          /* ... when it had no request half here, or the last body was whole */
 	uint32_t excess;        /* the HTTP/2 stream whose body was too large; 0: none */
+	uint32_t excess_frames; /* of it that came behind the answer, until it was reset */
 	const struct serve_request *excessive; /* ... while it is being answered */
 };
 
