@@ -34,7 +34,8 @@ def judge(viewer, what):
     with open(path) as f:
         report = json.load(f)
     waited = sum(s['duration_ms'] for s in report['stalls'])
-    tap.check(waited < 500, f'{what}: {report["stalls"]}')  # some milliseconds are the processor's that others have
+    # a moment can be the processor's that others have; a name takes five seconds
+    tap.check(waited < 2000 * tap.PATIENCE, f'{what}: {report["stalls"]}')
     tap.check(report['frames']['decoded'] > 200, f'{what}: {report["frames"]}')
     return report
 
