@@ -110,6 +110,7 @@ def three_players_near_an_edge_that_dies_comes_back_and_is_drained():
     s.start('edge-0')
     all_at(s, players, lambda at: at == 'edge-0', SLOW_START + 30, 'the nearest again when it is back')
 
+    stalls = {name: browser.look()[name]['stalls'] for name in BROWSERS}
     tap.equal(s.api('/edges/edge-0/drain', 'PUT').status, 204)
     drained = time.monotonic()
     all_at(s, players, lambda at: at != 'edge-0', 2 * TTL + 10, 'others when it is drained')
@@ -120,7 +121,9 @@ def three_players_near_an_edge_that_dies_comes_back_and_is_drained():
     for name in BROWSERS:
         row = browser.look()[name]
         dead = s.hosts['edge-0'].address, s.hosts['origin'].address  # dash.js tells of each request that failed and asks elsewhere
-        tap.equal((row['stalls'], [e for e in row['errors'] if not any(d in e for d in dead)]), (0, []), f'{name}: stalls and errors')
+        # and Shaka Player of what it got over by itself: after a kill it may empty its buffers and begin anew, which is a stall of its own
+        left = [e for e in row['errors'] if '"handled": true' not in e and not any(d in e for d in dead)]
+        tap.equal((row['stalls'] - (stalls[name] if name == 'shaka' else 0), left), (0, []), f'{name}: stalls and errors')
         tap.check(row['asked'] > 3, f'{name} asked the steering server {row["asked"]} times')
     r = native.end()
     tap.equal(r['stalls'], [], 'ribera-player: stalls')

@@ -52,6 +52,8 @@ async function ownSite() {
 
 async function begin(site, name, url) {
 	const page = await openPage(await startBrowser(), site), [script, start] = PLAYERS[name];
+	// Chromium keeps ranges that were cut off and joins them with what comes later; players are looked at here, not that
+	await (await page.context().newCDPSession(page)).send('Network.setCacheDisabled', {cacheDisabled: true});
 	await page.addScriptTag({path: path.join(SOURCE, 'node_modules', script)});
 	await page.evaluate(() => {
 		window.video = document.querySelector('video');
