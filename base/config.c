@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <yaml.h>
 
 #include "base/buf.h"
@@ -35,6 +36,7 @@ struct config {
 	struct origin *places; /* of the rows' values; their names are among the strings */
 	char **strings;        /* everything the fields point to */
 	size_t n_strings, cap_strings;
+	const char *looked_for; /* NULL: no file but those that are named */
 };
 
 static const char *keep(struct config *c, char *s)
@@ -337,7 +339,9 @@ static int read_pair(struct reader *rd, const char *prefix, const yaml_node_pair
 		return fault_set(rd->f, ERR_SYNTAX, _("%s:%zu:%zu: a key must be text"), o.name, o.line, o.column);
 	path = mem_printf("%s%s%s", prefix, prefix[0] != '\0' ? "." : "", (const char *)key->data.scalar.value);
 	row = find(rd->c, path, strlen(path), '.');
-	if (row != NULL)
+	if (row != NULL && row->once)
+		r = fault_set(rd->f, ERR_SYNTAX, _("%s:%zu:%zu: \"%s\" is no setting; it stands on the command line alone"), o.name, o.line, o.column, path);
+	else if (row != NULL)
 		r = read_value(rd, row, value);
 	else if (is_group(rd->c, path) && value->type == YAML_MAPPING_NODE && depth < DEPTH_MAX)
 		r = read_mapping(rd, value, path, depth + 1);
@@ -456,8 +460,42 @@ static int read_option(struct config *c, int argc, char **argv, int *i, struct f
 	return set(c, row, value, &o, f) != 0 ? (f != NULL ? f->code = ERR_USAGE : ERR_USAGE) : 0;
 }
 
+static int read_with_drop_ins(struct config *c, const char *path, struct fault *f)
+{
+	int r = config_read_file(c, path, f);
+
+	return r == 0 ? read_drop_ins(c, path, f) : r;
+}
+
+void config_look_for(struct config *c, const char *name)
+{
+	c->looked_for = name;
+}
+
+static int read_if_there(struct config *c, char *path, struct fault *f)
+{
+	int r = access(path, F_OK) == 0 ? read_with_drop_ins(c, path, f) : 0;
+
+	free(path);
+	return r;
+}
+
+static int read_found_files(struct config *c, struct fault *f)
+{
+	const char *own = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+	int r = read_if_there(c, mem_printf("%s/ribera/%s.yaml", RIBERA_SYSCONFDIR, c->looked_for), f);
+
+	if (r == 0 && own != NULL && own[0] == '/') /* the specification of base directories: others are ignored */
+		r = read_if_there(c, mem_printf("%s/ribera/%s.yaml", own, c->looked_for), f);
+	else if (r == 0 && home != NULL && home[0] == '/')
+		r = read_if_there(c, mem_printf("%s/.config/ribera/%s.yaml", home, c->looked_for), f);
+	return r;
+}
+
 static int read_named_files(struct config *c, int argc, char **argv, struct fault *f)
 {
+	bool named = false;
+
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		const char *path = NULL;
 		int r;
@@ -470,13 +508,12 @@ static int read_named_files(struct config *c, int argc, char **argv, struct faul
 			continue;
 		if (path[0] == '\0')
 			return fault_set(f, ERR_USAGE, _("option --config needs a value: a path"));
-		r = config_read_file(c, path, f);
-		if (r == 0)
-			r = read_drop_ins(c, path, f);
+		named = true;
+		r = read_with_drop_ins(c, path, f);
 		if (r != 0)
 			return r;
 	}
-	return 0;
+	return named || c->looked_for == NULL ? 0 : read_found_files(c, f);
 }
 
 int config_read_args(struct config *c, int *argc, char **argv, struct fault *f)
@@ -492,6 +529,8 @@ int config_read_args(struct config *c, int *argc, char **argv, struct fault *f)
 			i++;
 			break;
 		}
+		if (strcmp(argv[i], "-t") == 0 && find(c, "check", strlen("check"), '-') != NULL)
+			argv[i] = (char *)"--check";
 		if (strcmp(argv[i], "--config") == 0)
 			i++;
 		else if (argv[i][0] == '-' && argv[i][1] == '-' && !str_starts(argv[i], "--config="))
@@ -550,6 +589,8 @@ void config_print_sample(const struct config_row *rows, size_t n_rows, FILE *out
 		const char *key = n > 0 ? row->name + n + 1 : row->name;
 		const char *indent = n > 0 ? "  " : "";
 
+		if (row->once || row->type == CONFIG_EACH)
+			continue;
 		if (n > 0 && (n != group_n || strncmp(group, row->name, n) != 0))
 			fprintf(out, "\n#%.*s:\n", (int)n, row->name);
 		group = row->name;

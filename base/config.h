@@ -17,6 +17,7 @@
 #ifndef RIBERA_BASE_CONFIG_H
 #define RIBERA_BASE_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -48,6 +49,7 @@ struct config_row {
 	uint64_t min, max; /* for the numeric types; max 0 means unbounded (durations in us) */
 	const char *arg;  /* what --help shows behind '=' */
 	const char *help; /* one sentence, lower case, no full stop */
+	bool once;        /* of one command, not a setting: stands in no file */
 };
 
 struct config; /* hidden: owns the strings */
@@ -63,10 +65,14 @@ int config_read_file(struct config *, const char *path, struct fault *);
 /* Reads YAML from memory; `name` stands for the file in messages. */
 int config_read_text(struct config *, const char *name, const char *text, size_t n, struct fault *);
 
+/* Before config_read_args: unless --config is given, what is there of /etc/ribera/NAME.yaml (sysconfdir) and ribera/NAME.yaml in
+ * $XDG_CONFIG_HOME (else $HOME/.config) is read first, in this order, each with what is in its NAME.yaml.d.  `name` must stay. */
+void config_look_for(struct config *, const char *name);
+
 /* Takes the options out of argv: --name value, --name=value, --flag, --no-flag,
  * up to "--".  What is no option stays, in order, in argv[1..*argc-1].
  * --config FILE is read first, wherever it stands, then FILE.d/NAME.yaml in the
- * order of their names.  ERR_USAGE, whatever is wrong with them. */
+ * order of their names.  -t stands for --check, where there is such a row.  ERR_USAGE, whatever is wrong with them. */
 int config_read_args(struct config *, int *argc, char **argv, struct fault *);
 
 /* Of a fault that begins with the name of a setting ("listen \"x\": ...", "tls.cert and tls.key go together"): says

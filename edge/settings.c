@@ -17,7 +17,7 @@
 #include "base/words.h"
 
 #define ROW(name, type, field, def, min, max, arg, help) \
-	{name, type, offsetof(struct settings, field), def, min, max, arg, help}
+	{name, type, offsetof(struct settings, field), def, min, max, arg, help, false}
 
 const struct config_row settings_rows[] = {
 	ROW("name", CONFIG_STRING, name, NULL, 0, 0, "NAME", "what this edge is called, unique at its origin"),

@@ -31,16 +31,18 @@ struct options {
 	const char *library, *title, *name, *preset, *ladder, *verify, *schema, *report, *watch, *metrics, *deinterlace, *to, *token_file, *ca_file;
 	dur_us segment, patience;
 	uint64_t max_height, max_rungs;
+	const char *config; /* for --help: config_read_args takes it */
 	struct config_list subtitles, codecs;
 	uint64_t av1_preset;
-	bool accept_truncated, quiet, json, dry_run, decode, quick, help, version;
+	bool accept_truncated, quiet, json, dry_run, decode, quick, check, sample, help, version;
 };
 
-#define ROW(key, type, field, def, min, max, arg, help) {key, type, offsetof(struct options, field), def, min, max, arg, help}
+#define ROW(key, type, field, def, min, max, arg, help) {key, type, offsetof(struct options, field), def, min, max, arg, help, false}
+#define ONCE(key, type, field, def, min, max, arg, help) {key, type, offsetof(struct options, field), def, min, max, arg, help, true} /* no setting */
 static const struct config_row rows[] = {
 	ROW("library", CONFIG_PATH, library, NULL, 0, 0, "DIR", "the library to publish into; made if its parent exists"),
-	ROW("title", CONFIG_STRING, title, NULL, 0, 0, "SLUG", "the title's name in URLs (default: made of the file name)"),
-	ROW("name", CONFIG_STRING, name, NULL, 0, 0, "TEXT", "the title's name for people (default: the file name)"),
+	ONCE("title", CONFIG_STRING, title, NULL, 0, 0, "SLUG", "the title's name in URLs (default: made of the file name)"),
+	ONCE("name", CONFIG_STRING, name, NULL, 0, 0, "TEXT", "the title's name for people (default: the file name)"),
 	ROW("preset", CONFIG_STRING, preset, "veryfast", 0, 0, "NAME", "libx264's preset, ultrafast to veryslow"),
 	ROW("codecs", CONFIG_LIST, codecs, NULL, 0, 0, "LIST", "h264,aac are always made; av1 and opus are made beside them when named"),
 	ROW("av1-preset", CONFIG_UINT, av1_preset, "8", 0, 13, "N", "SVT-AV1's preset, 13 is fastest"),
@@ -54,24 +56,27 @@ static const struct config_row rows[] = {
 	ROW("subtitles", CONFIG_EACH, subtitles, NULL, 0, 0, "LANG[:KIND]=FILE",
 	    "subtitles beside those in the master: SRT, WebVTT or ASS; LANG as es or pt-BR, KIND forced, sdh or commentary; give it again for more"),
 	ROW("accept-truncated", CONFIG_BOOL, accept_truncated, "no", 0, 0, NULL, "publish what is there of a file that was cut short"),
-	ROW("watch", CONFIG_PATH, watch, NULL, 0, 0, "DIR",
+	ONCE("watch", CONFIG_PATH, watch, NULL, 0, 0, "DIR",
 	    "ingest every master that lands there, once each; they move to DIR/done or, with the reason, to DIR/failed; no MASTER"),
-	ROW("metrics", CONFIG_PATH, metrics, NULL, 0, 0, "FILE", "with --watch: keep a file of metrics there, for the textfile collector of Prometheus' node_exporter"),
+	ONCE("metrics", CONFIG_PATH, metrics, NULL, 0, 0, "FILE", "with --watch: keep a file of metrics there, for the textfile collector of Prometheus' node_exporter"),
 	ROW("to", CONFIG_STRING, to, NULL, 0, 0, "URL",
 	    "upload the package to the origin whose control listener is there, going on where an earlier run was cut; MASTER may be a finished package"),
 	ROW("token-file", CONFIG_PATH, token_file, NULL, 0, 0, "FILE", "with --to: a file whose first line is the token (role publisher or admin)"),
 	ROW("ca-file", CONFIG_PATH, ca_file, NULL, 0, 0, "FILE", "with --to: certificates to trust instead of the system's"),
 	ROW("patience", CONFIG_DURATION, patience, "10min", 0, 0, "TIME", "with --to: how long an origin that cannot be reached is tried again"),
-	ROW("verify", CONFIG_PATH, verify, NULL, 0, 0, "PACKAGE", "re-read a finished package, check and decode all of it; no MASTER"),
-	ROW("report", CONFIG_PATH, report, NULL, 0, 0, "PACKAGE", "print the page of a finished package's report as this version makes it; no MASTER"),
+	ONCE("verify", CONFIG_PATH, verify, NULL, 0, 0, "PACKAGE", "re-read a finished package, check and decode all of it; no MASTER"),
+	ONCE("report", CONFIG_PATH, report, NULL, 0, 0, "PACKAGE", "print the page of a finished package's report as this version makes it; no MASTER"),
 	ROW("decode", CONFIG_BOOL, decode, "no", 0, 0, NULL, "decode everything before publishing, not each segment's first picture and one segment of 32"),
 	ROW("schema", CONFIG_PATH, schema, NULL, 0, 0, "FILE", "the MPD must be valid to this XML schema as well (ISO/IEC 23009-1's is not ours to give)"),
-	ROW("quick", CONFIG_BOOL, quick, "no", 0, 0, NULL, "with --verify: decode no more than an ingest does"),
-	ROW("dry-run", CONFIG_BOOL, dry_run, "no", 0, 0, NULL, "print ladder, boundaries, bytes and a measured estimate of the time, and stop; nothing is written"),
+	ONCE("quick", CONFIG_BOOL, quick, "no", 0, 0, NULL, "with --verify: decode no more than an ingest does"),
+	ONCE("dry-run", CONFIG_BOOL, dry_run, "no", 0, 0, NULL, "print ladder, boundaries, bytes and a measured estimate of the time, and stop; nothing is written"),
 	ROW("quiet", CONFIG_BOOL, quiet, "no", 0, 0, NULL, "no progress and no notes"),
-	ROW("json", CONFIG_BOOL, json, "no", 0, 0, NULL, "one JSON object on standard output at the end"),
-	ROW("help", CONFIG_BOOL, help, "no", 0, 0, NULL, "print this and stop"),
-	ROW("version", CONFIG_BOOL, version, "no", 0, 0, NULL, "print the version and stop"),
+	ONCE("json", CONFIG_BOOL, json, "no", 0, 0, NULL, "one JSON object on standard output at the end"),
+	ONCE("config", CONFIG_PATH, config, NULL, 0, 0, "FILE", "settings from this YAML file and FILE.d/*.yaml, not from where they are looked for"),
+	ONCE("check", CONFIG_BOOL, check, "no", 0, 0, NULL, "-t: check the settings' file and options, and stop"),
+	ONCE("sample", CONFIG_BOOL, sample, "no", 0, 0, NULL, "print a commented sample of the settings' file and stop"),
+	ONCE("help", CONFIG_BOOL, help, "no", 0, 0, NULL, "print this and stop"),
+	ONCE("version", CONFIG_BOOL, version, "no", 0, 0, NULL, "print the version and stop"),
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])
 
@@ -272,6 +277,29 @@ static const char *take_codecs(const struct config_list *list, struct job_settin
 	return NULL;
 }
 
+static int check_words(const struct options *o, struct job_settings *s)
+{
+	const char *unknown = take_codecs(&o->codecs, s);
+
+	if (unknown != NULL)
+		fprintf(stderr, _("ribera-ingest: --codecs: \"%s\" is none of h264, aac, av1, opus\n"), unknown);
+	else if (strcmp(o->deinterlace, "frame") != 0 && strcmp(o->deinterlace, "field") != 0 && strcmp(o->deinterlace, "off") != 0)
+		fprintf(stderr, _("ribera-ingest: --deinterlace: \"%s\" is none of frame, field, off\n"), o->deinterlace);
+	else
+		return 0;
+	return 2;
+}
+
+static int check_settings(const struct options *o)
+{
+	struct job_settings s = {0};
+	int code = check_words(o, &s);
+
+	if (code == 0)
+		puts(_("the settings are good"));
+	return code;
+}
+
 static int run(const struct options *o, const char *master)
 {
 	char av1_preset[8];
@@ -297,20 +325,13 @@ static int run(const struct options *o, const char *master)
 		.quiet = o->quiet,
 		.stop = &stop,
 	};
-	const char *unknown = take_codecs(&o->codecs, &s);
-	int code;
+	int code = check_words(o, &s);
 
 	snprintf(av1_preset, sizeof av1_preset, "%u", (unsigned)o->av1_preset);
-	if (unknown != NULL) {
-		fprintf(stderr, _("ribera-ingest: --codecs: \"%s\" is none of h264, aac, av1, opus\n"), unknown);
-		code = 2;
-	} else if (strcmp(s.deinterlace, "frame") != 0 && strcmp(s.deinterlace, "field") != 0 && strcmp(s.deinterlace, "off") != 0) {
-		fprintf(stderr, _("ribera-ingest: --deinterlace: \"%s\" is none of frame, field, off\n"), s.deinterlace);
-		code = 2;
-	} else if (!str_is_name(title, strlen(title)) || strlen(title) > 64) {
+	if (code == 0 && (!str_is_name(title, strlen(title)) || strlen(title) > 64)) {
 		fprintf(stderr, _("ribera-ingest: --title: \"%s\" cannot stand in a URL; use up to 64 of a-z A-Z 0-9 . _ -\n"), title);
 		code = 2;
-	} else {
+	} else if (code == 0) {
 		code = o->dry_run ? plan(&s, o->json) : o->to != NULL ? ingest_and_upload(&s, o) : ingest(&s, o);
 	}
 	free(title);
@@ -378,6 +399,7 @@ int main(int argc, char **argv)
 	words_start("ribera-ingest");
 	spread_memory();
 	av_log_set_level(AV_LOG_FATAL); /* what matters is counted and said by us */
+	config_look_for(config, "ingest");
 	if (config_read_args(config, &argc, argv, &f) != 0) {
 		code = complain(&f);
 	} else if (o.help) {
@@ -386,6 +408,11 @@ int main(int argc, char **argv)
 	} else if (o.version) {
 		printf("ribera-ingest %s (%s)\n", PACKAGE_VERSION, RIBERA_FEATURES);
 		code = 0;
+	} else if (o.sample) {
+		config_print_sample(rows, N_ROWS, stdout);
+		code = 0;
+	} else if (o.check) {
+		code = check_settings(&o);
 	} else if (o.verify != NULL && argc == 1) {
 		if (o.json)
 			words_plain();

@@ -18,40 +18,44 @@
 #include "base/words.h"
 
 struct options {
-	const char *ip, *title, *current, *tag;
+	const char *ip, *title, *current, *tag, *config; /* config is for --help: config_read_args takes it */
 	const char *control, *token_file, *ca_file, *note, *edge, *capacity, *svg, *url_keys, *client, *compare;
 	uint64_t budget, edges, rate;
 	dur_us expires;
-	bool json, dry_run, history, from_stdin, help, version;
+	bool json, dry_run, history, from_stdin, check, sample, help, version;
 };
 
-#define ROW(name, type, field, def, min, max, arg, help) {name, type, offsetof(struct options, field), def, min, max, arg, help}
+#define ROW(name, type, field, def, min, max, arg, help) {name, type, offsetof(struct options, field), def, min, max, arg, help, false}
+#define ONCE(name, type, field, def, min, max, arg, help) {name, type, offsetof(struct options, field), def, min, max, arg, help, true} /* no setting */
 
 static const struct config_row rows[] = {
 	ROW("control", CONFIG_STRING, control, "http://127.0.0.1:8081", 0, 0, "URL", "the origin's control listener"),
 	ROW("token_file", CONFIG_PATH, token_file, NULL, 0, 0, "FILE", "a file whose first word is the bearer token to use"),
 	ROW("ca_file", CONFIG_PATH, ca_file, NULL, 0, 0, "FILE", "certificates to trust instead of the system's"),
-	ROW("json", CONFIG_BOOL, json, "no", 0, 0, NULL, "JSON for machines instead of tables for people"),
-	ROW("dry_run", CONFIG_BOOL, dry_run, "no", 0, 0, NULL, "plan: only show what would move (plan never moves anything itself)"),
-	ROW("history", CONFIG_BOOL, history, "no", 0, 0, NULL, "plan: of the last 60 days, one line each"),
-	ROW("compare", CONFIG_STRING, compare, NULL, 0, 0, "DAY,DAY", "plan: what came and went between two days"),
-	ROW("stdin", CONFIG_BOOL, from_stdin, "no", 0, 0, NULL, "placement: speak the line protocol on standard input and output"),
-	ROW("capacity", CONFIG_STRING, capacity, "1%,5%,10%,25%", 0, 0, "SIZES", "simulate: of the store, parts of the catalogue or bytes"),
-	ROW("budget", CONFIG_UINT, budget, "0", 0, 100, "PERCENT", "simulate: of the capacity a night may bring; 0 is 5, saved up when unused"),
-	ROW("edges", CONFIG_UINT, edges, "1", 1, 64, "N", "simulate: of one site, as large as capacity says each"),
-	ROW("svg", CONFIG_PATH, svg, NULL, 0, 0, "FILE", "simulate, plan: draw it as well"),
-	ROW("rate", CONFIG_RATE, rate, "10MB", 1, 0, "RATE", "plan: bytes per second that the edge's fill takes, to tell how long a window it needs"),
-	ROW("tag", CONFIG_STRING, tag, NULL, 0, 0, "TAG", "titles: with this tag"),
-	ROW("edge", CONFIG_STRING, edge, NULL, 0, 0, "NAME", "token new edge: for the edge of this name alone"),
-	ROW("note", CONFIG_STRING, note, "", 0, 0, "TEXT", "token new: what the token is for"),
-	ROW("expires", CONFIG_DURATION, expires, NULL, 0, 0, "TIME", "token new, sign: how long it is good; unset is for ever, and 12 h for sign"),
+	ONCE("json", CONFIG_BOOL, json, "no", 0, 0, NULL, "JSON for machines instead of tables for people"),
+	ONCE("dry_run", CONFIG_BOOL, dry_run, "no", 0, 0, NULL, "plan: only show what would move (plan never moves anything itself)"),
+	ONCE("history", CONFIG_BOOL, history, "no", 0, 0, NULL, "plan: of the last 60 days, one line each"),
+	ONCE("compare", CONFIG_STRING, compare, NULL, 0, 0, "DAY,DAY", "plan: what came and went between two days"),
+	ONCE("stdin", CONFIG_BOOL, from_stdin, "no", 0, 0, NULL, "placement: speak the line protocol on standard input and output"),
+	ONCE("capacity", CONFIG_STRING, capacity, "1%,5%,10%,25%", 0, 0, "SIZES", "simulate: of the store, parts of the catalogue or bytes"),
+	ONCE("budget", CONFIG_UINT, budget, "0", 0, 100, "PERCENT", "simulate: of the capacity a night may bring; 0 is 5, saved up when unused"),
+	ONCE("edges", CONFIG_UINT, edges, "1", 1, 64, "N", "simulate: of one site, as large as capacity says each"),
+	ONCE("svg", CONFIG_PATH, svg, NULL, 0, 0, "FILE", "simulate, plan: draw it as well"),
+	ONCE("rate", CONFIG_RATE, rate, "10MB", 1, 0, "RATE", "plan: bytes per second that the edge's fill takes, to tell how long a window it needs"),
+	ONCE("tag", CONFIG_STRING, tag, NULL, 0, 0, "TAG", "titles: with this tag"),
+	ONCE("edge", CONFIG_STRING, edge, NULL, 0, 0, "NAME", "token new edge: for the edge of this name alone"),
+	ONCE("note", CONFIG_STRING, note, "", 0, 0, "TEXT", "token new: what the token is for"),
+	ONCE("expires", CONFIG_DURATION, expires, NULL, 0, 0, "TIME", "token new, sign: how long it is good; unset is for ever, and 12 h for sign"),
 	ROW("url_keys", CONFIG_PATH, url_keys, NULL, 0, 0, "FILE", "sign: the keys of signed URLs, the origin's url_keys"),
-	ROW("client", CONFIG_STRING, client, NULL, 0, 0, "NET", "sign: only for viewers of this network, 192.0.2.0/24"),
-	ROW("ip", CONFIG_STRING, ip, NULL, 0, 0, "ADDRESS", "steering explain: the viewer's address"),
-	ROW("title", CONFIG_STRING, title, NULL, 0, 0, "TITLE", "steering explain: what it wants to see"),
-	ROW("current", CONFIG_STRING, current, NULL, 0, 0, "EDGE", "steering explain: where it is now"),
-	ROW("help", CONFIG_BOOL, help, "no", 0, 0, NULL, "print this and exit"),
-	ROW("version", CONFIG_BOOL, version, "no", 0, 0, NULL, "print the version and exit"),
+	ONCE("client", CONFIG_STRING, client, NULL, 0, 0, "NET", "sign: only for viewers of this network, 192.0.2.0/24"),
+	ONCE("ip", CONFIG_STRING, ip, NULL, 0, 0, "ADDRESS", "steering explain: the viewer's address"),
+	ONCE("title", CONFIG_STRING, title, NULL, 0, 0, "TITLE", "steering explain: what it wants to see"),
+	ONCE("current", CONFIG_STRING, current, NULL, 0, 0, "EDGE", "steering explain: where it is now"),
+	ONCE("config", CONFIG_PATH, config, NULL, 0, 0, "FILE", "settings from this YAML file and FILE.d/*.yaml, not from where they are looked for"),
+	ONCE("check", CONFIG_BOOL, check, "no", 0, 0, NULL, "-t: check the settings' file and options, and stop"),
+	ONCE("sample", CONFIG_BOOL, sample, "no", 0, 0, NULL, "print a commented sample of the settings' file and stop"),
+	ONCE("help", CONFIG_BOOL, help, "no", 0, 0, NULL, "print this and exit"),
+	ONCE("version", CONFIG_BOOL, version, "no", 0, 0, NULL, "print the version and exit"),
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])
 
@@ -202,9 +206,14 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (argc > 1 && strcmp(argv[1], "-h") == 0)
 		argv[1] = (char *)"--help";
+	config_look_for(config, "admin");
 	e = config_read_args(config, &argc, argv, &f);
 	if (e == 0 && o.help)
 		print_help(stdout);
+	else if (e == 0 && o.sample)
+		config_print_sample(rows, N_ROWS, stdout);
+	else if (e == 0 && o.check)
+		puts(_("the settings are good"));
 	else if (e == 0 && o.version)
 		printf("ribera-admin %s (%s)\n", PACKAGE_VERSION, RIBERA_FEATURES);
 	else if (e == 0) {

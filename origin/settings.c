@@ -13,7 +13,7 @@
 #include "base/words.h"
 
 #define ROW(name, type, field, def, min, max, arg, help) \
-	{name, type, offsetof(struct settings, field), def, min, max, arg, help}
+	{name, type, offsetof(struct settings, field), def, min, max, arg, help, false}
 
 const struct config_row settings_rows[] = {
 	ROW("library", CONFIG_PATH, library, NULL, 0, 0, "FOLDER", "where the title packages are; required"),

@@ -39,18 +39,19 @@
 #include "player/wake.h"
 
 struct options {
-	const char *output, *speed, *report, *abr, *cmcd, *lang, *log_level, *now, *simulate, *sizes, *model, *frames_hash, *ipc_server, *resume, *sub;
+	const char *output, *speed, *report, *abr, *cmcd, *lang, *log_level, *now, *simulate, *sizes, *model, *frames_hash, *ipc_server, *resume, *sub, *config; /* config is for --help: config_read_args takes it */
 	dur_us start, duration, buffer;
 	uint64_t max_height, channels;
-	bool no_state, json, inspect, abr_serve, quiet, help, version;
+	bool no_state, json, inspect, abr_serve, quiet, check, sample, help, version;
 };
 
-#define ROW(key, type, field, def, min, max, arg, help) {key, type, offsetof(struct options, field), def, min, max, arg, help}
+#define ROW(key, type, field, def, min, max, arg, help) {key, type, offsetof(struct options, field), def, min, max, arg, help, false}
+#define ONCE(key, type, field, def, min, max, arg, help) {key, type, offsetof(struct options, field), def, min, max, arg, help, true} /* no setting */
 static const struct config_row rows[] = {
 	ROW("output", CONFIG_STRING, output, "auto", 0, 0, "sdl|null|dump:FILE.mp4", "a window with sound, nothing at all, or a lossless recording of what is played (default: a window when there is a display)"),
 	ROW("speed", CONFIG_STRING, speed, "1", 0, 0, "N|max", "without a window: N times real time, or without a clock"),
-	ROW("start", CONFIG_DURATION, start, "0", 0, 0, "TIME", "begin here"),
-	ROW("duration", CONFIG_DURATION, duration, "0", 0, 0, "TIME", "play so much and stop; 0 is all"),
+	ONCE("start", CONFIG_DURATION, start, "0", 0, 0, "TIME", "begin here"),
+	ONCE("duration", CONFIG_DURATION, duration, "0", 0, 0, "TIME", "play so much and stop; 0 is all"),
 	ROW("abr", CONFIG_STRING, abr, NULL, 0, 0, "NAME", "adaptation: ribera (default), rate, bola-e, dynamic or robustmpc"),
 	ROW("max-height", CONFIG_UINT, max_height, "0", 0, 16384, "LINES", "no rendition higher than this; 0 is no limit"),
 	ROW("buffer", CONFIG_DURATION, buffer, NULL, DUR_S, 10 * DUR_MIN, "TIME", "media to hold ahead of the playhead (default 30s; in a simulation as its model has it)"),
@@ -58,22 +59,25 @@ static const struct config_row rows[] = {
 	ROW("sub", CONFIG_STRING, sub, NULL, 0, 0, "TAG", "begin with subtitles of this language (s switches)"),
 	ROW("channels", CONFIG_UINT, channels, "8", 1, 8, "N", "mix the sound for so many loudspeakers at most"),
 	ROW("cmcd", CONFIG_STRING, cmcd, "headers", 0, 0, "headers|query|none", "how to tell servers about requests (CTA-5004)"),
-	ROW("frames-hash", CONFIG_PATH, frames_hash, NULL, 0, 0, "FILE", "write a line for each picture shown: its time in us and the MD5 of its pixels; - is standard output"),
-	ROW("report", CONFIG_PATH, report, NULL, 0, 0, "FILE", "write what happened: a page when it ends in .html, else JSON"),
+	ONCE("frames-hash", CONFIG_PATH, frames_hash, NULL, 0, 0, "FILE", "write a line for each picture shown: its time in us and the MD5 of its pixels; - is standard output"),
+	ONCE("report", CONFIG_PATH, report, NULL, 0, 0, "FILE", "write what happened: a page when it ends in .html, else JSON"),
 	ROW("no-state", CONFIG_BOOL, no_state, "no", 0, 0, NULL, "neither use nor keep what this network's line can (in $XDG_STATE_HOME/ribera)"),
-	ROW("json", CONFIG_BOOL, json, "no", 0, 0, NULL, "the report (or the inspection) as JSON on standard output"),
-	ROW("inspect", CONFIG_BOOL, inspect, "no", 0, 0, NULL, "print the timeline of the MPD and stop"),
-	ROW("now", CONFIG_STRING, now, NULL, 0, 0, "DATE", "with --inspect of a dynamic MPD: what is available at this time (2026-01-31T12:00:00Z) instead of now"),
-	ROW("abr-serve", CONFIG_BOOL, abr_serve, "no", 0, 0, NULL, "answer adaptation questions on standard input and output"),
-	ROW("simulate", CONFIG_PATH, simulate, NULL, 0, 0, "TRACE", "play nothing: run the adaptation on a recorded line (CSV: seconds, kbit/s, ms of latency) and print one line of JSON; further traces may follow"),
-	ROW("sizes", CONFIG_PATH, sizes, NULL, 0, 0, "LADDER", "with --simulate: the bitrates and segment sizes, as JSON"),
-	ROW("model", CONFIG_STRING, model, "std", 0, 0, "std|pensieve", "with --simulate: 25 s of buffer and latency as recorded, or 60 s and 80 ms"),
+	ONCE("json", CONFIG_BOOL, json, "no", 0, 0, NULL, "the report (or the inspection) as JSON on standard output"),
+	ONCE("inspect", CONFIG_BOOL, inspect, "no", 0, 0, NULL, "print the timeline of the MPD and stop"),
+	ONCE("now", CONFIG_STRING, now, NULL, 0, 0, "DATE", "with --inspect of a dynamic MPD: what is available at this time (2026-01-31T12:00:00Z) instead of now"),
+	ONCE("abr-serve", CONFIG_BOOL, abr_serve, "no", 0, 0, NULL, "answer adaptation questions on standard input and output"),
+	ONCE("simulate", CONFIG_PATH, simulate, NULL, 0, 0, "TRACE", "play nothing: run the adaptation on a recorded line (CSV: seconds, kbit/s, ms of latency) and print one line of JSON; further traces may follow"),
+	ONCE("sizes", CONFIG_PATH, sizes, NULL, 0, 0, "LADDER", "with --simulate: the bitrates and segment sizes, as JSON"),
+	ONCE("model", CONFIG_STRING, model, "std", 0, 0, "std|pensieve", "with --simulate: 25 s of buffer and latency as recorded, or 60 s and 80 ms"),
 	ROW("ipc-server", CONFIG_PATH, ipc_server, NULL, 0, 0, "PATH", "a Unix socket (mode 0600) that takes commands as lines of JSON: {\"command\": [\"seek\", 10]}"),
 	ROW("resume", CONFIG_STRING, resume, "auto", 0, 0, "auto|yes|no", "begin where the title was left; auto: in a window"),
 	ROW("quiet", CONFIG_BOOL, quiet, "no", 0, 0, NULL, "no status line"),
 	ROW("log-level", CONFIG_STRING, log_level, "warn", 0, 0, "LEVEL", "error, warn, info, verbose or debug"),
-	ROW("help", CONFIG_BOOL, help, "no", 0, 0, NULL, "print this and stop"),
-	ROW("version", CONFIG_BOOL, version, "no", 0, 0, NULL, "print the version and stop"),
+	ONCE("config", CONFIG_PATH, config, NULL, 0, 0, "FILE", "settings from this YAML file and FILE.d/*.yaml, not from where they are looked for"),
+	ONCE("check", CONFIG_BOOL, check, "no", 0, 0, NULL, "-t: check the settings' file and options, and stop"),
+	ONCE("sample", CONFIG_BOOL, sample, "no", 0, 0, NULL, "print a commented sample of the settings' file and stop"),
+	ONCE("help", CONFIG_BOOL, help, "no", 0, 0, NULL, "print this and stop"),
+	ONCE("version", CONFIG_BOOL, version, "no", 0, 0, NULL, "print the version and stop"),
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])
 
@@ -548,9 +552,14 @@ int main(int argc, char **argv)
 
 	words_start("ribera-player");
 	json_set_alloc_funcs(mem_new, free); /* no JSON lacks a word because memory was short */
+	config_look_for(config, "player");
 	r = config_read_args(config, &argc, argv, &f);
 	if (r == 0 && run.o.help) {
 		usage(stdout);
+	} else if (r == 0 && run.o.sample) {
+		config_print_sample(rows, N_ROWS, stdout);
+	} else if (r == 0 && run.o.check) {
+		puts(_("the settings are good"));
 	} else if (r == 0 && run.o.version) {
 		puts("ribera-player " PACKAGE_VERSION " (" RIBERA_FEATURES ")");
 	} else {

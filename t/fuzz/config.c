@@ -22,15 +22,15 @@ struct settings {
 };
 
 static const struct config_row rows[] = {
-	{"listen", CONFIG_STRING, offsetof(struct settings, listen), "127.0.0.1:8080", 0, 0, "ADDR:PORT", "where viewers connect"},
-	{"log.path", CONFIG_PATH, offsetof(struct settings, path), NULL, 0, 0, "FILE", "where it writes"},
-	{"log.none", CONFIG_STRING, offsetof(struct settings, none), NULL, 0, 0, "TEXT", "a text that is not set"},
-	{"deep.er.flag", CONFIG_BOOL, offsetof(struct settings, flag), "no", 0, 0, NULL, "a flag"},
-	{"threads", CONFIG_UINT, offsetof(struct settings, threads), "2", 1, 64, "N", "threads"},
-	{"store.bytes", CONFIG_BYTES, offsetof(struct settings, bytes), "1GiB", 1, 0, "SIZE", "a size"},
-	{"store.rate", CONFIG_RATE, offsetof(struct settings, rate), "10MB", 0, 0, "RATE", "a rate"},
-	{"idle", CONFIG_DURATION, offsetof(struct settings, idle), "30s", 1000, 0, "TIME", "a time"},
-	{"tags", CONFIG_LIST, offsetof(struct settings, tags), NULL, 0, 0, "A,B", "a list"},
+	{"listen", CONFIG_STRING, offsetof(struct settings, listen), "127.0.0.1:8080", 0, 0, "ADDR:PORT", "where viewers connect", false},
+	{"log.path", CONFIG_PATH, offsetof(struct settings, path), NULL, 0, 0, "FILE", "where it writes", false},
+	{"log.none", CONFIG_STRING, offsetof(struct settings, none), NULL, 0, 0, "TEXT", "a text that is not set", false},
+	{"deep.er.flag", CONFIG_BOOL, offsetof(struct settings, flag), "no", 0, 0, NULL, "a flag", false},
+	{"threads", CONFIG_UINT, offsetof(struct settings, threads), "2", 1, 64, "N", "threads", false},
+	{"store.bytes", CONFIG_BYTES, offsetof(struct settings, bytes), "1GiB", 1, 0, "SIZE", "a size", false},
+	{"store.rate", CONFIG_RATE, offsetof(struct settings, rate), "10MB", 0, 0, "RATE", "a rate", false},
+	{"idle", CONFIG_DURATION, offsetof(struct settings, idle), "30s", 1000, 0, "TIME", "a time", false},
+	{"tags", CONFIG_LIST, offsetof(struct settings, tags), NULL, 0, 0, "A,B", "a list", false},
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])
 

@@ -714,9 +714,6 @@ def wrong_usage_says_what_to_do():
     tap.check(not os.path.exists('s'))
     tap.has(tap.call(edge, '--help', check_exit=0).stdout, '--window-duration')
     tap.has(tap.call(edge, '--version', check_exit=0).stdout, 'ribera-edge')
-    sample = os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 'etc', 'edge.yaml')
-    with open(sample) as f:
-        tap.equal(f.read(), tap.call(edge, '--sample', check_exit=0).stdout, 'etc/edge.yaml')
 
 
 tap.run()

@@ -55,6 +55,46 @@ COMP_WORDS=(ribera-{n} --); COMP_CWORD=1; COMPREPLY=(); _ribera {PATHS[n]} -- ri
 
 
 @tap.test
+def samples_are_those_in_etc():
+    for n in NAMES:
+        sample = tap.call(PATHS[n], '--sample', check_exit=0).stdout
+        with open(os.path.join(tap.SOURCE, 'etc', n + '.yaml')) as f:
+            tap.equal(f.read(), sample, f'etc/{n}.yaml')
+        for key in ('help', 'version', 'sample', 'dry-run', 'watch', 'inspect'):
+            tap.check(f'#{key}:' not in sample, f'ribera-{n}: {key} is no setting')
+
+
+@tap.test
+def settings_are_looked_for_where_people_put_them():
+    home, at = tap.folder(), {'ingest': ('max-rungs: 3', 'max-rungs: 300'), 'admin': ('control: http://127.0.0.1:9', 'json: [1]'), 'player': ('channels: 2', 'channels: 9')}
+    for n, (good, bad) in at.items():
+        folder = os.path.join(home, 'ribera')
+        os.makedirs(os.path.join(folder, n + '.yaml.d'), exist_ok=True)
+
+        def said(text, *argv, later='', **places):
+            for name, content in ((n + '.yaml', text), (n + '.yaml.d/1.yaml', later)):
+                with open(os.path.join(folder, name), 'w') as f:
+                    f.write(content)
+            environment = {k: v for k, v in os.environ.items() if k not in ('XDG_CONFIG_HOME', 'HOME')}
+            return tap.call(PATHS[n], *argv, env={**environment, **(places or {'XDG_CONFIG_HOME': home})})
+        path = os.path.join(folder, n + '.yaml')
+        tap.equal(said(good + '\n', '-t').returncode, 0, n)
+        r = said('# mine\n' + bad + '\n', '-t')
+        tap.equal(r.returncode, 2, f'{n}: {r.stderr}')
+        tap.has(r.stderr, path + ':2:')
+        tap.has(said('help: yes\n', '-t').stderr, path + ':1:1: "help" is no setting')
+        tap.has(said('', '-t', later='no-such: 1\n').stderr, path + '.d/1.yaml:1:1: unknown setting "no-such"')
+        tap.equal(said(bad + '\n', '-t', '--config', '/dev/null').returncode, 0, f'{n}: --config is read instead')
+        os.makedirs(os.path.join(home, '.config'), exist_ok=True)
+        if not os.path.exists(os.path.join(home, '.config', 'ribera')):
+            os.symlink('../ribera', os.path.join(home, '.config', 'ribera'))
+        tap.equal(said(bad + '\n', '-t', HOME=home).returncode, 2, f'{n}: ~/.config')
+        tap.equal(said(bad + '\n', '-t', HOME=home, XDG_CONFIG_HOME='/none').returncode, 0, f'{n}: XDG_CONFIG_HOME is meant')
+    r = tap.call(PATHS['admin'], 'health', env={**os.environ, 'XDG_CONFIG_HOME': home})
+    tap.equal(r.returncode, 2, r.stderr)  # what stands there is taken by commands too
+
+
+@tap.test
 def no_colours_without_a_terminal():
     for n in NAMES:
         for argv in (['--help'], ['--no-such-option']):

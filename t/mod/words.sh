@@ -29,7 +29,7 @@ for catalog in base ribera-admin ribera-edge ribera-ingest ribera-origin ribera-
 	said=$(msgfmt -c --check-accelerators -o /dev/null "$file" 2>&1)
 	ok $? "$file is well-formed, and its formats take the same values" "$said"
 	# shellcheck disable=SC2086
-	xgettext --from-code=UTF-8 -L C -k_ -kN_ -kngettext:1,2 -kROW:8 $more -o "$work/now.pot" $sources
+	xgettext --from-code=UTF-8 -L C -k_ -kN_ -kngettext:1,2 -kROW:8 -kONCE:8 $more -o "$work/now.pot" $sources
 	msgmerge -q -N -o "$work/merged.po" "$file" "$work/now.pot"
 	said=$(msgattrib --untranslated "$work/merged.po"; msgattrib --only-fuzzy "$work/merged.po")
 	[ -z "$said" ]; ok $? "$file has every marked word" "$said"

@@ -197,12 +197,12 @@ struct settings {
 };
 
 static const struct config_row rows[] = {
-	{"listen", CONFIG_STRING, offsetof(struct settings, listen), "127.0.0.1:8080", 0, 0, "ADDR:PORT", "where viewers connect"},
-	{"threads", CONFIG_UINT, offsetof(struct settings, threads), "2", 1, 64, "N", "threads that serve"},
-	{"disk.cap", CONFIG_BYTES, offsetof(struct settings, cap), "1GiB", 0, 0, "BYTES", "bytes at most"},
-	{"disk.idle_time", CONFIG_DURATION, offsetof(struct settings, idle), "30s", 1, 3600 * DUR_S, "TIME", "rest"},
-	{"cors", CONFIG_BOOL, offsetof(struct settings, cors), "yes", 0, 0, NULL, "allow other sites"},
-	{"tags", CONFIG_LIST, offsetof(struct settings, tags), NULL, 0, 0, "A,B", "labels"},
+	{"listen", CONFIG_STRING, offsetof(struct settings, listen), "127.0.0.1:8080", 0, 0, "ADDR:PORT", "where viewers connect", false},
+	{"threads", CONFIG_UINT, offsetof(struct settings, threads), "2", 1, 64, "N", "threads that serve", false},
+	{"disk.cap", CONFIG_BYTES, offsetof(struct settings, cap), "1GiB", 0, 0, "BYTES", "bytes at most", false},
+	{"disk.idle_time", CONFIG_DURATION, offsetof(struct settings, idle), "30s", 1, 3600 * DUR_S, "TIME", "rest", false},
+	{"cors", CONFIG_BOOL, offsetof(struct settings, cors), "yes", 0, 0, NULL, "allow other sites", false},
+	{"tags", CONFIG_LIST, offsetof(struct settings, tags), NULL, 0, 0, "A,B", "labels", false},
 };
 
 static int read_text(struct settings *s, struct config **c, const char *text, struct fault *f)
