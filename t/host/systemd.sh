@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The Debian packages under a real systemd, in a root of its own, deployed by the commands of doc/OPERATIONS.md: install,
 # boot, fill, serve, reload, crash, hang, sockets of systemd, backup and restore, upgrade while serving, remove, purge.
+# What is upgraded from is the same packages under a lower version, with shorter files in /etc.
 # Needs root, debootstrap, and the packages of `make deb`; three minutes, so not a part of ./check.
 # Usage: t/host/systemd.sh FOLDER-WITH-DEBS [ROOT]     (ROOT is kept for the next run)
 set -u
@@ -49,11 +50,23 @@ if [ ! -x "$root/lib/systemd/systemd" ]; then
 		{ tail -n 5 "$root.log"; need "debootstrap failed, the log is $root.log: is the mirror reachable? Then rm -rf $root, and again"; }
 fi
 mkdir -p "$root/debs"
-rm -f "$root"/debs/*
+rm -rf "$root"/debs/* "$root/older"
 cp "$debs"/*.deb "$root/debs/"
+older() { # DEB: the same under version 0.0.9
+	local to=$root/older/${1##*/}
+	dpkg-deb -R "$1" "$to.d" && sed -i -E -e "s/$version/0.0.9/g" "$to.d/DEBIAN/control" || return 1
+	for file in "$to.d"/etc/ribera/*.yaml; do [ ! -e "$file" ] || sed -i '$d' "$file"; done
+	(cd "$to.d" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | xargs -0 md5sum >DEBIAN/md5sums)
+	dpkg-deb -Zgzip -z1 --root-owner-group -b "$to.d" "$root/older/" >/dev/null && rm -r "$to.d"
+}
+mkdir "$root/older"
+version=$(dpkg-deb -f "$(ls "$debs"/ribera-origin_*.deb)" Version)
+code=0
+for deb in "$debs"/ribera-*.deb; do case $deb in *dbgsym*) ;; *) older "$deb" || code=1 ;; esac; done
+result $code "packages of an older version are made" "$(ls "$root/older")"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 chroot "$root" sh -c 'dpkg --purge ribera-edge ribera-origin ribera-ingest ribera-player ribera-admin; rm -rf /var/lib/ribera /var/lib/private/ribera-edge /var/lib/ribera-edge /etc/ribera /backup /etc/systemd/system/ribera-* /etc/systemd/system/*/ribera-*' >/dev/null 2>&1
-said=$(chroot "$root" sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends -qq sudo rsync openssl $(ls /debs/*.deb | grep -v dbgsym)' 2>&1)
+said=$(chroot "$root" sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends -qq sudo rsync openssl /older/*.deb' 2>&1)
 result $? "the packages install in a fresh root" "$(tail -n 5 <<<"$said")"
 
 unshare --pid --fork --mount --uts --ipc --net --kill-child -- sh -c "
@@ -214,8 +227,11 @@ want=$(inside sh -c "sha256sum </var/lib/ribera/library/film/${url#/v/film/}")
 inside sh -c "curl -s --limit-rate 200k http://madrid-1.example:8090$url | sha256sum >/root/got" &
 slow=$!
 sleep 1
-said=$(inside sh -c 'DEBIAN_FRONTEND=noninteractive dpkg -i /debs/ribera-edge_*.deb /debs/ribera-origin_*.deb' 2>&1)
+said=$(inside sh -c 'DEBIAN_FRONTEND=noninteractive dpkg -i --force-confdef --force-confold $(ls /debs/ribera-*.deb | grep -v dbgsym)' 2>&1)
 result $? "an upgrade installs over running services" "$(tail -n 5 <<<"$said")"
+is "all packages are of the new version" "$version" sh -c "dpkg-query -W -f '\${Version}\n' 'ribera-*' | sort -u"
+cmp <(dpkg-deb --fsys-tarfile "$debs"/ribera-ingest_*.deb | tar -xO ./etc/ribera/ingest.yaml) "$root/etc/ribera/ingest.yaml"
+result $? "a file in /etc that nobody changed is the new one"
 wait $slow
 [ "$(cat "$root/root/got")" = "$want" ]
 result $? "a viewer in the middle of a file got all of it across the upgrade"
