@@ -40,6 +40,7 @@ def masters_are_ingested_and_the_bad_ones_set_aside_with_the_reason():
     def told():
         with open(metrics) as f:
             return {line.rsplit(' ', 1)[0]: float(line.rsplit(' ', 1)[1]) for line in f if not line.startswith('#')}
+    tap.until(lambda: os.path.exists(metrics), 30, w.p.text)
     tap.equal([told()[f'ribera_ingest_{x}'] for x in ('busy', 'waiting', 'waiting_seconds', 'busy_seconds_total')], [0, 0, 0, 0], 'before anything came')
     tap.equal(os.stat(metrics).st_mode & 0o777, 0o644, 'another user reads it')
     os.makedirs(os.path.join(w.folder, 'folder.mp4'))
