@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// dash.js and Shaka Player beside one another, for a test that is not in a browser (it runs this inside a network namespace).
+// dash.js or Shaka Player or both, for a test that is not in a browser (it runs this inside a network namespace).
 //
-//   node t/lib/watch.mjs ADDRESS_OF_THE_MPD
+//   node t/lib/watch.mjs ADDRESS_OF_THE_MPD [dash.js] [shaka]
 //
 // Each player has a page and a cache of its own.  Four times a second one JSON line with what each player's own events and counters say:
 //   {"dash.js": {"time", "stalls", "stalled", "errors", "complaints", "asked", "media": [[seconds since the epoch, host:port], ...]}, "shaka": {...}}
@@ -72,7 +72,7 @@ let going = true;
 process.on('SIGTERM', () => { going = false; });
 try {
 	const site = await ownSite(), pages = {};
-	for (const name of Object.keys(PLAYERS))
+	for (const name of process.argv.length > 3 ? process.argv.slice(3) : Object.keys(PLAYERS))
 		pages[name] = await begin(site, name, process.argv[2]);
 	while (going) {
 		const row = {};
