@@ -60,7 +60,7 @@ def samples_are_those_in_etc():
         sample = tap.call(PATHS[n], '--sample', check_exit=0).stdout
         with open(os.path.join(tap.SOURCE, 'etc', n + '.yaml')) as f:
             tap.equal(f.read(), sample, f'etc/{n}.yaml')
-        for key in ('help', 'version', 'sample', 'dry-run', 'watch', 'inspect'):
+        for key in ('help', 'version', 'sample', 'dry-run', 'watch', 'to', 'inspect'):
             tap.check(f'#{key}:' not in sample, f'ribera-{n}: {key} is no setting')
 
 
