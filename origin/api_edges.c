@@ -354,11 +354,12 @@ static int read_strings(const json_t *list, const char *name, bool (*is_good)(co
 
 	*ret_items = mem_new_array(json_array_size(list) + 1, sizeof **ret_items);
 	json_array_foreach((json_t *)list, i, v) {
-		char field[32];
+		if (!is_good(v)) {
+			char field[32];
 
-		snprintf(field, sizeof field, "%s[%zu]", name, i);
-		if (!is_good(v))
+			snprintf(field, sizeof field, "%s[%zu]", name, i);
 			return form_fail(e, field, "expected %s", wanted);
+		}
 		(*ret_items)[(*ret_n)++] = mem_dup(json_string_value(v));
 	}
 	return 0;

@@ -46,6 +46,9 @@
 	X(SQL_EACH_EDGE, "SELECT id, name, url, capacity, up, draining FROM edge ORDER BY name")                                \
 	X(SQL_EDGE_ID, "SELECT id FROM edge WHERE name = ?1")                                                         \
 	X(SQL_ADD_HOLDING, "INSERT OR IGNORE INTO holding(edge, key) VALUES(?1, ?2)")                                 \
+	X(SQL_ADD_HOLDINGS, "INSERT OR IGNORE INTO holding(edge, key) VALUES(?1, ?2), (?1, ?3), (?1, ?4), (?1, ?5), (?1, ?6), " \
+	                    "(?1, ?7), (?1, ?8), (?1, ?9), (?1, ?10), (?1, ?11), (?1, ?12), (?1, ?13), (?1, ?14), (?1, ?15), " \
+	                    "(?1, ?16), (?1, ?17)")                                                                   \
 	X(SQL_DROP_HOLDING, "DELETE FROM holding WHERE edge = ?1 AND key = ?2")                                       \
 	X(SQL_EACH_HOLDING, "SELECT key FROM holding WHERE edge = ?1 ORDER BY key")                                   \
 	X(SQL_ADD_TOKEN, "INSERT INTO token(role, hash, note, created, edge, expires) VALUES(?1, ?2, ?3, ?4, ?5, ?6)")          \

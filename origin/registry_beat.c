@@ -36,10 +36,13 @@ static int compare_keys(const void *a, const void *b)
 
 static size_t sort_unique(char **keys, size_t n)
 {
-	size_t kept = 0;
+	size_t kept = 0, sorted = 1;
 
-	if (n > 0)
-		qsort(keys, n, sizeof *keys, compare_keys);
+	while (sorted < n && strcmp(keys[sorted - 1], keys[sorted]) < 0)
+		sorted++;
+	if (sorted >= n) /* as edges send them */
+		return n;
+	qsort(keys, n, sizeof *keys, compare_keys);
 	for (size_t i = 0; i < n; i++) {
 		if (kept > 0 && strcmp(keys[kept - 1], keys[i]) == 0)
 			free(keys[i]);
@@ -75,24 +78,36 @@ static json_t *some_keys(char *const *keys, size_t n)
 	return json_pack("{s:I, s:o}", "count", (json_int_t)n, "first", list);
 }
 
+static bool is_same(char *const *a, char *const *b, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && strcmp(a[i], b[i]) == 0)
+		i++;
+	return i == n;
+}
+
 static void set_holds(struct registry *r, struct registry_edge *e, char **holds, size_t n)
 {
 	size_t n_added, n_dropped;
-	char **added = difference(holds, n, e->holds, e->n_holds, &n_added);
-	char **dropped = difference(e->holds, e->n_holds, holds, n, &n_dropped);
+	char **added, **dropped;
 	struct fault f = {0};
 
-	if (n_added + n_dropped > 0) {
-		if (e->up) {
-			holders_add(r->holders, e->shown, added, n_added);
-			holders_drop(r->holders, e->shown, dropped, n_dropped);
-		}
-		e->holds_version = ++r->version;
-		events_say(r->events, EVENT_EDGE_HOLDS, json_pack("{s:s, s:o, s:o}", "edge", e->name, "added",
-		                                                  some_keys(added, n_added), "dropped", some_keys(dropped, n_dropped)));
-		if (catalogue_put_holdings(r->catalogue, e->name, added, n_added, dropped, n_dropped, &f) != 0)
-			log_verbose("origin/registry", "holdings are not recorded: %s edge=%s", fault_text(&f), e->name);
+	if (n == e->n_holds && is_same(holds, e->holds, n)) {
+		registry_free_keys(holds, n);
+		return;
 	}
+	added = difference(holds, n, e->holds, e->n_holds, &n_added);
+	dropped = difference(e->holds, e->n_holds, holds, n, &n_dropped);
+	if (e->up) {
+		holders_add(r->holders, e->shown, added, n_added);
+		holders_drop(r->holders, e->shown, dropped, n_dropped);
+	}
+	e->holds_version = ++r->version;
+	events_say(r->events, EVENT_EDGE_HOLDS, json_pack("{s:s, s:o, s:o}", "edge", e->name, "added", some_keys(added, n_added),
+	                                                  "dropped", some_keys(dropped, n_dropped)));
+	if (catalogue_put_holdings(r->catalogue, e->name, added, n_added, dropped, n_dropped, &f) != 0)
+		log_verbose("origin/registry", "holdings are not recorded: %s edge=%s", fault_text(&f), e->name);
 	registry_free_keys(e->holds, e->n_holds);
 	e->holds = holds;
 	e->n_holds = n;
@@ -117,13 +132,8 @@ static void add_keys_of_parts(struct registry_beat *b)
 
 static void set_parts(struct registry *r, struct registry_edge *e, struct registry_beat *b)
 {
-	bool same;
-
 	b->n_parts = sort_unique(b->parts, b->n_parts);
-	same = b->n_parts == e->n_parts;
-	for (size_t i = 0; same && i < e->n_parts; i++)
-		same = strcmp(e->parts[i], b->parts[i]) == 0;
-	r->version += !same;
+	r->version += b->n_parts != e->n_parts || !is_same(e->parts, b->parts, b->n_parts);
 	add_keys_of_parts(b);
 	registry_free_keys(e->parts, e->n_parts);
 	e->parts = b->parts;
