@@ -107,7 +107,7 @@ static const struct {
 	{"/api/v1/audit", "limit before subject"}, {"/api/v1/edges", "limit after"}, {"/api/v1/edges/*/plan", "why shelf"},
 	{"/api/v1/edges/*/plans", "from to"}, {"/api/v1/holdings", "limit after edge title"}, {"/api/v1/fills", "limit after edge title"},
 	{"/api/v1/steering", "ip title revision current"}, {"/api/v1/placement", "limit after"}, {"/api/v1/demand", "hours by edge title"},
-	{"/api/v1/uploads", "limit after"}, {"/api/v1/masters", "limit after"}, {"/api/v1/events", "last-event-id types"},
+	{"/api/v1/uploads", "limit after"}, {"/api/v1/masters", "limit after sha256"}, {"/api/v1/events", "last-event-id types"},
 	{"/api/v1/tokens", "limit after"},
 };
 

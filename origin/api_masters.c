@@ -2,9 +2,13 @@
  *
  * Uploaded masters through the control API; they come as uploads (api_uploads.c).
  */
+#include <string.h>
+
 #include "base/clock.h"
+#include "base/sha256.h"
 #include "origin/api.h"
 #include "origin/catalogue.h"
+#include "origin/form.h"
 #include "origin/masters.h"
 #include "origin/origin.h"
 #include "origin/paging.h"
@@ -13,7 +17,16 @@
 
 void api_list_masters(struct api_call *c)
 {
-	paging_answer(c->req, "masters", masters_list(c->origin->masters), &(struct paging_keys){{"queued", "id"}}, NULL);
+	const char *wanted = serve_param(c->req, "sha256");
+	struct sha256 sum;
+	struct form_error e;
+
+	if (wanted != NULL && sha256_from_hex(wanted, strlen(wanted), &sum) != 0) {
+		form_fail(&e, "sha256", "expected 64 hex digits");
+		reply_form_error(c->req, &e);
+		return;
+	}
+	paging_answer(c->req, "masters", masters_list(c->origin->masters, wanted != NULL ? &sum : NULL), &(struct paging_keys){{"queued", "id"}}, NULL);
 }
 
 void api_get_master(struct api_call *c)

@@ -65,12 +65,14 @@ static void upload_fields(const struct api_call *c, struct fields *f, const stru
 
 static json_t *upload_json(const struct upload *u)
 {
-	char expires[CLOCK_RFC3339_SIZE];
+	char expires[CLOCK_RFC3339_SIZE], sum[SHA256_HEX_SIZE];
 
 	clock_to_rfc3339(u->expires, expires);
-	return json_pack("{s:s, s:s, s:s?, s:s?, s:s, s:I, s:I, s:b, s:b, s:s}", "id", u->id, "kind", u->is_master ? "master" : "package",
+	sha256_to_hex(&u->is, sum);
+	return json_pack("{s:s, s:s, s:s?, s:s?, s:s, s:I, s:I, s:b, s:b, s:s, s:s?}", "id", u->id, "kind", u->is_master ? "master" : "package",
 	                 "title", u->title, "revision", u->revision, "file", u->file, "offset", (json_int_t)u->offset, "length",
-	                 (json_int_t)u->length, "whole", (int)u->whole, "published", (int)u->published, "expires", expires);
+	                 (json_int_t)u->length, "whole", (int)u->whole, "published", (int)u->published, "expires", expires, "sha256",
+	                 u->has_sum ? sum : NULL);
 }
 
 static void send(struct api_call *c, int status, const struct fields *f, const char *location, json_t *body)
@@ -277,7 +279,9 @@ void api_write_upload(struct api_call *c)
 /* --- making --- */
 
 struct names {
-	char *title, *revision, *file, *name;
+	char *title, *revision, *file, *name, *sha256;
+	bool has_sum;
+	struct sha256 sum; /* of a master, as the client tells it */
 };
 
 static void names_fini(struct names *v)
@@ -286,12 +290,13 @@ static void names_fini(struct names *v)
 	free(v->revision);
 	free(v->file);
 	free(v->name);
+	free(v->sha256);
 }
 
 static int read_names(struct api_call *c, struct names *v, struct form_error *e)
 {
-	static const char *const keys[] = {"title", "revision", "filename", "name"};
-	char **const values[] = {&v->title, &v->revision, &v->file, &v->name};
+	static const char *const keys[] = {"title", "revision", "filename", "name", "sha256"};
+	char **const values[] = {&v->title, &v->revision, &v->file, &v->name, &v->sha256};
 	size_t n;
 	const char *field = serve_field(c->req, "upload-metadata", &n);
 
@@ -320,7 +325,7 @@ static bool is_utf8(const char *s)
 	return is;
 }
 
-static int check_names(const struct names *v, bool is_master, struct form_error *e)
+static int check_names(struct names *v, bool is_master, struct form_error *e)
 {
 	static const char where[] = "Upload-Metadata";
 
@@ -328,12 +333,30 @@ static int check_names(const struct names *v, bool is_master, struct form_error 
 		return form_fail(e, where, "title: expected up to 64 of a-z A-Z 0-9 . _ -");
 	if (is_master && v->name != NULL && (!form_is_text(v->name, strlen(v->name), NAME_BYTES) || !is_utf8(v->name)))
 		return form_fail(e, where, "name: expected text of at most %d bytes", NAME_BYTES);
+	if (is_master && v->sha256 != NULL && sha256_from_hex(v->sha256, strlen(v->sha256), &v->sum) != 0)
+		return form_fail(e, where, "sha256: expected 64 hex digits");
 	if (!is_master && !is_name(v->title))
 		return form_fail(e, where, "title: expected the package's title");
 	if (!is_master && !is_revision(v->revision))
 		return form_fail(e, where, "revision: expected the package's revision, 20 hex digits");
 	if (!is_master && !is_name(v->file))
 		return form_fail(e, where, "filename: expected the name of a file of the package");
+	return 0;
+}
+
+/* The digest of the whole: Repr-Digest (RFC 9530), or sha256 in the metadata, for clients of tus have no other place. */
+static int read_sum(struct api_call *c, struct names *v, struct form_error *e)
+{
+	struct sha256 field;
+	int has = tus_repr_digest(c->req, &field);
+
+	if (has < 0)
+		return form_fail(e, "Repr-Digest", "expected sha-256=:BASE64: of 32 bytes");
+	if (has > 0 && v->sha256 != NULL && !sha256_equal(&field, &v->sum))
+		return form_fail(e, "Repr-Digest", "is another than sha256 in Upload-Metadata");
+	if (has > 0)
+		v->sum = field;
+	v->has_sum = has > 0 || v->sha256 != NULL;
 	return 0;
 }
 
@@ -367,7 +390,7 @@ static void answer_made(struct api_call *c, struct upload *u)
 
 static void make(struct api_call *c, const struct names *v, bool is_master, uint64_t length)
 {
-	struct upload_wish wish = {is_master, v->title, v->revision, v->file, v->name, length};
+	struct upload_wish wish = {is_master, v->title, v->revision, v->file, v->name, length, v->has_sum ? &v->sum : NULL};
 	struct catalogue_entry entry = {.at = clock_wall(), .who = c->who, .what = is_master ? "master upload" : "package upload",
 	                                .subject = v->title != NULL ? v->title : v->file, .detail = v->file};
 	struct fault f = {0};
@@ -401,7 +424,7 @@ static void create(struct api_call *c, bool is_master)
 
 	if (!is_our_version(c))
 		return;
-	if (read_names(c, &v, &e) != 0 || check_names(&v, is_master, &e) != 0) {
+	if (read_names(c, &v, &e) != 0 || check_names(&v, is_master, &e) != 0 || (is_master && read_sum(c, &v, &e) != 0)) {
 		reply_form_error(c->req, &e);
 	} else if (!tus_number(c->req, "upload-length", &length)) {
 		form_fail(&e, "Upload-Length", "expected a whole number");

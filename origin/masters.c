@@ -6,6 +6,7 @@
 #include "origin/masters.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@
 #define FOLDER ".uploads"
 #define PREFIX "master-"
 #define SAID_MAX 500
+#define READ ((size_t)1 << 20)
 
 enum state { QUEUED, RUNNING, DONE, FAILED };
 static const char *const states[] = {"queued", "running", "done", "failed"};
@@ -36,6 +38,8 @@ struct job {
 	char *said;                /* its last words, or NULL */
 	char *done_title, *done_revision;
 	uint64_t bytes;
+	bool has_sum, has_want; /* `is` is known; the client told `want` */
+	struct sha256 is, want;
 	wall_us queued;
 	mono_us not_before;
 	pid_t child;
@@ -70,23 +74,39 @@ static char *job_path(const struct masters *m, const struct job *j, const char *
 	return mem_printf("%s/" PREFIX "%s/%s", m->folder, j->id, file);
 }
 
-static json_t *job_json(const struct job *j)
+/* The first that has the same bytes, or NULL. */
+static const struct job *twin_of(const struct masters *m, const struct job *j)
 {
-	char queued[CLOCK_RFC3339_SIZE];
+	for (size_t i = 0; j->has_sum && i < m->n && m->jobs[i] != j; i++)
+		if (!m->jobs[i]->removed && m->jobs[i]->has_sum && sha256_equal(&m->jobs[i]->is, &j->is))
+			return m->jobs[i];
+	return NULL;
+}
+
+static json_t *job_json(const struct masters *m, const struct job *j)
+{
+	char queued[CLOCK_RFC3339_SIZE], sum[SHA256_HEX_SIZE];
+	const struct job *twin = twin_of(m, j);
 
 	clock_to_rfc3339(j->queued, queued);
-	return json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:I, s:s, s:s?, s:s?}", "id", j->id, "state", states[j->state], "file", j->file,
+	sha256_to_hex(&j->is, sum);
+	return json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:I, s:s, s:s?, s:s?, s:s?, s:s?}", "id", j->id, "state", states[j->state], "file", j->file,
 	                 "title", j->done_title != NULL ? j->done_title : j->title, "name", j->name, "bytes", (json_int_t)j->bytes,
-	                 "queued", queued, "revision", j->done_revision, "detail", j->said);
+	                 "queued", queued, "revision", j->done_revision, "detail", j->said, "sha256", j->has_sum ? sum : NULL, "same_as",
+	                 twin != NULL ? twin->id : NULL);
 }
 
 static int save(const struct masters *m, const struct job *j, struct fault *f)
 {
 	char *path = job_path(m, j, "job.json");
-	json_t *o = job_json(j);
+	json_t *o = job_json(m, j);
+	char want[SHA256_HEX_SIZE];
 	int e;
 
 	json_object_set_new(o, "at", json_integer(j->queued));
+	sha256_to_hex(&j->want, want);
+	if (j->has_want)
+		json_object_set_new(o, "sha256_told", json_string(want));
 	e = note_save(path, o, "master", f);
 	free(path);
 	return e;
@@ -108,6 +128,8 @@ static struct job *read_job(const json_t *o, const char *id)
 	                  .said = note_text(o, "detail"), .done_revision = note_text(o, "revision"),
 	                  .bytes = (uint64_t)json_integer_value(json_object_get(o, "bytes")),
 	                  .queued = json_integer_value(json_object_get(o, "at"))};
+	j->has_sum = note_hash(o, "sha256", &j->is);
+	j->has_want = note_hash(o, "sha256_told", &j->want);
 	snprintf(j->id, sizeof j->id, "%s", id);
 	for (size_t i = 0; state != NULL && i < sizeof states / sizeof states[0]; i++)
 		if (strcmp(states[i], state) == 0)
@@ -161,7 +183,7 @@ static void drop(struct masters *m, struct job *j)
 
 static void say(const struct masters *m, const struct job *j, enum event_kind kind)
 {
-	events_say(m->settings.events, kind, job_json(j));
+	events_say(m->settings.events, kind, job_json(m, j));
 }
 
 /* --- the thread --- */
@@ -255,6 +277,57 @@ static void take_outcome(struct masters *m, struct job *j, const struct masters_
 	free(master);
 }
 
+/* Bytes that came in two lives of this program were hashed in neither.  Without the lock. */
+static int find_sum(struct masters *m, const struct job *j, const char *path, struct sha256 *ret_sum, struct fault *f)
+{
+	struct sha256_state *state = sha256_new();
+	uint8_t *bytes = mem_new(READ);
+	int fd = open(path, O_RDONLY | O_CLOEXEC), e = fd < 0 ? -errno : 0;
+	ssize_t n = 1;
+
+	for (uint64_t at = 0; e == 0 && n > 0; at += (uint64_t)n) {
+		n = file_pread_all(fd, bytes, READ, at);
+		if (n < 0)
+			e = (int)n;
+		else
+			sha256_update(state, bytes, (size_t)n);
+		pthread_mutex_lock(&m->lock);
+		if (m->stopping || j->removed)
+			e = ERR_CANCELLED;
+		pthread_mutex_unlock(&m->lock);
+	}
+	if (e == 0)
+		sha256_final(state, ret_sum);
+	else
+		fault_set(f, e, "%s: %s", j->file, err_text(e));
+	if (fd >= 0)
+		close(fd);
+	free(bytes);
+	sha256_free(&state);
+	return e;
+}
+
+/* Are these the bytes that were sent?  With the lock, which is given back meanwhile.  False: *ret_outcome says why not. */
+static bool check_sum(struct masters *m, struct job *j, const char *path, struct masters_outcome *ret_outcome)
+{
+	struct fault f = {0};
+	struct sha256 sum;
+	int e = 0;
+
+	if (!j->has_sum) {
+		pthread_mutex_unlock(&m->lock);
+		e = find_sum(m, j, path, &sum, &f);
+		pthread_mutex_lock(&m->lock);
+		j->has_sum = e == 0;
+		if (e == 0)
+			j->is = sum;
+	}
+	if (e == 0 && j->has_want && !sha256_equal(&j->is, &j->want))
+		e = fault_set(&f, ERR_HASH, "these are not the bytes that were sent: their SHA-256 is another than was told: upload it again");
+	*ret_outcome = (struct masters_outcome){.code = e == 0 ? 0 : e == ERR_HASH ? 1 : MASTERS_AGAIN, .said = e != 0 ? mem_dup(fault_text(&f)) : NULL};
+	return e == 0;
+}
+
 static void run_job(struct masters *m, struct job *j)
 {
 	struct telling t = {m, j};
@@ -266,10 +339,12 @@ static void run_job(struct masters *m, struct job *j)
 	j->state = RUNNING;
 	if (save(m, j, &f) != 0)
 		log_warn("origin/masters", "%s", fault_text(&f));
-	say(m, j, EVENT_INGEST_STARTED);
-	pthread_mutex_unlock(&m->lock);
-	masters_run(&command, on_child, on_line, &t, &outcome);
-	pthread_mutex_lock(&m->lock);
+	if (check_sum(m, j, path, &outcome)) {
+		say(m, j, EVENT_INGEST_STARTED);
+		pthread_mutex_unlock(&m->lock);
+		masters_run(&command, on_child, on_line, &t, &outcome);
+		pthread_mutex_lock(&m->lock);
+	}
 	take_outcome(m, j, &outcome);
 	masters_outcome_fini(&outcome);
 	free(path);
@@ -355,7 +430,8 @@ int masters_take(void *ctx, const struct upload *u, const char *path, struct fau
 	int e;
 
 	*j = (struct job){.file = mem_dup(u->file), .title = u->title != NULL ? mem_dup(u->title) : NULL,
-	                  .name = u->name != NULL ? mem_dup(u->name) : NULL, .bytes = u->length, .queued = clock_wall()};
+	                  .name = u->name != NULL ? mem_dup(u->name) : NULL, .bytes = u->length, .queued = clock_wall(), .has_sum = u->has_sum, .has_want = u->has_want,
+	                  .is = u->is, .want = u->want};
 	snprintf(j->id, sizeof j->id, "%s", u->id);
 	pthread_mutex_lock(&m->lock);
 	e = find(m, j->id) != NULL ? ERR_EXISTS : save(m, j, f);
@@ -384,14 +460,14 @@ uint64_t masters_bytes(void *ctx)
 	return n;
 }
 
-json_t *masters_list(struct masters *m)
+json_t *masters_list(struct masters *m, const struct sha256 *sum)
 {
 	json_t *list = json_array();
 
 	pthread_mutex_lock(&m->lock);
 	for (size_t i = 0; i < m->n; i++)
-		if (!m->jobs[i]->removed)
-			json_array_append_new(list, job_json(m->jobs[i]));
+		if (!m->jobs[i]->removed && (sum == NULL || (m->jobs[i]->has_sum && sha256_equal(&m->jobs[i]->is, sum))))
+			json_array_append_new(list, job_json(m, m->jobs[i]));
 	pthread_mutex_unlock(&m->lock);
 	return list;
 }
@@ -403,7 +479,7 @@ json_t *masters_get(struct masters *m, const char *id)
 
 	pthread_mutex_lock(&m->lock);
 	j = find(m, id);
-	o = j != NULL ? job_json(j) : NULL;
+	o = j != NULL ? job_json(m, j) : NULL;
 	pthread_mutex_unlock(&m->lock);
 	return o;
 }

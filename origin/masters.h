@@ -36,7 +36,8 @@ int masters_take(void *masters, const struct upload *, const char *path, struct 
 /* Bytes of masters that are kept. */
 uint64_t masters_bytes(void *masters);
 
-json_t *masters_list(struct masters *);                   /* the oldest first */
+struct sha256;
+json_t *masters_list(struct masters *, const struct sha256 *); /* the oldest first; of these bytes alone, or of all (NULL) */
 json_t *masters_get(struct masters *, const char *id);    /* or NULL */
 /* Ends it if it runs, and removes the master.  ERR_NOT_FOUND. */
 int masters_remove(struct masters *, const char *id, struct fault *);

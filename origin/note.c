@@ -46,3 +46,10 @@ char *note_text(const json_t *o, const char *key)
 
 	return s != NULL ? mem_dup(s) : NULL;
 }
+
+bool note_hash(const json_t *o, const char *key, struct sha256 *ret_hash)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s != NULL && sha256_from_hex(s, strlen(s), ret_hash) == 0;
+}

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "base/err.h"
+#include "base/sha256.h"
 
 #define NOTE_MAX ((size_t)64 << 10)
 
@@ -19,5 +20,7 @@ int note_save(const char *path, json_t *o, const char *what, struct fault *);
 json_t *note_load(const char *path);
 /* A copy of the text, to be freed; NULL: it is not there or no text. */
 char *note_text(const json_t *o, const char *key);
+/* The 64 hex digits of a SHA-256; false: it is not there or none. */
+bool note_hash(const json_t *o, const char *key, struct sha256 *ret_hash);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/sha256.h"
 #include "base/str.h"
 #include "serve/serve.h"
 
@@ -88,6 +89,37 @@ bool tus_number(const struct serve_request *req, const char *lower_case_name, ui
 	const char *field = serve_field(req, lower_case_name, &n);
 
 	return field != NULL && str_parse_u64(field, n, ret_number) == 0;
+}
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+int tus_repr_digest(const struct serve_request *req, struct sha256 *ret_hash)
+{
+	static const char key[] = "sha-256=";
+	const size_t key_n = sizeof key - 1, text_n = (sizeof ret_hash->bytes + 2) / 3 * 4;
+	uint8_t bytes[sizeof ret_hash->bytes + 1];
+	size_t n;
+	const char *field = serve_field(req, "repr-digest", &n), *end = field != NULL ? field + n : NULL;
+
+	for (const char *p = field, *next, *stop; p != NULL && p < end; p = next + 1) {
+		next = memchr(p, ',', (size_t)(end - p));
+		next = stop = next != NULL ? next : end;
+		while (p < stop && is_space(*p))
+			p++;
+		while (p < stop && is_space(stop[-1]))
+			stop--;
+		if ((size_t)(stop - p) < key_n || memcmp(p, key, key_n) != 0)
+			continue; /* by another algorithm */
+		p += key_n; /* a byte sequence (RFC 9651 3.3.5) */
+		if ((size_t)(stop - p) != text_n + 2 || *p != ':' || stop[-1] != ':' || tus_base64(p + 1, text_n, bytes) != (int)sizeof ret_hash->bytes)
+			return ERR_SYNTAX;
+		memcpy(ret_hash->bytes, bytes, sizeof ret_hash->bytes);
+		return 1;
+	}
+	return 0;
 }
 
 int tus_sum_begin(const struct serve_request *req, struct tus_sum *ret)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct form_error;
+struct sha256;
 struct serve_request;
 
 #define TUS_VERSION "1.0.0"
@@ -25,6 +26,9 @@ int tus_metadata(const char *field, size_t n, const char *key, char **ret_value)
 
 /* A field that is a whole number.  False: it is missing or something else. */
 bool tus_number(const struct serve_request *, const char *lower_case_name, uint64_t *ret_number);
+
+/* Repr-Digest (RFC 9530 3): 1 and the SHA-256 in it; 0: there is none; ERR_SYNTAX. */
+int tus_repr_digest(const struct serve_request *, struct sha256 *ret_hash);
 
 /* Upload-Checksum, over a body as it comes. */
 struct tus_sum {

@@ -42,6 +42,7 @@ static void upload_free(struct upload *v)
 	free(v->file);
 	free(v->revision);
 	free(v->name);
+	upload_sum_drop(v);
 	digest_free(&v->digest);
 	free(v);
 }
@@ -50,13 +51,18 @@ static void upload_free(struct upload *v)
 
 int upload_save(const struct uploads *u, const struct upload *v, struct fault *f)
 {
-	char *path = upload_path(u, v->id, ".json");
-	json_t *o = json_pack("{s:b, s:s?, s:s, s:s?, s:s?, s:I, s:b, s:b, s:I, s:o*}", "master", (int)v->is_master, "title", v->title,
+	char *path = upload_path(u, v->id, ".json"), is[SHA256_HEX_SIZE], want[SHA256_HEX_SIZE];
+	json_t *o;
+	int e;
+
+	sha256_to_hex(&v->is, is);
+	sha256_to_hex(&v->want, want);
+	o = json_pack("{s:b, s:s?, s:s, s:s?, s:s?, s:I, s:b, s:b, s:I, s:o*, s:s*, s:s*}", "master", (int)v->is_master, "title", v->title,
 	                      "file", v->file, "revision", v->revision, "name", v->name, "length", (json_int_t)v->length, "whole",
 	                      (int)v->whole, "published", (int)v->published, "expires", (json_int_t)v->expires, "sure",
-	                      v->sure != UINT64_MAX ? json_integer((json_int_t)v->sure) : NULL);
-	int e = note_save(path, o, "upload", f);
-
+	                      v->sure != UINT64_MAX ? json_integer((json_int_t)v->sure) : NULL, "sha256", v->has_sum ? is : NULL,
+	                      "sha256_told", v->has_want ? want : NULL);
+	e = note_save(path, o, "upload", f);
 	free(path);
 	return e;
 }
@@ -95,6 +101,8 @@ static struct upload *load(const struct uploads *u, const char *id)
 		else
 			(void)file_size(part, &v->offset);
 		v->dirty = !v->whole;
+		v->has_sum = note_hash(o, "sha256", &v->is);
+		v->has_want = note_hash(o, "sha256_told", &v->want);
 		drop_unsure(v, json_object_get(o, "sure"), part);
 	}
 	json_decref(o);
@@ -265,7 +273,9 @@ int uploads_create(struct uploads *u, const struct upload_wish *w, wall_us now, 
 	v = mem_new(sizeof *v);
 	*v = (struct upload){.is_master = w->is_master, .title = dup_or_null(w->title), .file = mem_dup(w->file),
 	                     .revision = dup_or_null(w->revision), .name = dup_or_null(w->name), .length = w->length,
-	                     .expires = now + u->settings.life, .trusted = true, .sure = UINT64_MAX};
+	                     .expires = now + u->settings.life, .trusted = true, .sure = UINT64_MAX, .has_want = w->sha256 != NULL};
+	if (w->sha256 != NULL)
+		v->want = *w->sha256;
 	memcpy(v->id, id, sizeof id);
 	e = upload_check_wish(u, v, f);
 	if (e == 0)

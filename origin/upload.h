@@ -10,6 +10,8 @@
  * A package's first file is package.torrent; every piece of the others is checked
  * against it before it is written, so what is on the disk is true up to its last
  * whole piece.  When the last file is whole the folder is renamed into the library.
+ * A master's SHA-256 is made while its bytes come, and compared with what the client told of it; what an earlier process
+ * had is not in it, and then its worker makes it (masters.c).
  * What was acknowledged is on the disk (fdatasync).  A body is written as it comes, so what came of one that
  * was cut is kept, and told as the offset.  Control thread.
  */
@@ -22,6 +24,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/sha256.h"
 
 struct digest;
 struct library;
@@ -39,11 +42,17 @@ struct upload {
 	wall_us expires;
 	bool whole;
 	bool published;     /* a package whose last file is whole */
+	bool has_want, has_sum; /* of a master: the client told its SHA-256; it is known */
+	struct sha256 want, is;
 	/* private */
 	bool trusted;       /* its bytes were written or looked at by this process */
 	struct digest *digest;
 	bool dirty;         /* there may be bytes that are not on the disk yet */
 	struct upload_body *body; /* that is being written, or NULL */
+	struct upload_sum {
+		struct sha256_state *state; /* NULL: none runs */
+		uint64_t n;         /* bytes in it */
+	} sum;              /* of a master */
 	uint64_t sure;      /* noted on the disk: what stands behind it counts for nothing; UINT64_MAX: all counts */
 };
 
@@ -76,6 +85,7 @@ struct upload_wish {
 	bool is_master;
 	const char *title, *revision, *file, *name;
 	uint64_t length;
+	const struct sha256 *sha256; /* of a master: what its bytes have to be; NULL: not told */
 };
 /* The same file of the same package is the same upload.  ERR_EXISTS: the package is in
  * the library; ERR_NOT_FOUND: package.torrent is not there yet; ERR_SYNTAX, ERR_CORRUPT: not a

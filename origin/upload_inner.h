@@ -23,6 +23,12 @@ char *upload_path(const struct uploads *, const char *id, const char *ending);
 char *upload_package_folder(const struct uploads *, const struct upload *);
 int upload_save(const struct uploads *, const struct upload *, struct fault *);
 
+/* upload_sum.c: of masters; nothing else has one */
+void upload_sum_add(struct upload *, uint64_t at, const void *bytes, size_t n); /* which stand at `at` now */
+void upload_sum_drop(struct upload *); /* bytes that are in it may have gone */
+/* All bytes are there.  ERR_HASH: they are not those that the client told of. */
+int upload_sum_end(struct upload *, struct fault *);
+
 /* upload_write.c */
 void upload_leave_body(struct upload *); /* what came of it is kept; not of a held one */
 /* May this file come, with this length?  Loads the digest. */

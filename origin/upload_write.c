@@ -134,6 +134,8 @@ static int drop_from(struct upload *v, int fd, uint64_t start)
 {
 	if (start >= v->offset)
 		return 0;
+	if (start < v->sum.n)
+		upload_sum_drop(v);
 	if (ftruncate(fd, (off_t)start) != 0)
 		return -errno;
 	v->offset = start;
@@ -179,9 +181,10 @@ static int write_checked(struct upload *v, int fd, const void *bytes, size_t n, 
 	}
 	if (e == 0)
 		e = file_pwrite_all(fd, bytes, n, at);
-	if (e == 0)
+	if (e == 0) {
+		upload_sum_add(v, at, bytes, n);
 		v->offset = at + n;
-	else if (ftruncate(fd, (off_t)at) != 0)
+	} else if (ftruncate(fd, (off_t)at) != 0)
 		v->trusted = false;
 	return e != 0 ? fault_set(f, e, "upload of \"%s\": %s", v->file, err_text(e)) : 0;
 }
@@ -347,7 +350,7 @@ static int check_leaves(const struct upload *v, const char *path)
 static int check_whole(struct upload *v, const char *part, struct fault *f)
 {
 	struct digest *d = NULL;
-	int e = 0;
+	int e = upload_sum_end(v, f);
 
 	if (!v->is_master && is_file(v, PACKAGE_DIGEST))
 		e = read_digest(part, v, &d, f);

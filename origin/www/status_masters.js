@@ -147,8 +147,9 @@ export class Masters {
 		});
 		const there = this.masters.slice(-SHOWN).reverse().map(m => {
 			const detail = m.state === 'running' ? this.progress.get(m.id) ?? m.detail : m.detail;
+			const twin = m.same_as && this.masters.find(x => x.id === m.same_as);
 			const row = this.row(m.name ?? m.title ?? m.file, el('span', {class: m.state === 'failed' ? 'bad' : 'state-word'}, t(`master_${m.state}`)), detail ? ` ${detail}` : '',
-				m.state === 'done' && m.title ? el('span', {}, ` ${m.title} · ${number(m.bytes / 1e6, 1)} MB`) : '');
+				m.state === 'done' && m.title ? el('span', {}, ` ${m.title} · ${number(m.bytes / 1e6, 1)} MB`) : '', twin ? el('span', {class: 'what'}, ` · ${t('master_twin', {name: twin.name ?? twin.file})}`) : '');
 			row.dataset.state = m.state;
 			return row;
 		});

@@ -482,6 +482,7 @@ def an_uploaded_master_becomes_a_title():
     title = o.get('/api/v1/titles/film').json()
     tap.equal((title['revision'], title['name']), (done['revision'], 'Ña film'))
     job = o.api(f'/masters/{id_}').json()
+    tap.equal((job['sha256'], job['same_as']), (hashlib.sha256(data).hexdigest(), None))
     tap.equal((job['state'], job['revision']), ('done', title['revision']))
     tap.equal([n for n in os.listdir(os.path.join(o.library, '.uploads', f'master-{id_}'))], ['job.json'], 'the master is not kept')
     # what is no film fails with a reason, may be tried again, and taken away
@@ -494,6 +495,14 @@ def an_uploaded_master_becomes_a_title():
     tap.equal(o.api(f'/masters/{id_}/retry', 'POST').status, 409)
     tap.equal([o.api(f'/masters/{bad}', 'DELETE').status for _ in range(2)], [204, 404])
     tap.equal([j['id'] for j in o.api('/masters').json()['masters']], [id_])
+    # the same bytes once more are told, by the hash, of the job and before anything is sent
+    sum_ = hashlib.sha256(data).hexdigest()
+    again = send_master(o, data, title='again')
+    tap.equal((o.api(f'/masters/{again}').json()['same_as'], l.until('ingest.queued')[2]['same_as']), (id_, id_))
+    tap.equal([j['id'] for j in o.api(f'/masters?sha256={sum_}').json()['masters']], [id_, again])
+    tap.equal(o.api(f'/masters?sha256={"0" * 64}').json()['total'], 0)
+    tap.equal(o.api('/masters?sha256=xyz').json()['field'], 'sha256')
+    tap.equal(o.api(f'/masters/{again}', 'DELETE').status, 204)
     # kill -9 in the middle: the queue is on the disk, and goes on
     ids = [send_master(o, data, f'Film {i}', title=f'film-{i}') for i in range(2)]
     tap.until(lambda: o.api(f'/masters/{ids[0]}').json()['state'] == 'running', 20, 'running')
@@ -501,11 +510,60 @@ def an_uploaded_master_becomes_a_title():
     o.start()
     tap.until(lambda: {j['state'] for j in o.api('/masters').json()['masters']} == {'done'}, 60, 'the queue is done')
     tap.equal({t['title'] for t in o.get('/api/v1/titles').json()['titles']}, {'film', 'film-0', 'film-1'})
+    tap.equal([o.api(f'/masters/{i}').json()['same_as'] for i in ids], [id_, id_], 'kept on the disk')
     # one that runs is ended when it is taken away
     last = send_master(o, data, title='never')
     tap.until(lambda: o.api(f'/masters/{last}').json()['state'] == 'running', 20, 'running')
     tap.equal(o.api(f'/masters/{last}', 'DELETE').status, 204)
     tap.until(lambda: not os.path.exists(os.path.join(o.library, '.uploads', f'master-{last}')), 20, 'its end')
+    tap.equal(o.p.stop(), 0)
+
+
+@tap.test
+def a_masters_bytes_are_those_that_were_told():
+    o = Origin(options=['--heartbeat', '1h', '--masters-options', '--preset ultrafast'])
+    data = random.Random(3).randbytes(3 * PIECE + 7)
+    sum_ = hashlib.sha256(data)
+    repr_ = lambda h: f'sha-256=:{b64(h.digest())}:'
+    def begin(length=len(data), meta='filename ' + b64('x.mp4'), **headers):
+        return o.api('/masters', 'POST', None, **TUS, **{'Upload-Length': str(length), 'Upload-Metadata': meta, **headers})
+    for bad in ['sha-256=x', 'sha-256=:AAAA:', 'sha-256=:' + b64(sum_.digest()), 'sha-512=:AAAA:, sha-256=::']:
+        r = begin(**{'Repr-Digest': bad})
+        tap.equal((r.status, r.json().get('field')), (400, 'Repr-Digest'), bad)
+    r = begin(meta='sha256 ' + b64('00'))
+    tap.equal((r.status, r.json()['field']), (400, 'Upload-Metadata'))
+    r = begin(meta='sha256 ' + b64('0' * 64), **{'Repr-Digest': repr_(sum_)})
+    tap.equal((r.status, r.json()['field']), (400, 'Repr-Digest'))
+    tap.equal(begin(**{'Repr-Digest': 'sha-512=:AAAA:'}).status, 201, 'another algorithm says nothing here')
+    told = [{'Repr-Digest': 'unixsum=30637, ' + repr_(sum_)}, {'meta': f'filename {b64("x.mp4")},sha256 {b64(sum_.hexdigest().upper())}'}]
+    for how in told:
+        # other bytes are found with the last one, and the upload begins anew
+        where = begin(**how).headers['Location']
+        wrong = bytearray(data)
+        wrong[17] ^= 1
+        tap.equal(patch(o, where, 0, bytes(wrong[:PIECE])).status, 204)
+        r = patch(o, where, PIECE, bytes(wrong[PIECE:]))
+        tap.equal((r.status, sum_.hexdigest() in r.body.decode(), hashlib.sha256(wrong).hexdigest() in r.body.decode()), (460, True, True))
+        tap.equal(tap.http(o.control + where, 'HEAD', headers=TUS).headers['Upload-Offset'], '0')
+        # a body that did not count is not in the hash either: the worker finds it out
+        tap.equal(patch(o, where, 0, data[:PIECE]).status, 204)
+        tap.equal(patch(o, where, PIECE, data[PIECE:-5], **{'Upload-Checksum': 'sha256 ' + b64(bytes(32))}).status, 460)
+        tap.equal(patch(o, where, PIECE, data[PIECE:]).status, 204)
+        tap.until(lambda: o.api('/masters/' + where.rsplit('/', 1)[1]).json()['sha256'] == sum_.hexdigest(), 10, 'the hash')
+    # what came in two lives of the origin is hashed by the worker: good ones are let through, others fail with the reason
+    l = Listener(o.ports['control'], '/api/v1/events?types=ingest.')
+    for bytes_, said in (data, None), (bytes(wrong), 'upload it again'):
+        where = begin(**told[0]).headers['Location']
+        tap.equal(patch(o, where, 0, bytes_[:2 * PIECE]).status, 204)
+        o.p.kill()
+        o.start()
+        tap.equal(patch(o, where, 2 * PIECE, bytes_[2 * PIECE:]).status, 204)
+        job = lambda: o.api('/masters/' + where.rsplit('/', 1)[1]).json()
+        tap.until(lambda: job()['state'] == 'failed', 20, 'the end of the ingest, which finds no film, or of the check')
+        tap.equal((job()['sha256'], said is not None and said in job()['detail']), (hashlib.sha256(bytes_).hexdigest(), said is not None))
+    # an empty one has a hash as well
+    where = begin(0).headers['Location']
+    tap.equal(o.api('/masters/' + where.rsplit('/', 1)[1]).json()['sha256'], hashlib.sha256().hexdigest())
     tap.equal(o.p.stop(), 0)
 
 
