@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -64,6 +63,16 @@ void words_end(void)
 	uselocale(LC_GLOBAL_LOCALE);
 	freelocale(ours);
 	ours = (locale_t)0;
+}
+
+locale_t words_pause(void)
+{
+	return uselocale(LC_GLOBAL_LOCALE);
+}
+
+void words_resume(locale_t was)
+{
+	uselocale(was);
 }
 
 void words_plain(void)

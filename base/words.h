@@ -4,13 +4,15 @@
  * them: --help, the questions of setup, what is wrong with options, settings and
  * masters, progress and results on a terminal, tables, the player's window and status line.
  * Logs, reports, JSON and all that programs read stay English (with --json complaints too), and
- * numbers keep their point: LC_NUMERIC is never set.  What is wrong inside a format (dash/) is told in its standard's English.  Catalogs are po/PROGRAM.LANGUAGE.po, each
- * joined with po/base.LANGUAGE.po, the words of the rooms that several programs share.
+ * numbers keep their point: LC_NUMERIC is never set.  What libraries say (libxml2 of XML, FFmpeg of masters) is quoted as it is, and so are names of
+ * a standard (Period, moov).  Catalogs are po/PROGRAM.LANGUAGE.po, each joined with po/base.LANGUAGE.po and po/dash.LANGUAGE.po, the words of the
+ * rooms that several programs share.
  */
 #ifndef RIBERA_BASE_WORDS_H
 #define RIBERA_BASE_WORDS_H
 
 #include <libintl.h>
+#include <locale.h>
 
 #define _(text) gettext(text)
 #define N_(text) text /* of a table: marked here, translated where it is said */
@@ -23,6 +25,10 @@ void words_start(const char *program);
  * and later messages, which go to a log, stay English. */
 void words_start_here(const char *program);
 void words_end(void);
+
+/* After words_start_here: between these the thread speaks English, for what it meets goes to the log.  Resume takes what pause gave. */
+locale_t words_pause(void);
+void words_resume(locale_t);
 
 /* For the whole process, before further threads: from here on English, for what programs read (--json). */
 void words_plain(void);

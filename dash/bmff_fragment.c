@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/words.h"
 #include "dash/bmff_in.h"
 
 #define T(a, b, c, d) BMFF_TYPE(a, b, c, d)
@@ -97,7 +98,7 @@ static void read_tfdt(struct reading *r, struct bmff_in *in)
 	if (!r->is_track || r->fragment->has_tfdt)
 		return;
 	if (t > TIME_MAX) {
-		fail(r, ERR_SYNTAX, "tfdt has an impossible time");
+		fail(r, ERR_SYNTAX, _("tfdt has an impossible time"));
 		return;
 	}
 	r->fragment->has_tfdt = true;
@@ -109,7 +110,7 @@ static void add_sample(struct reading *r, const struct bmff_sample *s)
 	struct bmff_fragment *f = r->fragment;
 
 	if (s->size > UINT64_MAX - s->offset || r->time > TIME_MAX) {
-		fail(r, ERR_SYNTAX, "trun has samples at impossible places");
+		fail(r, ERR_SYNTAX, _("trun has samples at impossible places"));
 		return;
 	}
 	r->data = s->offset + s->size;
@@ -162,7 +163,7 @@ static void read_trun(struct reading *r, struct bmff_in *in)
 	run.version = bmff_in_full(in, &run.flags);
 	run.count = bmff_in_u32(in);
 	if ((run.flags & TRUN_DATA_OFFSET) != 0 && !place_run(r, (int32_t)bmff_in_u32(in)))
-		fail(r, ERR_SYNTAX, "trun's data offset lies before the file");
+		fail(r, ERR_SYNTAX, _("trun's data offset lies before the file"));
 	if ((run.flags & TRUN_FIRST_FLAGS) != 0)
 		run.first_flags = bmff_in_u32(in);
 	for (uint32_t bit = TRUN_DURATION; bit <= TRUN_COMPOSITION; bit <<= 1)
@@ -170,7 +171,7 @@ static void read_trun(struct reading *r, struct bmff_in *in)
 	if (!bmff_in_need(in, run.row * run.count))
 		return;
 	if (run.count > BMFF_MAX_SAMPLES || (r->is_track && r->fragment->n_samples + run.count > BMFF_MAX_SAMPLES)) {
-		fail(r, ERR_LIMIT, "a fragment has more than 1048576 samples");
+		fail(r, ERR_LIMIT, _("a fragment has more than 1048576 samples"));
 		return;
 	}
 	if (r->is_track) {
@@ -199,7 +200,7 @@ static void read_traf(struct reading *r, struct bmff_in *in)
 		in->bad |= body.bad;
 	}
 	if (!has_tfhd && !in->bad)
-		fail(r, ERR_SYNTAX, "traf has no tfhd");
+		fail(r, ERR_SYNTAX, _("traf has no tfhd"));
 	while (r->error == 0 && !in->bad && bmff_in_child(&again, &box)) {
 		struct bmff_in body = bmff_in_box(again.p, &box);
 
@@ -224,7 +225,7 @@ static void read_moof(struct reading *r, struct bmff_in *in)
 		in->bad |= body.bad;
 	}
 	if (in->bad)
-		fail(r, ERR_TRUNCATED, "a box inside moof ends early");
+		fail(r, ERR_TRUNCATED, _("a box inside moof ends early"));
 }
 
 static void summarise(struct bmff_fragment *f, uint64_t mdat_payload)
@@ -297,9 +298,9 @@ int bmff_fragment_read(const uint8_t *bytes, size_t n, uint64_t offset, size_t *
 	int e = next_moof(bytes, n, &at, &box);
 
 	if (e < 0)
-		return e == ERR_NOT_FOUND ? e : fault_set(fault, e, "the box at byte %llu is damaged", (unsigned long long)(offset + at));
+		return e == ERR_NOT_FOUND ? e : fault_set(fault, e, _("the box at byte %llu is damaged"), (unsigned long long)(offset + at));
 	if (offset > TIME_MAX)
-		return fault_set(fault, ERR_SYNTAX, "impossible file offset");
+		return fault_set(fault, ERR_SYNTAX, _("impossible file offset"));
 	r.fragment = mem_new(sizeof *r.fragment);
 	r.fragment->moof = r.data = offset + box.start;
 	r.fragment->moof_end = offset + box.end;
@@ -307,10 +308,10 @@ int bmff_fragment_read(const uint8_t *bytes, size_t n, uint64_t offset, size_t *
 	read_moof(&r, &in);
 	e = r.error;
 	if (e == 0 && (e = find_mdat(bytes, n, offset, &at, r.fragment)) < 0)
-		r.what = "the mdat behind it is damaged";
+		r.what = _("the mdat behind it is damaged");
 	if (e < 0) {
 		bmff_fragment_free(&r.fragment);
-		return fault_set(fault, e, "moof at byte %llu: %s", (unsigned long long)(offset + box.start), r.what);
+		return fault_set(fault, e, _("moof at byte %llu: %s"), (unsigned long long)(offset + box.start), r.what);
 	}
 	*pos = at;
 	*ret_fragment = r.fragment;

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/must.h"
+#include "base/words.h"
 #include "dash/bmff_in.h"
 #include "dash/bmff_track.h"
 
@@ -252,11 +253,11 @@ static void copy_container(struct making *m, const uint8_t *p, const struct bmff
 static int check(const struct bmff_movie *movie, struct fault *f)
 {
 	if (movie->n_tracks != 1)
-		return fault_set(f, ERR_UNSUPPORTED, "a CMAF header has one track, not %zu", movie->n_tracks);
+		return fault_set(f, ERR_UNSUPPORTED, _("a CMAF header has one track, not %zu"), movie->n_tracks);
 	if (!movie->fragmented)
-		return fault_set(f, ERR_UNSUPPORTED, "the moov has no mvex: let the muxer write a fragmented file");
+		return fault_set(f, ERR_UNSUPPORTED, _("the moov has no mvex: let the muxer write a fragmented file"));
 	if (movie->tracks[0].n_samples != 0)
-		return fault_set(f, ERR_UNSUPPORTED, "the moov has samples of its own: let the muxer write an empty moov");
+		return fault_set(f, ERR_UNSUPPORTED, _("the moov has samples of its own: let the muxer write an empty moov"));
 	return 0;
 }
 

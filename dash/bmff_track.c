@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/words.h"
 #include "dash/bmff_entry.h"
 #include "dash/bmff_in.h"
 
@@ -53,7 +54,7 @@ static void read_children(struct reading *r, struct bmff_in *in, const struct ro
 			rows[i].read(r, &body);
 			bmff_type_text(box.type, name);
 			if (body.bad && r->error == 0)
-				r->error = fault_set(r->fault, ERR_TRUNCATED, "the %s box or one inside it ends early", name);
+				r->error = fault_set(r->fault, ERR_TRUNCATED, _("the %s box or one inside it ends early"), name);
 		}
 	}
 }
@@ -69,7 +70,7 @@ static void read_mvhd(struct reading *r, struct bmff_in *in)
 	r->movie->timescale = bmff_in_u32(in);
 	r->movie->duration = bmff_in_be(in, wide ? 8 : 4);
 	if (!in->bad && r->movie->timescale == 0)
-		fail(r, ERR_SYNTAX, "mvhd has the timescale 0");
+		fail(r, ERR_SYNTAX, _("mvhd has the timescale 0"));
 }
 
 /* 8.3.2 */
@@ -96,7 +97,7 @@ static void read_elst(struct reading *r, struct bmff_in *in)
 		return;
 	r->track->edits = mem_try((size_t)n + 1, sizeof *r->track->edits);
 	if (r->track->edits == NULL) {
-		fail(r, ERR_LIMIT, "elst has too many entries");
+		fail(r, ERR_LIMIT, _("elst has too many entries"));
 		return;
 	}
 	r->track->n_edits = n;
@@ -139,7 +140,7 @@ static void read_mdhd(struct reading *r, struct bmff_in *in)
 		t->language[i] = (char)(c + 0x60);
 	}
 	if (!in->bad && t->timescale == 0)
-		fail(r, ERR_SYNTAX, "mdhd has the timescale 0");
+		fail(r, ERR_SYNTAX, _("mdhd has the timescale 0"));
 }
 
 /* 8.4.3 */
@@ -223,7 +224,7 @@ static void read_trak(struct reading *r, struct bmff_in *in)
 	struct bmff_movie *m = r->movie;
 
 	if (m->n_tracks == BMFF_MAX_TRACKS) {
-		fail(r, ERR_LIMIT, "moov has more than 256 tracks");
+		fail(r, ERR_LIMIT, _("moov has more than 256 tracks"));
 		return;
 	}
 	m->tracks = mem_resize(m->tracks, m->n_tracks + 1, sizeof *m->tracks);
@@ -231,7 +232,7 @@ static void read_trak(struct reading *r, struct bmff_in *in)
 	*r->track = (struct bmff_track){.par_num = 1, .par_den = 1, .language = "und"};
 	READ_CHILDREN(r, in, rows);
 	if (r->error == 0 && !in->bad && r->track->timescale == 0)
-		fail(r, ERR_SYNTAX, "a track has no mdhd");
+		fail(r, ERR_SYNTAX, _("a track has no mdhd"));
 }
 
 static void read_mehd(struct reading *r, struct bmff_in *in)
@@ -248,7 +249,7 @@ static void read_trex(struct reading *r, struct bmff_in *in)
 	struct bmff_trex *x;
 
 	if (r->n_trex == BMFF_MAX_TRACKS) {
-		fail(r, ERR_LIMIT, "mvex has more than 256 trex");
+		fail(r, ERR_LIMIT, _("mvex has more than 256 trex"));
 		return;
 	}
 	bmff_in_skip(in, 4);
@@ -279,7 +280,7 @@ static void read_moov(struct reading *r, struct bmff_in *in)
 
 	READ_CHILDREN(r, in, rows);
 	if (r->error == 0 && !in->bad && r->movie->timescale == 0)
-		fail(r, ERR_SYNTAX, "moov has no mvhd");
+		fail(r, ERR_SYNTAX, _("moov has no mvhd"));
 	for (size_t i = 0; i < r->n_trex; i++) {
 		for (size_t k = 0; k < r->movie->n_tracks; k++) {
 			if (r->movie->tracks[k].id == r->trex_ids[i])
@@ -299,7 +300,7 @@ static void read_ftyp(struct reading *r, struct bmff_in *in)
 		return;
 	r->movie->brands = mem_try(n + 1, sizeof *r->movie->brands);
 	if (r->movie->brands == NULL) {
-		fail(r, ERR_LIMIT, "ftyp has too many brands");
+		fail(r, ERR_LIMIT, _("ftyp has too many brands"));
 		return;
 	}
 	r->movie->n_brands = n;
@@ -324,7 +325,7 @@ static int read_top(struct reading *r, const uint8_t *bytes, size_t n)
 		if (r->error < 0 || box.type == moov.type)
 			return r->error;
 	}
-	return fault_set(r->fault, e, e == ERR_NOT_FOUND ? "no moov box" : "no moov box before byte %zu, where a box is damaged", pos);
+	return fault_set(r->fault, e, e == ERR_NOT_FOUND ? _("no moov box") : _("no moov box before byte %zu, where a box is damaged"), pos);
 }
 
 int bmff_movie_read(const uint8_t *bytes, size_t n, struct bmff_movie **ret_movie, struct fault *f)

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "dash/digest_bencode.h"
 #include "dash/digest_tree.h"
 
@@ -49,7 +50,7 @@ static void read_leaf(struct bencode *b, struct digest_file *file)
 
 	bencode_open(b, 'd');
 	if (bencode_key(b, &outer) && outer.key.n != 0)
-		bencode_fail(b, ERR_UNSUPPORTED, "a package has no folders");
+		bencode_fail(b, ERR_UNSUPPORTED, _("a package has no folders"));
 	bencode_open(b, 'd');
 	while (bencode_key(b, &keys)) {
 		if (bencode_is(keys.key, "length")) {
@@ -66,11 +67,11 @@ static void read_leaf(struct bencode *b, struct digest_file *file)
 		}
 	}
 	if (b->error == 0 && (!has_size || has_root != (file->size > 0)))
-		bencode_fail(b, ERR_SYNTAX, "a file has no length or no right root");
+		bencode_fail(b, ERR_SYNTAX, _("a file has no length or no right root"));
 	if (file->size > MAX_FILE)
-		bencode_fail(b, ERR_LIMIT, "a file is too large");
+		bencode_fail(b, ERR_LIMIT, _("a file is too large"));
 	if (bencode_key(b, &outer))
-		bencode_fail(b, ERR_SYNTAX, "a file is also a folder");
+		bencode_fail(b, ERR_SYNTAX, _("a file is also a folder"));
 }
 
 static void read_tree(struct bencode *b, struct digest *d)
@@ -83,9 +84,9 @@ static void read_tree(struct bencode *b, struct digest *d)
 		struct digest_file *file;
 
 		if (!str_is_name((const char *)keys.key.p, keys.key.n))
-			bencode_fail(b, ERR_UNSUPPORTED, "a file's name is not allowed in a package");
+			bencode_fail(b, ERR_UNSUPPORTED, _("a file's name is not allowed in a package"));
 		if (d->n_files == DIGEST_MAX_FILES)
-			bencode_fail(b, ERR_LIMIT, "more than 4096 files");
+			bencode_fail(b, ERR_LIMIT, _("more than 4096 files"));
 		if (b->error != 0)
 			return;
 		MEM_GROW(d->files, cap, d->n_files);
@@ -115,20 +116,20 @@ static void read_info(struct bencode *b, struct digest *d)
 			struct bencode_text t = bencode_string(b);
 
 			if (b->error == 0 && !str_is_name((const char *)t.p, t.n))
-				bencode_fail(b, ERR_UNSUPPORTED, "its name is not allowed for a title");
+				bencode_fail(b, ERR_UNSUPPORTED, _("its name is not allowed for a title"));
 			d->title = mem_dup_n((const char *)t.p, t.n);
 		} else if (bencode_is(keys.key, "pieces") || bencode_is(keys.key, "files") || bencode_is(keys.key, "length")) {
-			bencode_fail(b, ERR_UNSUPPORTED, "it is of version 1 or hybrid; version 2 alone is wanted");
+			bencode_fail(b, ERR_UNSUPPORTED, _("it is of version 1 or hybrid; version 2 alone is wanted"));
 		} else {
 			bencode_skip(b);
 		}
 	}
 	if (version != 2)
-		bencode_fail(b, ERR_UNSUPPORTED, "its meta version is not 2");
+		bencode_fail(b, ERR_UNSUPPORTED, _("its meta version is not 2"));
 	if (piece != DIGEST_PIECE)
-		bencode_fail(b, ERR_UNSUPPORTED, "its piece length is not 1 MiB");
+		bencode_fail(b, ERR_UNSUPPORTED, _("its piece length is not 1 MiB"));
 	if (!has_tree || d->title == NULL)
-		bencode_fail(b, ERR_SYNTAX, "it has no file tree or no name");
+		bencode_fail(b, ERR_SYNTAX, _("it has no file tree or no name"));
 }
 
 /* All files with this root; two with the same bytes share one layer. */
@@ -145,12 +146,12 @@ static void give_layer(struct bencode *b, struct digest *d, const uint8_t *root,
 			continue;
 		used = true;
 		if (layer.n % 32 != 0 || n != pieces_of(file->size)) {
-			bencode_fail(b, ERR_SYNTAX, "a piece layer has the wrong length");
+			bencode_fail(b, ERR_SYNTAX, _("a piece layer has the wrong length"));
 			return;
 		}
 		file->pieces = mem_try(n, sizeof *file->pieces);
 		if (file->pieces == NULL) {
-			bencode_fail(b, ERR_LIMIT, "a piece layer is too long");
+			bencode_fail(b, ERR_LIMIT, _("a piece layer is too long"));
 			return;
 		}
 		memcpy(file->pieces, layer.p, layer.n);
@@ -159,10 +160,10 @@ static void give_layer(struct bencode *b, struct digest *d, const uint8_t *root,
 			digest_tree_of_pieces(file->pieces, n, &got);
 		checked = true;
 		if (!sha256_equal(&got, &file->root))
-			bencode_fail(b, ERR_HASH, "a piece layer does not give its file's root");
+			bencode_fail(b, ERR_HASH, _("a piece layer does not give its file's root"));
 	}
 	if (!used)
-		bencode_fail(b, ERR_SYNTAX, "a piece layer belongs to no file");
+		bencode_fail(b, ERR_SYNTAX, _("a piece layer belongs to no file"));
 }
 
 static void read_layers(struct bencode *b, struct digest *d)
@@ -174,7 +175,7 @@ static void read_layers(struct bencode *b, struct digest *d)
 		struct bencode_text layer = bencode_string(b);
 
 		if (keys.key.n != 32)
-			bencode_fail(b, ERR_SYNTAX, "a piece layer's key is no hash");
+			bencode_fail(b, ERR_SYNTAX, _("a piece layer's key is no hash"));
 		if (b->error == 0)
 			give_layer(b, d, keys.key.p, layer);
 	}
@@ -189,7 +190,7 @@ static void add_web_seed(struct bencode *b, struct digest *d)
 	if (b->error != 0)
 		return;
 	if (d->n_web_seeds == MAX_WEB_SEEDS || t.n > 4096 || memchr(t.p, '\0', t.n) != NULL) {
-		bencode_fail(b, ERR_LIMIT, "more than 64 web seeds, or one that is no URL");
+		bencode_fail(b, ERR_LIMIT, _("more than 64 web seeds, or one that is no URL"));
 		return;
 	}
 	d->web_seeds = mem_resize(d->web_seeds, d->n_web_seeds + 1, sizeof *d->web_seeds);
@@ -215,7 +216,7 @@ static void complete(struct bencode *b, struct digest *d)
 		struct digest_file *file = &d->files[i];
 
 		if (file->size > DIGEST_PIECE && file->pieces == NULL)
-			bencode_fail(b, ERR_SYNTAX, "a file has no piece layer");
+			bencode_fail(b, ERR_SYNTAX, _("a file has no piece layer"));
 		if (file->size == 0 || file->size > DIGEST_PIECE)
 			continue;
 		file->pieces = mem_new(sizeof *file->pieces);
@@ -255,9 +256,9 @@ static void read_top(struct bencode *b, struct digest *d)
 		}
 	}
 	if (!has_info)
-		bencode_fail(b, ERR_SYNTAX, "it has no info");
+		bencode_fail(b, ERR_SYNTAX, _("it has no info"));
 	if (b->pos != b->n)
-		bencode_fail(b, ERR_SYNTAX, "something stands behind its end");
+		bencode_fail(b, ERR_SYNTAX, _("something stands behind its end"));
 	complete(b, d);
 }
 
@@ -267,13 +268,13 @@ int digest_read(const uint8_t *bytes, size_t n, struct digest **ret_digest, stru
 	struct digest *d;
 
 	if (n > DIGEST_MAX_BYTES)
-		return fault_set(f, ERR_LIMIT, "metainfo: more than 64 MiB");
+		return fault_set(f, ERR_LIMIT, _("metainfo: more than 64 MiB"));
 	d = mem_new(sizeof *d);
 	read_top(&b, d);
 	if (b.error < 0) {
 		digest_free(&d);
 		/* one code for "not what we write": see the header */
-		return fault_set(f, b.error == ERR_TRUNCATED ? ERR_SYNTAX : b.error, "metainfo: byte %zu: %s", b.pos, b.what);
+		return fault_set(f, b.error == ERR_TRUNCATED ? ERR_SYNTAX : b.error, _("metainfo: byte %zu: %s"), b.pos, b.what);
 	}
 	*ret_digest = d;
 	return 0;

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/words.h"
 
 #define MAX_DEPTH 32
 
@@ -28,7 +29,7 @@ bool bencode_peek(const struct bencode *b, uint8_t c)
 static bool take(struct bencode *b, uint8_t c)
 {
 	if (b->error == 0 && b->pos >= b->n)
-		bencode_fail(b, ERR_TRUNCATED, "it ends too early");
+		bencode_fail(b, ERR_TRUNCATED, _("it ends too early"));
 	if (!bencode_peek(b, c))
 		return false;
 	b->pos++;
@@ -44,13 +45,13 @@ static uint64_t digits(struct bencode *b)
 		unsigned d = b->p[b->pos++] - '0';
 
 		if (v > (UINT64_MAX - d) / 10)
-			bencode_fail(b, ERR_LIMIT, "a number is too large");
+			bencode_fail(b, ERR_LIMIT, _("a number is too large"));
 		v = v * 10 + d;
 	}
 	if (b->pos == start)
-		bencode_fail(b, b->pos >= b->n ? ERR_TRUNCATED : ERR_SYNTAX, "a number has no digits");
+		bencode_fail(b, b->pos >= b->n ? ERR_TRUNCATED : ERR_SYNTAX, _("a number has no digits"));
 	else if (b->p[start] == '0' && b->pos - start > 1)
-		bencode_fail(b, ERR_SYNTAX, "a number has leading zeros");
+		bencode_fail(b, ERR_SYNTAX, _("a number has leading zeros"));
 	return b->error == 0 ? v : 0;
 }
 
@@ -59,10 +60,10 @@ uint64_t bencode_uint(struct bencode *b)
 	uint64_t v;
 
 	if (!take(b, 'i'))
-		bencode_fail(b, ERR_SYNTAX, "expected a number");
+		bencode_fail(b, ERR_SYNTAX, _("expected a number"));
 	v = digits(b);
 	if (!take(b, 'e'))
-		bencode_fail(b, ERR_SYNTAX, "a number does not end");
+		bencode_fail(b, ERR_SYNTAX, _("a number does not end"));
 	return b->error == 0 ? v : 0;
 }
 
@@ -72,9 +73,9 @@ struct bencode_text bencode_string(struct bencode *b)
 	uint64_t n = digits(b);
 
 	if (!take(b, ':'))
-		bencode_fail(b, ERR_SYNTAX, "expected a string");
+		bencode_fail(b, ERR_SYNTAX, _("expected a string"));
 	if (b->error == 0 && n > b->n - b->pos)
-		bencode_fail(b, ERR_TRUNCATED, "a string goes past the end");
+		bencode_fail(b, ERR_TRUNCATED, _("a string goes past the end"));
 	if (b->error != 0)
 		return t;
 	t = (struct bencode_text){b->p + b->pos, (size_t)n};
@@ -85,7 +86,7 @@ struct bencode_text bencode_string(struct bencode *b)
 void bencode_open(struct bencode *b, uint8_t c)
 {
 	if (!take(b, c))
-		bencode_fail(b, ERR_SYNTAX, c == 'd' ? "expected a dictionary" : "expected a list");
+		bencode_fail(b, ERR_SYNTAX, c == 'd' ? _("expected a dictionary") : _("expected a list"));
 }
 
 static int compare(struct bencode_text a, struct bencode_text b)
@@ -104,7 +105,7 @@ bool bencode_key(struct bencode *b, struct bencode_keys *keys)
 		return false;
 	key = bencode_string(b);
 	if (b->error == 0 && keys->any && compare(keys->key, key) >= 0)
-		bencode_fail(b, ERR_SYNTAX, "keys are not ascending");
+		bencode_fail(b, ERR_SYNTAX, _("keys are not ascending"));
 	*keys = (struct bencode_keys){key, true};
 	return b->error == 0;
 }
@@ -120,11 +121,11 @@ static void skip_signed(struct bencode *b)
 
 	if (at + 1 < b->n && b->p[at] == '-') {
 		if (b->p[at + 1] == '0')
-			bencode_fail(b, ERR_SYNTAX, "minus zero");
+			bencode_fail(b, ERR_SYNTAX, _("minus zero"));
 		b->pos = at + 1;
 		digits(b);
 		if (!take(b, 'e'))
-			bencode_fail(b, ERR_SYNTAX, "a number does not end");
+			bencode_fail(b, ERR_SYNTAX, _("a number does not end"));
 		return;
 	}
 	bencode_uint(b);
@@ -135,7 +136,7 @@ static void skip(struct bencode *b, unsigned depth)
 	struct bencode_keys keys = {0};
 
 	if (depth > MAX_DEPTH) {
-		bencode_fail(b, ERR_LIMIT, "nested too deep");
+		bencode_fail(b, ERR_LIMIT, _("nested too deep"));
 	} else if (bencode_peek(b, 'i')) {
 		skip_signed(b);
 	} else if (bencode_peek(b, 'l')) {

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "dash/mpd.h"
 #include "dash/mpd_xml.h"
 #include "dash/timeline.h"
@@ -84,7 +85,7 @@ static void leave_out(struct resolver *r, const xmlNode *node, const char *href,
 {
 	char text[900];
 
-	snprintf(text, sizeof text, "line %ld: %s \"%.300s\" is left out: %.500s", xmlGetLineNo(node), (const char *)node->name, href, why);
+	snprintf(text, sizeof text, _("line %ld: %s \"%.300s\" is left out: %.500s"), xmlGetLineNo(node), (const char *)node->name, href, why);
 	if (r->note != NULL)
 		r->note(r->ctx, text);
 }
@@ -95,16 +96,16 @@ static const char *refuse(const struct resolver *r, const char *url)
 	bool file = str_starts(url, "file://");
 
 	if (!file && !str_starts(url, "http://") && !str_starts(url, "https://"))
-		return "only http and https are followed";
+		return _("only http and https are followed");
 	if (file && !str_starts(r->chain[0], "file://"))
-		return "it is a file, and the MPD is not";
+		return _("it is a file, and the MPD is not");
 	if (r->depth + 1 >= MPD_MAX_NESTING)
-		return "it is nested too deep";
+		return _("it is nested too deep");
 	if (r->n >= MPD_MAX_LINKS)
-		return "the MPD has too many remote parts";
+		return _("the MPD has too many remote parts");
 	for (unsigned i = 0; i <= r->depth; i++)
 		if (strcmp(r->chain[i], url) == 0)
-			return "it is circular";
+			return _("it is circular");
 	return NULL;
 }
 
@@ -115,7 +116,7 @@ static const char *use_part(struct resolver *r, xmlNodePtr node, const char *url
 {
 	struct buf bytes;
 	char *found = NULL;
-	const char *why = url != NULL ? refuse(r, url) : "it is no address";
+	const char *why = url != NULL ? refuse(r, url) : _("it is no address");
 
 	if (why != NULL)
 		return why;
@@ -189,7 +190,7 @@ static int parse_part(const struct buf *part, const char *url, xmlDocPtr *ret_do
 	buf_puts(&whole, skip_declaration(buf_text(part)));
 	buf_puts(&whole, "</MPD>");
 	e = buf_error(&whole);
-	e = e != 0 ? fault_set(f, e, "it is too long") : mpd_xml_tree(whole.bytes, whole.size, url, ret_doc, f);
+	e = e != 0 ? fault_set(f, e, _("it is too long")) : mpd_xml_tree(whole.bytes, whole.size, url, ret_doc, f);
 	buf_fini(&whole);
 	return e;
 }
@@ -228,7 +229,7 @@ static const char *use_remote(struct resolver *r, xmlNodePtr node, const struct 
 	if (parse_part(bytes, url, &part, f) != 0)
 		why = fault_text(f);
 	else if (replace(r, node, part, url) == 0)
-		why = "there is no such element in it";
+		why = _("there is no such element in it");
 	xmlFreeDoc(part);
 	return why;
 }
@@ -293,7 +294,7 @@ static const char *take_period(xmlNodePtr period, xmlNodePtr mpd, const char *ur
 	char *base, *top;
 
 	if (from == NULL)
-		return "it has no Period";
+		return _("it has no Period");
 	top = base_under(url, mpd);
 	base = top != NULL ? base_under(top, from) : NULL;
 	for (xmlNodePtr c = from->children; c != NULL; c = c->next)
@@ -308,7 +309,7 @@ static const char *take_period(xmlNodePtr period, xmlNodePtr mpd, const char *ur
 		xmlNewTextChild(period, period->ns, (const xmlChar *)"BaseURL", (const xmlChar *)base);
 	free(base);
 	free(top);
-	return base != NULL ? NULL : "its BaseURL cannot be used";
+	return base != NULL ? NULL : _("its BaseURL cannot be used");
 }
 
 /* A Period that says no length is as long as what it imports. */
@@ -335,7 +336,7 @@ static const char *use_imported(struct resolver *r, xmlNodePtr period, const str
 	if (mpd_xml_tree(bytes->bytes, bytes->size, url, &doc, f) != 0)
 		why = fault_text(f);
 	else if ((root = xmlDocGetRootElement(doc)) == NULL || !is(root, "MPD"))
-		why = "it is no MPD";
+		why = _("it is no MPD");
 	else if ((why = take_period(period, root, url)) == NULL)
 		take_length(period, root);
 	xmlFreeDoc(doc);
@@ -395,12 +396,12 @@ int mpd_resolve_links(const void *bytes, size_t n, const char *name, const char 
 		return e;
 	root = xmlDocGetRootElement(doc);
 	if (root == NULL || !is(root, "MPD"))
-		e = fault_set(f, ERR_SYNTAX, "%s: the root element is not an <MPD>", name);
+		e = fault_set(f, ERR_SYNTAX, _("%s: the root element is not an <MPD>"), name);
 	if (e == 0) {
 		walk(&r, root);
 		e = mpd_xml_dump(doc, out);
 		if (e != 0)
-			fault_set(f, e, "%s: with its remote parts: %s", name, err_text(e));
+			fault_set(f, e, _("%s: with its remote parts: %s"), name, words_error(e));
 	}
 	xmlFreeDoc(doc);
 	return e;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/words.h"
 #include "dash/mpd_xml.h"
 
 static bool is_named(const xmlNode *node, const xmlNs *ns, const char *name)
@@ -150,14 +151,14 @@ int mpd_localise_steered(const void *bytes, size_t n, const struct mpd_place *pl
 	if (root == NULL || strcmp((const char *)root->name, "MPD") != 0 ||
 	    !mpd_xml_is_namespace(root->ns != NULL ? root->ns->href : NULL)) {
 		xmlFreeDoc(doc);
-		return fault_set(f, ERR_SYNTAX, "manifest: the root element is not an <MPD>");
+		return fault_set(f, ERR_SYNTAX, _("manifest: the root element is not an <MPD>"));
 	}
 	drop_base_urls(root);
 	e = add_base_urls(root, places, n_places, steering);
 	if (e == 0)
 		e = mpd_xml_dump(doc, out);
 	if (e != 0)
-		fault_set(f, e, "manifest: cannot be written: %s", err_text(e));
+		fault_set(f, e, _("manifest: cannot be written: %s"), words_error(e));
 	xmlFreeDoc(doc);
 	return e;
 }

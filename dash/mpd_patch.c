@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "dash/mpd_values.h"
 #include "dash/mpd_xml.h"
 
@@ -334,18 +335,18 @@ static int apply(xmlDocPtr doc, xmlNodePtr op, const char *name, struct fault *f
 	bool root = e == 0 && t.node == xmlDocGetRootElement(doc) && t.attribute == NULL;
 
 	if (e != 0)
-		fault_set(f, ERR_SYNTAX, "%s:%ld: %s@sel \"%.200s\" %s", name, xmlGetLineNo(op), verb, selector != NULL ? selector : "",
-		          e == ERR_SYNTAX ? "is no selector of MPD patches" : "finds nothing in the MPD");
+		fault_set(f, ERR_SYNTAX, _("%s:%ld: %s@sel \"%.200s\" %s"), name, xmlGetLineNo(op), verb, selector != NULL ? selector : "",
+		          e == ERR_SYNTAX ? _("is no selector of MPD patches") : _("finds nothing in the MPD"));
 	else if (strcmp(verb, "add") == 0)
 		add(op, &t);
 	else if (root)
-		e = fault_set(f, ERR_SYNTAX, "%s:%ld: %s of the whole MPD", name, xmlGetLineNo(op), verb);
+		e = fault_set(f, ERR_SYNTAX, _("%s:%ld: %s of the whole MPD"), name, xmlGetLineNo(op), verb);
 	else if (strcmp(verb, "replace") == 0)
 		replace(op, &t);
 	else if (strcmp(verb, "remove") == 0)
 		remove_target(&t);
 	else
-		e = fault_set(f, ERR_SYNTAX, "%s:%ld: <%s>, expected add, replace or remove", name, xmlGetLineNo(op), verb);
+		e = fault_set(f, ERR_SYNTAX, _("%s:%ld: <%s>, expected add, replace or remove"), name, xmlGetLineNo(op), verb);
 	free(t.attribute);
 	free(selector);
 	return e != 0 ? ERR_SYNTAX : 0;
@@ -370,12 +371,12 @@ static bool same(const xmlNode *a, const char *name_a, const xmlNode *b, const c
 static int check(const xmlNode *mpd, const xmlNode *patch, const char *name, struct fault *f)
 {
 	if (mpd == NULL || strcmp((const char *)mpd->name, "MPD") != 0)
-		return fault_set(f, ERR_SYNTAX, "what is to be patched is no <MPD>");
+		return fault_set(f, ERR_SYNTAX, _("what is to be patched is no <MPD>"));
 	if (patch == NULL || strcmp((const char *)patch->name, "Patch") != 0)
-		return fault_set(f, ERR_SYNTAX, "%s:1: the root element is <%s>, expected <Patch>", name,
+		return fault_set(f, ERR_SYNTAX, _("%s:1: the root element is <%s>, expected <Patch>"), name,
 		                 patch != NULL ? (const char *)patch->name : "");
 	if (!same(patch, "mpdId", mpd, "id") || !same(patch, "originalPublishTime", mpd, "publishTime"))
-		return fault_set(f, ERR_EXISTS, "%s: it is for another MPD (mpdId, originalPublishTime)", name);
+		return fault_set(f, ERR_EXISTS, _("%s: it is for another MPD (mpdId, originalPublishTime)"), name);
 	return 0;
 }
 
@@ -414,7 +415,7 @@ int mpd_patch(const void *mpd, size_t n_mpd, const void *patch, size_t n_patch, 
 	if (e == 0)
 		date(xmlDocGetRootElement(doc), xmlDocGetRootElement(diff));
 	if (e == 0 && (e = mpd_xml_dump(doc, out)) != 0)
-		fault_set(f, e, "%s: the patched MPD: %s", name, err_text(e));
+		fault_set(f, e, _("%s: the patched MPD: %s"), name, words_error(e));
 	xmlFreeDoc(doc);
 	xmlFreeDoc(diff);
 	return e;

@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "dash/mpd_table.h"
 #include "dash/mpd_values.h"
 #include "dash/mpd_xml.h"
@@ -47,7 +48,7 @@ static int charge(struct reader *r, void *ctxt, size_t bytes)
 	r->charged += bytes;
 	if (r->charged <= MAX_MODEL)
 		return 0;
-	mpd_xml_stop(ctxt, NULL, ERR_LIMIT, "the MPD has too many elements");
+	mpd_xml_stop(ctxt, NULL, ERR_LIMIT, _("the MPD has too many elements"));
 	return ERR_LIMIT;
 }
 
@@ -57,25 +58,25 @@ static const char *type_words(enum mpd_attr_type type)
 {
 	switch (type) {
 	case ATTR_BOOL:
-		return "true or false";
+		return _("true or false");
 	case ATTR_FLAG:
-		return "true, false or a number";
+		return _("true, false or a number");
 	case ATTR_DOUBLE:
-		return "a decimal number";
+		return _("a decimal number");
 	case ATTR_DURATION:
-		return "a duration like PT1H2M3.5S";
+		return _("a duration like PT1H2M3.5S");
 	case ATTR_DATE:
-		return "a date like 2026-01-31T12:00:00Z";
+		return _("a date like 2026-01-31T12:00:00Z");
 	case ATTR_RATE:
-		return "a rate like 25 or 30000/1001";
+		return _("a rate like 25 or 30000/1001");
 	case ATTR_ASPECT:
-		return "a ratio like 16:9";
+		return _("a ratio like 16:9");
 	case ATTR_RANGE:
-		return "a byte range like 0-1234";
+		return _("a byte range like 0-1234");
 	case ATTR_DYNAMIC:
-		return "static or dynamic";
+		return _("static or dynamic");
 	default:
-		return "a whole number";
+		return _("a whole number");
 	}
 }
 
@@ -184,7 +185,7 @@ static int read_attribute(struct reader *r, const struct tag *tag, const struct 
 	if (value == NULL)
 		return 0;
 	if (n > MAX_TEXT) {
-		mpd_xml_stop(tag->ctxt, value, ERR_LIMIT, "an attribute is longer than 64 KiB");
+		mpd_xml_stop(tag->ctxt, value, ERR_LIMIT, _("an attribute is longer than 64 KiB"));
 		return ERR_LIMIT;
 	}
 	if (row->type == ATTR_TEXT && charge(r, tag->ctxt, n + 1) != 0)
@@ -195,8 +196,8 @@ static int read_attribute(struct reader *r, const struct tag *tag, const struct 
 			*(bool *)((char *)model + row->has) = true;
 		return 0;
 	}
-	snprintf(text, sizeof text, "%s@%s \"%.*s%s\" %s, expected %s", tag->name, row->name, n > 80 ? 80 : (int)n, value,
-	         n > 80 ? "..." : "", e == ERR_OUT_OF_RANGE ? "is out of range" : "cannot be parsed", type_words(row->type));
+	snprintf(text, sizeof text, _("%s@%s \"%.*s%s\" %s, expected %s"), tag->name, row->name, n > 80 ? 80 : (int)n, value,
+	         n > 80 ? "..." : "", e == ERR_OUT_OF_RANGE ? _("is out of range") : _("cannot be parsed"), type_words(row->type));
 	mpd_xml_stop(tag->ctxt, value, ERR_SYNTAX, text);
 	return ERR_SYNTAX;
 }
@@ -358,7 +359,7 @@ static void open_root(struct reader *r, const struct tag *tag, const xmlChar *ur
 	char text[256];
 
 	if (strcmp(tag->name, "MPD") != 0 || !mpd_xml_is_namespace(uri)) {
-		snprintf(text, sizeof text, "the root element is <%.100s>, expected <MPD> of urn:mpeg:dash:schema:mpd:2011",
+		snprintf(text, sizeof text, _("the root element is <%.100s>, expected <MPD> of urn:mpeg:dash:schema:mpd:2011"),
 		         tag->name);
 		mpd_xml_stop(tag->ctxt, NULL, ERR_SYNTAX, text);
 		return;
@@ -407,7 +408,7 @@ static void on_text(void *ctxt, const xmlChar *text, int n)
 	if (r->skipped > 0 || (e != EL_TEXT && e != EL_BASE_URL && e != EL_STEERING))
 		return;
 	if (buf_append(&r->text, text, (size_t)n) != 0)
-		mpd_xml_stop(ctxt, NULL, ERR_LIMIT, "an element's text is longer than 64 KiB");
+		mpd_xml_stop(ctxt, NULL, ERR_LIMIT, _("an element's text is longer than 64 KiB"));
 }
 
 static char *take_text(struct reader *r)

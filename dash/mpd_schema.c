@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/words.h"
 #include "dash/mpd.h"
 #include "dash/mpd_xml.h"
 
@@ -71,12 +72,12 @@ static int check(xmlDocPtr doc, const char *name, const char *path, struct fault
 	int r = 0;
 
 	if (valid == NULL) {
-		r = fault_set(f, ERR_UNSUPPORTED, "%s: cannot be read as an XML schema: %s; name in XML_CATALOG_FILES where it finds what it imports", path,
-		              c.text[0] != '\0' ? c.text : "unreadable");
+		r = fault_set(f, ERR_UNSUPPORTED, _("%s: cannot be read as an XML schema: %s; name in XML_CATALOG_FILES where it finds what it imports"), path,
+		              c.text[0] != '\0' ? c.text : _("unreadable"));
 	} else {
 		xmlSchemaSetValidStructuredErrors(valid, NOTE, &c);
 		if (xmlSchemaValidateDoc(valid, doc) != 0)
-			r = fault_set(f, ERR_SYNTAX, "%s:%d: is not valid to %s: %s", name, c.line, path, c.text);
+			r = fault_set(f, ERR_SYNTAX, _("%s:%d: is not valid to %s: %s"), name, c.line, path, c.text);
 		xmlSchemaFreeValidCtxt(valid);
 	}
 	xmlSchemaFree(schema);

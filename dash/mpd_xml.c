@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "base/buf.h"
+#include "base/words.h"
 #include "dash/mpd.h"
 
 #define MAX_ATTRIBUTES 10000 /* no '=' more between two '<': text between tags counts, too */
@@ -90,7 +91,7 @@ static void on_error(void *ctxt, xmlErrorPtr error)
 
 	if (error->level != XML_ERR_FATAL)
 		return; /* an undeclared prefix and the like: we can read on */
-	snprintf(text, sizeof text, "not well-formed XML: %s", error->message != NULL ? error->message : "unknown error");
+	snprintf(text, sizeof text, _("not well-formed XML: %s"), error->message != NULL ? error->message : _("unknown error"));
 	n = strlen(text);
 	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' '))
 		text[--n] = '\0';
@@ -100,7 +101,7 @@ static void on_error(void *ctxt, xmlErrorPtr error)
 /* An MPD has no use for one, and entities and default attributes are how a small document grows huge. */
 static void on_doctype(void *ctxt, const xmlChar *name, const xmlChar *id, const xmlChar *system)
 {
-	mpd_xml_stop(ctxt, NULL, ERR_SYNTAX, "a document type declaration is not allowed in an MPD: remove <!DOCTYPE ...>");
+	mpd_xml_stop(ctxt, NULL, ERR_SYNTAX, _("a document type declaration is not allowed in an MPD: remove <!DOCTYPE ...>"));
 }
 
 /* libxml2 looks for an attribute's twin among all before it: 100,000 of them in one tag take ten seconds, and there is
@@ -132,15 +133,15 @@ static int parse(const void *bytes, size_t n, struct run *run, const xmlSAXHandl
 	bool good;
 
 	if (n > MPD_MAX_BYTES)
-		return fault_set(run->fault, ERR_LIMIT, "%s: is larger than the %zu MiB allowed for an MPD", run->name,
+		return fault_set(run->fault, ERR_LIMIT, _("%s: is larger than the %zu MiB allowed for an MPD"), run->name,
 		                 MPD_MAX_BYTES >> 20);
 	if (n == 0)
-		return fault_set(run->fault, ERR_SYNTAX, "%s: is empty, expected an MPD", run->name);
+		return fault_set(run->fault, ERR_SYNTAX, _("%s: is empty, expected an MPD"), run->name);
 	if (has_crowded_tag(bytes, n))
-		return fault_set(run->fault, ERR_LIMIT, "%s: has a tag with more than %d attributes", run->name, MAX_ATTRIBUTES);
+		return fault_set(run->fault, ERR_LIMIT, _("%s: has a tag with more than %d attributes"), run->name, MAX_ATTRIBUTES);
 	ctxt = xmlNewParserCtxt();
 	if (ctxt == NULL)
-		return fault_set(run->fault, -ENOMEM, "%s: out of memory", run->name);
+		return fault_set(run->fault, -ENOMEM, _("%s: out of memory"), run->name);
 	if (sax != NULL)
 		*ctxt->sax = *sax;
 	ctxt->sax->initialized = XML_SAX2_MAGIC;
@@ -152,14 +153,14 @@ static int parse(const void *bytes, size_t n, struct run *run, const xmlSAXHandl
 	                        XML_PARSE_NONET | XML_PARSE_NOENT | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 	good = ctxt->wellFormed;
 	if (!good && run->code == 0)
-		fail(run, ERR_SYNTAX, ctxt->input != NULL ? ctxt->input->line : 1, 1, "not well-formed XML");
+		fail(run, ERR_SYNTAX, ctxt->input != NULL ? ctxt->input->line : 1, 1, _("not well-formed XML"));
 	xmlFreeParserCtxt(ctxt);
 	if (run->code != 0 || ret_doc == NULL) {
 		xmlFreeDoc(doc);
 		return run->code;
 	}
 	if (doc == NULL)
-		return fault_set(run->fault, -ENOMEM, "%s: out of memory", run->name);
+		return fault_set(run->fault, -ENOMEM, _("%s: out of memory"), run->name);
 	*ret_doc = doc;
 	return 0;
 }

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "base/words.h"
+
 struct line {
 	const char *s;
 	size_t n;
@@ -161,12 +163,12 @@ int playlist_localise(const void *text, size_t n, const struct mpd_place *places
                       struct buf *out, struct fault *f)
 {
 	if (n > PLAYLIST_MAX_BYTES)
-		return fault_set(f, ERR_LIMIT, "playlist: longer than %zu bytes", PLAYLIST_MAX_BYTES);
+		return fault_set(f, ERR_LIMIT, _("playlist: longer than %zu bytes"), PLAYLIST_MAX_BYTES);
 	if (!put_head(out, text, n))
-		return fault_set(f, ERR_SYNTAX, "playlist: expected a multivariant playlist without pathways");
+		return fault_set(f, ERR_SYNTAX, _("playlist: expected a multivariant playlist without pathways"));
 	if (steering != NULL)
 		buf_printf(out, "#EXT-X-CONTENT-STEERING:SERVER-URI=\"%s\",PATHWAY-ID=\"%s\"\n", steering, places[0].service_location);
 	for (size_t i = 0; i < n_places; i++)
 		put_media(out, text, n, &places[i]);
-	return buf_error(out) == 0 ? 0 : fault_set(f, ERR_LIMIT, "playlist: too long with all its places");
+	return buf_error(out) == 0 ? 0 : fault_set(f, ERR_LIMIT, _("playlist: too long with all its places"));
 }

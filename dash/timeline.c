@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/words.h"
 #include "dash/timeline_build.h"
 #include "dash/timeline_kind.h"
 
@@ -206,7 +207,7 @@ static int build_rendition(struct timeline_build *b, const struct timeline_perio
 
 	describe(r);
 	if (e != 0)
-		return fault_set(b->fault, e, "line %u: none of its BaseURLs can be used", rep->line);
+		return fault_set(b->fault, e, _("line %u: none of its BaseURLs can be used"), rep->line);
 	l.availability_offset = level.bases.availability_offset;
 	l.partial_offset = level.bases.partial_offset;
 	if (level.segments.has_availability_offset) {
@@ -217,7 +218,7 @@ static int build_rendition(struct timeline_build *b, const struct timeline_perio
 	l.segments = level.segments;
 	take_bases(&level, b, r);
 	if (b->n_url_bytes > TIMELINE_MAX_URL_BYTES)
-		return fault_set(b->fault, ERR_LIMIT, "line %u: the BaseURLs are too long and too many", rep->line);
+		return fault_set(b->fault, ERR_LIMIT, _("line %u: the BaseURLs are too long and too many"), rep->line);
 	return timeline_lay_out(&l);
 }
 
@@ -241,9 +242,9 @@ static void leave_out(struct timeline_build *b, const struct timeline_period *pe
 {
 	struct fault f = *b->fault;
 
-	fault_prefix(&f, "AdaptationSet \"%s\" (line %u): Representation \"%s\" (line %u)", or_question(r->set->id),
+	fault_prefix(&f, _("AdaptationSet \"%s\" (line %u): Representation \"%s\" (line %u)"), or_question(r->set->id),
 	             r->set->line, or_question(r->representation->id), r->representation->line);
-	fault_prefix(&f, "Period \"%s\" (line %u)", or_question(period->period->id), period->period->line);
+	fault_prefix(&f, _("Period \"%s\" (line %u)"), or_question(period->period->id), period->period->line);
 	if (b->first.code == 0)
 		b->first = f;
 	r->fault = mem_dup(fault_text(&f));
@@ -266,7 +267,7 @@ static int build_renditions(struct timeline_build *b, const struct timeline_peri
 		r->set = t->set;
 		e = build_rendition(b, period, above, r);
 		if (e == ERR_LIMIT || e == -ENOMEM) {
-			fault_prefix(b->fault, "Representation \"%s\" (line %u)", or_question(rep->id), rep->line);
+			fault_prefix(b->fault, _("Representation \"%s\" (line %u)"), or_question(rep->id), rep->line);
 			return e;
 		}
 		if (e != 0)
@@ -287,13 +288,13 @@ static int build_track(struct timeline_build *b, const struct timeline_period *p
 
 	t->renditions = mem_new_array(set->n_representations, sizeof *t->renditions);
 	if (e != 0)
-		fault_set(b->fault, e, "none of its BaseURLs can be used");
+		fault_set(b->fault, e, _("none of its BaseURLs can be used"));
 	else
 		e = build_renditions(b, period, &level, t);
 	free_bases(&level.bases);
 	t->kind = timeline_kind_of(set);
 	if (e != 0)
-		fault_prefix(b->fault, "AdaptationSet \"%s\" (line %u)", or_question(set->id), set->line);
+		fault_prefix(b->fault, _("AdaptationSet \"%s\" (line %u)"), or_question(set->id), set->line);
 	return e;
 }
 
@@ -307,7 +308,7 @@ static int build_tracks(struct timeline_build *b, const struct level *above, str
 
 	p->tracks = mem_new_array(from->n_sets, sizeof *p->tracks);
 	if (e != 0)
-		fault_set(b->fault, e, "none of its BaseURLs can be used");
+		fault_set(b->fault, e, _("none of its BaseURLs can be used"));
 	for (size_t i = 0; i < from->n_sets && e == 0; i++) {
 		struct timeline_track *t = &p->tracks[p->n_tracks];
 
@@ -320,7 +321,7 @@ static int build_tracks(struct timeline_build *b, const struct level *above, str
 	}
 	free_bases(&level.bases);
 	if (e != 0)
-		fault_prefix(b->fault, "Period \"%s\" (line %u)", or_question(from->id), from->line);
+		fault_prefix(b->fault, _("Period \"%s\" (line %u)"), or_question(from->id), from->line);
 	return e;
 }
 
@@ -343,11 +344,11 @@ static int find_start(const struct timeline_build *b, size_t i, const struct tim
 	} else if (!former->period->has_duration) {
 		return ERR_NOT_FOUND;
 	} else if (__builtin_add_overflow(former->start, former->period->duration, ret_start)) {
-		return fault_set(b->fault, ERR_OUT_OF_RANGE, "Period \"%s\" (line %u): starts past all time",
+		return fault_set(b->fault, ERR_OUT_OF_RANGE, _("Period \"%s\" (line %u): starts past all time"),
 		                 or_question(p->id), p->line);
 	}
 	if (former != NULL && *ret_start < former->start)
-		return fault_set(b->fault, ERR_SYNTAX, "Period \"%s\" (line %u): starts before the Period in front of it",
+		return fault_set(b->fault, ERR_SYNTAX, _("Period \"%s\" (line %u): starts before the Period in front of it"),
 		                 or_question(p->id), p->line);
 	return 0;
 }
@@ -373,8 +374,8 @@ static int place_periods(struct timeline_build *b, struct timeline *t)
 			break;
 		if (e == ERR_NOT_FOUND)
 			return fault_set(b->fault, ERR_SYNTAX,
-			                 "Period \"%s\" (line %u): nothing says when it starts: it has no @start and the Period "
-			                 "before it no @duration",
+			                 _("Period \"%s\" (line %u): nothing says when it starts: it has no @start and the Period "
+			                 "before it no @duration"),
 			                 or_question(mpd->periods[i].id), mpd->periods[i].line);
 		if (e != 0)
 			return e;
@@ -382,7 +383,7 @@ static int place_periods(struct timeline_build *b, struct timeline *t)
 		p->id = mem_dup(p->period->id);
 		t->n_periods++;
 	}
-	return t->n_periods > 0 ? 0 : fault_set(b->fault, ERR_SYNTAX, "the MPD has no Period");
+	return t->n_periods > 0 ? 0 : fault_set(b->fault, ERR_SYNTAX, _("the MPD has no Period"));
 }
 
 /* Up to the next Period or the end of the presentation, or shorter when it says so. */
@@ -437,7 +438,7 @@ static int build(struct timeline_build *b, const char *url, struct timeline *t)
 	add_base(&found, timeline_join_url(url, ""), NULL);
 	b->url = found.n > 0 ? found.v[0].url : "";
 	if (found.n == 0 || inherit_bases(&found, &b->mpd->base_urls, &top.bases) != 0)
-		e = fault_set(b->fault, ERR_SYNTAX, "neither the MPD's own address \"%.200s\" nor its BaseURLs can be used", url);
+		e = fault_set(b->fault, ERR_SYNTAX, _("neither the MPD's own address \"%.200s\" nor its BaseURLs can be used"), url);
 	for (size_t i = 0; i < t->n_periods && e == 0; i++)
 		e = build_tracks(b, &top, &t->periods[i]);
 	free_bases(&found);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/words.h"
 #include "dash/timeline_build.h"
 
 #define MAX_ITEMS 200000
@@ -72,17 +73,17 @@ static int check_sidx(const struct bmff_sidx *s, struct fault *f)
 	wide bytes = (wide)s->anchor + s->first_offset, time = s->earliest_time;
 
 	if (s->timescale == 0)
-		return fault_set(f, ERR_SYNTAX, "the sidx has timescale 0");
+		return fault_set(f, ERR_SYNTAX, _("the sidx has timescale 0"));
 	if (s->n_entries == 0)
-		return fault_set(f, ERR_SYNTAX, "the sidx has no entries");
+		return fault_set(f, ERR_SYNTAX, _("the sidx has no entries"));
 	for (size_t i = 0; i < s->n_entries; i++) {
 		if (s->entries[i].size == 0)
-			return fault_set(f, ERR_SYNTAX, "entry %zu of the sidx is empty", i);
+			return fault_set(f, ERR_SYNTAX, _("entry %zu of the sidx is empty"), i);
 		bytes += s->entries[i].size;
 		time += s->entries[i].duration;
 	}
 	if (bytes > INT64_MAX || time > INT64_MAX / 2)
-		return fault_set(f, ERR_SYNTAX, "the sidx goes past 62 bits");
+		return fault_set(f, ERR_SYNTAX, _("the sidx goes past 62 bits"));
 	return 0;
 }
 
@@ -94,9 +95,9 @@ static int check_further(const struct timeline_index *x, const struct item *at, 
 	for (size_t i = 0; i < s->n_entries; i++)
 		time += s->entries[i].duration;
 	if (s->timescale != x->timescale)
-		return fault_set(f, ERR_SYNTAX, "the sidx at byte %" PRIu64 " has another timescale than the first", at->byte);
+		return fault_set(f, ERR_SYNTAX, _("the sidx at byte %" PRIu64 " has another timescale than the first"), at->byte);
 	if (time != at->duration)
-		return fault_set(f, ERR_SYNTAX, "the sidx at byte %" PRIu64 " is not as long as the entry that points to it", at->byte);
+		return fault_set(f, ERR_SYNTAX, _("the sidx at byte %" PRIu64 " is not as long as the entry that points to it"), at->byte);
 	return 0;
 }
 
@@ -108,7 +109,7 @@ static int put_entries(struct timeline_index *x, size_t at, const struct bmff_si
 	struct item *v = n <= MAX_ITEMS ? mem_try(n, sizeof *v) : NULL;
 
 	if (v == NULL)
-		return fault_set(f, ERR_LIMIT, "the index has more than %zu entries", (size_t)MAX_ITEMS);
+		return fault_set(f, ERR_LIMIT, _("the index has more than %zu entries"), (size_t)MAX_ITEMS);
 	if (x->n > 0) {
 		memcpy(v, x->items, at * sizeof *v);
 		memcpy(v + at + s->n_entries, x->items + at + gone, (x->n - at - gone) * sizeof *v);
@@ -132,9 +133,9 @@ static int read_one(struct timeline_index *x, size_t at, const uint8_t *bytes, s
 	int r = ++x->n_read <= MAX_INDEXES ? bmff_sidx_read(bytes, n, offset, &s) : ERR_LIMIT;
 
 	if (r == ERR_LIMIT)
-		return fault_set(f, r, "the index is spread over more than %d boxes", MAX_INDEXES);
+		return fault_set(f, r, _("the index is spread over more than %d boxes"), MAX_INDEXES);
 	if (r < 0)
-		return fault_set(f, r, "its index at byte %" PRIu64 ": %s", offset, err_text(r));
+		return fault_set(f, r, _("its index at byte %" PRIu64 ": %s"), offset, words_error(r));
 	r = check_sidx(s, f);
 	if (r == 0 && x->n > 0)
 		r = check_further(x, &x->items[at], s, f);
@@ -157,12 +158,12 @@ int timeline_index_read(struct timeline_index *x, const void *bytes, size_t n, u
 
 		/* these bytes were asked for from here on: what is missing now will not come either */
 		if (it->byte == offset && n < (it->box > 0 ? it->box : 8))
-			return fault_set(f, ERR_SYNTAX, "the file ends within the sidx at byte %" PRIu64, it->byte);
+			return fault_set(f, ERR_SYNTAX, _("the file ends within the sidx at byte %" PRIu64), it->byte);
 		if (it->byte < offset || from > n || n - from < 8)
 			break;
 		it->box = (uint32_t)p[from] << 24 | (uint32_t)p[from + 1] << 16 | (uint32_t)p[from + 2] << 8 | p[from + 3];
 		if (it->box < 8 || it->box > it->size || it->box > MAX_BOX)
-			return fault_set(f, ERR_SYNTAX, "entry %zu of the sidx points to byte %" PRIu64 ", where no further sidx stands", i, it->byte);
+			return fault_set(f, ERR_SYNTAX, _("entry %zu of the sidx points to byte %" PRIu64 ", where no further sidx stands"), i, it->byte);
 		if (n - from < it->box)
 			break;
 		r = read_one(x, i, p + from, it->box, it->byte, f);
@@ -197,12 +198,12 @@ int timeline_set_index(struct timeline_rendition *r, const struct timeline_index
 	size_t n = 0;
 
 	if (x->n == 0 || first_open(x) < x->n)
-		return fault_set(f, ERR_SYNTAX, "the index is not complete");
+		return fault_set(f, ERR_SYNTAX, _("the index is not complete"));
 	if (rescale_pto(r, x->timescale, &pto) != 0)
-		return fault_set(f, ERR_SYNTAX, "@presentationTimeOffset does not fit the sidx");
+		return fault_set(f, ERR_SYNTAX, _("@presentationTimeOffset does not fit the sidx"));
 	v = mem_try(x->n, sizeof *v);
 	if (v == NULL)
-		return fault_set(f, ERR_LIMIT, "no memory for %zu entries of a sidx", x->n);
+		return fault_set(f, ERR_LIMIT, _("no memory for %zu entries of a sidx"), x->n);
 	free(r->urls);
 	r->urls = mem_dup("");
 	for (size_t i = 0; i < x->n; i++) {

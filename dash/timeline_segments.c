@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/words.h"
 #include "dash/timeline_build.h"
 
 typedef timeline_wide wide;
@@ -37,7 +38,7 @@ wide timeline_cut(dur_us period_duration, uint32_t timescale)
 
 static int fault_at(struct timeline_layout *l, unsigned line, int code, const char *text)
 {
-	return fault_set(l->build->fault, code, "line %u: %s", line, text);
+	return fault_set(l->build->fault, code, _("line %u: %s"), line, text);
 }
 
 /* --- putting segments ---------------------------------------------------------------- */
@@ -47,7 +48,7 @@ static int charge(struct output *out, wide n)
 	struct timeline_build *b = out->l->build;
 
 	if (n > (wide)(TIMELINE_MAX_SEGMENTS - b->n_segments))
-		return fault_set(b->fault, ERR_LIMIT, "line %u: the MPD makes more than %zu segments",
+		return fault_set(b->fault, ERR_LIMIT, _("line %u: the MPD makes more than %zu segments"),
 		                 out->l->segments.line, TIMELINE_MAX_SEGMENTS);
 	b->n_segments += (size_t)n;
 	return 0;
@@ -129,7 +130,7 @@ static int put_segment(struct output *out, const struct timeline_run *run, uint6
 		if (time < 0 && out->l->segments.ept_delta < 0 && !out->l->segments.has_timeline)
 			time = 0; /* begun before the track's own time, so no address has it */
 		if (a < INT64_MIN / 2 || b > INT64_MAX / 2 || time < 0 || time > (wide)UINT64_MAX)
-			return fault_at(out->l, run->line, ERR_OUT_OF_RANGE, "a segment's time does not fit 63 bits");
+			return fault_at(out->l, run->line, ERR_OUT_OF_RANGE, _("a segment's time does not fit 63 bits"));
 		if (!is_part(out, run, run->number + i, k + 1, b))
 			break;
 		if (out->l->period->duration >= 0 && b > timeline_ticks(out->l->period->duration, ts) &&
@@ -162,7 +163,7 @@ static int put_run(void *ctx, const struct timeline_run *run)
 	if (last <= first)
 		return 0;
 	if (run->number + last - 1 > (wide)UINT64_MAX)
-		return fault_at(out->l, run->line, ERR_OUT_OF_RANGE, "a segment's number does not fit 64 bits");
+		return fault_at(out->l, run->line, ERR_OUT_OF_RANGE, _("a segment's number does not fit 64 bits"));
 	e = charge(out, (last - first) * run->parts);
 	if (e != 0)
 		return e;
@@ -179,7 +180,7 @@ static int finish(struct output *out, int e)
 	struct timeline_build *b = out->l->build;
 
 	if (e == 0 && buf_error(&out->urls) != 0)
-		e = fault_set(b->fault, buf_error(&out->urls), "line %u: the segments' addresses are too long",
+		e = fault_set(b->fault, buf_error(&out->urls), _("line %u: the segments' addresses are too long"),
 		              out->l->segments.line);
 	b->n_url_bytes += out->urls.size;
 	r->urls = buf_take(&out->urls);
@@ -199,7 +200,7 @@ static int put_listed_run(void *ctx, const struct timeline_run *run)
 	struct timeline_run r = *run;
 
 	if (r.parts != 1)
-		return fault_at(out->l, r.line, ERR_UNSUPPORTED, "S@k in a SegmentList");
+		return fault_at(out->l, r.line, ERR_UNSUPPORTED, _("S@k in a SegmentList"));
 	if (r.number < first || r.number - first >= m->n_urls)
 		return 0;
 	if (r.count > m->n_urls - (r.number - first))
@@ -259,7 +260,7 @@ static int cut_to_available(struct output *out, const struct timeline_run *run, 
 
 	if (!mpd->has_availability_start)
 		return fault_set(out->l->build->fault, ERR_SYNTAX,
-		                 "line %u: @duration in a dynamic MPD needs MPD@availabilityStartTime", run->line);
+		                 _("line %u: @duration in a dynamic MPD needs MPD@availabilityStartTime"), run->line);
 	whole = whole > 0 ? whole / run->duration + (run->parts > 1) : 0;
 	if (!isfinite(out->l->availability_offset) && *count < TIMELINE_WIDE_MAX)
 		whole = *count; /* all that will ever be is there already */
@@ -286,9 +287,9 @@ static int put_numbered(struct output *out)
 	run.number = m->has_start_number ? m->start_number : 1;
 	run.parts = m->has_k && !listed ? m->k : 1;
 	if (run.parts == 0 || run.parts > m->duration)
-		return fault_at(l, m->line, ERR_SYNTAX, "@k is impossible, expected 1 up to @duration");
+		return fault_at(l, m->line, ERR_SYNTAX, _("@k is impossible, expected 1 up to @duration"));
 	if (m->duration == 0 || m->duration > INT64_MAX)
-		return fault_at(l, m->line, ERR_SYNTAX, "@duration is 0 or past 63 bits, expected the length of a segment");
+		return fault_at(l, m->line, ERR_SYNTAX, _("@duration is 0 or past 63 bits, expected the length of a segment"));
 	if (end < TIMELINE_WIDE_MAX)
 		count = end > run.start ? (end - run.start + run.duration - 1) / run.duration : 0;
 	if (m->has_end_number && count > (wide)m->end_number - run.number + 1)
@@ -301,8 +302,8 @@ static int put_numbered(struct output *out)
 		return e;
 	if (count >= TIMELINE_WIDE_MAX)
 		return fault_at(l, m->line, ERR_UNSUPPORTED,
-		                "nothing says how many segments there are: a duration of the Period or of the MPD, or "
-		                "@endNumber, is needed");
+		                _("nothing says how many segments there are: a duration of the Period or of the MPD, or "
+		                "@endNumber, is needed"));
 	run.count = count > 0 ? (uint64_t)(count > (wide)UINT64_MAX / 4 ? (wide)UINT64_MAX / 4 : count) : 0;
 	return run.count > 0 ? put_run(out, &run) : 0;
 }
@@ -320,8 +321,8 @@ static int put_only(struct output *out)
 		return 0;
 	if (l->build->mpd->dynamic && l->period->duration < 0)
 		return fault_at(l, m->line, ERR_SYNTAX,
-		                "SegmentTemplate has neither @duration nor a SegmentTimeline, and its Period no end: it is one "
-		                "segment, and nothing says of what length");
+		                _("SegmentTemplate has neither @duration nor a SegmentTimeline, and its Period no end: it is one "
+		                "segment, and nothing says of what length"));
 	return put_run(out, &run);
 }
 
@@ -337,7 +338,7 @@ static int guess_duration(struct timeline_layout *l)
 	else if (mpd->has_max_segment_duration)
 		d = timeline_ticks(mpd->max_segment_duration, l->rendition->timescale);
 	if (d <= 0 || d > INT64_MAX)
-		return fault_at(l, m->line, ERR_UNSUPPORTED, "a SegmentList needs @duration or a SegmentTimeline");
+		return fault_at(l, m->line, ERR_UNSUPPORTED, _("a SegmentList needs @duration or a SegmentTimeline"));
 	m->duration = (uint64_t)d;
 	m->has_duration = true;
 	return 0;
@@ -407,8 +408,8 @@ static int put_single(struct output *out)
 
 	if (!names_a_file(l))
 		return fault_set(l->build->fault, ERR_SYNTAX,
-		                 "line %u: nothing says where its segments are: a BaseURL, SegmentBase, SegmentList or "
-		                 "SegmentTemplate is needed",
+		                 _("line %u: nothing says where its segments are: a BaseURL, SegmentBase, SegmentList or "
+		                 "SegmentTemplate is needed"),
 		                 r->representation->line);
 	r->needs_index = may_have_index(r);
 	if (!r->needs_index)
@@ -433,10 +434,10 @@ static int put_all(struct output *out)
 	if (m->kind == MPD_NONE || m->kind == MPD_SEGMENT_BASE)
 		return put_single(out);
 	if (m->kind == MPD_SEGMENT_TEMPLATE && m->media == NULL)
-		return fault_at(l, m->line, ERR_SYNTAX, "SegmentTemplate has no @media");
+		return fault_at(l, m->line, ERR_SYNTAX, _("SegmentTemplate has no @media"));
 	if (m->kind == MPD_SEGMENT_LIST && m->n_urls == 0)
 		return fault_at(l, m->line, m->xlink_href != NULL ? ERR_UNSUPPORTED : ERR_SYNTAX,
-		                m->xlink_href != NULL ? "SegmentList is elsewhere (xlink:href)" : "SegmentList has no SegmentURL");
+		                m->xlink_href != NULL ? _("SegmentList is elsewhere (xlink:href)") : _("SegmentList has no SegmentURL"));
 	if (m->has_timeline)
 		return put_timeline(out);
 	if (m->kind == MPD_SEGMENT_LIST && !m->has_duration)
@@ -471,7 +472,7 @@ int timeline_lay_out(struct timeline_layout *l)
 	int e;
 
 	if (m->has_timescale && m->timescale == 0)
-		return fault_at(l, m->line, ERR_SYNTAX, "@timescale is 0");
+		return fault_at(l, m->line, ERR_SYNTAX, _("@timescale is 0"));
 	r->timescale = m->has_timescale ? m->timescale : 1;
 	r->pto = m->pto;
 	r->period_duration = l->period->duration;

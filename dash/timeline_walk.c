@@ -6,13 +6,14 @@
  */
 #include <math.h>
 
+#include "base/words.h"
 #include "dash/timeline_build.h"
 
 typedef timeline_wide wide;
 
 static int fault_at(struct timeline_layout *l, unsigned line, int code, const char *text)
 {
-	return fault_set(l->build->fault, code, "line %u: %s", line, text);
+	return fault_set(l->build->fault, code, _("line %u: %s"), line, text);
 }
 
 wide timeline_period_end(const struct timeline_layout *l)
@@ -59,7 +60,7 @@ static int open_end(const struct timeline_layout *l, size_t i, wide *ret_end)
 		end = timeline_early_edge(l);
 	if (end >= TIMELINE_WIDE_MAX)
 		return fault_set(l->build->fault, ERR_UNSUPPORTED,
-		                 "line %u: S@r is negative and neither the next S@t nor a duration says where it ends",
+		                 _("line %u: S@r is negative and neither the next S@t nor a duration says where it ends"),
 		                 m->timeline[i].line);
 	*ret_end = end;
 	return 0;
@@ -92,13 +93,13 @@ static int count_s(const struct timeline_layout *l, size_t i, wide start, uint64
 static int check_s(struct timeline_layout *l, const struct mpd_s *s, wide start, wide former_start)
 {
 	if (!s->has_pattern && (s->d == 0 || s->d > INT64_MAX))
-		return fault_at(l, s->line, ERR_SYNTAX, "S@d is missing, 0 or past 63 bits, expected a duration");
+		return fault_at(l, s->line, ERR_SYNTAX, _("S@d is missing, 0 or past 63 bits, expected a duration"));
 	if (start > TIMELINE_WIDE_MAX / 2)
-		return fault_at(l, s->line, ERR_OUT_OF_RANGE, "the times of the SegmentTimeline do not fit 63 bits");
+		return fault_at(l, s->line, ERR_OUT_OF_RANGE, _("the times of the SegmentTimeline do not fit 63 bits"));
 	if (s->k == 0 || (!s->has_pattern && s->k > s->d))
-		return fault_at(l, s->line, ERR_SYNTAX, "S@k is impossible, expected 1 up to S@d");
+		return fault_at(l, s->line, ERR_SYNTAX, _("S@k is impossible, expected 1 up to S@d"));
 	if (start <= former_start)
-		return fault_at(l, s->line, ERR_SYNTAX, "S@t is not behind the segment before it");
+		return fault_at(l, s->line, ERR_SYNTAX, _("S@t is not behind the segment before it"));
 	return 0;
 }
 
@@ -167,7 +168,7 @@ static int find_entry(struct timeline_layout *l, const struct mpd_s *s, const st
 		const struct mpd_p *p = &pattern->v[i];
 
 		if (p->d == 0 || p->d > INT64_MAX || s->k > p->d)
-			return fault_at(l, s->line, ERR_SYNTAX, "P@d of its Pattern is missing, 0 or past 63 bits");
+			return fault_at(l, s->line, ERR_SYNTAX, _("P@d of its Pattern is missing, 0 or past 63 bits"));
 		total += (wide)p->r + 1;
 	}
 	at = s->pattern_entry % total;
@@ -186,7 +187,7 @@ static int walk_pattern(struct timeline_layout *l, struct walk *w, size_t i, str
 	uint64_t skip = 0;
 	size_t p = 0, n = 0;
 	int e = pattern != NULL ? find_entry(l, s, pattern, &p, &skip)
-	                        : fault_at(l, s->line, ERR_SYNTAX, "S@p names no Pattern of its SegmentTimeline");
+	                        : fault_at(l, s->line, ERR_SYNTAX, _("S@p names no Pattern of its SegmentTimeline"));
 
 	if (e == 0 && s->r < 0)
 		e = open_end(l, i, &end);
@@ -197,7 +198,7 @@ static int walk_pattern(struct timeline_layout *l, struct walk *w, size_t i, str
 		wide fit = s->r < 0 ? (end - run->start + part) / pattern->v[p].d : left;
 
 		if (n++ > TIMELINE_MAX_SEGMENTS)
-			return fault_at(l, s->line, ERR_LIMIT, "S@p repeats its Pattern too often");
+			return fault_at(l, s->line, ERR_LIMIT, _("S@p repeats its Pattern too often"));
 		run->duration = pattern->v[p].d;
 		run->count = pattern->v[p].r + 1 - skip;
 		if (fit < (wide)run->count)

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/words.h"
 #include "dash/package.h"
 
 #define WORK_PREFIX PACKAGE_WORK_PREFIX
@@ -187,6 +188,7 @@ static struct revision *load(struct library_scan *s, const char *title, const ch
 {
 	struct revision *r = NULL;
 	struct fault f = {0};
+	locale_t was = words_pause(); /* the first look is the main thread's */
 
 	if (revision_load(s->folder, title, revision, s->open, &r, &f) == 0) {
 		log_info("origin/library", "package found title=%s revision=%s bytes=%llu", title, revision,
@@ -197,6 +199,7 @@ static struct revision *load(struct library_scan *s, const char *title, const ch
 		refuse(s, key, fault_text(&f));
 		free(key);
 	}
+	words_resume(was);
 	return r;
 }
 

@@ -18,10 +18,11 @@ in_german() { env -u LANGUAGE ASAN_OPTIONS=detect_leaks=0 LOCPATH="$work" LC_ALL
 
 # --- catalogs ---
 base=$(ls base/config.c base/progress.c base/err.h fetch/*.c serve/*.c cdn/*.c)
-for catalog in base ribera-admin ribera-edge ribera-ingest ribera-origin ribera-player; do
+for catalog in base dash ribera-admin ribera-edge ribera-ingest ribera-origin ribera-player; do
 	more= file=po/$catalog.es.po
 	case $catalog in
 	base) more=-kX:4 sources=$base ;;
+	dash) sources=$(ls dash/*.c) ;;
 	ribera-admin) more='-kfield:1 -kfield_bytes:1 -kfield_percent:1' sources=$(ls origin/admin*.c origin/trace.c) ;;
 	ribera-origin) sources=$(ls origin/*.c | grep -vE 'origin/(admin|trace)') ;;
 	*) sources=$(ls "${catalog#ribera-}"/*.[ch]) ;;
@@ -39,11 +40,11 @@ done
 
 # --- what nobody marked ---
 # A sentence in a call that speaks to people is marked, so that the checks above know of it.  Not looked at: what a service logs or answers by
-# its API (origin, edge, and the rooms below them that only they use), formats' own complaints (dash), which name things in the standards' English.
+# its API (origin, edge, and the rooms below them that only they use).
 unmarked() { # FILES
 	python3 - "$@" <<'PY'
 import re, sys
-CALL = re.compile(r'\b(?:fault_set|fault_prefix|verify_wrong|verify_bad|fprintf|fputs|puts|printf|progress_new|admin_table_cell|report_add_error)\(')
+CALL = re.compile(r'\b(?:fault_set|fault_prefix|fault_at|fail|bencode_fail|mpd_xml_stop|verify_wrong|verify_bad|fprintf|fputs|puts|printf|progress_new|admin_table_cell|report_add_error)\(')
 STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 SENTENCE = re.compile(r'[A-Za-z]{2,} [a-z]{2,}|^[a-z]{3,}$')
 for path in sys.argv[1:]:
@@ -69,10 +70,12 @@ for path in sys.argv[1:]:
                     marks.pop()
                 depth -= 1
             at += 1
+    for m in re.finditer(r'(?:return|\b(?:why|what) =|[?:]) ("[^"\n]*[a-z]{2,} [a-z]{2,}[^"\n]*")', text if path.startswith(('dash/', 'fetch/')) else ''):
+        print(f'{path}:{text.count(chr(10), 0, m.start()) + 1}: {m[1][:90]}')  # a reason that is handed on to such a call
 PY
 }
 # shellcheck disable=SC2046
-said=$(unmarked base/config.c base/progress.c fetch/*.c $(ls ingest/*.c player/*.c | grep -vE 'report_page|report_hull|/ipc|player/report') edge/setup*.c edge/settings.c edge/main.c origin/admin*.c origin/trace.c origin/settings.c origin/main.c |
+said=$(unmarked base/config.c base/progress.c dash/*.c fetch/*.c $(ls ingest/*.c player/*.c | grep -vE 'report_page|report_hull|/ipc|player/report') edge/setup*.c edge/settings.c edge/main.c origin/admin*.c origin/trace.c origin/settings.c origin/main.c |
 	grep -vE '<svg|<text|<rect|# Settings of|"(true|false|everywhere)"|listening viewers=')
 [ -z "$said" ]; ok $? "every sentence for people is marked for translation" "$said"
 printf 'int f(void) {\n\treturn fault_set(f, 1, "%%s: a new sentence", g(x, "title"));\n}\n' >"$work/new.c"
@@ -100,6 +103,11 @@ has "setup" "se esperaba una URL" "$(printf '\n' | in_spanish "$RIBERA_BUILD/rib
 : >"$work/empty.mp4"
 has "an empty master" "está vacío (0 bytes); copie el máster de nuevo" "$(in_spanish "$RIBERA_BUILD/ribera-ingest" "$work/empty.mp4" --library "$work" 2>&1)"
 has "no master" "no se ha indicado MASTER; véase --help" "$(in_spanish "$RIBERA_BUILD/ribera-ingest" 2>&1)"
+printf '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011"\n mediaPresentationDuration="PT1H2"/>' >"$work/bad.mpd"
+has "a wrong MPD, and where" "bad.mpd:2:29: MPD@mediaPresentationDuration «PT1H2» no se puede interpretar, se esperaba una duración como PT1H2M3.5S" \
+	"$(in_spanish "$RIBERA_BUILD/ribera-player" --inspect "$work/bad.mpd" 2>&1)"
+has "one that is no XML" "bad.xml:1:6: XML mal formado: " "$(printf '<MPD ' >"$work/bad.xml"; in_spanish "$RIBERA_BUILD/ribera-player" --inspect "$work/bad.xml" 2>&1)"
+has "and one that is not there" "none.mpd: No existe el fichero o el directorio" "$(in_spanish "$RIBERA_BUILD/ribera-player" --inspect "$work/none.mpd" 2>&1)"
 has "nothing to play" "¿qué hay que reproducir?" "$(in_spanish "$RIBERA_BUILD/ribera-player" 2>&1)"
 
 # --- what was done, and numbers ---
@@ -125,7 +133,13 @@ said=$(in_spanish "$RIBERA_BUILD/ribera-ingest" --verify "$work/harmed" 2>&1)
 has "the judge of packages speaks Spanish" "no concuerda con su resumen: el fichero está dañado; haga el paquete de nuevo" "$said"
 said=$(in_spanish "$RIBERA_BUILD/ribera-ingest" --verify "$work/harmed" --json 2>&1)
 has "and English to programs" "does not match its hash: the file is damaged" "$said"
+index=$(grep -o 'indexRange="[0-9]*' "$work/harmed/manifest.mpd" | head -n 1)
+printf '\0\0\0\0' | dd of="$(ls "$work"/harmed/video-*.mp4 | head -n 1)" bs=1 seek=$((${index#*\"} + 16)) conv=notrunc status=none
+has "a damaged box, and where" "su índice en el byte ${index#*\"}: no se puede interpretar" "$(in_spanish "$RIBERA_BUILD/ribera-player" --inspect "$work/harmed/manifest.mpd" 2>&1)"
+printf 'i-0e' | dd of="$work/harmed/package.torrent" conv=notrunc status=none
+has "a damaged digest" "metainfo: byte 0: se esperaba un diccionario" "$(in_spanish "$RIBERA_BUILD/ribera-admin" verify "$work/harmed" 2>&1)"
 rm -rf "$work/library/short"
+mkdir "$work/library/harmed" && mv "$work/harmed" "$work/library/harmed/${package##*/}"
 said=$(localedef -i de_DE -f UTF-8 "$work/de_DE.UTF-8" 2>&1) && [ "$(in_german printf %.1f 1,5)" = 1,5 ]
 ok $? "here is a locale with decimal commas (apt-get install locales, if not)" "$said"
 printf '1,7,1000\n2,8,3000\n3,7,1000\n90000,7,1000\n' >"$work/trace"
@@ -179,5 +193,6 @@ kill -HUP "$origin"
 for _ in $(seq 100); do grep -q 'reload' "$work/log" && break; read -rt 0.1 <> <(:); done
 kill "$origin" && wait "$origin" 2>/dev/null
 origin=
+has "a service speaks English of a package" 'metainfo: byte 0: expected a dictionary' "$(cat "$work/log")"
 has "the log stays English" 'grace: found "mucho", expected a duration' "$(cat "$work/log")"
 echo "1..$n"
