@@ -43,7 +43,7 @@ static void on_done(void *ctx, const struct fetch_result *result, const struct f
 static int verdict(const struct get *g, const struct fetch_request *req, struct fault *f)
 {
 	if (g->result.error != 0)
-		return fault_set(f, g->result.error, "%s: %s%s%s", req->url, err_text(g->result.error),
+		return fault_set(f, g->result.error, "%s: %s%s%s", req->url, words_error(g->result.error),
 		                 g->result.text[0] != '\0' ? ": " : "", g->result.text);
 	if (g->result.status >= 400)
 		return fault_set(f, ERR_HTTP, _("%s: HTTP status %d"), req->url, g->result.status);

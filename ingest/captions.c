@@ -225,7 +225,7 @@ static int check_text(const char *path, struct fault *f)
 	r = file_read(path, &text);
 	if (r != 0) {
 		buf_fini(&text);
-		return fault_set(f, r, "%s: %s%s", path, err_text(r), r == -ENOENT ? _("; check the path") : r == ERR_LIMIT ? _("; subtitles are text") : "");
+		return fault_set(f, r, "%s: %s%s", path, words_error(r), r == -ENOENT ? _("; check the path") : r == ERR_LIMIT ? _("; subtitles are text") : "");
 	}
 	wide = text.size >= 2 && ((text.bytes[0] == 0xff && text.bytes[1] == 0xfe) || (text.bytes[0] == 0xfe && text.bytes[1] == 0xff));
 	good = wide || is_utf8(text.bytes, text.size);

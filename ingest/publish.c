@@ -24,7 +24,7 @@
 
 static int said(struct fault *f, int code, const char *path, const char *what)
 {
-	return fault_set(f, code, "%s: %s: %s%s", path, what, err_text(code),
+	return fault_set(f, code, "%s: %s: %s%s", path, what, words_error(code),
 	                 code == -ENOSPC || code == -EDQUOT ? _("; free space there and run the same command again")
 	                 : code == -EACCES                  ? _("; the user running this needs to be allowed to write there")
 	                 : code == -ENOENT                  ? _("; make its parent folder first")

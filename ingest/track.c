@@ -48,7 +48,7 @@ struct track {
 
 static int cannot(const struct track *t, int code, const char *what, struct fault *f)
 {
-	return fault_set(f, code, "%s: %s: %s%s", t->final, what, err_text(code),
+	return fault_set(f, code, "%s: %s: %s%s", t->final, what, words_error(code),
 	                 code == -ENOSPC ? _("; free space there and run the same command again") : "");
 }
 

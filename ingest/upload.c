@@ -298,7 +298,7 @@ static int upload_file(struct upload *u, const char *name, struct fault *f)
 	struct file file = {.name = name, .fd = open(path, O_RDONLY | O_CLOEXEC)};
 	int e = file.fd < 0 ? -errno : file_size(path, &file.size);
 
-	e = e != 0 ? fault_set(f, e, "\"%s\": %s", path, err_text(e)) : begin_file(u, &file, f);
+	e = e != 0 ? fault_set(f, e, "\"%s\": %s", path, words_error(e)) : begin_file(u, &file, f);
 	if (e == 0)
 		e = send_file(u, &file, f);
 	if (file.fd >= 0)

@@ -256,7 +256,7 @@ static int keep_copy(int fd, const char *part, const char *path, struct fault *f
 {
 	int e = fsync(fd) != 0 || link(part, path) != 0 ? -errno : 0; /* unlike rename() it replaces nothing */
 
-	return e == 0 ? 0 : fault_set(f, e, "\"%s\": %s", path, err_text(e));
+	return e == 0 ? 0 : fault_set(f, e, "\"%s\": %s", path, words_error(e));
 }
 
 int admin_backup(const struct admin *a, char **args, struct fault *f)
@@ -268,11 +268,11 @@ int admin_backup(const struct admin *a, char **args, struct fault *f)
 	if (file_exists(args[0]))
 		e = fault_set(f, ERR_EXISTS, _("\"%s\" is there already"), args[0]);
 	else if ((k.fd = open(part, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600)) < 0) /* tokens' hashes are in it */
-		e = fault_set(f, -errno, "\"%s\": %s", part, err_text(-errno));
+		e = fault_set(f, -errno, "\"%s\": %s", part, words_error(-errno));
 	if (e == 0)
 		e = admin_stream(a, "/api/v1/backup", BACKUP_PATIENCE, take_copy, &k, f);
 	if (e != 0 && k.error != 0)
-		e = fault_set(f, k.error, "\"%s\": %s", part, err_text(k.error));
+		e = fault_set(f, k.error, "\"%s\": %s", part, words_error(k.error));
 	if (e == 0)
 		e = check_copy(&k, f);
 	if (e == 0)

@@ -227,7 +227,7 @@ int admin_verify(const struct admin *a, char **args, struct fault *f)
 	}
 	json_decref(v.packages);
 	if (e != 0)
-		return fault_set(f, e, "\"%s\": %s", args[0], err_text(e));
+		return fault_set(f, e, "\"%s\": %s", args[0], words_error(e));
 	if (n == 0)
 		return fault_set(f, ERR_NOT_FOUND, _("\"%s\" has no package in it: give a library, a title or a package"), args[0]);
 	return v.n_damaged > 0 ? fault_set(f, ERR_HASH, _("%zu of %zu packages are damaged"), v.n_damaged, n) : 0;

@@ -181,7 +181,7 @@ static int open_parts(struct origin *o, struct fault *f)
 	                                                   .ctx = o->masters});
 	e = demand_view_new(o->catalogue, o->popular, &o->demand);
 	if (e != 0)
-		return fault_set(f, e, _("demand cannot be counted: %s"), err_text(e));
+		return fault_set(f, e, _("demand cannot be counted: %s"), words_error(e));
 	e = probe_new(o->registry, o->settings.probe, &o->probe);
 	if (e != 0)
 		return fault_set(f, e, _("edges cannot be asked: %s"), words_error(e));

@@ -32,7 +32,7 @@ int frames_hash_new(const char *path, struct frames_hash **ret, struct fault *f)
 		int e = -errno;
 
 		free(h);
-		return fault_set(f, e, "%s: %s", path, err_text(e));
+		return fault_set(f, e, "%s: %s", path, words_error(e));
 	}
 	h->path = mem_dup(path);
 	fputs("#pts_us, duration_us, bytes, md5, size\n", h->out);

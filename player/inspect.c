@@ -43,7 +43,7 @@ static int read_file_part(const char *url, uint64_t first, size_t n, struct blob
 	if (got == (ssize_t)n)
 		*ret = blob_copy(bytes, n);
 	else
-		r = fault_set(f, got < 0 ? (int)got : ERR_TRUNCATED, "%s: %s", path, err_text(got < 0 ? (int)got : ERR_TRUNCATED));
+		r = fault_set(f, got < 0 ? (int)got : ERR_TRUNCATED, "%s: %s", path, words_error(got < 0 ? (int)got : ERR_TRUNCATED));
 	if (fd >= 0)
 		close(fd);
 	free(bytes);
@@ -420,5 +420,5 @@ int inspect(struct fetch *fetch, struct source *source, bool json, FILE *out, st
 	json_decref(o);
 	for (size_t i = 0; i < x.n_dead; i++)
 		free(x.dead[i]);
-	return fflush(out) == 0 && !ferror(out) ? 0 : fault_set(f, -EIO, _("standard output: %s"), err_text(-EIO));
+	return fflush(out) == 0 && !ferror(out) ? 0 : fault_set(f, -EIO, _("standard output: %s"), words_error(-EIO));
 }

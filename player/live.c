@@ -368,7 +368,7 @@ int live_new(const struct source_door *door, struct hub *hub, struct source *s, 
 		l->got = clock_mono();
 		r = -pthread_create(&l->thread, NULL, run, l);
 		if (r < 0)
-			fault_set(f, r, _("no thread: %s"), err_text(r));
+			fault_set(f, r, _("no thread: %s"), words_error(r));
 	}
 	if (r < 0) {
 		release(&l);

@@ -245,5 +245,5 @@ int simulate_files(const char *const *traces, size_t n, const char *ladder_path,
 	if (r == 0 && fflush(out) != 0)
 		r = -EIO;
 	ladder_free(&ladder);
-	return r == -EIO ? fault_set(f, r, _("standard output: %s"), err_text(r)) : r;
+	return r == -EIO ? fault_set(f, r, _("standard output: %s"), words_error(r)) : r;
 }

@@ -48,7 +48,7 @@ static int read_text(const char *path, struct buf *b, struct fault *f)
 	r = file_read(path, b);
 	if (r == 0)
 		buf_putc(b, '\0');
-	return r == 0 ? buf_error(b) : fault_set(f, r, "%s: %s", path, err_text(r));
+	return r == 0 ? buf_error(b) : fault_set(f, r, "%s: %s", path, words_error(r));
 }
 
 /* Three numbers between commas; false when the line is something else. */

@@ -74,7 +74,7 @@ static void get_once(const struct source_door *door, const char *url, struct wai
 static int verdict(const struct wait *w, const char *url, struct fault *f)
 {
 	if (w->result.error != 0)
-		return fault_set(f, w->result.error, "%s: %s%s%s", url, err_text(w->result.error),
+		return fault_set(f, w->result.error, "%s: %s%s%s", url, words_error(w->result.error),
 		                 w->result.text[0] != '\0' ? ": " : "", w->result.text);
 	if (w->result.status != 200)
 		return fault_set(f, ERR_HTTP, _("%s: the server answers with HTTP status %d"), url, w->result.status);
@@ -129,7 +129,7 @@ static int get_file(const char *path, struct buf *out, char **ret_url, struct fa
 	int r = full == NULL ? -errno : file_read(full, out);
 
 	if (r < 0)
-		fault_set(f, r, "%s: %s", path, err_text(r));
+		fault_set(f, r, "%s: %s", path, words_error(r));
 	else if (ret_url != NULL)
 		*ret_url = timeline_join_url(plain, "");
 	free(plain);
