@@ -335,6 +335,7 @@ int lane_follow(struct lane *l, mono_us now, mono_us *ret_next, struct fault *f)
 			*ret_next = now + LANE_TICK;
 		return 0;
 	}
+	*ret_next = now; /* the line stands idle until the next one is asked for */
 	grab_result(l->grab, &g);
 	grab_free(&l->grab);
 	if (state == GRAB_FAILED)

@@ -123,15 +123,15 @@ class Server:
         wanted = re.match(r'bytes=(\d+)-(\d*)$', headers.get('range', ''))
         if not os.path.isfile(name):
             return self._head(s, '404 Not Found', 0)
-        with open(name, 'rb') as file:
-            body = file.read()
-        size = len(body)
+        size = os.path.getsize(name)
         first, last = (int(wanted[1]), min(int(wanted[2] or size - 1), size - 1)) if wanted else (0, size - 1)
+        with open(name, 'rb') as file:
+            file.seek(first)
+            part = file.read(max(0, last - first + 1))
         with self.lock:
             request = Request(line[1], first if wanted else None, last if wanted else None, headers, len(self.requests), time.monotonic())
             self.requests.append(request)
         fault = self.fault(request)
-        part = body[first:last + 1]
         extra = [f'ETag: "{size:x}-{self.etag}"'] if self.etag else []
         if fault and fault.isdigit():
             return self._head(s, f'{fault} No', 0, [f'Retry-After: {self.retry_after}'] if fault == '503' else [])
@@ -140,7 +140,7 @@ class Server:
             return False
         if fault == 'ignore-range':
             self._head(s, '200 OK', size, extra)
-            self._send(s, body)
+            self._send(s, self._whole(name))
             return True
         if fault == 'wrong-range':
             self._head(s, '206 Partial Content', len(part), extra + [f'Content-Range: bytes {first + 1}-{last + 1}/{size + 1}'])
@@ -156,7 +156,7 @@ class Server:
         if fault == 'garbage':
             part = os.urandom(len(part))
         if fault == 'other-segment':
-            part = self._other(body, first, last)
+            part = self._other(self._whole(name), first, last)
         if fault == 'redirect':
             return self._head(s, '302 Found', 0, [f'Location: {line[1]}'])
         if wanted:
@@ -177,6 +177,10 @@ class Server:
             return False
         self._send(s, part)
         return True
+
+    def _whole(self, name):
+        with open(name, 'rb') as file:
+            return file.read()
 
     def _other(self, body, first, last):
         """The first fragment that fits, and a box of nothing behind it."""
