@@ -33,12 +33,13 @@ struct tuning {
 	double trust, wild, gain;           /* seconds for which the forecast counts against a running download where its errors
 	                                       have this spread, less on calmer lines; top rates a restart must bring */
 	double full_time, full_size;        /* seconds and Mbit from which a download counts as a whole one */
+	double slow_time;                   /* seconds from which a small one is no worse than others */
 };
 static const struct tuning T = {.keep0 = 0.0171, .keep1 = 0.363, .keep2 = 0.389, .keep3 = 0.88, .harmonic_share = 0.239,
 	.trial = 0.962, .forget = 0.758, .latency = 0.498, .memory = 0.98, .max_error = 1.02, .max_mean = 0.446,
 	.prior_spread = 0.27, .prior_weight = 2.77, .prior_keep = 0.85, .prior_least = 0.225, .shift = -0.653, .width = 1.04,
 	.caution = 0.302, .caution_decay = 0.586, .reach = 0.92, .futures = 7, .redraw = -0.2, .jitter = 0.9, .tail = 0.3,
-	.change = 1.11, .trust = 15, .wild = 0.5, .gain = 0.159, .full_time = 0.05, .full_size = 0.25};
+	.change = 1.11, .trust = 15, .wild = 0.5, .gain = 0.159, .full_time = 0.05, .full_size = 0.25, .slow_time = 0.5};
 
 enum { N_MEANS = 4, N_EXPERTS = N_MEANS + 1, N_SPANS = 4, HISTORY = 16 };
 static const unsigned spans[N_SPANS] = {1, 2, 4, 8};
@@ -207,12 +208,20 @@ static void learn_errors(struct state *s, double weight)
 	}
 }
 
+/* Little that came in no time is of a cache nearby, or of the beginnings of a transfer; little in a long time is a line that is slow. */
+static double weight_of(double mbit, double body)
+{
+	double size = fmin(1, mbit / T.full_size);
+
+	return fmin(1, body / T.full_time) * size * fmax(size, fmin(1, body / T.slow_time));
+}
+
 static void add_sample(void *state, const struct abr_film *f, const struct abr_sample *x)
 {
 	struct state *s = state;
 	double first = abr_seconds(x->first_byte), mbit = 8e-6 * (double)x->bytes;
 	double body = fmax(abr_seconds(x->total) - first, MIN_BODY), rate = mbit / body;
-	double weight = fmin(1, body / T.full_time) * fmin(1, mbit / T.full_size);
+	double weight = weight_of(mbit, body);
 
 	(void)f;
 	s->latency = s->n_latencies++ == 0 ? first : T.latency * s->latency + (1 - T.latency) * first;

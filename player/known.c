@@ -153,7 +153,8 @@ struct table {
 static void take_entry(struct table *t, const json_t *o, wall_us now)
 {
 	const char *id = json_string_value(json_object_get(o, "id"));
-	json_int_t bps = json_integer_value(json_object_get(o, "bps")), seen = json_integer_value(json_object_get(o, "seen")) * DUR_S;
+	json_int_t bps = json_integer_value(json_object_get(o, "bps")), seconds = json_integer_value(json_object_get(o, "seen"));
+	wall_us seen = seconds > 0 && seconds < INT64_MAX / DUR_S ? seconds * DUR_S : 0;
 
 	if (t->n >= MAX_NETWORKS || id == NULL || strlen(id) != KNOWN_ID_SIZE - 1 || bps < MIN_BPS || bps > MAX_BPS ||
 	    seen > now + DUR_HOUR || now - seen > MAX_AGE)

@@ -6,9 +6,12 @@
     s.rate = 200_000                         # bytes per second over all its connections
     s.die_after(300_000)                     # after so many body bytes: every socket closed, the port too
 
-Faults: cut (half the body, then close), stall (half the body, then silence), reset, wrong-range, short-length,
-ignore-range, garbage (right length, wrong bytes), other-segment (a whole segment of the
-same file, padded to the length), redirect (to itself, for ever), trickle (4 KB a second), hang (no answer at all), or a status as a number ('404', '503').
+Faults: cut (half the body, then close), stall (half the body, then silence), headers (those, then silence), reset, wrong-range,
+no-range (206 without a Content-Range), other-total (another size of the whole, and a range beyond it), short-length, ignore-range,
+garbage (right length, wrong bytes), other-segment (a whole segment of the same file, padded to the length), redirect (to itself,
+for ever), trickle (4 KB a second), hang (no answer at all), portal (200 with a page to log in at), multipart (the part in MIME
+wrapping), empty (206 of no byte), chunked (well, in chunks), chunked-cut (half of it in chunks, then close), noise (no HTTP), or a
+status as a number ('404', '503'; 429 and 503 with `retry_after`, in seconds or any text).
 """
 import os, re, socket, struct, threading, time
 
@@ -134,7 +137,11 @@ class Server:
         fault = self.fault(request)
         extra = [f'ETag: "{size:x}-{self.etag}"'] if self.etag else []
         if fault and fault.isdigit():
-            return self._head(s, f'{fault} No', 0, [f'Retry-After: {self.retry_after}'] if fault == '503' else [])
+            return self._head(s, f'{fault} No', 0, [f'Retry-After: {self.retry_after}'] if fault in ('429', '503') else [])
+        if fault in ('portal', 'multipart', 'empty', 'no-range', 'noise', 'other-total'):
+            return self._nonsense(s, fault, part, first, last)
+        if fault in ('chunked', 'chunked-cut'):
+            return self._chunks(s, part if fault == 'chunked' else part[:len(part) // 2], fault == 'chunked', extra, first, last, size)
         if fault == 'reset':
             s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
             return False
@@ -164,6 +171,9 @@ class Server:
         else:
             kind = KINDS.get(name.rsplit('.', 1)[-1], 'video/mp4')
             self._head(s, '200 OK', len(part), extra + [f'Content-Type: {kind}'])
+        if fault == 'headers':
+            self.gone.wait(60)
+            return False
         if fault == 'trickle':
             for i in range(0, len(part), 400):
                 s.sendall(part[i:i + 400])
@@ -177,6 +187,34 @@ class Server:
             return False
         self._send(s, part)
         return True
+
+    def _nonsense(self, s, fault, part, first, last):
+        page = b'<!DOCTYPE html><title>Log in</title>' + b'<p>Welcome to our network.' * 40000
+        if fault == 'portal':
+            self._head(s, '200 OK', len(page), ['Content-Type: text/html'])
+            self._send(s, page)
+        elif fault == 'multipart':
+            text = f'--x\r\nContent-Type: video/mp4\r\nContent-Range: bytes {first}-{last}/*\r\n\r\n'.encode() + part + b'\r\n--x--\r\n'
+            self._head(s, '206 Partial Content', len(text), ['Content-Type: multipart/byteranges; boundary=x'])
+            self._send(s, text)
+        elif fault == 'empty':
+            self._head(s, '206 Partial Content', 0, [f'Content-Range: bytes {first}-{last}/*'])
+        elif fault == 'noise':
+            s.sendall(b'220 ready when you are\r\n\x00\xff' + part[:5000])
+            return False
+        else:
+            self._head(s, '206 Partial Content', len(part), [f'Content-Range: bytes {first}-{last}/{first}'] if fault == 'other-total' else [])
+            self._send(s, part)
+        return True
+
+    def _chunks(self, s, part, whole, extra, first, last, size):
+        s.sendall('\r\n'.join(['HTTP/1.1 206 Partial Content', 'Transfer-Encoding: chunked', f'Content-Range: bytes {first}-{last}/{size}', *extra, '', '']).encode())
+        for i in range(0, len(part), 5000):
+            piece = part[i:i + 5000]
+            self._send(s, f'{len(piece):x}\r\n'.encode() + piece + b'\r\n')
+        if whole:
+            s.sendall(b'0\r\n\r\n')
+        return whole
 
     def _whole(self, name):
         with open(name, 'rb') as file:

@@ -161,12 +161,18 @@ def missing_bytes_are_asked_for_and_not_the_whole_again():
     tap.equal(rest.first, cut[0].first + (cut[0].last - cut[0].first + 1) // 2, 'first byte of the rest')
 
 
+FAULTS = ('204', '404', '410', '416', '429', '500', '503', 'reset', 'cut', 'wrong-range', 'no-range', 'other-total', 'short-length', 'garbage', 'redirect',
+          'portal', 'multipart', 'empty', 'chunked-cut', 'noise')
+
+
 @tap.test
 def every_bad_answer_is_survived():
-    for fault in ('404', '410', '500', '503', 'reset', 'cut', 'wrong-range', 'short-length', 'garbage', 'redirect'):
+    soon, never = time.strftime('%a, %d %b %Y %H:%M:%S GMT', time.gmtime(time.time() + 2)), 'Fri, 31 Dec 9999 23:59:59 GMT'
+    for fault, retry in (*((f, 1) for f in FAULTS), ('503', '9' * 30), ('503', never), ('429', soon), ('503', 'when it is mended'), ('503', '-1')):
         a, b = servers()
+        a.retry_after = retry
         a.fault = lambda q: fault if media(q) else None
-        r, _ = play(badserver_mpd(b, a, b), '--speed', 'max')
+        r, _ = play(badserver_mpd(b, a, b, renditions=['low']), '--speed', 'max')
         whole(r)
         tap.check(len(r['failovers']) >= 1, f'{fault}: no fail-over')
         tap.equal({s['service_location'] for s in r['segments']}, {'b'}, fault)
@@ -246,6 +252,50 @@ def a_segment_missing_in_one_rendition_is_taken_from_a_lower_one():
     whole(r)
     tap.check('low' in {s['rendition'] for s in segments(r)})
     tap.has(err, 'lower rendition')
+
+
+@tap.test
+def a_segment_that_one_rendition_lacks_costs_that_segment_only():
+    gone = []
+    a, b = servers()
+    for s in (a, b):
+        s.fault = lambda q: '404' if media(q) and q.path == '/high.mp4' and q.first > 600_000 and (q.first in gone or not gone and not gone.append(q.first)) else None
+    r, _ = play(a.url + mpd([a, b]), '--speed', 'max')
+    whole(r)
+    lacking = [i for i, s in enumerate(segments(r)) if s['rendition'] != 'high' and segments(r)[i - 1]['rendition'] == 'high']
+    tap.equal((len(gone), len(lacking)), (1, 1), [s['rendition'] for s in segments(r)])
+    tap.equal([s['rendition'] for s in segments(r)][lacking[0] + 1:], ['high'] * (SECONDS // SEGMENT - 1 - lacking[0]), 'goes up again')
+
+
+@tap.test
+def a_body_in_chunks_is_as_good_as_any():
+    a, = servers(1)
+    a.fault = lambda q: 'chunked' if q.path.endswith('.mp4') else None
+    r, _ = play(a.url + mpd([a]), '--speed', 'max')
+    whole(r)
+    tap.equal((r['errors'], r['failovers']), ([], []))
+
+
+@tap.test
+def places_are_found_at_every_level():
+    def level(before):
+        a, b = servers()
+        path = mpd([], name=f'level{before[1:4]}.mpd', sound=False)
+        with open(os.path.join(package(), path[1:])) as f:
+            text = f.read()
+        bases = f'<BaseURL serviceLocation="a">{a.url}/</BaseURL><BaseURL serviceLocation="b">{b.url}/x/../</BaseURL>'
+        if before == '<BaseURL>':  # in every Representation, with its file
+            text = re.sub('<BaseURL>([^<]*)</BaseURL>', lambda m: bases.replace('</', m[1] + '</'), text)
+        else:
+            text = re.sub(f'({before}[^>]*>)', lambda m: m[1] + bases, text, count=1)
+        with open(os.path.join(package(), path[1:]), 'w') as f:
+            f.write(text)
+        a.die_after(250_000)
+        r, _ = play(os.path.join(package(), path[1:]), '--speed', 'max', '--no-state')
+        whole(r)
+        tap.equal((segments(r)[0]['service_location'], segments(r)[-1]['service_location']), ('a', 'b'), before)
+    for before in '<MPD', '<Period', '<AdaptationSet', '<BaseURL>':
+        level(before)
 
 
 @tap.test
@@ -365,8 +415,21 @@ def the_rendition_follows_the_line():
         names = [s['rendition'] for s in segments(r)]
         tap.check('high' in names and names[-1] in ('low', 'mid'), f'renditions {names}')
         tap.check(any(s['from'] == 'high' for s in r['switches']), 'switches')
+
+    def busy():
+        a, = servers(1)
+        a.rate = 27_000
+        report = os.path.join(tap.folder(), 'report.json')
+        p = subprocess.Popen(argv(a.url + mpd([a], name='busy.mpd', renditions=['low'], sound=False), report, '--speed', '0.1', '--no-state'))
+        tap.until(lambda: len([q for q in a.requests if media(q)]) == SECONDS // SEGMENT, 60, 'the last segment')
+        p.send_signal(signal.SIGTERM)
+        p.wait(20)
+        with open(report) as f:
+            seen = segments(json.load(f))
+        idle = sorted(y['asked_s'] - x['asked_s'] - x['total_ms'] / 1000 for x, y in zip(seen, seen[1:]))
+        tap.check(len(idle) >= 3 and idle[len(idle) // 2] < 0.1, f'the line stood idle between segments, s: {idle}')  # a playhead so slow calls once a second
     fast()
-    side_by_side(lambda test: test(), slow, slower)
+    side_by_side(lambda test: test(), slow, slower, busy)
 
 
 @tap.test

@@ -119,7 +119,7 @@ def well_again():
     return r
 
 
-FAULTS = ['404', '500', '503', 'reset', 'cut', 'stall', 'hang', 'trickle', 'wrong-range', 'short-length', 'garbage', 'other-segment']
+FAULTS = ['404', '500', '503', 'reset', 'cut', 'chunked-cut', 'stall', 'headers', 'portal', 'hang', 'trickle', 'wrong-range', 'short-length', 'garbage', 'other-segment']
 
 
 def wrong(fault):

@@ -355,6 +355,28 @@ Test(abr, memory_speed_does_not_fool_the_forecast)
 	abr_free(&a);
 }
 
+/* The end of a film, black pictures, sound: 15 KB that took mostly waiting say little of a line. */
+Test(abr, small_segments_weigh_little)
+{
+	struct abr *a = make(NULL);
+	uint64_t before;
+
+	for (unsigned i = 0; i < 8; i++) {
+		struct abr_sample x = {.segment = i, .rung = 2, .bytes = 1500000, .first_byte = 50 * DUR_MS, .total = 3050 * DUR_MS};
+
+		abr_add_sample(a, &x);
+	}
+	before = abr_forecast(a);
+	CHECK(before > 3800000 && before < 4200000);
+	for (unsigned i = 8; i < 11; i++) {
+		struct abr_sample x = {.segment = i, .rung = 2, .bytes = 3000, .first_byte = 50 * DUR_MS, .total = 110 * DUR_MS}; /* 400 kbit/s */
+
+		abr_add_sample(a, &x);
+	}
+	CHECK(abr_forecast(a) > before * 3 / 4 && abr_forecast(a) <= before);
+	abr_free(&a);
+}
+
 /* What is on its way is nearly here: no lower rung, from its beginning, is sooner. */
 Test(abr, what_is_nearly_here_is_not_abandoned_on_a_dying_line)
 {
@@ -423,6 +445,9 @@ Test(known, a_session_tells_the_next_and_old_news_is_dropped)
 {
 	char *folder = folder_with("broken.json", "{\"networks\": [{\"id\": 7}, null, {\"id\": \"0123456789abcdef\", \"bps\": -5}]}");
 	char *path = mem_printf("%s/new/networks.json", folder), *broken = mem_printf("%s/broken.json", folder), id[KNOWN_ID_SIZE];
+	static const char impossible[] = "{\"networks\": [{\"id\": \"0123456789abcdef\", \"bps\": 5000000, \"seen\": 9223372036854775807},"
+		"{\"id\": \"0123456789abcdef\", \"bps\": 5000000, \"seen\": -9223372036854775807},"
+		"{\"id\": \"0123456789abcdef\", \"bps\": 9223372036854775807, \"seen\": 1800000000}]}";
 	wall_us now = 1800000000 * DUR_S;
 	uint64_t size;
 
@@ -439,6 +464,8 @@ Test(known, a_session_tells_the_next_and_old_news_is_dropped)
 	CHECK_INT(known_rate(path, "0123456789abcdef", now), 0); /* the longest unseen goes */
 	CHECK_INT(known_rate(path, id, now + 200 * DUR_S), 1000000);
 	CHECK(file_size(path, &size) == 0 && size < 5000);
+	CHECK_INT(known_rate(broken, "0123456789abcdef", now), 0);
+	CHECK_INT(file_write_atomic(broken, impossible, strlen(impossible), 0600), 0);
 	CHECK_INT(known_rate(broken, "0123456789abcdef", now), 0);
 	known_store(broken, "0123456789abcdef", 7000000, now);
 	CHECK_INT(known_rate(broken, "0123456789abcdef", now), 7000000);
