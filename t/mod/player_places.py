@@ -119,6 +119,20 @@ def well_again():
     return r
 
 
+def near_cache():
+    """Three segments at memory speed, then every third; the line behind the cache gives 640 kbit/s."""
+    a = badserver.Server(film())
+
+    def miss(q):
+        n = len([x for x in a.requests if media(x)])
+        a.rate = 80_000 if media(q) and n > 3 and n % 3 else None
+    a.fault = miss
+    r = play_from('cache', (a,), '--buffer', '8s')
+    slow = [s['rendition'] for i, s in enumerate(r['segments']) if i >= 4 and (i + 1) % 3]
+    tap.check('1500' not in slow[1:], f'fooled by the cache: {told(r)} {[s["rendition"] for s in r["segments"]]}')
+    return r
+
+
 FAULTS = ['404', '500', '503', 'reset', 'cut', 'chunked-cut', 'stall', 'headers', 'portal', 'hang', 'trickle', 'wrong-range', 'short-length', 'garbage', 'other-segment']
 
 
@@ -135,7 +149,7 @@ def result(run, *arguments):
     if not _runs:
         film()
         pool = concurrent.futures.ThreadPoolExecutor(32)
-        for f, *a in [(narrow_then_good,), (two_narrow_then_good,), (slow_line,), (nobody_else,), (well_again,), *((wrong, x) for x in FAULTS)]:
+        for f, *a in [(narrow_then_good,), (two_narrow_then_good,), (slow_line,), (nobody_else,), (well_again,), (near_cache,), *((wrong, x) for x in FAULTS)]:
             _runs[(f, *a)] = pool.submit(f, *a)
     r = _runs[(run, *arguments)].result()
     print(f"# {' '.join([run.__name__, *arguments])}: {told(r)}")
@@ -150,6 +164,11 @@ def a_narrow_edge_is_told_from_a_slow_line():
 @tap.test
 def a_place_that_is_well_again_is_gone_back_to():
     result(well_again)
+
+
+@tap.test
+def a_cache_nearby_does_not_fool_the_estimate():
+    result(near_cache)
 
 
 @tap.test
