@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/blob.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "origin/api.h"
@@ -169,19 +170,66 @@ static bool read_query(struct serve_request *req, struct demand_view_query *q)
 	return true;
 }
 
+/* Sums that nobody has asked for of late take as long as there are rows. */
+struct counting {
+	struct demand_view *view;
+	struct demand_view_query query; /* its texts are owned */
+	struct blob *json;
+	dur_us age;
+	struct fault fault;
+	int error;
+};
+
+static void count(void *ctx)
+{
+	struct counting *k = ctx;
+
+	k->error = demand_view_ask(k->view, &k->query, &k->json, &k->age, &k->fault);
+}
+
+static void answer(void *ctx, struct serve_request *req)
+{
+	struct counting *k = ctx;
+
+	if (k->error != 0)
+		reply_fault(req, &k->fault);
+	else
+		reply_json_aged(req, blob_ref(k->json), k->age);
+}
+
+static void counting_free(void *ctx)
+{
+	struct counting *k = ctx;
+
+	blob_unref(&k->json);
+	free((char *)k->query.edge);
+	free((char *)k->query.title);
+	free(k);
+}
+
+static const struct serve_beside_ops counting_ops = {count, answer, counting_free};
+
+static char *copy_text(const char *s)
+{
+	return s != NULL ? mem_dup(s) : NULL;
+}
+
 void api_get_demand(struct api_call *c)
 {
 	struct demand_view_query q;
-	struct fault f = {0};
+	struct counting *k;
 	struct blob *json;
 	dur_us age;
 
 	if (!read_query(c->req, &q))
 		return;
-	if (demand_view_ask(c->origin->demand, &q, &json, &age, &f) != 0)
-		reply_fault(c->req, &f);
-	else
+	if (demand_view_look(c->origin->demand, &q, &json, &age)) {
 		reply_json_aged(c->req, json, age);
+		return;
+	}
+	k = mem_new(sizeof *k);
+	*k = (struct counting){.view = c->origin->demand, .query = {q.by_hour, q.hours, copy_text(q.edge), copy_text(q.title)}};
+	serve_beside(c->req, &counting_ops, k);
 }
 
 /* --- policies ----------------------------------------------------------------------------- */

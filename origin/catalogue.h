@@ -88,6 +88,9 @@ struct catalogue_batch {
 int catalogue_put_demand(struct catalogue *, const char *edge, const struct catalogue_batch *, wall_us when, bool *ret_new,
                          struct fault *);
 
+/* Adds to the sums what an older program's database has and they have not, for some milliseconds; *ret_done: nothing is left. */
+int catalogue_sum_older(struct catalogue *, bool *ret_done, struct fault *);
+
 /* Grows with every batch counted by this process; never 0.  Any thread. */
 uint64_t catalogue_demand_version(const struct catalogue *);
 

@@ -75,6 +75,14 @@ static const char *const steps[] = {
 	"INSERT INTO plan_files SELECT hash, NULL, length(CAST(files AS BLOB)), pack(files) FROM plan_texts;"
 	"DROP TABLE plan_texts;"
 	"CREATE INDEX plan_files_base ON plan_files(base);",
+	/* 8: sums of demand, and from where on (catalogue_sums.c): what is older is added bit by bit, while all else goes on */
+	"CREATE TABLE demand_day("
+	"  day INTEGER NOT NULL, name TEXT NOT NULL, requests INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+	"  sessions INTEGER NOT NULL, PRIMARY KEY(day, name)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE demand_hour("
+	"  hour INTEGER PRIMARY KEY, requests INTEGER NOT NULL, bytes INTEGER NOT NULL, sessions INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE demand_summed(hour INTEGER NOT NULL, edge TEXT NOT NULL) STRICT;"
+	"INSERT INTO demand_summed SELECT coalesce(max(hour) + 3600, -1), '' FROM demand;",
 };
 #define N_STEPS ((int)(sizeof steps / sizeof steps[0]))
 

@@ -11,14 +11,26 @@
 
 #include "origin/catalogue.h"
 
+#define OF_TITLE "(?4 IS NULL OR (name > ?4 || '/' AND name < ?4 || '0')) "
 #define DEMAND_WHERE                                                                                                  \
-	"WHERE hour BETWEEN ?1 AND ?2 AND (?3 IS NULL OR edge = ?3) AND "                                             \
-	"(?4 IS NULL OR (name > ?4 || '/' AND name < ?4 || '0')) "
+	"WHERE hour BETWEEN ?1 AND ?2 AND (?3 IS NULL OR edge = ?3) AND " OF_TITLE
 
 /* Sums that do not overflow, whatever edges say: SUM() would fail, and + become a number with a fraction. */
 #define TOTAL_OF(column) "CAST(TOTAL(" column ") AS INTEGER)"
 #define GROWN(column, by) column " = MIN(" column " + " by ", 1 << 62)"
+#define GROWN_ALL(by) GROWN("requests", by "requests") ", " GROWN("bytes", by "bytes") ", " GROWN("sessions", by "sessions")
 #define DEMAND_TOTALS TOTAL_OF("requests") ", " TOTAL_OF("bytes") ", " TOTAL_OF("sessions") " FROM demand "
+
+/* Days ?6 to ?7 have sums; hours in front of ?8 and from ?9 on are added up here.  `name`s are between the first and the last of the
+ * title; seeking them day by day is what makes one title's cheap. */
+#define SUMS_BY_FILE                                                                                                  \
+	"WITH RECURSIVE whole(day) AS (SELECT ?6 WHERE ?6 <= ?7 UNION ALL SELECT day + 1 FROM whole WHERE day < ?7) "   \
+	"SELECT 0, NULL, name, " TOTAL_OF("requests") ", " TOTAL_OF("bytes") ", " TOTAL_OF("sessions") " FROM ("        \
+	"SELECT name, requests, bytes, sessions FROM whole CROSS JOIN demand_day USING(day) "                         \
+	"WHERE name > coalesce(?4 || '/', '') AND name < coalesce(?4 || '0', char(1114111)) "                         \
+	"UNION ALL SELECT name, requests, bytes, sessions FROM demand WHERE (hour BETWEEN ?1 AND ?8 - 1) AND " OF_TITLE \
+	"UNION ALL SELECT name, requests, bytes, sessions FROM demand WHERE (hour BETWEEN ?9 AND ?2) AND " OF_TITLE     \
+	") GROUP BY name ORDER BY 5 DESC, name LIMIT ?5"
 
 #define UNBASED "AND NOT EXISTS(SELECT 1 FROM plan_files AS other WHERE other.base = plan_files.hash)"
 
@@ -60,6 +72,27 @@
 	                  "ON CONFLICT(hour, edge, name) DO UPDATE SET " GROWN("requests", "?4") ", "                 \
 	                  GROWN("bytes", "?5") ", " GROWN("sessions", "?6"))                                          \
 	X(SQL_FORGET_DEMAND, "DELETE FROM demand WHERE hour < MIN(?1, (SELECT MAX(hour) FROM demand)) - ?2")          \
+	X(SQL_SUMMED, "SELECT hour, edge FROM demand_summed")                                                         \
+	X(SQL_SET_SUMMED, "UPDATE demand_summed SET hour = ?1, edge = ?2")                                            \
+	X(SQL_NEXT_UNSUMMED, "SELECT hour, edge FROM demand WHERE (hour, edge) < (?1, ?2) ORDER BY hour DESC, edge DESC LIMIT 1") \
+	X(SQL_ADD_DAY, "INSERT INTO demand_day(day, name, requests, bytes, sessions) VALUES(?1, ?2, ?3, ?4, ?5) "     \
+	               "ON CONFLICT(day, name) DO UPDATE SET " GROWN_ALL("excluded."))                                \
+	X(SQL_ADD_HOUR, "INSERT INTO demand_hour(hour, requests, bytes, sessions) VALUES(?1, ?2, ?3, ?4) "            \
+	                "ON CONFLICT(hour) DO UPDATE SET " GROWN_ALL("excluded."))                                    \
+	X(SQL_SUM_DAY, "INSERT INTO demand_day(day, name, requests, bytes, sessions) "                                \
+	               "SELECT hour / 86400, name, requests, bytes, sessions FROM demand WHERE hour = ?1 AND edge = ?2 " \
+	               "ON CONFLICT(day, name) DO UPDATE SET " GROWN_ALL("excluded."))                                \
+	X(SQL_SUM_HOUR, "INSERT INTO demand_hour(hour, requests, bytes, sessions) "                                   \
+	                "SELECT ?1, MIN(TOTAL(requests), 1 << 62), MIN(TOTAL(bytes), 1 << 62), MIN(TOTAL(sessions), 1 << 62) " \
+	                "FROM demand WHERE hour = ?1 AND edge = ?2 "                                                  \
+	                "ON CONFLICT(hour) DO UPDATE SET " GROWN_ALL("excluded."))                                    \
+	X(SQL_FORGET_DAYS, "DELETE FROM demand_day WHERE day < (MIN(?1, (SELECT MAX(hour) FROM demand)) - ?2) / 86400") \
+	X(SQL_FORGET_HOURS, "DELETE FROM demand_hour WHERE hour < MIN(?1, (SELECT MAX(hour) FROM demand)) - ?2")      \
+	X(SQL_SUMS_BY_FILE, SUMS_BY_FILE)                                                                             \
+	X(SQL_SUMS_BY_HOUR, "SELECT hour, NULL, NULL, requests, bytes, sessions FROM demand_hour WHERE hour BETWEEN ?8 AND ?2 " \
+	                    "UNION ALL SELECT hour, NULL, NULL, " DEMAND_TOTALS "WHERE hour BETWEEN ?1 AND ?8 - 1 "   \
+	                    "GROUP BY hour ORDER BY 1 LIMIT ?5")                                                      \
+	X(SQL_SUMS_DAYS, "SELECT day, name, bytes FROM demand_day WHERE day BETWEEN ?1 AND ?2 ORDER BY day, name")     \
 	X(SQL_DEMAND_BY_FILE, "SELECT 0, NULL, name, " DEMAND_TOTALS                                                  \
 	                      DEMAND_WHERE "GROUP BY name ORDER BY 5 DESC, name LIMIT ?5")                            \
 	X(SQL_DEMAND_BY_HOUR, "SELECT hour, NULL, NULL, " DEMAND_TOTALS                                               \
@@ -145,6 +178,20 @@ const char *catalogue_text(enum catalogue_statement); /* its SQL */
 
 /* ERR_BUSY or ERR_DATABASE, with what SQLite says and the cure. */
 int catalogue_error(sqlite3 *, const char *path, struct fault *);
+
+/* --- sums of demand (catalogue_sums.c) --- */
+
+#define CATALOGUE_DAY (24 * 3600)
+
+struct catalogue_mark {
+	int64_t hour;    /* negative: all rows are summed */
+	char edge[128 + 1];
+};
+/* Within a batch's transaction. */
+int catalogue_sum_batch(struct catalogue *, const char *edge, const struct catalogue_batch *, struct fault *);
+int catalogue_forget_sums(struct catalogue *, int64_t now, int64_t keep, struct fault *);
+/* From which hour on the sums are whole; on any connection.  SQLite's result. */
+int catalogue_whole_sums(sqlite3 *, int64_t *ret_from);
 
 /* Within a transaction: notes the request that is to be done once. */
 int catalogue_note_once(struct catalogue *, struct fault *);

@@ -25,6 +25,7 @@
 #define TURN DUR_S
 #define FILES_HOURS 24 /* what the operators' page asks for */
 #define CURVE_HOURS 48
+#define MONTH_HOURS 720 /* what people ask for next */
 
 struct kept {
 	char *key;
@@ -43,6 +44,7 @@ struct demand_view {
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t wake;
 	bool stop;
+	bool summed; /* the thread's: nothing is left that has no sums */
 	struct kept kept[KEPT_MAX];
 	size_t n;
 };
@@ -112,6 +114,14 @@ static int count(struct demand_view *v, const struct demand_view_query *q, int64
 	clock_to_rfc3339((ask.to + 3600) * DUR_S, to);
 	*ret_json = to_text(json_pack("{s:s, s:s, s:o}", "from", from, "to", to, q->by_hour ? "hours" : "files", list));
 	return 0;
+}
+
+/* The pause between two counts of the same: what looks far back changes slowly, and is dear. */
+static dur_us pause_of(const struct kept *k)
+{
+	dur_us pause = SHARE * k->took * (k->query.hours > CURVE_HOURS ? 4 : 1);
+
+	return pause > LEAST ? pause : LEAST;
 }
 
 /* --- the table; with the lock held --- */
@@ -202,25 +212,44 @@ static int count_and_keep(struct demand_view *v, const char *key, const struct d
 	return 0;
 }
 
-int demand_view_ask(struct demand_view *v, const struct demand_view_query *q, struct blob **ret_json, dur_us *ret_age, struct fault *f)
+static struct blob *look(struct demand_view *v, const char *key, dur_us *ret_age)
 {
-	char *key = key_of(q);
 	mono_us now = clock_mono();
 	struct blob *json = NULL;
 	struct kept *k;
-	int e = 0;
 
-	*ret_age = 0;
 	pthread_mutex_lock(&v->lock);
 	k = find(v, key);
-	if (k != NULL && now - k->counted < DEMAND_VIEW_OLDEST + SHARE * k->took) {
+	if (k != NULL && now - k->counted < DEMAND_VIEW_OLDEST + pause_of(k)) {
 		k->asked = now;
 		json = blob_ref(k->json);
 		*ret_age = now - k->counted;
 	}
 	pthread_mutex_unlock(&v->lock);
-	if (json == NULL)
+	return json;
+}
+
+bool demand_view_look(struct demand_view *v, const struct demand_view_query *q, struct blob **ret_json, dur_us *ret_age)
+{
+	char *key = key_of(q);
+	struct blob *json = look(v, key, ret_age);
+
+	free(key);
+	if (json != NULL)
+		*ret_json = json;
+	return json != NULL;
+}
+
+int demand_view_ask(struct demand_view *v, const struct demand_view_query *q, struct blob **ret_json, dur_us *ret_age, struct fault *f)
+{
+	char *key = key_of(q);
+	struct blob *json = look(v, key, ret_age);
+	int e = 0;
+
+	if (json == NULL) {
+		*ret_age = 0;
 		e = count_and_keep(v, key, q, &json, f);
+	}
 	free(key);
 	if (e == 0)
 		*ret_json = json;
@@ -240,13 +269,12 @@ static bool next_due(struct demand_view *v, char **ret_key, struct demand_view_q
 	pthread_mutex_lock(&v->lock);
 	for (size_t i = 0; i < v->n && !due; i++) {
 		struct kept *k = &v->kept[i];
-		dur_us pause = SHARE * k->took > LEAST ? SHARE * k->took : LEAST;
 
 		if (now - k->asked > ASKED_FOR) {
 			drop(v, i--);
 			continue;
 		}
-		due = now - k->counted >= pause && (k->version != version || k->hour != hour || now - k->counted >= DEMAND_VIEW_OLDEST / 2);
+		due = now - k->counted >= pause_of(k) && (k->version != version || k->hour != hour || now - k->counted >= DEMAND_VIEW_OLDEST / 2);
 		if (due) {
 			*ret_key = mem_dup(k->key);
 			*ret_query = (struct demand_view_query){k->query.by_hour, k->query.hours, copy_text(k->query.edge), copy_text(k->query.title)};
@@ -278,10 +306,23 @@ static void refresh(struct demand_view *v)
 	}
 }
 
+/* An older program's rows: at most this long a turn, in short transactions with room between them for others. */
+#define OLDER (50 * DUR_MS)
+
+static void sum_older(struct demand_view *v)
+{
+	mono_us begin = clock_mono();
+	struct fault f = {0};
+
+	while (!v->summed && clock_mono() - begin < OLDER)
+		if (catalogue_sum_older(v->catalogue, &v->summed, &f) != 0)
+			break; /* the catalogue tells what is wrong with it */
+}
+
 /* What the operators' page asks for is there before anybody does, where it is dear. */
 static void prepare(struct demand_view *v)
 {
-	static const struct demand_view_query usual[] = {{false, FILES_HOURS, NULL, NULL}, {true, CURVE_HOURS, NULL, NULL}};
+	static const struct demand_view_query usual[] = {{false, FILES_HOURS, NULL, NULL}, {true, CURVE_HOURS, NULL, NULL}, {false, MONTH_HOURS, NULL, NULL}};
 	struct fault f = {0};
 	struct blob *json;
 	dur_us age;
@@ -314,6 +355,7 @@ static void *run(void *arg)
 		if (popular_tick(v->popular, v->catalogue, clock_wall(), clock_mono()) >= DEMAND_VIEW_DEAR)
 			prepare(v);
 		refresh(v);
+		sum_older(v);
 	} while (wait_a_turn(v));
 	return NULL;
 }

@@ -32,6 +32,8 @@ struct demand_view_query {
 int demand_view_new(struct catalogue *, struct popular *, struct demand_view **);
 void demand_view_free(struct demand_view **); /* waits for the thread; NULL is fine */
 
+/* The same if it is known, else false: does not wait. */
+bool demand_view_look(struct demand_view *, const struct demand_view_query *, struct blob **ret_json, dur_us *ret_age);
 /* The answer as JSON (owned by the caller), and how long ago it was counted.  The catalogue's errors. */
 int demand_view_ask(struct demand_view *, const struct demand_view_query *, struct blob **ret_json, dur_us *ret_age, struct fault *);
 

@@ -222,6 +222,7 @@ void body_release(struct serve_request *r)
 	h2o_timeout_unlink(&r->stall);
 	watch_end(r);
 	later_release(r);
+	beside_release(r);
 	if (r->conn->sending == r)
 		r->conn->sending = NULL;
 	if (r->waiter != NULL) {

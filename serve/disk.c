@@ -26,10 +26,11 @@
 
 struct job {
 	struct job *next;
-	struct serve_object *object; /* one reference */
+	struct serve_object *object; /* one reference; or NULL */
 	struct serve_waiter *waiter; /* one reference */
 	uint64_t offset, length;
 	bool to_open; /* and no more */
+	struct beside *beside; /* NULL: the object is meant */
 };
 
 struct disk {
@@ -121,6 +122,8 @@ static int run(const struct job *j, char *buffer)
 	uint64_t end = (j->offset + j->length + CHUNK - 1) / CHUNK * CHUNK;
 	int error;
 
+	if (j->beside != NULL)
+		return 0;
 	if (j->to_open)
 		return object_is_open(o) ? 0 : o->ops->open(o);
 	if (end > o->size)
@@ -146,6 +149,8 @@ static struct job *pop(struct disk *d)
 
 static void finish(struct job *j, int error)
 {
+	if (j->beside != NULL)
+		beside_work(j->beside, error == ERR_CANCELLED);
 	serve_object_unref(&j->object);
 	body_wake(j->waiter, error);
 	free(j);
@@ -234,6 +239,11 @@ static void add(struct disk *d, const struct job *job)
 void disk_open(struct disk *d, struct serve_object *o, struct serve_waiter *w)
 {
 	add(d, &(struct job){.object = serve_object_ref(o), .waiter = w, .to_open = true});
+}
+
+void disk_work(struct disk *d, struct beside *b, struct serve_waiter *w)
+{
+	add(d, &(struct job){.beside = b, .waiter = w});
 }
 
 void disk_fetch(struct disk *d, struct serve_object *o, uint64_t offset, uint64_t length, struct serve_waiter *w)

@@ -34,6 +34,7 @@
 #include "serve/sign.h"
 
 struct access_log;
+struct beside;
 struct blob;
 struct counters;
 struct disk;
@@ -272,6 +273,7 @@ struct serve_request {
 	serve_handler_f later; /* whose turn it waits for, or NULL (later.c) */
 	void *later_ctx;
 	h2o_linklist_t later_link; /* in lane->later */
+	struct beside *beside; /* what is done for it (beside.c), or NULL */
 	/* what a reply of an object needs once its first bytes are there */
 	int status;
 	uint64_t length;
@@ -414,6 +416,9 @@ void body_on_messages(h2o_multithread_receiver_t *, h2o_linklist_t *);
 /* stream.c */
 void stream_run(struct serve_request *);
 void stream_release(struct serve_request *);
+/* beside.c */
+void beside_work(struct beside *, bool cancelled); /* takes over a reference; a thread that reads */
+void beside_release(struct serve_request *); /* the request ends */
 /* later.c */
 void later_begin(struct lane *);
 void later_release(struct serve_request *); /* the request ends */
@@ -426,6 +431,7 @@ uint64_t disk_warm(struct lane *, struct serve_object *, uint64_t offset, uint64
 /* Has its file opened, and wakes the waiter as disk_fetch does. */
 void disk_open(struct disk *, struct serve_object *, struct serve_waiter *);
 /* Reads them, or the first of them, and wakes the waiter, one reference of which is taken over. */
+void disk_work(struct disk *, struct beside *, struct serve_waiter *); /* takes over a reference of both */
 void disk_fetch(struct disk *, struct serve_object *, uint64_t offset, uint64_t length, struct serve_waiter *);
 
 /* lag.c */

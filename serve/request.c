@@ -413,7 +413,7 @@ static void dispatch(struct serve_request *r)
 			object_answer(r);
 	} else {
 		route->handle(route->ctx, r);
-		MUST(r->replied || r->later != NULL || intake_is_taking(r)); /* or it asked for another turn, or for the body */
+		MUST(r->replied || r->later != NULL || r->beside != NULL || intake_is_taking(r)); /* or it asked for another turn, or for the body */
 	}
 }
 

@@ -227,6 +227,14 @@ void serve_reply_stream(struct serve_request *, const char *type, const struct s
  * are ready had theirs; one such request a turn, first come first.  Not at all when the client leaves before. */
 void serve_later(struct serve_request *, serve_handler_f then, void *ctx);
 
+struct serve_beside_ops {
+	void (*work)(void *ctx); /* once, beside the loops: it may wait, and shares nothing with handlers that has no lock */
+	void (*then)(void *ctx, struct serve_request *); /* replies; the request's loop; not at all when the client leaves before */
+	void (*free)(void *ctx); /* in all cases, the last call; any thread */
+};
+/* Instead of a reply, within a handler. */
+void serve_beside(struct serve_request *, const struct serve_beside_ops *, void *ctx);
+
 /* Ends the request with metrics in the Prometheus text format, or as OpenMetrics when that
  * is what the reader prefers.  Takes the text's bytes. */
 void serve_reply_metrics(struct serve_request *, struct buf *text);

@@ -235,6 +235,153 @@ Test(catalogue, a_clock_years_ahead_makes_it_forget_nothing)
 	done(place);
 }
 
+/* --- sums of demand --- */
+
+#define FIRST_DAY 20000
+
+static unsigned dice(unsigned *seed, unsigned n)
+{
+	*seed = *seed * 1103515245 + 12345;
+	return (*seed >> 16) % n;
+}
+
+/* A batch of some hours of some days. */
+static void put_some(struct catalogue *c, unsigned *seed, uint64_t sequence)
+{
+	static const char *const edges[] = {"edge-a", "edge-b", "edge-c"};
+	static const char *const names[] = {"film/0/a.mp4", "film/0/b.mp4", "film-2/0/a.mp4", "film/1/a.mp4", "other/0/a.mp4"};
+	struct catalogue_count v[40];
+	struct catalogue_batch b = {"s", sequence, v, 1 + dice(seed, 40)};
+	bool news = false;
+
+	for (size_t i = 0; i < b.n; i++)
+		v[i] = (struct catalogue_count){.hour = (FIRST_DAY * 24 + dice(seed, 24 * 6)) * INT64_C(3600), .name = names[dice(seed, 5)], .requests = dice(seed, 9),
+		                                .bytes = dice(seed, 50) == 0 ? UINT64_C(1) << 44 : dice(seed, 1000), .sessions = dice(seed, 3)};
+	CHECK_INT(catalogue_put_demand(c, edges[sequence % 3], &b, (FIRST_DAY + 7) * 86400 * DUR_S, &news, NULL), 0);
+	CHECK(news);
+}
+
+static void add_text(void *ctx, const struct catalogue_count *k)
+{
+	buf_printf(ctx, "%lld %s %llu %llu %llu\n", (long long)k->hour, k->name != NULL ? k->name : "-", (unsigned long long)k->requests,
+	           (unsigned long long)k->bytes, (unsigned long long)k->sessions);
+}
+
+static void add_day(void *ctx, int64_t day, const char *name, uint64_t bytes)
+{
+	buf_printf(ctx, "%lld %s %llu\n", (long long)day, name, (unsigned long long)bytes);
+}
+
+/* What the rows themselves add up to. */
+static void add_rows(struct catalogue *c, const char *sql, struct buf *b)
+{
+	sqlite3_stmt *s;
+
+	CHECK_INT(sqlite3_prepare_v2(c->db, sql, -1, &s, NULL), SQLITE_OK);
+	while (sqlite3_step(s) == SQLITE_ROW) {
+		for (int i = 0; i < sqlite3_column_count(s); i++)
+			buf_printf(b, "%s%s", i > 0 ? " " : "", (const char *)sqlite3_column_text(s, i));
+		buf_printf(b, "\n");
+	}
+	sqlite3_finalize(s);
+}
+
+static void is_as_rows(struct catalogue *c, const struct catalogue_demand_query *q)
+{
+	struct buf is, want;
+	char *where = mem_printf("WHERE hour BETWEEN %lld AND %lld %s", (long long)q->from, (long long)q->to,
+	                         q->title != NULL ? "AND name GLOB 'film/*'" : "");
+	char *sql = mem_printf(q->by == CATALOGUE_BY_FILE
+	                               ? "SELECT 0, name, sum(requests), sum(bytes), sum(sessions) FROM demand %s GROUP BY name ORDER BY 4 DESC, name"
+	                               : "SELECT hour, '-', sum(requests), sum(bytes), sum(sessions) FROM demand %s GROUP BY hour ORDER BY hour",
+	                       where);
+
+	buf_init(&is, SIZE_MAX);
+	buf_init(&want, SIZE_MAX);
+	CHECK_INT(catalogue_each_demand(c, q, add_text, &is, NULL), 0);
+	add_rows(c, sql, &want);
+	buf_append(&is, "", 1);
+	buf_append(&want, "", 1);
+	CHECK_STR((const char *)is.bytes, (const char *)want.bytes);
+	buf_fini(&is);
+	buf_fini(&want);
+	free(sql);
+	free(where);
+}
+
+static void days_are_as_rows(struct catalogue *c, int64_t from, int64_t to)
+{
+	struct buf is, want;
+	char *sql = mem_printf("SELECT hour / 86400 AS day, name, sum(bytes) FROM demand WHERE hour >= %lld AND hour < %lld GROUP BY day, name ORDER BY day, name",
+	                       (long long)from, (long long)to);
+
+	buf_init(&is, SIZE_MAX);
+	buf_init(&want, SIZE_MAX);
+	CHECK_INT(catalogue_each_day(c, NULL, from, to, 0, add_day, &is, NULL), 0);
+	add_rows(c, sql, &want);
+	buf_append(&is, "", 1);
+	buf_append(&want, "", 1);
+	CHECK_STR((const char *)is.bytes, (const char *)want.bytes);
+	buf_fini(&is);
+	buf_fini(&want);
+	free(sql);
+}
+
+static void all_is_as_rows(struct catalogue *c, unsigned *seed)
+{
+	for (int i = 0; i < 20; i++) {
+		int64_t from = (FIRST_DAY * 24 + dice(seed, 24 * 7)) * INT64_C(3600) - 24 * 3600, to = from + dice(seed, 24 * 7) * INT64_C(3600);
+
+		for (int k = 0; k < 4; k++)
+			is_as_rows(c, &(struct catalogue_demand_query){.by = k & 1 ? CATALOGUE_BY_FILE : CATALOGUE_BY_HOUR, .from = from, .to = to,
+			                                              .title = k & 2 ? "film" : NULL, .limit = 1000});
+		days_are_as_rows(c, from, to);
+		days_are_as_rows(c, from / 86400 * 86400, to / 86400 * 86400);
+	}
+}
+
+/* The database as an older program's is after some steps of catching up: rows before the mark have no sums. */
+static void forget_sums_before(struct catalogue *c, int64_t hour, const char *edge)
+{
+	char *sql = mem_printf("DELETE FROM demand_day; DELETE FROM demand_hour; UPDATE demand_summed SET hour = %lld, edge = '%s';"
+	                       "INSERT INTO demand_day SELECT hour / 86400, name, sum(requests), sum(bytes), sum(sessions) FROM demand "
+	                       "WHERE (hour, edge) >= (%lld, '%s') GROUP BY 1, 2;"
+	                       "INSERT INTO demand_hour SELECT hour, sum(requests), sum(bytes), sum(sessions) FROM demand "
+	                       "WHERE (hour, edge) >= (%lld, '%s') GROUP BY 1",
+	                       (long long)hour, edge, (long long)hour, edge, (long long)hour, edge);
+
+	CHECK_INT(sqlite3_exec(c->db, sql, NULL, NULL, NULL), SQLITE_OK);
+	free(sql);
+}
+
+Test(catalogue, sums_of_demand_are_what_the_rows_add_up_to)
+{
+	char *place = folder();
+	struct catalogue *c = open_in(place);
+	unsigned seed = 7;
+	uint64_t sequence = 0;
+	bool all = false;
+
+	for (int i = 0; i < 20; i++)
+		put_some(c, &seed, ++sequence);
+	all_is_as_rows(c, &seed); /* all have come with their sums */
+	for (int round = 0; round < 6; round++) {
+		forget_sums_before(c, (FIRST_DAY * 24 + dice(&seed, 24 * 7)) * INT64_C(3600), round % 2 == 0 ? "" : "edge-b");
+		all_is_as_rows(c, &seed);
+		for (int i = 0; i < 5; i++) /* before, at and behind the mark */
+			put_some(c, &seed, ++sequence);
+		all_is_as_rows(c, &seed);
+		for (all = false; !all;)
+			CHECK_INT(catalogue_sum_older(c, &all, NULL), 0);
+		put_some(c, &seed, ++sequence);
+		all_is_as_rows(c, &seed);
+	}
+	CHECK_INT(catalogue_sum_older(c, &all, NULL), 0);
+	CHECK(all);
+	catalogue_free(&c);
+	done(place);
+}
+
 Test(catalogue, a_newer_schema_is_refused)
 {
 	char *place = folder(), *path = path_join(place, "catalogue.sqlite");
@@ -377,7 +524,7 @@ static void make_old(struct catalogue *c, int days)
 {
 	sqlite3_stmt *s;
 
-	CHECK_INT(sqlite3_exec(c->db, "DROP TABLE plan_files; CREATE TABLE plan_files(hash TEXT PRIMARY KEY, files TEXT NOT NULL) STRICT; PRAGMA user_version = 6",
+	CHECK_INT(sqlite3_exec(c->db, "DROP TABLE demand_day; DROP TABLE demand_hour; DROP TABLE demand_summed; DROP TABLE plan_files; CREATE TABLE plan_files(hash TEXT PRIMARY KEY, files TEXT NOT NULL) STRICT; PRAGMA user_version = 6",
 	                       NULL, NULL, NULL), SQLITE_OK);
 	CHECK_INT(sqlite3_prepare_v2(c->db, "INSERT INTO plan_files SELECT files, ?2 FROM plan WHERE day = ?1", -1, &s, NULL), SQLITE_OK);
 	for (int day = 1; day <= days; day++) {
