@@ -246,6 +246,14 @@ bool copy_has_piece(const struct copy *c, size_t piece)
 	return word(c, piece) == copy_full_word(c, piece);
 }
 
+bool copy_is_bare(const struct copy *c, size_t piece, uint64_t first, uint64_t end)
+{
+	for (uint64_t block = first / DIGEST_BLOCK; block * DIGEST_BLOCK < end; block++)
+		if ((word(c, piece) >> block & 1) != 0)
+			return false;
+	return true;
+}
+
 bool copy_is_whole(const struct copy *c)
 {
 	return __atomic_load_n(&c->held, __ATOMIC_ACQUIRE) == c->object.size;

@@ -119,6 +119,8 @@ bool copy_shows_piece(const struct copy *, size_t piece);
 bool copy_is_whole(const struct copy *);               /* any thread */
 bool copy_is_kept(const struct copy *);                /* whole, and all of it journalled; any thread */
 bool copy_has_piece(const struct copy *, size_t piece); /* any thread */
+/* No block from `first` to `end` in the piece is shown out of the file; the engine's thread. */
+bool copy_is_bare(const struct copy *, size_t piece, uint64_t first, uint64_t end);
 uint64_t copy_piece_size(const struct copy *, size_t piece);
 uint64_t copy_full_word(const struct copy *, size_t piece); /* the word of a piece that is whole */
 
