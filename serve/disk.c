@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 #define CHUNK ((uint64_t)256 << 10)
 #define STEP (64 << 10)              /* between the bytes that are asked for */
 #define AHEAD ((uint64_t)1 << 20)    /* read for one reply at once, and announced behind that */
+#define BLOCK ((uint64_t)2 << 20)    /* as large as folios come */
 #define BUFFER (128 << 10)
 #define N_READERS 8
 
@@ -114,6 +116,35 @@ static int read_all(int fd, char *buffer, uint64_t offset, uint64_t end)
 	return 0;
 }
 
+/* As one folio, where the file system has such: they cost a fifth less whenever they are sent than what an announcement
+ * reads page by page.  A fault of a mapping that asks for huge pages is the one way to have that, and this call the one
+ * that cannot end in a signal.  It may do nothing: everything is read afterwards. */
+static void read_block(int fd, uint64_t block, uint64_t from)
+{
+	void *p = mmap(NULL, BLOCK, PROT_READ, MAP_SHARED, fd, (off_t)block);
+
+	if (p == MAP_FAILED)
+		return;
+	if (madvise(p, BLOCK, MADV_HUGEPAGE) == 0 && madvise(p, BLOCK, MADV_RANDOM) == 0) /* random: this block alone */
+		(void)madvise((char *)p + (from - block) / 4096 * 4096, 1, MADV_POPULATE_READ);
+	munmap(p, BLOCK);
+}
+
+/* Begins to read what is wanted, and announces what is behind that.  Blocks of which little is wanted are left alone. */
+static void announce(int fd, uint64_t offset, uint64_t end, uint64_t size)
+{
+	uint64_t next = end + AHEAD < size ? end + AHEAD : size;
+
+	for (uint64_t block = offset / BLOCK * BLOCK; block < end; block += BLOCK) {
+		uint64_t from = offset > block ? offset : block, to = next < block + BLOCK ? next : block + BLOCK;
+
+		if (to - from >= BLOCK / 2 && !is_resident(fd, from, to))
+			read_block(fd, block, from);
+		else
+			(void)posix_fadvise(fd, (off_t)from, (off_t)(to - from), POSIX_FADV_WILLNEED);
+	}
+}
+
 /* Whole chunks, so that they can be marked. */
 static int run(const struct job *j, char *buffer)
 {
@@ -128,7 +159,7 @@ static int run(const struct job *j, char *buffer)
 		return object_is_open(o) ? 0 : o->ops->open(o);
 	if (end > o->size)
 		end = o->size;
-	(void)posix_fadvise(o->fd, (off_t)offset, (off_t)(end - offset + AHEAD), POSIX_FADV_WILLNEED);
+	announce(o->fd, offset, end, o->size);
 	error = read_all(o->fd, buffer, offset, end);
 	for (uint64_t i = first; error == 0 && i * CHUNK < end; i++)
 		__atomic_store_n(&marks_of(o)[i], mark_of(clock_wall()), __ATOMIC_RELAXED);
