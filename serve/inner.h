@@ -200,7 +200,7 @@ struct conn {
 	struct serve_request *taking;  /* whose body is being read */
 	char peer[46];
 	mono_us since;          /* when it came, or its last request ended */
-	bool loopback, counted;
+	bool loopback, counted, asked; /* asked: it had a request */
 	int refuse;             /* over a limit: the status its request gets; 0: none */
 	struct limit_client client;
 	unsigned left;          /* replies given up of late */

@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <linux/sockios.h>
 
 #include "base/counter.h"
 #include "base/log.h"
@@ -25,6 +26,7 @@
 #define ACCEPTS_A_TURN 16
 #define TICK_MS 100
 #define ACTIVE (500 * DUR_MS)
+#define COMING (2 * DUR_S) /* it was let in, and has not asked for anything */
 #define LAST_ACCEPTS 64 /* turns */
 #define FLUSH_TICKS 10
 #define LINGER (2 * DUR_S) /* after the limit: time for h2o to take down what was cut */
@@ -257,13 +259,15 @@ static void close_doors(struct lane *l)
 /* Has it a request for us that we have not seen?  A viewer who has just come has, or will
  * have in a moment, and so will one who is in the middle of asking: its next reply tells
  * it to go, which is better than a connection that ends under its request. */
-static bool may_ask(const struct conn *c, mono_us now)
+static bool may_ask(struct conn *c, mono_us now)
 {
-	int n = 0;
+	int fd = h2o_socket_get_fd(c->sock), n = 0;
 
-	if (now - c->since < ACTIVE)
+	if (ioctl(fd, SIOCOUTQ, &n) == 0 && n > 0)
+		c->since = now; /* it has the end of its reply to read before it can think of another */
+	if (now - c->since < (c->asked ? ACTIVE : COMING))
 		return true;
-	return c->sock->input->size > 0 || (ioctl(h2o_socket_get_fd(c->sock), FIONREAD, &n) == 0 && n > 0);
+	return c->sock->input->size > 0 || (ioctl(fd, FIONREAD, &n) == 0 && n > 0);
 }
 
 /* Ends connections from below: h2o sees the end of the stream and takes them down. */

@@ -337,6 +337,8 @@ static int check_head(struct serve_request *r)
 			return 400; /* obs-fold (RFC 9112 5.2) */
 		if (req->version >= 0x200 && is_malformed(h))
 			return 400;
+		if (h->name == &H2O_TOKEN_CONNECTION->buf && h2o_contains_token(h->value.base, h->value.len, H2O_STRLIT("close"), ','))
+			req->http1_is_persistent = 0; /* RFC 9112 9.3: also beside a keep-alive, which is all that h2o looks for */
 		note_field(r, h->name);
 		size += h->name->len + h->value.len + 4;
 	}
@@ -441,6 +443,7 @@ struct serve_request *request_new(h2o_req_t *req)
 		c->taken = r->started;
 	}
 	c->running++;
+	c->asked = true;
 	return r;
 }
 

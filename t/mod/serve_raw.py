@@ -126,6 +126,16 @@ def metrics_in_the_format_that_is_asked_for():
 
 
 @tap.test
+def close_is_obeyed_whatever_stands_beside_it():
+    for fields in (b'Connection: close', b'Connection: keep-alive, close', b'connection: CLOSE , te', b'Connection: keep-alive\r\nConnection: close'):
+        for path in (b'/small.mpd', b'/big.mp4', b'/h/echo', b'/nothing'):
+            with connect(P) as s, s.makefile('rb') as f:
+                s.sendall(b'GET ' + path + b' ' + H + fields + b'\r\n\r\n')
+                tap.equal(read_reply(f).fields['connection'], 'close', str(fields + path))
+                tap.equal(f.read(), b'', str(fields + path))
+
+
+@tap.test
 def bodies_that_are_not_taken_get_a_whole_answer():
     huge = b'POST /h/echo ' + H + b'Content-Length: 99999999999\r\n\r\n'
     chunks = b'POST /h/echo ' + H + b'Transfer-Encoding: chunked\r\n\r\n' + (b'10000\r\n' + bytes(65536) + b'\r\n') * 40
@@ -331,6 +341,47 @@ def h2_a_viewer_who_has_just_come_is_not_shown_the_door_before_it_asked():
         if not late or GOAWAY not in kinds:  # a machine that took so long shows nothing: once more
             break
     tap.check(GOAWAY not in kinds and DATA in kinds, kinds)
+
+
+def asked_late(s, sock, before, runs):
+    """The reply that runs, if one does; is the next request answered, as the last of its connection, more than `before` seconds after the server was told to end?"""
+    s.p.send_signal(signal.SIGTERM)
+    told = time.monotonic()
+    tap.until(lambda: closed(s.port) and time.monotonic() > told + before, 10, 'the closed door')
+    with sock, sock.makefile('rb') as f:
+        first = read_reply(f) if runs else None
+        late = time.monotonic() - told
+        try:
+            sock.sendall(b'GET /small.mpd ' + H + b'\r\n')
+            reply = read_reply(f)
+        except OSError:
+            reply = None
+    tap.equal(s.p.wait(20), 0)
+    tap.check(reply is None or (reply.status, reply.fields['connection']) == (200, 'close'), reply and reply.fields)
+    return first, reply is not None, late
+
+
+@tap.test
+def a_viewer_who_still_reads_its_reply_may_ask_for_another():
+    s, sock = Server(root), socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304)
+    sock.settimeout(10)
+    sock.connect(('127.0.0.1', s.port))
+    sock.sendall(b'GET /big.mp4 HTTP/1.1\r\nHost: x\r\nRange: bytes=0-99999\r\n\r\n')
+    tap.until(lambda: s.metric('ribera_http_body_bytes_total') >= 100_000, 5, 'the end of the reply in the server')
+    first, answered, _ = asked_late(s, sock, 0.8, True)
+    tap.equal(first.body, big[:100_000])
+    tap.check(answered, 'a connection that ended under its request')
+
+
+@tap.test
+def a_viewer_who_has_just_come_may_ask():
+    for _ in range(5):
+        s, begun = Server(root), time.monotonic()
+        _, answered, late = asked_late(s, connect(s.port), 0.8, False)
+        if answered or time.monotonic() - begun < 1.5:  # a machine that took so long shows nothing: once more
+            break
+    tap.check(answered, f'{late} s')
 
 
 @tap.test
