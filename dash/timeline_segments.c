@@ -30,10 +30,15 @@ wide timeline_ticks(dur_us us, uint32_t timescale)
 	return ticks >= 0 ? ticks / DUR_S : -((-ticks + DUR_S - 1) / DUR_S);
 }
 
+/* A length in whole ticks that it does not pass: with a coarse timescale nothing at its end is lost. */
+static wide ticks_up(dur_us us, uint32_t timescale)
+{
+	return ((wide)us * timescale + DUR_S - 1) / DUR_S;
+}
+
 wide timeline_cut(dur_us period_duration, uint32_t timescale)
 {
-	/* Rounded up, so that with a coarse timescale a last short segment is not lost. */
-	return ((wide)(period_duration - DUR_MS) * timescale + DUR_S - 1) / DUR_S;
+	return ticks_up(period_duration - DUR_MS, timescale);
 }
 
 static int fault_at(struct timeline_layout *l, unsigned line, int code, const char *text)
@@ -133,9 +138,8 @@ static int put_segment(struct output *out, const struct timeline_run *run, uint6
 			return fault_at(out->l, run->line, ERR_OUT_OF_RANGE, _("a segment's time does not fit 63 bits"));
 		if (!is_part(out, run, run->number + i, k + 1, b))
 			break;
-		if (out->l->period->duration >= 0 && b > timeline_ticks(out->l->period->duration, ts) &&
-		    out->l->segments.has_timeline == false)
-			b = timeline_ticks(out->l->period->duration, ts);
+		if (out->l->period->duration >= 0 && b > ticks_up(out->l->period->duration, ts) && !out->l->segments.has_timeline)
+			b = ticks_up(out->l->period->duration, ts);
 		s = next_segment(out);
 		s->start = (int64_t)a;
 		s->duration = b > a ? (uint64_t)(b - a) : 0;
@@ -252,6 +256,13 @@ static int put_timeline(struct output *out)
 
 /* --- @duration ----------------------------------------------------------------------- */
 
+static bool is_last(const struct timeline_layout *l)
+{
+	const struct mpd *mpd = l->build->mpd;
+
+	return l->period->period == &mpd->periods[mpd->n_periods - 1];
+}
+
 /* The segments that are available now (A.3.2): begun so long ago that they are whole. */
 static int cut_to_available(struct output *out, const struct timeline_run *run, wide *count)
 {
@@ -267,7 +278,12 @@ static int cut_to_available(struct output *out, const struct timeline_run *run, 
 	if (whole < *count)
 		*count = whole;
 	if (mpd->has_time_shift) {
-		open_window(out, edge - timeline_ticks(mpd->time_shift, out->l->rendition->timescale), run->start + whole * run->duration);
+		wide from = edge - timeline_ticks(mpd->time_shift, out->l->rendition->timescale), end = run->start + whole * run->duration;
+
+		if (is_last(out->l) || from < end + run->duration)
+			open_window(out, from, end);
+		else
+			*count = 0; /* the newest one is a later Period's */
 	} else if (*count > TIMELINE_MAX_WINDOW) {
 		out->from = run->start + (*count - TIMELINE_MAX_WINDOW) * run->duration;
 	}
@@ -313,7 +329,7 @@ static int put_only(struct output *out)
 {
 	struct timeline_layout *l = out->l;
 	const struct mpd_segments *m = &l->segments;
-	wide d = l->period->duration > 0 ? timeline_ticks(l->period->duration, l->rendition->timescale) : 0;
+	wide d = l->period->duration > 0 ? ticks_up(l->period->duration, l->rendition->timescale) : 0;
 	struct timeline_run run = {.duration = d > 0 && d < INT64_MAX / 2 ? (uint64_t)d : 1, .count = 1, .parts = 1,
 		.number = m->has_start_number ? m->start_number : 1, .line = m->line};
 
@@ -327,12 +343,16 @@ static int put_only(struct output *out)
 }
 
 /* A list without times: packagers who leave them out mean equal segments. */
-static int guess_duration(struct timeline_layout *l)
+static int guess_duration(struct output *out)
 {
+	struct timeline_layout *l = out->l;
 	struct mpd_segments *m = &l->segments;
 	const struct mpd *mpd = l->build->mpd;
 	wide d = 0;
 
+	if (!m->has_timescale && m->pto == 0)
+		l->rendition->timescale = 1000; /* 4 of them in 10 s are of 2.5 s */
+	out->until = timeline_period_end(l);
 	if (l->period->duration > 0)
 		d = timeline_ticks(l->period->duration, l->rendition->timescale) / (wide)m->n_urls;
 	else if (mpd->has_max_segment_duration)
@@ -378,7 +398,7 @@ static bool may_have_index(const struct timeline_rendition *r)
 static int put_whole_file(struct output *out)
 {
 	struct timeline_layout *l = out->l;
-	wide d = l->period->duration > 0 ? timeline_ticks(l->period->duration, l->rendition->timescale) : 0;
+	wide d = l->period->duration > 0 ? ticks_up(l->period->duration, l->rendition->timescale) : 0;
 	struct timeline_segment *s;
 	int e = charge(out, 1);
 
@@ -441,7 +461,7 @@ static int put_all(struct output *out)
 	if (m->has_timeline)
 		return put_timeline(out);
 	if (m->kind == MPD_SEGMENT_LIST && !m->has_duration)
-		e = guess_duration(l);
+		e = guess_duration(out);
 	else if (!m->has_duration)
 		return put_only(out);
 	return e != 0 ? e : put_numbered(out);

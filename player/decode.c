@@ -41,6 +41,8 @@ struct decode {
 	bool has_matrix;
 	unsigned rendition, generation;
 	dur_us offset, from, to; /* of the segment in hand */
+	dur_us shift;            /* part of offset: see place() */
+	dur_us agreed;           /* begin of the Period that shift is of; NEVER: none */
 	dur_us given;            /* end of the last frame handed on */
 	dur_us frame_duration;   /* the last known, for frames that do not say */
 	atomic_uint_fast64_t decoded, errors;
@@ -276,13 +278,14 @@ static void decode_packet(struct decode *d, unsigned segment)
 
 static int ready_codec(struct decode *d, const struct media_segment *s, const struct demux *x)
 {
+	bool moved = d->lane == LANE_VIDEO && d->offset != s->offset + d->shift; /* a picture still in the decoder is of the old time */
 	int r = 0;
 
-	if (d->codec != NULL && s->rendition != d->rendition && !goes_on(d, demux_stream(x)->codecpar))
+	if (d->codec != NULL && (moved || (s->rendition != d->rendition && !goes_on(d, demux_stream(x)->codecpar))))
 		drain(d);
 	/* the window changes only now: what was drained belongs to the segment before */
 	d->rendition = s->rendition;
-	d->offset = s->offset;
+	d->offset = s->offset + d->shift;
 	d->from = s->from;
 	d->to = s->to;
 	d->time_base = demux_stream(x)->time_base;
@@ -290,6 +293,40 @@ static int ready_codec(struct decode *d, const struct media_segment *s, const st
 	if (d->codec == NULL)
 		r = open_codec(d, demux_stream(x));
 	return r;
+}
+
+/* ISO/IEC 23009-1 7.2.1 gives a segment half of its duration; MPDs with a coarse timescale take a little more. */
+static bool lies_in(const struct media_segment *s, dur_us at)
+{
+	dur_us slack = (s->end - s->start) / 4 * 3;
+
+	return llabs(at - s->start) <= (slack > DUR_S / 2 ? slack : DUR_S / 2);
+}
+
+/* Packagers that write transport streams from an hour on, or no @presentationTimeOffset, or a file of its own from 0 on for
+ * each segment: where the media's times lie far from what the MPD says of the segment, it is the MPD that is believed.
+ * Picture and sound are moved alike where that fits both; what was right once in a Period goes on as it is. */
+static void place(struct decode *d, const struct media_segment *s, dur_us at)
+{
+	bool anew = s->init == NULL && s->index > 0 && at - s->offset < DUR_S / 2, fits = lies_in(s, at);
+	struct hub *h = d->hub;
+
+	if (s->first != d->agreed)
+		d->shift = 0;
+	if (s->end <= s->start || (fits && !anew) || (s->first == d->agreed && d->shift == 0 && !anew)) {
+		d->shift = 0;
+	} else if (anew || !lies_in(s, at + d->shift)) {
+		hub_lock(h);
+		if (!anew && lies_in(s, at - s->first)) /* they go on from the Period before */
+			h->shift = -s->first;
+		else if (anew || !lies_in(s, at + h->shift))
+			h->shift = s->start - at;
+		d->shift = h->shift;
+		hub_unlock(h);
+		log_verbose("player/decode", "times are not the MPD's: moved track=%s segment=%u by_ms=%lld",
+		            d->lane == LANE_VIDEO ? "video" : "audio", s->index, (long long)(d->shift / DUR_MS));
+	}
+	d->agreed = s->first;
 }
 
 /* How many packets stand before the last key picture that is not behind s->from: nobody needs them. */
@@ -302,9 +339,11 @@ static unsigned before_key(struct decode *d, const struct media_segment *s)
 		return 0;
 	for (; demux_read(x, d->packet) == 0; n++) {
 		const AVPacket *p = d->packet;
+		dur_us at = av_rescale_q(p->pts, demux_stream(x)->time_base, AV_TIME_BASE_Q);
 
-		if ((p->flags & AV_PKT_FLAG_KEY) != 0 && p->pts != AV_NOPTS_VALUE &&
-		    av_rescale_q(p->pts, demux_stream(x)->time_base, AV_TIME_BASE_Q) + s->offset <= s->from)
+		if (n == 0 && p->pts != AV_NOPTS_VALUE)
+			place(d, s, at + s->offset);
+		if ((p->flags & AV_PKT_FLAG_KEY) != 0 && p->pts != AV_NOPTS_VALUE && at + s->offset + d->shift <= s->from)
 			key = n;
 		av_packet_unref(d->packet);
 	}
@@ -312,12 +351,22 @@ static unsigned before_key(struct decode *d, const struct media_segment *s)
 	return key;
 }
 
+/* The first packet, which says where the segment lies. */
+static int read_first(struct decode *d, const struct media_segment *s, struct demux *x)
+{
+	int r = demux_read(x, d->packet);
+
+	if (r == 0 && d->packet->pts != AV_NOPTS_VALUE)
+		place(d, s, av_rescale_q(d->packet->pts, demux_stream(x)->time_base, AV_TIME_BASE_Q) + s->offset);
+	return r;
+}
+
 static void decode_segment(struct decode *d, const struct media_segment *s)
 {
 	struct fault f = {0};
 	struct demux *x = NULL;
 	unsigned skip = before_key(d, s);
-	int r;
+	int r, read;
 
 	r = s->feed != NULL ? demux_new_feed(s->init, s->feed, d->lane, s->generation, &x, &f)
 	                    : demux_new(s->init, s->body, d->lane == LANE_AUDIO, &x, &f);
@@ -328,11 +377,12 @@ static void decode_segment(struct decode *d, const struct media_segment *s)
 		log_warn("player/decode", "segment=%u: %s", s->index, fault_text(&f));
 		return;
 	}
+	read = read_first(d, s, x);
 	r = ready_codec(d, s, x);
 	if (r < 0)
 		note_error(d, s->index, "no decoder", r);
 	while (r == 0 && !stale(d)) {
-		r = demux_read(x, d->packet);
+		r = read;
 		if (r == 0 && skip > 0) {
 			skip--;
 		} else if (r == 0) {
@@ -343,6 +393,8 @@ static void decode_segment(struct decode *d, const struct media_segment *s)
 			note_error(d, s->index, "segment is damaged", r);
 		}
 		av_packet_unref(d->packet);
+		if (r == 0)
+			read = demux_read(x, d->packet);
 	}
 	av_packet_unref(d->packet);
 	if (d->key)
@@ -356,7 +408,7 @@ static void begin_generation(struct decode *d, unsigned generation)
 	if (d->codec != NULL)
 		avcodec_flush_buffers(d->codec);
 	d->generation = generation;
-	d->given = NEVER;
+	d->given = d->agreed = NEVER;
 	d->preview_next = d->sought + SOON;
 }
 
@@ -430,7 +482,7 @@ struct decode *decode_new(struct hub *hub, int lane)
 
 	d->hub = hub;
 	d->lane = lane;
-	d->given = NEVER;
+	d->given = d->agreed = NEVER;
 	d->packet = av_packet_alloc();
 	d->frame = av_frame_alloc();
 	if (d->packet == NULL || d->frame == NULL || pthread_create(&d->thread, NULL, run, d) != 0) {

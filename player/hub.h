@@ -50,6 +50,7 @@ struct hub {
 	mono_us sought;         /* when the last seek was; 0: none yet */
 	struct media_frame *preview; /* NULL, or a picture on the way to the place sought */
 	bool kept[N_LANES];     /* the last seek kept the segments in the queue: the lane goes on behind them */
+	dur_us shift;           /* of media whose times are not the MPD's, as the lane has it that met them last */
 	dur_us position;        /* presentation time of what is shown */
 	bool busy[N_LANES];     /* the decoder has a segment in hand */
 	bool still;             /* the viewer has paused it */

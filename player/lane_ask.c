@@ -67,17 +67,19 @@ dur_us lane_buffered(const struct lane *l)
 	return b > 0 ? b : 0;
 }
 
-/* When the decode time of a segment is: as the index has it, give or take half of its length for frames out of order. */
+/* When the decode time of a segment is: as the index has it, give or take half of its length (or of the former one's: the
+ * last may be short) for frames out of order and sound that begins before its track. */
 static void set_time(struct rung *u, unsigned index, struct grab_want *w)
 {
 	const struct timeline_segment *s = &u->r->segments[index];
+	uint64_t length = index > 0 && s[-1].duration > s->duration ? s[-1].duration : s->duration;
 
 	if (u->ticks == 0 && u->init != NULL)
 		u->ticks = demux_timescale(u->init);
 	if (u->ticks == 0 || !u->indexed || s->start + u->r->pto < 0)
 		return;
 	w->time = (uint64_t)av_rescale(s->start + u->r->pto, u->ticks, u->r->timescale);
-	w->slack = (uint64_t)av_rescale((int64_t)s->duration, u->ticks, u->r->timescale) / 2 + 1;
+	w->slack = (uint64_t)av_rescale((int64_t)length, u->ticks, u->r->timescale) / 2 + 1;
 }
 
 /* So that a server can have it at hand: mostly the next one is of the same rung. */

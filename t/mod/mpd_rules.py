@@ -95,9 +95,10 @@ def numbers_and_durations():
          [(0, 5, '1-100'), (5, 5, '2-105')]),
         ('@eptDelta below 0 (5.3.9.2)', vod(template('duration="4" eptDelta="-2"')), [(-2, 4, '1'), (2, 4, '2'), (6, 4, '3')]),
         ('@eptDelta above 0', vod(template('duration="4" eptDelta="1"')), [(1, 4, '1'), (5, 4, '2'), (9, 1, '3')]),
+        ('a rest of less than a tick is a segment too', vod(template('duration="1"', period='duration="PT3.968S"'), ''), [(0, 1, '1'), (1, 1, '2'), (2, 1, '3'), (3, 1, '4')]),
         ('a Period of no length', vod(template('duration="4"', period='duration="PT0S"')), []),
         ('fractions, exponents of duration', vod(template('duration="25" timescale="10"'), 'mediaPresentationDuration="P0Y0M0DT0H0M5.000S"'), [(0, 2.5, '1'), (2.5, 2.5, '2')]),
-        ('P1Y2M3DT4H5M6.7S', vod(template('duration="100000000"'), 'mediaPresentationDuration="P1Y2M3DT4H5M6.7S"'), [(0, 36993906, '1')]),
+        ('P1Y2M3DT4H5M6.7S', vod(template('duration="100000000"'), 'mediaPresentationDuration="P1Y2M3DT4H5M6.7S"'), [(0, 36993907, '1')]),
     )
 
 
@@ -149,6 +150,7 @@ def lists_and_files():
         ('@duration', vod(one(f'<SegmentList duration="4">{urls}</SegmentList>')), [(0, 4, '1.m4s'), (4, 4, '2.m4s'), (8, 2, '3.m4s')]),
         ('SegmentTimeline', vod(one(f'<SegmentList timescale="10"><SegmentTimeline><S t="0" d="30" r="1"/><S d="40"/></SegmentTimeline>{urls}</SegmentList>')),
          [(0, 3, '1.m4s'), (3, 3, '2.m4s'), (6, 4, '3.m4s')]),
+        ('neither durations nor times: equal ones', vod(one('<SegmentList>' + urls + '<SegmentURL media="4.m4s"/></SegmentList>')), [(0, 2.5, '1.m4s'), (2.5, 2.5, '2.m4s'), (5, 2.5, '3.m4s'), (7.5, 2.5, '4.m4s')]),
         ('fewer SegmentURLs than S', vod(one(f'<SegmentList><SegmentTimeline><S t="0" d="2" r="4"/></SegmentTimeline>{urls}</SegmentList>')),
          [(0, 2, '1.m4s'), (2, 2, '2.m4s'), (4, 2, '3.m4s')]),
         ('SegmentURLs from the set, durations from the Representation', vod(one('<SegmentList duration="4"/>', at_set=f'<SegmentList>{urls}</SegmentList>')),
@@ -248,6 +250,8 @@ def what_is_there_of_a_live_title():
             ('availabilityTimeOffset INF with an end', names(template('duration="10" availabilityTimeOffset="INF"', period='start="PT0S" duration="PT200S"')), numbers(1, 20)),
             ('a part of a segment', names(t('availabilityTimeOffset="8" availabilityTimeComplete="false"'))[-1:], ['10']),
             ('a Period that started later', names(template('duration="10"', period='start="PT45S"')), numbers(1, 5)),
+            ('an old Period within the time shift', names(template('duration="10"', period='start="PT0S"') + template('duration="10"', period='start="PT85S"'), 'timeShiftBufferDepth="PT20S"'), ['9']),
+            ('an old Period without it: nothing, the newest is the next one\'s', names(template('duration="10"', period='start="PT0S"') + template('duration="10"', period='start="PT50S"'), 'timeShiftBufferDepth="PT20S"'), []),
             ('what is announced and has not begun', names(template('duration="10"', period='start="PT200S"')), []),
             ('SegmentTimeline: what it lists', names(line('<S t="60" d="10" r="3"/>', period='start="PT0S"', media='$Time$')), ['60', '70', '80', '90']),
             ('SegmentTimeline with @r="-1": up to now', names(line('<S t="60" d="10" r="-1"/>', period='start="PT0S"', media='$Time$')), ['60', '70', '80', '90']),
