@@ -37,7 +37,7 @@ def become_root():
     """Runs this test program once more, as root, if it is not: namespaces and mounts of its own need that."""
     if os.geteuid() == 0:
         return
-    kept = [f'{k}={v}' for k, v in os.environ.items() if k.startswith('RIBERA_') or k in ('PATH', 'ASAN_OPTIONS', 'PYTHONDONTWRITEBYTECODE')]
+    kept = [f'{k}={v}' for k, v in os.environ.items() if k.startswith('RIBERA_') or k in ('PATH', 'ASAN_OPTIONS', 'UBSAN_OPTIONS', 'PYTHONDONTWRITEBYTECODE')]
     os.execv(need('sudo'), ['sudo', '-n', 'env', *kept, sys.executable, *sys.argv])
 
 
