@@ -207,14 +207,24 @@ static void fill_times(struct transfer *t)
 	t->result.date = t->response.facts.date;
 }
 
+/* That a body fell silent was seen here, not by curl. */
+static void say_why(struct transfer *t, CURLcode code)
+{
+	const char *curls = code == CURLE_OK ? "" : t->error_text[0] != '\0' ? t->error_text : curl_easy_strerror(code);
+
+	if (t->refused == ERR_TIMEOUT)
+		snprintf(t->result.text, sizeof t->result.text, "no byte for %.1f s", (double)(clock_mono() - t->last_progress) / DUR_S);
+	else
+		snprintf(t->result.text, sizeof t->result.text, "%s", curls);
+}
+
 static void finish(struct transfer *t, CURLcode code)
 {
 	fill_times(t);
 	if (code == CURLE_OK)
 		t->refused = say_header(t);
 	t->result.error = error_of(t, code);
-	snprintf(t->result.text, sizeof t->result.text, "%s",
-	         code == CURLE_OK ? "" : t->error_text[0] != '\0' ? t->error_text : curl_easy_strerror(code));
+	say_why(t, code);
 	t->done(t->ctx, &t->result, &t->response.facts);
 	transfer_free(t);
 }

@@ -63,7 +63,7 @@ struct fetch_result {
 	dur_us total;
 	bool reused;
 	wall_us date;           /* the response's Date; 0: none */
-	char text[256];         /* curl's words, for logs */
+	char text[256];         /* the reason in words, curl's mostly, for logs */
 };
 
 /* Response facts, valid inside the callbacks. */

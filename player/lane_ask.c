@@ -188,7 +188,7 @@ static void record(struct lane *l, const struct grab_result *g, bool skipped)
 	const struct timeline_rendition *r = l->rungs[l->grab_rung].r;
 	struct report_segment s = {.lane = l->set.kind, .index = l->grab_index, .retries = g->retries,
 		.bandwidth = r->bandwidth, .bytes = g->bytes, .throughput = g->throughput, .first_byte = g->first_byte,
-		.total = g->total, .buffer = l->grab_buffer, .start = l->grab_start, .skipped = skipped,
+		.total = g->total, .body = g->line_busy, .buffer = l->grab_buffer, .start = l->grab_start, .skipped = skipped,
 		.asked = l->asked - l->set.world->report->started};
 
 	s.duration = l->grab_end - s.start;

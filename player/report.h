@@ -21,6 +21,7 @@ struct report_segment {
 	char rendition[64], service_location[128], host[128], trace[33];
 	uint64_t bandwidth, bytes, throughput; /* bit/s, bytes, bit/s */
 	dur_us first_byte, total, buffer;      /* buffer when it was asked for */
+	dur_us body;                           /* of total, while bytes came */
 	dur_us start, duration;
 	dur_us asked;                          /* since the start of the program */
 	bool skipped;

@@ -18,6 +18,7 @@
 #define RIGHT 12.0
 #define TOP 10.0
 #define BOTTOM 26.0
+#define SILENCE 1.0    /* seconds */
 #define MAX_DRAWN 4000 /* segments in a chart; more are thinned out */
 
 static const char style[] =
@@ -124,7 +125,20 @@ static void left_places(const struct page *p, const struct chart *c)
 		buf_printf(p->out, "<path class=\"left\" d=\"M%.1f %gV%.1f\"/>", x_at(p, secs(p->r->failovers[i].at)), TOP, c->height - BOTTOM);
 }
 
-/* A value that holds from each segment's request to the next one's. */
+static double line_of(const struct report_segment *s)
+{
+	return (double)s->throughput / 1e6;
+}
+
+/* How long nothing came before the segment did: a round trip is no news. */
+static double silence_in(const struct report_segment *s)
+{
+	double t = secs(s->total - s->body);
+
+	return s->body > 0 && t >= SILENCE ? t : 0;
+}
+
+/* A value that holds from each segment's request, or the first byte after a silence, to the next one's. */
 static void steps(const struct page *p, const struct chart *c, const char *class, double (*value)(const struct report_segment *))
 {
 	bool first = true;
@@ -135,7 +149,11 @@ static void steps(const struct page *p, const struct chart *c, const char *class
 
 		if (!drawn(p, i))
 			continue;
-		buf_printf(p->out, first ? "M%.1f %.1f" : "H%.1fV%.1f", x_at(p, secs(s->asked)), y_at(c, value(s)));
+		if (value == line_of && silence_in(s) > 0) {
+			buf_printf(p->out, first ? "M%.1f %.1f" : "H%.1fV%.1f", x_at(p, secs(s->asked)), y_at(c, 0));
+			first = false;
+		}
+		buf_printf(p->out, first ? "M%.1f %.1f" : "H%.1fV%.1f", x_at(p, secs(s->asked) + (value == line_of ? silence_in(s) : 0)), y_at(c, value(s)));
 		first = false;
 	}
 	buf_printf(p->out, "H%.1f\"/>", x_at(p, p->end));
@@ -158,11 +176,6 @@ static void hints(const struct page *p, const struct chart *c)
 		text(p->out, s->service_location);
 		buf_puts(p->out, "</title></rect>");
 	}
-}
-
-static double line_of(const struct report_segment *s)
-{
-	return (double)s->throughput / 1e6;
 }
 
 static double pick_of(const struct report_segment *s)
@@ -301,6 +314,17 @@ static void failover_rows(const struct page *p)
 	buf_puts(p->out, "</tbody></table></section>");
 }
 
+static void stall_rows(const struct page *p)
+{
+	if (p->r->n_stalls == 0)
+		return;
+	buf_puts(p->out, "<section><h2>Stalls</h2><table><thead><tr><th>at</th><th>in the film at</th><th>for</th></tr></thead><tbody>");
+	for (size_t i = 0; i < p->r->n_stalls && i < MAX_DRAWN; i++)
+		buf_printf(p->out, "<tr><td>%.2f s</td><td>%.2f s</td><td>%.2f s</td></tr>", secs(p->r->stalls[i].began), secs(p->r->stalls[i].at),
+		           secs(p->r->stalls[i].duration));
+	buf_puts(p->out, "</tbody></table></section>");
+}
+
 static void error_rows(const struct page *p)
 {
 	if (p->r->n_errors == 0)
@@ -337,6 +361,7 @@ void report_page(const struct report *r, struct buf *out)
 	summary(&p);
 	if (r->n_segments > 0)
 		charts(&p);
+	stall_rows(&p);
 	failover_rows(&p);
 	error_rows(&p);
 	buf_puts(out, "</body></html>\n");

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ribera-player and a content steering server (ETSI TS 103 998): it follows, tells where it was, and does without."""
-import concurrent.futures, http.server, json, os, re, shutil, sys, threading, urllib.parse
+import concurrent.futures, http.server, json, os, re, socket, sys, threading, time, urllib.parse
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import badserver, film, tap
 
@@ -68,6 +68,11 @@ def play(steering, *options, names=('a', 'b')):
 CASES = (((410, {}, b''), 1), ((429, {'Retry-After': '600'}, b''), 1), ((200, {}, b'{'), 1), ((200, {}, {'VERSION': 2, 'TTL': 1, 'PATHWAY-PRIORITY': ['b']}), 1),
          ((200, {}, {'VERSION': 1, 'PATHWAY-PRIORITY': 'b'}), 1), ((200, {}, b'[' * 100000), 1),
          ((200, {}, {'VERSION': 1, 'TTL': 600, 'PATHWAY-PRIORITY': [7, None, 'x' * 5000, 'nobody']}), 1))
+
+
+ODD_TIMES = (0, -5, 1e300, '1')
+# where the second question goes to: none where nothing can be asked there
+ODD_URIS = {'next': ['/at/next'], '?only=query': ['/at/steer'], 'http://127.0.0.1:9/': [], 'gopher://x/': []}
 
 
 def side_by_side(*cases):
@@ -139,7 +144,30 @@ def what_a_server_may_not_say_changes_nothing():
         s = Steering(lambda n, path: (429, {'Retry-After': '2'}, b'') if n == 1 else document('b', ttl=600))
         _, used = play(place(s.url), '--speed', '2')
         tap.equal((len(s.questions), used[0], used[-1]), (2, 'a', 'b'), '429 puts it off')
-    side_by_side((ended, None), (put_off, None), *((ignored, case) for case in CASES))
+
+    def slow(_):
+        def answer(n, path):
+            time.sleep(20)
+            return document('b')
+        r, used = play(place(Steering(answer).url), '--speed', '2')
+        tap.equal((set(used), r['steering']['answers']), ({'a'}, 0), 'one that takes its time')
+
+    def silent(_):
+        s = socket.create_server(('127.0.0.1', 0))
+        r, used = play(place(f'http://127.0.0.1:{s.getsockname()[1]}/', 'queryBeforeStart="true"'), '--speed', 'max')
+        tap.equal((set(used), r['startup_ms'] < 10000), ({'a'}, True), 'one that takes connections and says nothing, asked before the start')
+
+    def odd_time(ttl):
+        s = Steering(lambda n, path: document('b', ttl=ttl))
+        _, used = play(place(s.url), '--speed', '2')
+        tap.check('b' in used and len(s.questions) <= 2 + time.monotonic() - began, f'TTL {ttl}: {len(s.questions)} questions, {used}')
+
+    def odd_reload(uri):
+        s = Steering(lambda n, path: document('b' if n > 1 else 'a', **{'RELOAD-URI': uri}))
+        play(place(s.url + '/at/steer?k=1'), '--speed', '2')
+        tap.equal([path for path, _ in s.questions[1:2]], ODD_URIS[uri], f'RELOAD-URI {uri}')
+    began = time.monotonic()
+    side_by_side((slow, None), (silent, None), *((odd_time, t) for t in ODD_TIMES), *((odd_reload, u) for u in ODD_URIS), (ended, None), (put_off, None), *((ignored, case) for case in CASES))
 
 
 tap.run()
