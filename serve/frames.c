@@ -73,7 +73,18 @@ static void prepare(h2o_req_t *req)
 	h2o_req_bind_conf(req, req->conn->hosts[0], &req->conn->hosts[0]->fallback_path);
 }
 
-/* A frame of `stream` is about to be appended to its buffer.  False: the stream is to be reset. */
+/* Its reply is ready, and need not wait for the body's end. */
+static bool is_answered(h2o_http2_stream_t *stream, const struct serve_request *r)
+{
+	bool is = r->held && !here.ends;
+
+	if (is)
+		h2_let_go(stream->stream_id);
+	return is;
+}
+
+/* A frame of `stream` is about to be appended to its buffer.  False: no more of it is to come, for it is answered, or is to be
+ * reset (h2.c). */
 static bool on_frame(h2o_http2_stream_t *stream, h2o_buffer_t **b)
 {
 	struct serve_request *r = request_of(&stream->req);
@@ -89,13 +100,13 @@ static bool on_frame(h2o_http2_stream_t *stream, h2o_buffer_t **b)
 		intake_begin_2(r, stream->_expected_content_length);
 		stream->_expected_content_length = SIZE_MAX; /* the buffer will not have it all */
 		request_run(r, 0);
-		return true;
+		return !is_answered(stream, r);
 	}
 	if (r->intake == NULL)
 		return true;
 	well = intake_take_2(r, (*b)->bytes, (*b)->size);
 	h2o_buffer_consume(b, (*b)->size);
-	return well;
+	return well && !is_answered(stream, r);
 }
 
 h2o_iovec_t h2o_buffer_reserve(h2o_buffer_t **b, size_t n)

@@ -8,6 +8,8 @@
  * comes long after the answer the stream is reset with NO_ERROR (RFC 9113 8.1).  Not at once: clients (curl 7.88) that meet
  * the answer and the reset in one read take it for a failure to send, and never show the answer.
  *
+ * A reply that is ready before the body's end (intake.c) goes out the same way, with the next frame at the latest.
+ *
  * Replies whose viewer makes no room for them (RFC 9113 5.2): nothing of them is in the kernel, and libh2o has no limit for them.
  */
 #include <dlfcn.h>
@@ -25,6 +27,7 @@
 static __typeof__(h2o_http2__encode_rst_stream_frame) *their_rst;
 static __typeof__(h2o_http2_stream_reset) *their_reset;
 static _Thread_local uint32_t refused; /* the stream that libh2o said it refuses, and resets with its next call; 0: none */
+static _Thread_local uint32_t let_go;  /* whose reply is ready, and that it resets next; 0: none */
 static _Thread_local uint32_t spared;  /* the one that is being answered, and that it resets for what still comes */
 
 void h2_init(void)
@@ -34,10 +37,16 @@ void h2_init(void)
 	MUST(their_rst != NULL && their_reset != NULL);
 }
 
+void h2_let_go(uint32_t stream_id)
+{
+	let_go = stream_id;
+}
+
 /* What libh2o does with a request that is whole, and then ours. */
 static void answer(h2o_http2_conn_t *conn, h2o_http2_stream_t *stream)
 {
 	struct conn *c = conn->sock->on_close.data;
+	struct serve_request *r = request_of(&stream->req);
 
 	h2o_http2_stream_set_state(conn, stream, H2O_HTTP2_STREAM_STATE_REQ_PENDING);
 	h2o_http2_stream_set_state(conn, stream, H2O_HTTP2_STREAM_STATE_SEND_HEADERS);
@@ -45,6 +54,11 @@ static void answer(h2o_http2_conn_t *conn, h2o_http2_stream_t *stream)
 		conn->pull_stream_ids.max_processed = stream->stream_id;
 	c->excess = stream->stream_id;
 	c->excess_frames = 0;
+	c->excessive = r;
+	if (r != NULL && r->held) {
+		intake_let_go(r);
+		return;
+	}
 	h2o_send_error_generic(&stream->req, 413, NULL, NULL, 0);
 	c->excessive = request_of(&stream->req);
 }
@@ -56,7 +70,7 @@ void h2o_http2__encode_rst_stream_frame(h2o_buffer_t **buf, uint32_t stream_id, 
 
 	MUST_MAGIC(c, CONN_MAGIC);
 	refused = spared = 0;
-	if (error == -H2O_HTTP2_ERROR_REFUSED_STREAM) {
+	if (error == -H2O_HTTP2_ERROR_REFUSED_STREAM || (error == -H2O_HTTP2_ERROR_STREAM_CLOSED && stream_id == let_go)) {
 		refused = stream_id; /* its state tells why: below */
 	} else if (error != -H2O_HTTP2_ERROR_STREAM_CLOSED || stream_id != c->excess) {
 		their_rst(buf, stream_id, error);
@@ -71,7 +85,7 @@ void h2o_http2_stream_reset(h2o_http2_conn_t *conn, h2o_http2_stream_t *stream)
 {
 	bool is_refused = stream->stream_id == refused, is_spared = stream->stream_id == spared;
 
-	refused = spared = 0;
+	refused = spared = let_go = 0;
 	if (is_refused && stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY) {
 		answer(conn, stream);
 		return;

@@ -367,6 +367,7 @@ bool intake_is_taking(const struct serve_request *);
 bool intake_is_slow(const struct serve_request *); /* since it was last asked */
 void intake_fail(struct serve_request *, int error);
 bool intake_reply(struct serve_request *); /* a reply begins; true: it is held */
+void intake_let_go(struct serve_request *); /* HTTP/2: a held reply goes out, and nothing more of the body is taken */
 void intake_over(struct serve_request *);  /* the request ends */
 void intake_end_leftovers(struct lane *);
 /* frames.c */
@@ -375,6 +376,8 @@ void frames_begin(struct lane *);
 
 /* h2.c */
 void h2_init(void); /* before the first lane */
+/* The frame that is being read is the last that is taken of its stream: what is held of a reply goes out instead of a reset. */
+void h2_let_go(uint32_t stream_id);
 /* Of an HTTP/2 connection: is there a request whose head or body has begun and not ended? */
 bool h2_is_receiving(const h2o_conn_t *);
 /* Of a request by HTTP/2: has its viewer made no room for what there is to send (RFC 9113 6.9)? */

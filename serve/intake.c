@@ -7,7 +7,7 @@
  *    behind the head are read by us, off the same socket, before the reply begins, so libh2o goes on behind them.
  *  - HTTP/2: libh2o makes room for every frame by a call that is bound when the program starts, and finds the function
  *    below, which hands over what the frames before it left and empties the buffer.  A reply that is ready before
- *    the body's end is held until then (libh2o cannot send it earlier).
+ *    the body's end is held until the next frame, and goes out in place of the reset that libh2o makes of a refused one (h2.c).
  *
  * Invariant: ops->end is called exactly once for every serve_take_body, by the body's end, its failure or its client's leaving.
  */
@@ -261,6 +261,14 @@ bool intake_take_2(struct serve_request *r, const void *bytes, size_t n)
 	if (error != 0)
 		end(in, error); /* whose reply is held */
 	return true;
+}
+
+void intake_let_go(struct serve_request *r)
+{
+	MUST(r->held);
+	r->held = false;
+	r->intake->ended = true; /* the rest is dropped */
+	body_start(r);
 }
 
 /* RFC 9113 8.1.1: a length that was told is the body's. */

@@ -136,13 +136,18 @@ def http_2_streams_side_by_side():
         h.s.sendall(frame(DATA, 0, e, b'abc') + frame(DATA, 0, e, b'def') + frame(HEADERS, 5, e, block([('x-t', '1')])))
         status, body = h.answer(e)
         tap.equal((status, body.decode().split()[1]), (200, hashlib.sha256(b'abcdef').hexdigest()))
-        # refused: the answer waits for the end of a short body; a long one is reset
-        f = h.request(plain('/take?refuse', 'PATCH'), end=False)
-        h.s.sendall(frame(DATA, 0, f, b'abc') + frame(DATA, 1, f, b'def'))
+        # refused: the answer comes with the first frame that cannot be taken, and what is still under way is dropped
+        for path, frames_, want in [('/take?refuse', [b'abc'], (409, b'refused')), ('/take?most=4', [b'abc', b'def', b'ghi'], 413)]:
+            f = h.request(plain(path, 'PATCH'), end=False)
+            h.s.sendall(b''.join(frame(DATA, 0, f, data) for data in frames_))
+            got = h.answer(f)
+            tap.equal(got if isinstance(want, tuple) else got[0], want, path)
+            h.s.sendall(frame(DATA, 0, f, b'x' * 9000) * 5 + frame(DATA, 1, f, b'the end'))
+            g = h.request(plain('/take?refuse', 'PATCH'), end=False)
+            h.s.sendall(frame(DATA, 0, g, b'abc') + frame(DATA, 1, g, b'def'))
+            tap.equal(h.answer(g), (409, b'refused'), 'a short one is read to its end')
+        f = h.request(plain('/take?refuse', 'PATCH'), b'whole at once')
         tap.equal(h.answer(f), (409, b'refused'))
-        g = h.request(plain('/take?most=4', 'PATCH'), end=False)
-        h.s.sendall(frame(DATA, 0, g, b'abc') + frame(DATA, 0, g, b'def') + frame(DATA, 1, g, b'ghi'))
-        tap.equal(h.answer(g)[0], 413)
         # given up in the middle: told, and the connection goes on
         before = cuts()[0]
         i = h.request(plain('/take', 'PATCH'), end=False)
