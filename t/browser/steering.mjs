@@ -2,9 +2,7 @@
 //
 // Players nobody here wrote and the steering server: dash.js leaves an edge that is drained while it plays within two
 // TTLs, without a stall, and one that is killed as well; Shaka Player asks.
-import http from 'node:http';
-import path from 'node:path';
-import {SOURCE, atEnd, check, equal, openPage, run, startBrowser, startSystem, test, until} from '../lib/browser.mjs';
+import {check, equal, openPlayer, run, startBrowser, startSystem, test, until} from '../lib/browser.mjs';
 
 const TTL = 2; // seconds, of the test's system
 const MORE = 10; // seconds of film, more than any of them has in hand
@@ -31,30 +29,11 @@ const HLSJS = ['hls.js/dist/hls.js', url => {
 }];
 let started, system;
 
-async function stranger() {
-	const server = http.createServer((request, answer) => {
-		answer.setHeader('content-type', 'text/html');
-		answer.end('<!DOCTYPE html><link rel="icon" href="data:,"><video muted></video>');
-	});
-	await new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
-	atEnd(async () => server.close());
-	return `http://127.0.0.1:${server.address().port}/`;
-}
-
 async function player([script, start]) {
-	started ??= Promise.all([startSystem('full'), startBrowser(), stranger()]);
-	const [running, browser, site] = await started;
+	started ??= Promise.all([startSystem('full'), startBrowser()]);
+	const [running, browser] = await started;
 	system = running;
-	const page = await openPage(browser, site);
-	await page.addScriptTag({path: path.join(SOURCE, 'node_modules', script)});
-	await page.evaluate(() => {
-		window.errors = [];
-		window.stalls = 0;
-		window.video = document.querySelector('video');
-		window.video.addEventListener('waiting', () => { window.stalls += window.video.currentTime > 1 && !window.video.seeking; });
-	});
-	await page.evaluate(start, `${system.url}/v/film/manifest.mpd`);
-	return page;
+	return openPlayer(browser, script, start, `${system.url}/v/film/manifest.mpd`);
 }
 
 const look = page => page.evaluate(() => ({time: window.video.currentTime, stalls: window.stalls, errors: window.errors}));

@@ -6,6 +6,7 @@
 //   test('does this', async () => { ... }); await run();
 import {spawn} from 'node:child_process';
 import fs from 'node:fs';
+import http from 'node:http';
 import path from 'node:path';
 import readline from 'node:readline';
 import {fileURLToPath} from 'node:url';
@@ -143,6 +144,36 @@ export async function openPage(context, url) {
 	page.on('pageerror', e => page.complaints.push(String(e)));
 	page.on('response', r => { if (/\.mp4(\?|$)/.test(r.url())) page.media.push({url: r.url(), status: r.status()}); });
 	await page.goto(url);
+	return page;
+}
+
+/** The address of a site that is not ours, with one page: a film's place. */
+async function strangeSite() {
+	const server = http.createServer((request, answer) => {
+		answer.setHeader('content-type', 'text/html');
+		answer.end('<!DOCTYPE html><link rel="icon" href="data:,"><video muted></video>');
+	});
+	await new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
+	atEnd(async () => server.close());
+	return `http://127.0.0.1:${server.address().port}/`;
+}
+
+let strange;
+
+/** A player that nobody here wrote, on a page of another site (so every answer must allow strangers): `script` is its file
+ *  below node_modules, and start(arg) is run in the page, where it finds window.video and window.errors to add to.
+ *  The video's pauses for bytes are counted in window.stalls; prepare(page) comes before the script. */
+export async function openPlayer(context, script, start, arg, prepare = async () => {}) {
+	const page = await openPage(context, await (strange ??= strangeSite()));
+	await prepare(page);
+	await page.addScriptTag({path: path.join(SOURCE, 'node_modules', script)});
+	await page.evaluate(() => {
+		window.errors = [];
+		window.stalls = 0;
+		window.video = document.querySelector('video');
+		window.video.addEventListener('waiting', () => { window.stalls += window.video.currentTime > 1 && !window.video.seeking; });
+	});
+	await page.evaluate(start, arg);
 	return page;
 }
 
