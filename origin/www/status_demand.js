@@ -2,11 +2,11 @@
 //
 // What viewers ask for: bytes per hour as a chart, and the titles most asked for.
 import {el, svg} from './dom.js';
-import {currentLanguage, bytes, number, t} from './strings.js';
+import {currentLocale, bytes, number, t} from './strings.js';
 
 const HOURS = 48, WIDTH = 960, HEIGHT = 160, TOP = 8, MOST = 10, HOUR_MS = 3600e3;
 
-const hourName = ms => new Date(ms).toLocaleString(currentLanguage(), {weekday: 'short', hour: '2-digit', minute: '2-digit'});
+const hourName = ms => new Date(ms).toLocaleString(currentLocale(), {weekday: 'short', hour: '2-digit', minute: '2-digit'});
 
 /** Sums of a day's files by title, the most bytes first. */
 function byTitle(files) {

@@ -2,7 +2,7 @@
 //
 // What happens, as it happens; the newest on top.
 import {el} from './dom.js';
-import {currentLanguage, hasText, t} from './strings.js';
+import {currentLocale, hasText, t} from './strings.js';
 
 const KEPT = 100;
 
@@ -60,7 +60,7 @@ export class Events {
 			return false;
 		const time = new Date(Date.parse(e.data?.time) || Date.now());
 		this.none.hidden = true;
-		this.list.prepend(el('li', {data: {event: e.event}}, el('time', {dateTime: time.toISOString()}, time.toLocaleTimeString(currentLanguage())), el('span', {}, this.sentence(e))));
+		this.list.prepend(el('li', {data: {event: e.event}}, el('time', {dateTime: time.toISOString()}, time.toLocaleTimeString(currentLocale())), el('span', {}, this.sentence(e))));
 		while (this.list.children.length > KEPT)
 			this.list.lastChild.remove();
 		return true;

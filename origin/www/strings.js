@@ -251,6 +251,9 @@ let language = [memory.get('language'), ...(globalThis.navigator?.languages ?? [
 
 export const currentLanguage = () => language;
 
+/** The reader's own kind of it (en-GB), by which numbers and times are written. */
+export const currentLocale = () => globalThis.navigator?.languages?.find(l => l.slice(0, 2) === language) ?? language;
+
 export function setLanguage(code) {
 	language = code;
 	memory.set('language', code);
@@ -276,7 +279,7 @@ export function clock(seconds) {
 }
 
 export function number(value, digits = 0) {
-	return value.toLocaleString(language, {minimumFractionDigits: digits, maximumFractionDigits: digits});
+	return value.toLocaleString(currentLocale(), {minimumFractionDigits: digits, maximumFractionDigits: digits});
 }
 
 /** Bits per second for people: "640 kb/s", "5.8 Mb/s" */
@@ -296,7 +299,7 @@ export function bytes(n) {
 
 export function date(text) {
 	const d = new Date(text);
-	return Number.isNaN(d.getTime()) ? text : d.toLocaleDateString(language, {dateStyle: 'long'});
+	return Number.isNaN(d.getTime()) ? text : d.toLocaleDateString(currentLocale(), {dateStyle: 'long'});
 }
 
 /** "en" -> "English" in the language of the page; the code itself where the browser knows no name. */
