@@ -445,6 +445,7 @@ static int round_of(struct contact *c, struct fault *f)
 
 static void account(struct contact *c, int r, const struct fault *f)
 {
+	counters_set(c->s.counters, COUNT_ORIGIN_REACHED, r == 0);
 	if (r == 0) {
 		if (c->silent)
 			log_info(WHERE, "the origin is back origin=\"%s\"", c->base);

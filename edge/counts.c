@@ -70,6 +70,8 @@ static const struct counter_row rows[N_COUNTS] = {
 	[COUNT_WINDOW_OPEN] = {"ribera_edge_window_open", NULL, COUNTER_GAUGE, "1 inside the fill window."},
 	[COUNT_CLOCK_OFFSET] = {"ribera_edge_clock_offset_seconds", NULL, COUNTER_MILLI,
                                 "This machine's clock before the origin's, within half a round trip."},
+	[COUNT_ORIGIN_REACHED] = {"ribera_edge_origin_reached", NULL, COUNTER_GAUGE,
+                                  "1 while the last contact with the origin's control API went well."},
 	[COUNT_FILL_LEFT] = {"ribera_edge_fill_left_bytes", NULL, COUNTER_GAUGE, "Bytes of the plan not yet here."},
 };
 

@@ -52,10 +52,14 @@ struct staple {
 
 static int tls_fault(struct fault *f, const char *what, const char *path, const char *cure)
 {
+	unsigned long first = ERR_peek_error(); /* what follows it says where OpenSSL was */
 	char text[256];
 
 	ERR_error_string_n(ERR_peek_last_error(), text, sizeof text);
 	ERR_clear_error();
+	if (ERR_SYSTEM_ERROR(first))
+		return fault_set(f, ERR_USAGE, "%s \"%s\": %s%s", what, path, words_error(-ERR_GET_REASON(first)),
+		                 ERR_GET_REASON(first) == EACCES ? _(": the user this runs as must be able to read it and to enter the folders above it") : "");
 	return fault_set(f, ERR_USAGE, "%s \"%s\": %s%s", what, path, text, cure);
 }
 

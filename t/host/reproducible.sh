@@ -18,6 +18,8 @@ result() { # CODE NAME [WHY]
 [ -d "$source/node_modules/dashjs/dist" ] || need "dash.js is not here: npm ci --ignore-scripts in $source"
 git -C "$source" rev-parse -q --verify HEAD >/dev/null || need "$source is no git repository: the clones are of what is committed"
 
+unset CC CXX CFLAGS LDFLAGS MAKEFLAGS
+export CCACHE_DISABLE=1 # else the second build is the first one's objects
 build() { # PLACE JOBS
 	rm -rf "$1" && mkdir -p "$1" && git clone -q "$source" "$1/source" && mkdir "$1/source/node_modules" &&
 		cp -R "$source/node_modules/dashjs" "$1/source/node_modules/" && cd "$1/source" &&
