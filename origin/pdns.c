@@ -29,7 +29,9 @@ struct lookup {
 	const struct origin *origin;
 	char name[256];     /* lower case, without the last dot */
 	const char *type;
-	char client[64];
+	char client[64];    /* the viewer's network, or who asks for it */
+	int scope;          /* leading bits of the viewer's address that the answer is for; 0: all */
+	char here[64];      /* the name server's address, at which it was asked; "" unknown */
 	char key[600];      /* TITLE/REVISION that must be held; "" any */
 	json_t *records;
 };
@@ -37,8 +39,20 @@ struct lookup {
 static void add(struct lookup *l, const char *type, const char *content, int ttl)
 {
 	if (strcasecmp(l->type, "ANY") == 0 || strcasecmp(l->type, type) == 0 || strcmp(type, "CNAME") == 0)
-		json_array_append_new(l->records, json_pack("{s:s, s:s, s:s, s:i}", "qtype", type, "qname", l->name, "content", content,
-		                                            "ttl", ttl));
+		json_array_append_new(l->records, json_pack("{s:s, s:s, s:s, s:i, s:i}", "qtype", type, "qname", l->name, "content", content,
+		                                            "ttl", ttl, "scopeMask", l->scope));
+}
+
+/* The zone's NS is this name: it has to lead somewhere, and the resolver is there already. */
+static void add_name_server(struct lookup *l)
+{
+	uint8_t bits[16];
+
+	l->scope = 0;
+	if (inet_pton(AF_INET, l->here, bits) == 1)
+		add(l, "A", l->here, 3600);
+	else if (inet_pton(AF_INET6, l->here, bits) == 1)
+		add(l, "AAAA", l->here, 3600);
 }
 
 static void add_zone(struct lookup *l)
@@ -129,6 +143,8 @@ static void add_best(struct lookup *l, struct crowd *c)
 	n = steer_order(steer_client_key(l->client), edges, set->n, STEER_MAX_EDGES, order);
 	for (size_t i = 0; i < n; i++)
 		add_edge(l, c->edges[order[i]].url, edges[order[i]].distance, given);
+	if (n == 0 && l->key[0] == '\0') /* no edge is up: the origin serves all titles itself, and the name stays a name */
+		add_edge(l, steering_origin(l->origin->steering), PREFIX_FAR, given);
 	free(edges);
 	free(set);
 }
@@ -172,6 +188,10 @@ static void look_up(struct lookup *l)
 
 	if (label == NULL)
 		return;
+	if (strcmp(label, "ns") == 0) {
+		add_name_server(l);
+		goto out;
+	}
 	if (label[0] == '\0')
 		add_zone(l);
 	else if (strcmp(label, "edges") != 0 && (r = library_current(l->origin->library, label, strlen(label))) == NULL)
@@ -184,18 +204,32 @@ out:
 	free(label);
 }
 
-/* The network of the viewer, when the resolver tells it: "192.0.2.0/24". */
-static void read_client(struct serve_request *req, char ret_client[static 64])
+static void copy_field(struct serve_request *req, const char *name, char ret[static 64])
 {
 	size_t n;
-	const char *field = serve_field(req, "x-remotebackend-real-remote", &n), *slash;
+	const char *field = serve_field(req, name, &n);
 
-	if (field == NULL)
-		field = serve_field(req, "x-remotebackend-remote", &n);
-	if (field == NULL)
-		n = 0;
-	slash = n > 0 ? memchr(field, '/', n) : NULL;
-	snprintf(ret_client, 64, "%.*s", (int)(slash != NULL ? slash - field : (ptrdiff_t)n), field != NULL ? field : "");
+	snprintf(ret, 64, "%.*s", field != NULL ? (int)n : 0, field != NULL ? field : "");
+}
+
+/* The network of the viewer, when the resolver tells it: "192.0.2.0/24"; an answer that was made for it is for nobody else, which the
+ * name server tells resolvers by its length (RFC 7871 7.2.1).  One that says nothing (/0: 7.1.2) is not asked for. */
+static void read_client(struct serve_request *req, struct lookup *l)
+{
+	uint64_t bits = 0;
+	char *slash;
+
+	copy_field(req, "x-remotebackend-local", l->here);
+	copy_field(req, "x-remotebackend-real-remote", l->client);
+	slash = strchr(l->client, '/');
+	if (slash != NULL) {
+		*slash = '\0';
+		if (str_parse_u64(slash + 1, strlen(slash + 1), &bits) != 0 || bits > 128)
+			bits = 0;
+	}
+	l->scope = (int)bits;
+	if (bits == 0)
+		copy_field(req, "x-remotebackend-remote", l->client);
 }
 
 static void answer_lookup(const struct origin *o, struct serve_request *req, const char *path)
@@ -209,7 +243,7 @@ static void answer_lookup(const struct origin *o, struct serve_request *req, con
 		if (n > 0 && l.name[n - 1] == '.')
 			l.name[n - 1] = '\0';
 		l.type = path + n + 1;
-		read_client(req, l.client);
+		read_client(req, &l);
 		look_up(&l);
 	}
 	if (json_array_size(l.records) > 0) {
@@ -218,6 +252,13 @@ static void answer_lookup(const struct origin *o, struct serve_request *req, con
 		json_decref(l.records);
 		reply_json(req, 200, json_pack("{s:b}", "result", 0));
 	}
+}
+
+static bool is_zone(const struct origin *o, const char *name)
+{
+	size_t n = strlen(o->settings.dns_zone);
+
+	return strncasecmp(name, o->settings.dns_zone, n) == 0 && (name[n] == '\0' || strcmp(name + n, ".") == 0);
 }
 
 static void answer_pdns(void *ctx, struct serve_request *req)
@@ -233,7 +274,7 @@ static void answer_pdns(void *ctx, struct serve_request *req)
 	else if (str_starts(path, "/pdns/getAllDomains"))
 		reply_json(req, 200, json_pack("{s:[{s:i, s:s, s:s, s:i, s:i, s:i}]}", "result", "id", 1, "zone", o->settings.dns_zone,
 		                               "kind", "native", "serial", 1, "notified_serial", 1, "last_check", 0));
-	else if (str_starts(path, info) && strncasecmp(path + sizeof info - 1, o->settings.dns_zone, strlen(o->settings.dns_zone)) == 0)
+	else if (str_starts(path, info) && is_zone(o, path + sizeof info - 1))
 		reply_json(req, 200, json_pack("{s:{s:i, s:s, s:s, s:i}}", "result", "id", 1, "zone", o->settings.dns_zone, "kind", "native",
 		                               "serial", 1));
 	else

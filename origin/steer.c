@@ -89,6 +89,11 @@ const char *steering_url(const struct steering *s)
 	return s->ttl > 0 ? s->url : NULL;
 }
 
+const char *steering_origin(const struct steering *s)
+{
+	return s->origin_url;
+}
+
 static double hold_back(const struct steering *s, const struct holders_edge *e, mono_us now)
 {
 	mono_us since = __atomic_load_n(&e->back_since, __ATOMIC_RELAXED);

@@ -48,6 +48,9 @@ void steering_sent(struct holders_edge *, const char *address);
 /* What stands in a manifest behind "?": the URL's base, without which places are listed; NULL: no steering. */
 const char *steering_url(const struct steering *);
 
+/* "http://host:port": the origin as viewers reach it. */
+const char *steering_origin(const struct steering *);
+
 /* Answers GET /steer?title=&revision=&in=... */
 void steering_answer(struct steering *, struct library *, struct serve_request *);
 

@@ -24,10 +24,11 @@ class System:
         self.folder = tap.folder()
         self.library = os.path.join(self.folder, 'library')
         os.mkdir(self.library)
+        put = os.link if os.stat(folders[0]).st_dev == os.stat(self.library).st_dev else shutil.copy2
         for folder in folders:
             for name in os.listdir(folder):
                 if not name.startswith('.'):
-                    shutil.copytree(os.path.join(folder, name), os.path.join(self.library, name), copy_function=os.link)
+                    shutil.copytree(os.path.join(folder, name), os.path.join(self.library, name), copy_function=put)
         self.token = 'token-' + os.urandom(8).hex()
         self.token_file = os.path.join(self.folder, 'token')
         with open(os.open(self.token_file, os.O_CREAT | os.O_WRONLY, 0o600), 'w') as f:
@@ -106,13 +107,59 @@ class System:
 
 
 class Stall:
-    """began: by time.monotonic(); at: seconds into the film; log: all that the player said."""
+    """began: by time.monotonic(); at: seconds into the film; report, log: all that the player said of that play, which began at `start`."""
 
-    def __init__(self, viewer, title, began, seconds, at, log):
-        self.viewer, self.title, self.began, self.seconds, self.at, self.log = viewer, title, began, seconds, at, log
+    def __init__(self, viewer, title, start, stall, report, log):
+        self.viewer, self.title, self.start, self.report, self.log = viewer, title, start, report, log
+        self.began, self.seconds, self.at = start + stall['began_s'], stall['duration_ms'] / 1000, stall['at_s']
 
     def __repr__(self):
-        return f'{self.viewer} {self.title}: {self.seconds:.2f} s at {self.at:.1f} s'
+        return f'{self.viewer} {self.title}: {self.seconds:.2f} s at {self.at:.1f} s, {self.began - self.start:.2f} s after the player began'
+
+    def story(self, names):
+        """Every request of that play in order: when (s after it began), whose, from which place, how much was in hand then, and how long it took."""
+        rows = [f'{x["asked_s"]:7.2f} {x["track"]} {x["index"]} {x["rendition"]} from {names.get(x["base"].split(":")[0], x["base"])}: '
+                f'{x["buffer_s"]:.2f} s in hand, first byte {x["first_byte_ms"]:.0f} ms, whole {x["total_ms"]:.0f} ms, {x["bytes"]} bytes, {x["retries"]} tries more'
+                for x in sorted(self.report['segments'], key=lambda x: x['asked_s']) if x['asked_s'] < self.began - self.start + self.seconds + 1]
+        return rows + [f'failover {f}' for f in self.report['failovers']] + [f'error {e}' for e in self.report['errors']]
+
+
+class Reach:
+    """Who could have been asked, and when: a third party on a line like a viewer's asks every place four times a second for a few bytes
+    of a title, over a connection of its own each time.  A copy was reachable at a place from begin to end when each such
+    question asked in that time, a second for its answer, was answered with the right bytes' status."""
+
+    SECOND = 1.0
+
+    def __init__(self, system):
+        self.system, self.done, self.asked = system, False, {name: [] for name in system.hosts}  # name -> [(when, well)]
+        self.host = system.net.host('witness', rate=20000, delay=5, jitter=1)
+        self.threads = [threading.Thread(target=self.ask, args=(name, i), daemon=True) for i, name in enumerate(system.hosts)]
+        for t in self.threads:
+            t.start()
+
+    def ask(self, name, seed):
+        rng = random.Random(seed)
+        paths = [f'/v/{title}/{revision}/manifest.mpd' for title, (revision, _) in self.system.titles.items()]
+        with self.host.inside():
+            while not self.done:
+                began = time.monotonic()
+                try:
+                    well = tap.http(self.system.url(name) + rng.choice(paths), headers={'Range': 'bytes=0-63'}, timeout=self.SECOND).status == 206
+                except (OSError, http.client.HTTPException):
+                    well = False
+                self.asked[name].append((began, well and time.monotonic() - began < self.SECOND))
+                time.sleep(max(0, 0.25 - (time.monotonic() - began)))  # a rate, nothing is waited for
+
+    def stop(self):
+        self.done = True
+        for t in self.threads:
+            t.join(10)
+
+    def places(self, begin, end):
+        """The places that answered throughout."""
+        during = {name: [well for at, well in rows if begin - 0.25 <= at <= end] for name, rows in self.asked.items()}
+        return [name for name, rows in during.items() if rows and all(rows)]
 
 
 class Lag:
@@ -156,7 +203,7 @@ class Viewer(threading.Thread):
             title = self.rng.choice(list(self.system.titles))
             report = os.path.join(self.system.folder, f'{self.host.name}.json')
             process = self.host.process(tap.program('ribera-player'), f'{self.entry()}/v/{title}/manifest.mpd', '--output', 'null',
-                                        '--report', report, '--log-level', 'verbose',
+                                        '--report', report, '--log-level', 'debug',
                                         log=os.path.join(self.system.folder, f'{self.host.name}.log'))
             began = time.monotonic()
             process.p.wait()
@@ -168,8 +215,7 @@ class Viewer(threading.Thread):
                 with open(report) as f:
                     r = json.load(f)
                 self.plays += 1
-                self.stalls += [Stall(self.host.name, title, began + s['began_s'], s['duration_ms'] / 1000, s['at_s'], process.text())
-                                for s in r['stalls']]
+                self.stalls += [Stall(self.host.name, title, began, s, r, process.text()) for s in r['stalls']]
 
     def entry(self):
         """A place that answers: what steering by DNS would give."""
@@ -257,5 +303,5 @@ class Chaos:
             host.set(rate=20000, loss=0 if name == 'origin' else 0.2)
 
     def near(self, begin, end):
-        """Blows in force or over for less than two seconds in that time."""
-        return [b for b, at in zip(self.blows, self.times) if at <= end and at + b[2] + 2 >= begin]
+        """Blows in force or over for less than two seconds in that time, each with when it came."""
+        return [(b, at) for b, at in zip(self.blows, self.times) if at <= end and at + b[2] + 2 >= begin]

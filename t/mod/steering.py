@@ -416,33 +416,57 @@ def names_lead_to_edges_through_the_real_name_server():
               'PowerDNS has no remote backend: ./check installs it, or apt-get install pdns-backend-remote')
     table = os.path.join(tap.folder(), 'networks')
     with open(table, 'w') as f:
-        f.write('192.0.2.0/24 a 1\n198.51.100.0/24 b 1\n')
+        f.write('192.0.2.0/24 a 1\n198.51.100.0/24 b 1\n2001:db8:b::/48 b 1\n127.0.0.0/8 b 1\n')
     o = Origin(options=['--heartbeat', '1h', '--networks', table, '--dns-zone', 'cdn.example', '--dns-ttl', '5s'])
     revision, _ = package.write(o.library, 'film')
     package.write(o.library, 'other')
     tap.until(lambda: o.api('/titles').json()['total'] == 2, 10, 'titles')
-    o.register('a', 'http://203.0.113.1:8090')
-    o.register('b', 'http://203.0.113.2:8090')
-    o.register('six', 'http://[2001:db8::6]:8090')
-    for name in 'a', 'b', 'six':
-        o.beat(name, f'film/{revision}')
     folder, port = tap.folder(), free_port()
     p = tap.Process(pdns, f'--socket-dir={folder}', f'--config-dir={folder}', '--launch=remote', '--local-address=127.0.0.1',
                     f'--local-port={port}', f'--remote-connection-string=http:url={o.control}/pdns,timeout=5000', '--daemon=no',
                     '--guardian=no', '--edns-subnet-processing=yes', '--cache-ttl=0', '--query-cache-ttl=0', '--negquery-cache-ttl=0',
                     '--zone-cache-refresh-interval=0', '--disable-syslog=yes', '--webserver=no', log=os.path.join(folder, 'log'))
 
-    def dig(name, type='A', subnet=None):
-        r = tap.call('dig', '@127.0.0.1', '-p', str(port), '+short', '+tries=1', '+time=3', name, type,
+    def ask(name, type='A', subnet=None):
+        """(status, the answers' texts, what else dig shows)"""
+        r = tap.call('dig', '@127.0.0.1', '-p', str(port), '+noall', '+comments', '+answer', '+authority', '+tries=1', '+time=3', name, type,
                      *([f'+subnet={subnet}'] if subnet else []))
-        return r.stdout.split('\n')[:-1] if r.returncode == 0 else None
+        rows = [row.split(None, 4) for row in r.stdout.split('AUTHORITY SECTION')[0].splitlines() if row and row[0] != ';']
+        return (re.search(r'status: (\w+)', r.stdout) or [0, 'none'])[1], [row[4] for row in rows], r.stdout
+
+    def dig(*a, **more):
+        return ask(*a, **more)[1]
     tap.until(lambda: dig('cdn.example', 'SOA'), 20, f'the name server ({p.text()[-500:]})')
+    tap.equal(ask('film.cdn.example')[:2], ('NOERROR', ['127.0.0.1']), 'the origin while no edge is up')
+    o.register('a', 'http://203.0.113.1:8090')
+    o.register('b', 'http://203.0.113.2:8090')
+    o.register('six', 'http://[2001:db8::6]:8090')
+    for name in 'a', 'b', 'six':
+        o.beat(name, f'film/{revision}')
     tap.equal(dig('film.cdn.example', subnet='192.0.2.0/24')[0], '203.0.113.1', 'near a')
     tap.equal(dig('film.cdn.example', subnet='198.51.100.7/32')[0], '203.0.113.2', 'near b')
     tap.equal(dig('FILM.cdn.example', 'AAAA'), ['2001:db8::6'])
-    tap.equal(set(dig('edges.cdn.example')), {'203.0.113.1', '203.0.113.2'})
+    tap.equal(dig('edges.cdn.example'), ['203.0.113.2'], 'near this resolver')
+    tap.equal(set(dig('edges.cdn.example', subnet='233.252.0.0/24')), {'203.0.113.1', '203.0.113.2'}, 'any, where nothing is known')
     tap.check(dig('other.cdn.example'), 'a title that nobody holds goes to some edge')
-    tap.equal(dig('no-such.cdn.example'), [])
+    tap.equal(dig('cdn.example', 'NS'), ['ns.cdn.example.'])
+    tap.equal(dig('ns.cdn.example'), ['127.0.0.1'], 'the name server by its own name')
+    tap.equal(set(dig('film.cdn.example', 'ANY', '192.0.2.0/24')), {'203.0.113.1', '2001:db8::6'})
+    tap.equal(dig('film.cdn.example', subnet='2001:db8:b::/56'), ['203.0.113.2'], 'a network of IPv6 near b')
+    # a resolver keeps the answer for this network alone (RFC 7871 7.3.1)
+    for subnet in '192.0.2.0/24', '198.51.100.7/32', '2001:db8:b::/56':
+        tap.has(ask('film.cdn.example', subnet=subnet)[2], f'CLIENT-SUBNET: {subnet}/{subnet.split("/")[1]}\n')
+    for nothing in '0.0.0.0/0', '::/0':  # who does not want to be told apart is where the resolver is
+        status, found, text = ask('film.cdn.example', subnet=nothing)
+        tap.equal((status, found), ('NOERROR', ['203.0.113.2']), nothing)
+        tap.has(text, f'CLIENT-SUBNET: {nothing}/0\n')
+    for name, type, status in (('no-such.cdn.example', 'A', 'NXDOMAIN'), ('no-such.cdn.example', 'TXT', 'NXDOMAIN'), ('a.film.cdn.example', 'A', 'NXDOMAIN'),
+                               ('film.cdn.example', 'TXT', 'NOERROR'), ('film.cdn.example', 'CNAME', 'NOERROR'), ('cdn.example', 'MX', 'NOERROR'),
+                               ('ns.cdn.example', 'AAAA', 'NOERROR')):
+        got, found, text = ask(name, type)
+        tap.equal((got, found), (status, []), f'{name} {type}')
+        tap.check(re.search(r'cdn\.example\.\s+30\s+IN\s+SOA', text), f'{name} {type} is refused without an SOA: {text}')
+    tap.equal(ask('film.elsewhere.example')[1], [], 'a name of somebody else')
     o.admin('edge', 'drain', 'a')
     tap.equal(dig('film.cdn.example', subnet='192.0.2.0/24'), ['203.0.113.2'], 'while a is being drained')
     p.stop()
