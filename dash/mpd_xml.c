@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -126,6 +127,14 @@ static bool has_crowded_tag(const uint8_t *s, size_t n)
 	return false;
 }
 
+/* libxml2's first use makes its locks, without one: two threads at a time must not. */
+static void first_use(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, xmlInitParser);
+}
+
 static int parse(const void *bytes, size_t n, struct run *run, const xmlSAXHandler *sax, xmlDocPtr *ret_doc)
 {
 	xmlParserCtxtPtr ctxt;
@@ -139,6 +148,7 @@ static int parse(const void *bytes, size_t n, struct run *run, const xmlSAXHandl
 		return fault_set(run->fault, ERR_SYNTAX, _("%s: is empty, expected an MPD"), run->name);
 	if (has_crowded_tag(bytes, n))
 		return fault_set(run->fault, ERR_LIMIT, _("%s: has a tag with more than %d attributes"), run->name, MAX_ATTRIBUTES);
+	first_use();
 	ctxt = xmlNewParserCtxt();
 	if (ctxt == NULL)
 		return fault_set(run->fault, -ENOMEM, _("%s: out of memory"), run->name);

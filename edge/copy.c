@@ -206,7 +206,7 @@ int copy_make_writable(struct copy *c)
 	char *path;
 	int fd, r = 0;
 
-	if ((fcntl(c->object.fd, F_GETFL) & O_ACCMODE) != O_RDONLY)
+	if ((fcntl(copy_fd(c), F_GETFL) & O_ACCMODE) != O_RDONLY)
 		return 0;
 	path = path_join(c->package->folder, c->name);
 	fd = open_at_size(path, c->object.size);
@@ -216,7 +216,7 @@ int copy_make_writable(struct copy *c)
 	/* in place: viewers have the number */
 	if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
 		r = -EROFS;
-	else if (dup3(fd, c->object.fd, O_CLOEXEC) < 0)
+	else if (dup3(fd, copy_fd(c), O_CLOEXEC) < 0)
 		r = -errno;
 	close(fd);
 	return r;

@@ -106,6 +106,12 @@ int copy_open(struct copy *);
 /* serve_object_ops.open: the same when something is in the file. */
 int copy_open_object(struct serve_object *);
 
+/* The descriptor once copy_open has succeeded.  Any thread. */
+static inline int copy_fd(const struct copy *c)
+{
+	return __atomic_load_n(&c->object.fd, __ATOMIC_ACQUIRE);
+}
+
 /* One that was opened while the disk took no writes can be written from now on.  -errno.  The engine's thread. */
 int copy_make_writable(struct copy *);
 

@@ -212,15 +212,17 @@ static uint64_t estimate(const struct demand_seen *seen)
 	return clear == DEMAND_BITS ? 0 : (uint64_t)(-(double)DEMAND_BITS * log((clear > 0 ? clear : 0.5) / DEMAND_BITS) + 0.5);
 }
 
-/* Counters of a copy; they go on when a copy takes another's place. */
-static void read_counters(const struct package *p, size_t i, uint64_t *ret_requests, uint64_t *ret_bytes)
+/* Counters of a copy; they go on when a copy takes another's place.  A package that is just being removed has none any more. */
+static void read_counters(const struct package *p, size_t i, uint64_t *requests, uint64_t *bytes)
 {
 	const struct copy *c;
 
 	rcu_read_begin();
 	c = RCU_LOAD(&p->copies[i]);
-	*ret_requests = __atomic_load_n(&c->requests, __ATOMIC_RELAXED);
-	*ret_bytes = __atomic_load_n(&c->bytes, __ATOMIC_RELAXED);
+	if (c != NULL) {
+		*requests = __atomic_load_n(&c->requests, __ATOMIC_RELAXED);
+		*bytes = __atomic_load_n(&c->bytes, __ATOMIC_RELAXED);
+	}
 	rcu_read_end();
 }
 
@@ -232,7 +234,7 @@ static uint64_t grown(uint64_t now, uint64_t before)
 static bool take_file(struct package *p, size_t i, bool hour_ends, json_t *files)
 {
 	struct demand_seen *seen = &p->seen[i];
-	uint64_t requests, bytes, sessions = estimate(seen);
+	uint64_t requests = seen->requests, bytes = seen->bytes, sessions = estimate(seen);
 	bool any;
 
 	read_counters(p, i, &requests, &bytes);

@@ -139,10 +139,10 @@ static int write_span(const struct flight *f, uint64_t good)
 	ssize_t w = 0;
 
 	if (parts[1].iov_len > 0)
-		w = pwritev(f->copy->object.fd, parts, 2, (off_t)(f->first + f->checked));
+		w = pwritev(copy_fd(f->copy), parts, 2, (off_t)(f->first + f->checked));
 	if (w >= (ssize_t)n)
 		return 0;
-	return file_pwrite_all(f->copy->object.fd, f->bytes + f->checked, n, f->first + f->checked);
+	return file_pwrite_all(copy_fd(f->copy), f->bytes + f->checked, n, f->first + f->checked);
 }
 
 /* The bytes up to `good` into memory, or into the file. */
@@ -226,7 +226,7 @@ static void read_leaves(struct flight *f)
 	f->by_block = false;
 	if (leaves == NULL || copy_open(leaves) != 0)
 		return;
-	if (file_pread_all(leaves->object.fd, f->leaves, n * sizeof f->leaves[0], offset) !=
+	if (file_pread_all(copy_fd(leaves), f->leaves, n * sizeof f->leaves[0], offset) !=
 	    (ssize_t)(n * sizeof f->leaves[0]))
 		return;
 	digest_piece_root(f->leaves, n, file_of(f), &root);

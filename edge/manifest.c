@@ -130,7 +130,7 @@ static int read_copy(struct copy *c, struct buf *out)
 	room = buf_reserve(out, (size_t)c->object.size);
 	if (room == NULL)
 		return buf_error(out);
-	n = file_pread_all(c->object.fd, room, (size_t)c->object.size, 0);
+	n = file_pread_all(copy_fd(c), room, (size_t)c->object.size, 0);
 	if (n < 0)
 		return (int)n;
 	buf_commit(out, (size_t)n);

@@ -52,7 +52,7 @@ static bool is_good(struct scrub *s, struct copy *c, size_t piece)
 
 	if (copy_open(c) != 0)
 		return true; /* cannot be served either, and is said there */
-	n = file_pread_all(c->object.fd, s->bytes, (size_t)size, piece * DIGEST_PIECE);
+	n = file_pread_all(copy_fd(c), s->bytes, (size_t)size, piece * DIGEST_PIECE);
 	counters_add(s->s.counters, COUNT_SCRUBBED, size);
 	return n == (ssize_t)size &&
 	       digest_check_piece(&c->package->digest->files[c->index], piece, s->bytes, (size_t)size) == 0;
@@ -97,7 +97,7 @@ static bool is_good_small(struct scrub *s, struct copy *c)
 		free(bytes);
 		return true; /* another time */
 	}
-	good = file_pread_all(c->object.fd, bytes, size, 0) == (ssize_t)size;
+	good = file_pread_all(copy_fd(c), bytes, size, 0) == (ssize_t)size;
 	counters_add(s->s.counters, COUNT_SCRUBBED, size);
 	if (good && c->index == PACKAGE_LEAVES_AT(p)) {
 		good = digest_check_leaves(p->digest, bytes, size) == 0;

@@ -172,7 +172,7 @@ int store_reserve(struct store *s, struct copy *c, size_t piece)
 		return -ENOSPC;
 	/* The disk says now, not at the first write, that it is full; file
 	 * systems that cannot say it will at the write. */
-	if (fallocate(c->object.fd, 0, (off_t)(piece * DIGEST_PIECE), (off_t)n) < 0 && errno != EOPNOTSUPP &&
+	if (fallocate(copy_fd(c), 0, (off_t)(piece * DIGEST_PIECE), (off_t)n) < 0 && errno != EOPNOTSUPP &&
 	    errno != ENOSYS && errno != EINTR)
 		return told(s, -errno, "space cannot be had");
 	__atomic_add_fetch(&s->reserved, n, __ATOMIC_RELAXED);
@@ -388,6 +388,7 @@ int store_reset_copy(struct store *s, struct copy *c)
 	struct package *p = c->package;
 	char *path = path_join(p->folder, c->name);
 	size_t index = c->index;
+	struct copy *fresh;
 	int r = told(s, journal_remove_copy(s->journal, c), "the journal");
 
 	if (r == 0 && unlink(path) < 0 && errno != ENOENT)
@@ -396,9 +397,10 @@ int store_reset_copy(struct store *s, struct copy *c)
 	if (!__atomic_load_n(&c->gone, __ATOMIC_ACQUIRE))
 		return r;
 	__atomic_sub_fetch(&s->used, load(&c->held), __ATOMIC_RELAXED);
-	__atomic_store_n(&p->copies[index], new_copy(s, p, index), __ATOMIC_RELEASE);
-	__atomic_store_n(&p->copies[index]->requests, load(&c->requests), __ATOMIC_RELAXED);
-	__atomic_store_n(&p->copies[index]->bytes, load(&c->bytes), __ATOMIC_RELAXED);
+	fresh = new_copy(s, p, index);
+	fresh->requests = load(&c->requests); /* before it is seen: a demand that went back to 0 would be counted again */
+	fresh->bytes = load(&c->bytes);
+	__atomic_store_n(&p->copies[index], fresh, __ATOMIC_RELEASE);
 	rcu_synchronize();
 	copy_unref(&c);
 	return r;

@@ -208,7 +208,7 @@ static void sync_copy(struct journal *j, struct entry *e, size_t n)
 
 	if (__atomic_load_n(&e->copy->gone, __ATOMIC_ACQUIRE))
 		return;
-	if (fdatasync(e->copy->object.fd) < 0)
+	if (fdatasync(copy_fd(e->copy)) < 0)
 		r = -errno;
 	if (r == 0)
 		r = sync_names(e->copy->package);

@@ -198,8 +198,10 @@ static int open_parts(struct origin *o, struct fault *f)
 static void close_parts(struct origin *o)
 {
 	events_close(o->events);
-	serve_free(&o->control, CONTROL_GRACE);
-	serve_free(&o->viewers, o->settings.grace);
+	serve_stop(o->control, CONTROL_GRACE); /* freed when the viewers' loops have ended: their /metrics tell of both */
+	serve_stop(o->viewers, o->settings.grace);
+	serve_free(&o->control, 0);
+	serve_free(&o->viewers, 0);
 	planner_free(&o->planner);
 	manifest_cache_free(&o->manifests);
 	steering_free(&o->steering);

@@ -108,6 +108,42 @@ def a_file_larger_than_the_memory_for_it_comes_whole():
 
 
 @tap.test
+def a_file_larger_than_the_pull_share_passes_through_and_displaces_nothing():
+    small, large = [Package(f'small{i}', 2 * PIECE) for i in range(2)], Package('large', 9 * PIECE + 77)
+    origin = Lab(*small, large, hold=False)
+    edge = Edge(origin, '--capacity', '40MiB', '--pull-share', '20')  # 8 MiB
+    for p in (*small, large):
+        edge.wait_prepared(p)
+        edge.get(f'/v/{p.title}/manifest.mpd')
+    watch = lambda p, **more: tap.check(edge.file(p, 'video.mp4', **more).body == p.files['video.mp4'], f'{p.title}: wrong bytes')
+    fetched = lambda p: sum(t == p.title and n == 'video.mp4' for t, n, *_ in origin.requests)
+    for p in small:
+        watch(p)
+    written = edge.metric('ribera_edge_written_bytes_total{by="pull"}')
+    for round_ in range(3):  # however often it is asked for it does not outrank what is here, for it cannot fit
+        threads = [threading.Thread(target=watch, args=(large,)) for _ in range(4)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        tap.check(fetched(large) <= 10 * (round_ + 1), f'{fetched(large)} fetches of ten pieces in {round_ + 1} rounds')
+    part = edge.file(large, 'video.mp4', {'Range': f'bytes={5 * PIECE - 9}-{5 * PIECE + 8}'})
+    tap.check(part.body == large.files['video.mp4'][5 * PIECE - 9:5 * PIECE + 9], 'wrong bytes in a part')
+    tap.equal((edge.metric('ribera_edge_written_bytes_total{by="pull"}'), edge.metric('ribera_edge_evicted_files_total')), (written, 0), 'written, evicted')
+    tap.equal(files_of(edge, large).get('video.mp4', 0), 0, 'bytes on the disk')
+    for p in small:
+        tap.has(edge.file(p, 'video.mp4').headers['Cache-Status'], 'hit')
+        tap.equal(fetched(p), 2, f'fetches of {p.title}')
+    edge.process.stop()
+    edge.options[-1] = '2'  # the share is smaller than each file that is here: they stay while nothing better comes
+    edge.start()
+    watch(large)
+    for p in small:
+        tap.has(edge.file(p, 'video.mp4').headers['Cache-Status'], 'hit')
+    tap.equal(edge.metric('ribera_edge_evicted_files_total'), 0)
+
+
+@tap.test
 def a_disk_that_fails_in_the_middle_is_no_error_either():
     p = Package('film', 4 * PIECE)
     origin = Lab(p, hold=False)

@@ -9,13 +9,17 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/counter.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/rcu.h"
+#include "edge/counts.h"
+#include "edge/demand.h"
 #include "edge/passing.h"
 #include "t/lib/unit.h"
 
@@ -377,4 +381,47 @@ Test(store, a_damaged_torrent_or_journal_means_starting_over)
 	store_close(&s);
 	free(torrent);
 	free(journal);
+}
+
+/* Batches told, as they add up: requests of a.mp4. */
+static long long asked_for(struct demand *d)
+{
+	long long n = 0;
+	char *text;
+
+	while ((text = demand_next(d)) != NULL) {
+		const char *at = strstr(text, "\"requests\":");
+
+		n += at != NULL ? atoll(at + 11) : 0;
+		free(text);
+		demand_delivered(d);
+	}
+	return n;
+}
+
+Test(store, demand_is_counted_once_through_eviction_and_removal)
+{
+	struct counters *counters = counts_new();
+	struct store *s = open_store(0);
+	struct package *p = package_ref(add_film(s));
+	char *folder = store_path(s, "demand");
+	struct demand *d = demand_new(folder, DUR_S, counters);
+
+	p->copies[0]->requests = 5;
+	demand_collect(d, &p, 1, 1, 1, true);
+	CHECK_INT(asked_for(d), 5);
+	CHECK_INT(store_reset_copy(s, p->copies[0]), 0);
+	demand_collect(d, &p, 1, 2, 2, true);
+	CHECK_INT(asked_for(d), 0);
+	p->copies[0]->requests += 2;
+	demand_collect(d, &p, 1, 3, 3, true);
+	CHECK_INT(asked_for(d), 2);
+	CHECK_INT(store_remove_package(s, p), 0);
+	demand_collect(d, &p, 1, 4, 4, true); /* whoever collects may have had the package in hand when it went */
+	CHECK_INT(asked_for(d), 0);
+	package_unref(&p);
+	demand_free(&d);
+	store_close(&s);
+	counters_free(&counters);
+	free(folder);
 }
