@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "cdn/nearness.h"
 #include "cdn/shelf.h"
 #include "edge/counts.h"
 #include "edge/demand.h"
@@ -273,6 +274,18 @@ static json_t *filling_json(const struct contact_status *s)
 	return list;
 }
 
+static json_t *round_trips_json(const struct contact_status *s)
+{
+	json_t *list = json_array();
+	char network[NEARNESS_TEXT];
+
+	for (size_t i = 0; i < s->n_round_trips; i++) {
+		nearness_print(s->round_trips[i].network, network);
+		json_array_append_new(list, json_pack("{s:s, s:I}", "network", network, "ms", (json_int_t)s->round_trips[i].ms));
+	}
+	return list;
+}
+
 static int do_heartbeat(struct contact *c, const struct contact_status *s, struct fault *f)
 {
 	char *path = mem_printf("/edges/%s/heartbeat", c->s.name);
@@ -287,6 +300,8 @@ static int do_heartbeat(struct contact *c, const struct contact_status *s, struc
 		json_object_set_new(body, "filling", filling_json(s));
 	if (s->n_parts > 0)
 		json_object_set_new(body, "parts", names_json(s->parts, s->n_parts));
+	if (s->n_round_trips > 0)
+		json_object_set_new(body, "round_trips", round_trips_json(s));
 	if (s->trouble != NULL)
 		json_object_set_new(body, "trouble", json_string(s->trouble));
 	r = post(c, path, body, &status, f);
@@ -422,6 +437,7 @@ static void free_status(struct contact_status *s)
 	for (size_t i = 0; i < s->n_liars; i++)
 		free(s->liars[i]);
 	free(s->liars);
+	free(s->round_trips);
 }
 
 static int round_of(struct contact *c, struct fault *f)

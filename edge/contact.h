@@ -8,6 +8,7 @@
 #define RIBERA_EDGE_CONTACT_H
 
 #include "base/counter.h"
+#include "edge/nearby.h"
 #include "edge/plan.h"
 #include "edge/wall.h"
 #include "fetch/fetch.h"
@@ -33,6 +34,8 @@ struct contact_status {
 	uint64_t store_errors;
 	char **liars;    /* peers that sent wrong bytes; freed like holds */
 	size_t n_liars;
+	struct nearby_row *round_trips; /* how far viewers' networks are; freed likewise */
+	size_t n_round_trips;
 };
 
 struct contact_settings {

@@ -89,7 +89,7 @@ static void make_parts(struct node *n)
 	struct swarm_settings swarm = {n->settings->name, n->engine, n->upstream, n->fetch_pull, node_engine_parts, n};
 	struct fill_settings fill;
 	char *plays = store_path(n->store, "plays");
-	struct viewers_settings viewers = {n->settings->name, n->store, NULL, n->counters, node_status_trouble, node_status_ready, node_status_send_away, n};
+	struct viewers_settings viewers = {n->settings->name, n->store, NULL, n->counters, node_status_trouble, node_status_ready, node_status_send_away, n, NULL};
 
 	flights.passing = n->passing = passing_new();
 	n->flights = flights_new(&flights);
@@ -104,6 +104,7 @@ static void make_parts(struct node *n)
 	                              n->settings->rates, (unsigned)n->settings->parallel};
 	n->fill = fill_new(&fill, clock_mono());
 	viewers.flights = n->flights;
+	n->nearby = viewers.nearby = n->settings->round_trips ? nearby_new() : NULL;
 	n->viewers = viewers_new(&viewers);
 }
 
@@ -349,6 +350,7 @@ void node_stop(struct node **pn)
 	contact_free(&n->contact);
 	demand_free(&n->demand);
 	viewers_free(&n->viewers);
+	nearby_free(&n->nearby);
 	prepare_free(&n->prepare);
 	fill_free(&n->fill);
 	swarm_free(&n->swarm);

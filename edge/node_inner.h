@@ -14,6 +14,7 @@
 #include "edge/engine.h"
 #include "edge/fill.h"
 #include "edge/flights.h"
+#include "edge/nearby.h"
 #include "edge/node.h"
 #include "edge/passing.h"
 #include "edge/prepare.h"
@@ -45,6 +46,7 @@ struct node {
 	struct swarm *swarm;
 	struct prepare *prepare;
 	struct viewers *viewers;
+	struct nearby *nearby; /* NULL: not measured */
 	struct serve *serve, *control;
 	struct contact *contact;
 	struct demand *demand; /* the contact thread's */

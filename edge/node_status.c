@@ -108,6 +108,10 @@ void node_status_report(void *ctx, struct contact_status *s)
 	for (int i = COUNT_MISS_NOT_PLANNED; i <= COUNT_MISS_READ_ONLY; i++)
 		s->misses += (uint64_t)counters_read(n->counters, i);
 	s->liars = upstream_liars(n->upstream, &s->n_liars);
+	if (n->nearby != NULL) {
+		s->round_trips = mem_new_array(NEARBY_NEWS, sizeof *s->round_trips);
+		s->n_round_trips = nearby_news(n->nearby, clock_mono(), s->round_trips, NEARBY_NEWS);
+	}
 	if (getloadavg(load, 1) == 1)
 		s->load = load[0] / (double)sysconf(_SC_NPROCESSORS_ONLN);
 }
@@ -117,6 +121,8 @@ void node_status_told(void *ctx, const struct contact_status *s)
 	struct node *n = ctx;
 
 	upstream_liars_told(n->upstream, s->n_liars);
+	if (n->nearby != NULL)
+		nearby_told(n->nearby, s->round_trips, s->n_round_trips, clock_mono());
 }
 
 void node_status_collect(struct node *n, bool at_once)

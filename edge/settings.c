@@ -55,6 +55,8 @@ const struct config_row settings_rows[] = {
 	ROW("heartbeat", CONFIG_DURATION, heartbeat, "2s", 100000, 3600000000, "TIME", "how often the origin hears from it"),
 	ROW("demand", CONFIG_DURATION, demand, "1min", 100000, 3600000000, "TIME",
 	    "how often the origin is told what was asked for"),
+	ROW("round_trips", CONFIG_BOOL, round_trips, "yes", 0, 0, NULL,
+	    "tell the origin how far viewers' networks (/24, /48, no addresses) are, so that it sends them to near edges"),
 	ROW("threads", CONFIG_UINT, threads, "2", 1, 64, "N", "threads that serve viewers"),
 	ROW("max_connections", CONFIG_UINT, max_connections, "100000", 1, 10000000, "N", "viewers' connections at most"),
 	ROW("max_per_client", CONFIG_UINT, max_per_client, "0", 0, 0, "N",

@@ -30,6 +30,7 @@ struct settings {
 	uint64_t scrub_rate;
 	dur_us scrub_every;
 	dur_us heartbeat, demand;
+	bool round_trips;
 	uint64_t threads, max_connections, max_per_client, min_rate;
 	dur_us grace, max_lag;
 	const char *access_log, *log_level, *ports_file, *allow_origin;

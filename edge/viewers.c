@@ -19,6 +19,7 @@
 #include "edge/counts.h"
 #include "edge/demand.h"
 #include "edge/manifest.h"
+#include "edge/nearby.h"
 #include "edge/store.h"
 #include "edge/swarm.h"
 
@@ -513,11 +514,24 @@ static bool is(const char *s, size_t n, const char *name)
 	return strlen(name) == n && memcmp(s, name, n) == 0;
 }
 
+/* Some of what comes; the round trip of a connection is a system call. */
+static void measure(struct viewers *v, const struct serve_request *req)
+{
+	static _Thread_local mono_us next;
+	mono_us now = v->s.nearby != NULL ? clock_mono() : 0;
+
+	if (v->s.nearby == NULL || now < next)
+		return;
+	next = now + 2 * DUR_MS;
+	nearby_saw(v->s.nearby, serve_peer(req), serve_round_trip(req), now);
+}
+
 static void find(void *ctx, const char *path, size_t n, struct serve_request *req, struct serve_found *found)
 {
 	struct viewers *v = ctx;
 	struct package_path p;
 
+	measure(v, req);
 	*found = (struct serve_found){.status = 404};
 	if (package_path_parse(path, n, &p) != 0)
 		not_found(v, found);

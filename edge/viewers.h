@@ -22,6 +22,7 @@ struct viewers_settings {
 	bool (*ready)(void *ctx); /* viewers can be served; any thread */
 	bool (*send_away)(void *ctx); /* viewers shall go elsewhere; any thread */
 	void *ctx;
+	struct nearby *nearby; /* is told of round trips; NULL: nobody is; borrowed */
 };
 
 struct viewers *viewers_new(const struct viewers_settings *);

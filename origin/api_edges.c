@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cdn/nearness.h"
 #include "dash/package.h"
 #include "origin/api.h"
 #include "origin/events.h"
@@ -22,6 +23,7 @@
 #include "origin/planner.h"
 #include "origin/registry.h"
 #include "origin/reply.h"
+#include "origin/steer.h"
 #include "origin/titles.h"
 #include "serve/serve.h"
 
@@ -30,6 +32,7 @@
 #define LIST_HELD 20    /* of an edge in a list of edges at most, */
 #define PAGE_HELD 2000  /* and on a page together */
 #define MAX_LIARS 100
+#define MAX_ROUND_TRIPS 1000
 #define MAX_TROUBLE 200
 #define MAX_UP 1e9 /* seconds */
 
@@ -278,7 +281,7 @@ void api_register_edge(struct api_call *c)
 struct heartbeat {
 	uint64_t free_bytes;
 	double load;
-	json_t *holds, *filling, *parts, *liars;
+	json_t *holds, *filling, *parts, *liars, *round_trips;
 	const char *trouble;
 	uint64_t store_errors, hits, misses, now; /* now: milliseconds since 1970 */
 	double up;
@@ -291,6 +294,7 @@ static const struct form_row heartbeat_rows[] = {
 	{"filling", FORM_LIST, false, offsetof(struct heartbeat, filling), 0, MAX_FILLING},
 	{"parts", FORM_LIST, false, offsetof(struct heartbeat, parts), 0, MAX_HOLDS},
 	{"liars", FORM_LIST, false, offsetof(struct heartbeat, liars), 0, MAX_LIARS},
+	{"round_trips", FORM_LIST, false, offsetof(struct heartbeat, round_trips), 0, MAX_ROUND_TRIPS},
 	{"trouble", FORM_TEXT, false, offsetof(struct heartbeat, trouble), 0, MAX_TROUBLE},
 	{"store_errors", FORM_SIZE, false, offsetof(struct heartbeat, store_errors), 0, 0},
 	{"hits", FORM_SIZE, false, offsetof(struct heartbeat, hits), 0, 0},
@@ -440,6 +444,37 @@ static int read_beat(const struct heartbeat *h, struct registry_beat *b, struct 
 	return r;
 }
 
+struct round_trip {
+	const char *network;
+	uint64_t ms;
+};
+
+static const struct form_row round_trip_rows[] = {
+	{"network", FORM_TEXT, true, offsetof(struct round_trip, network), 0, 64},
+	{"ms", FORM_SIZE, true, offsetof(struct round_trip, ms), 0, 0},
+};
+
+/* How far an edge's viewers are from it; NULL: it did not say. */
+static int take_round_trips(struct api_call *c, const json_t *list, struct form_error *e)
+{
+	size_t i;
+	json_t *v;
+
+	json_array_foreach((json_t *)list, i, v) {
+		struct round_trip t = {0};
+		char field[48];
+
+		snprintf(field, sizeof field, "round_trips[%zu]", i);
+		if (form_read_object(v, field, round_trip_rows, 2, &t, e) != 0)
+			return ERR_SYNTAX;
+		if (!steering_learn(c->origin->steering, c->name, t.network, t.ms < NEARNESS_MAX_MS ? (unsigned)t.ms : NEARNESS_MAX_MS)) {
+			snprintf(field, sizeof field, "round_trips[%zu].network", i);
+			return form_fail(e, field, "expected ADDRESS/24 or ADDRESS/48, the bits behind it 0");
+		}
+	}
+	return 0;
+}
+
 struct leaving {
 	mono_us before;
 	bool send_away;
@@ -492,6 +527,8 @@ void api_heartbeat(struct api_call *c)
 		return;
 	}
 	r = read_beat(&h, &beat, &e);
+	if (r == 0)
+		r = take_round_trips(c, h.round_trips, &e);
 	json_decref(root);
 	if (r != 0) {
 		registry_beat_fini(&beat);

@@ -82,7 +82,7 @@ static void look(const struct origin *o, const struct asked *q, struct view *ret
 	rcu_read_end();
 }
 
-static void say_why(const struct asked *q, const struct registry_edge *e, const struct seen *s, struct buf *b)
+static void say_why(const struct asked *q, const struct registry_edge *e, const struct seen *s, unsigned measured, struct buf *b)
 {
 	if (!e->up)
 		buf_printf(b, "down: no heartbeats");
@@ -100,6 +100,8 @@ static void say_why(const struct asked *q, const struct registry_edge *e, const 
 		buf_printf(b, "behind the others: players could not use it");
 	else if (s->edge.load >= 1)
 		buf_printf(b, "behind the others: no room");
+	else if (measured > 0)
+		buf_printf(b, "%u ms away, as it measured", measured);
 	else if (s->edge.distance < PREFIX_FAR)
 		buf_printf(b, "%u ms away", s->edge.distance);
 	else
@@ -113,6 +115,7 @@ static void say_why(const struct asked *q, const struct registry_edge *e, const 
 }
 
 struct explaining {
+	const struct steering *steering;
 	const struct asked *q;
 	const struct view *view;
 };
@@ -121,6 +124,7 @@ static bool add_edge(void *ctx, const struct registry_edge *e)
 {
 	const struct explaining *x = ctx;
 	const struct seen *s = NULL;
+	unsigned measured = steering_measured(x->steering, x->q->address, e->name);
 	struct buf b;
 	json_t *o;
 
@@ -128,10 +132,11 @@ static bool add_edge(void *ctx, const struct registry_edge *e)
 		if (strcmp(x->view->v[i].name, e->name) == 0)
 			s = &x->view->v[i];
 	buf_init(&b, 4096);
-	say_why(x->q, e, s, &b);
-	o = json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:o}", "name", e->name, "why", buf_text(&b), "holds", (int)registry_edge_holds(e, x->q->key),
+	say_why(x->q, e, s, measured, &b);
+	o = json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "name", e->name, "why", buf_text(&b), "holds", (int)registry_edge_holds(e, x->q->key),
 	              "place", s != NULL && s->place > 0 ? json_integer((json_int_t)s->place) : json_null(),
 	              "distance_ms", s != NULL && s->edge.distance < PREFIX_FAR ? json_integer(s->edge.distance) : json_null(),
+	              "round_trip_ms", measured > 0 ? json_integer(measured) : json_null(),
 	              "load", e->heard ? json_real(e->load) : json_null(),
 	              "sent", s != NULL ? json_integer(s->edge.sent) : json_null());
 	buf_fini(&b);
@@ -196,7 +201,7 @@ void api_explain_steering(struct api_call *c)
 		snprintf(q.key, sizeof q.key, "%s/%s", title, revision);
 		look(c->origin, &q, &view);
 		network = steering_locate(c->origin->steering, q.address, &at);
-		registry_each(c->origin->registry, NULL, add_edge, &(struct explaining){&q, &view});
+		registry_each(c->origin->registry, NULL, add_edge, &(struct explaining){c->origin->steering, &q, &view});
 		reply_json(c->req, 200, json_pack("{s:s, s:s, s:s, s:b, s:o, s:o}", "ip", q.address, "title", title, "revision", revision,
 		                                  "network_known", (int)(network != 0), "located", located(&at), "edges", in_order(&view)));
 		for (size_t i = 0; i < view.n; i++)

@@ -160,7 +160,7 @@ static int open_parts(struct origin *o, struct fault *f)
 	if (e != 0)
 		return e;
 	o->public_url = settings_public_url(&o->settings, o->viewers_port);
-	e = steering_new(&(struct steering_settings){o->public_url, o->settings.networks, o->settings.geo, o->settings.steering_ttl, o->settings.slow_start},
+	e = steering_new(&(struct steering_settings){o->public_url, o->settings.networks, o->settings.geo, o->settings.steering_ttl, o->settings.slow_start, o->settings.steering_learn},
 	                 registry_holders(o->registry), &o->steering, f);
 	if (e != 0)
 		return e;

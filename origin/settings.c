@@ -51,6 +51,8 @@ const struct config_row settings_rows[] = {
 	    "how often running players ask where to go (content steering), whole seconds; 0s is never"),
 	ROW("steering.slow_start", CONFIG_DURATION, slow_start, "1min", 0, DUR_HOUR, "TIME",
 	    "how long an edge that comes back takes to get all its viewers again; 0s is at once"),
+	ROW("steering.learn", CONFIG_BOOL, steering_learn, "yes", 0, 0, NULL,
+	    "go by the round trips that edges measure of their viewers, by network, where networks says nothing"),
 	ROW("networks", CONFIG_PATH, networks, NULL, 0, 0, "FILE",
 	    "which edges are near which networks, lines NETWORK/LENGTH EDGE [MILLISECONDS]; as:N, country:XX and continent:XX stand for networks with geo"),
 	ROW("geo", CONFIG_PATH, geo, NULL, 0, 0, "FILE",

@@ -25,6 +25,7 @@ struct settings {
 	dur_us masters_again;
 	dur_us probe, heartbeat, rescan, withdraw_grace, upload_life, grace, steering_ttl, slow_start, max_lag;
 	const char *networks, *geo, *dns_zone;
+	bool steering_learn;
 	dur_us dns_ttl;
 };
 

@@ -16,6 +16,7 @@
 #include "base/rcu.h"
 #include "base/str.h"
 #include "base/words.h"
+#include "cdn/nearness.h"
 #include "dash/package.h"
 #include "origin/library.h"
 #include "origin/manifest.h"
@@ -24,6 +25,7 @@
 #include "serve/serve.h"
 
 #define MAX_TABLE ((size_t)64 << 20)
+#define MAX_LEARNT 65536 /* networks of which round trips are known: 5 MB when all are */
 #define N_ASKERS 4096
 #define STEER_FASTER 3     /* times what its place gives a viewer that another one gave it: there it is better off */
 #define ASKS_PER_TTL 30    /* of one session; more is 429 */
@@ -38,6 +40,7 @@ struct steering {
 	const struct holders *holders;
 	struct prefix_table *networks;
 	struct geo *geo;
+	struct nearness *nearness; /* NULL: nothing is learnt */
 	dur_us ttl, slow_start;
 	struct asker askers[N_ASKERS]; /* atomic fields; a collision only forgets */
 };
@@ -53,6 +56,7 @@ int steering_new(const struct steering_settings *settings, const struct holders 
 	s->url = mem_printf("%s/steer", settings->origin_url);
 	s->ttl = settings->ttl;
 	s->slow_start = settings->slow_start;
+	s->nearness = settings->learn ? nearness_new(MAX_LEARNT) : NULL;
 	s->holders = holders;
 	buf_init(&b, MAX_TABLE);
 	if (settings->networks != NULL) {
@@ -78,6 +82,7 @@ void steering_free(struct steering **ps)
 		return;
 	prefix_free(&(*ps)->networks);
 	geo_free(&(*ps)->geo);
+	nearness_free(&(*ps)->nearness);
 	free((*ps)->origin_url);
 	free((*ps)->url);
 	free(*ps);
@@ -101,7 +106,31 @@ static double hold_back(const struct steering *s, const struct holders_edge *e, 
 	return since == 0 || now - since >= s->slow_start ? 0 : 1 - (double)(now - since) / (double)s->slow_start;
 }
 
-/* What the operator wrote of networks is more exact than what a file of the world says. */
+bool steering_learn(struct steering *s, const char *edge, const char *network, unsigned ms)
+{
+	uint64_t of = nearness_parse(network);
+
+	if (of != 0 && s->nearness != NULL)
+		nearness_tell(s->nearness, of, edge, ms, clock_mono());
+	return of != 0;
+}
+
+/* What the operator wrote of a network is more exact than what was measured in it, and that more than what a file of the world says. */
+static void look_learnt(const struct steering *s, const char *address, struct nearness_view *ret)
+{
+	nearness_look(s->nearness, prefix_find(s->networks, address) == 0 ? nearness_network(address) : 0, clock_mono(), ret);
+}
+
+unsigned steering_measured(const struct steering *s, const char *address, const char *edge)
+{
+	struct nearness_view learnt;
+	unsigned ms;
+
+	look_learnt(s, address, &learnt);
+	nearness_distance(&learnt, edge, PREFIX_FAR, &ms);
+	return ms;
+}
+
 unsigned steering_locate(const struct steering *s, const char *address, struct geo_place *ret_place)
 {
 	unsigned network = prefix_find(s->networks, address);
@@ -116,8 +145,10 @@ void steering_describe(const struct steering *s, const struct holders_set *set, 
 {
 	struct geo_place place;
 	unsigned network = steering_locate(s, address, &place);
+	struct nearness_view learnt;
 	mono_us now = clock_mono();
 
+	look_learnt(s, address, &learnt);
 	for (size_t i = 0; i < set->n; i++) {
 		const struct holders_edge *e = set->edges[i];
 		bool behind = __atomic_load_n(&e->doubtful, __ATOMIC_RELAXED) ||
@@ -130,7 +161,7 @@ void steering_describe(const struct steering *s, const struct holders_set *set, 
 			.holds = true,
 			.load = behind && load < 1 ? 1 : load,
 			.draining = __atomic_load_n(&e->draining, __ATOMIC_RELAXED),
-			.distance = prefix_distance(s->networks, network, e->name),
+			.distance = nearness_distance(&learnt, e->name, prefix_distance(s->networks, network, e->name), NULL),
 			/* in eighths, so that the order changes a few times, not with every question */
 			.hold_back = (double)(int)(hold_back(s, e, now) * 8) / 8,
 			.sent = __atomic_load_n(&e->sent, __ATOMIC_RELAXED),

@@ -30,6 +30,7 @@ struct steering_settings {
 	const char *geo;      /* file of origin/geo.h, or NULL */
 	dur_us ttl;           /* 0: no steering */
 	dur_us slow_start;    /* of an edge that came back */
+	bool learn;           /* how near edges are, from the round trips they measure */
 };
 
 /* -errno, prefix_read's and geo_open's errors. */
@@ -41,6 +42,11 @@ unsigned steering_locate(const struct steering *, const char *address, struct ge
 
 /* The edges of a set as cdn/steer sees them; room for set->n.  Inside a read section. */
 void steering_describe(const struct steering *, const struct holders_set *, const char *address, struct steer_edge *ret_edges);
+
+/* What an edge measured of its viewers in a network ("192.0.2.0/24"); false: that is no network of cdn/nearness.h.  One thread. */
+bool steering_learn(struct steering *, const char *edge, const char *network, unsigned ms);
+/* What an edge measured where the address is, in ms, and steering goes by; 0: nothing. */
+unsigned steering_measured(const struct steering *, const char *address, const char *edge);
 
 /* A newcomer was sent there; who asks again and again counts once.  Inside a read section. */
 void steering_sent(struct holders_edge *, const char *address);

@@ -14,6 +14,7 @@
 #include "base/must.h"
 #include "serve/cmcd.h"
 #include "serve/inner.h"
+#include "serve/trip.h"
 
 #define MAX_FIELDS_SIZE 32768 /* of all fields together; more is 431 */
 #define MAX_FIELDS 100        /* libh2o counts those of HTTP/1 alone */
@@ -243,6 +244,11 @@ bool serve_peer_is_loopback(const struct serve_request *r)
 bool serve_is_tls(const struct serve_request *r)
 {
 	return r->conn->sock->ssl != NULL;
+}
+
+dur_us serve_round_trip(const struct serve_request *r)
+{
+	return trip_of(h2o_socket_get_fd(r->conn->sock));
 }
 
 /* --- the way in -------------------------------------------------------------------- */

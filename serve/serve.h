@@ -179,6 +179,9 @@ const void *serve_body(const struct serve_request *, size_t *ret_n);
 const char *serve_peer(const struct serve_request *);                      /* "192.0.2.1" */
 bool serve_peer_is_loopback(const struct serve_request *);
 bool serve_is_tls(const struct serve_request *);
+/* The least round trip of the last minutes on the request's connection, as the kernel measures it (a system call); 0: not known.
+ * The request's loop. */
+dur_us serve_round_trip(const struct serve_request *);
 
 struct serve_header {
 	const char *name, *value; /* name in lower case; both copied */

@@ -204,6 +204,38 @@ def the_nearest_edge_comes_first():
 
 
 @tap.test
+def what_edges_measured_of_a_network_decides_where_nothing_was_written():
+    table = os.path.join(tap.folder(), 'networks')
+    with open(table, 'w') as f:
+        f.write('198.51.100.0/24 c 3\n')
+    o = system('a', 'b', 'c', options=['--networks', table, '--steering-ttl', '1s'])
+    def tell(edge, network, ms):
+        return o.beat(edge, o.key, round_trips=[{'network': network, 'ms': ms}])
+    def order(ip):
+        return sorted((e for e in explain(o, ip)), key=lambda name: explain(o, ip)[name]['place'])
+    for edge, ms in (('a', 90), ('b', 8), ('c', 35)):
+        for network in '192.0.2.0/24', '198.51.100.0/24', '2001:db8:1::/48':
+            tap.equal(tell(edge, network, ms).status, 200)
+    for ip in '192.0.2.77', '2001:db8:1:ffff::1':
+        tap.equal(order(ip), ['b', 'c', 'a'], ip)
+    first = explain(o, '192.0.2.77')['b']
+    tap.equal((first['round_trip_ms'], first['distance_ms'], first['why']), (8, 10, '8 ms away, as it measured'))
+    tap.equal(order('198.51.100.7')[0], 'c', "the operator's word")
+    tap.equal(explain(o, '203.0.113.1')['a']['why'], 'nothing says how near it is')
+    tell('b', '192.0.2.0/24', 300)  # its line has become worse
+    tap.equal(order('192.0.2.1'), ['c', 'a', 'b'])
+    tell('a', '203.0.113.0/24', 120)
+    tap.equal(order('203.0.113.9')[2], 'a', 'others may be nearer than one that is that far')
+    for wrong in '192.0.2.1/24', '192.0.0.0/16', 'x', '2001:db8::/32':
+        r = tell('a', wrong, 5)
+        tap.equal(r.status, 400, wrong)
+        tap.has(r.body.decode(), 'round_trips[0].network')
+    o = system('a', 'b', options=['--no-steering-learn'])
+    o.beat('a', o.key, round_trips=[{'network': '192.0.2.0/24', 'ms': 5}])
+    tap.equal(explain(o, '192.0.2.7')['a']['round_trip_ms'], None, 'nothing is learnt')
+
+
+@tap.test
 def players_who_could_not_use_an_edge_bear_witness():
     o = system('a', 'b')
     q = question(o)

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * By itself, because the kernel's struct tcp_info and the C library's (which lacks the least round trip) exclude each other.
+ */
+#include "serve/trip.h"
+
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+dur_us trip_of(int fd)
+{
+	struct tcp_info info = {0};
+	socklen_t n = sizeof info;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) != 0)
+		return 0;
+	/* the smoothed one grows with the queue that a reply fills; ~0 is "none yet" */
+	if (n >= offsetof(struct tcp_info, tcpi_min_rtt) + sizeof info.tcpi_min_rtt && info.tcpi_min_rtt != 0 && info.tcpi_min_rtt != UINT32_MAX)
+		return info.tcpi_min_rtt;
+	return info.tcpi_rtt;
+}
