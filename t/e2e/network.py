@@ -9,7 +9,7 @@ import farm, tap
 
 @tap.test
 def filled_over_slow_lines_then_killed_and_cut():
-    system = farm.System(n_titles=2, n_edges=4, seed=3, origin_options=('--steering-slow-start', '0s'))
+    system = farm.System(n_titles=2, n_edges=4, seed=3, seconds=8, origin_options=('--steering-slow-start', '0s'))
     system.wait_filled()
     sent = system.hosts['origin'].stats()['ab']['bytes']
     size = sum(os.path.getsize(os.path.join(folder, f)) for _, folder in system.titles.values() for f in os.listdir(folder))
@@ -50,7 +50,7 @@ def learnt(system):
     trips = {n: e['round_trip_ms'] for n, e in explained().items()}
     print(f'# the newcomer was sent to {visited}; round trips {trips}')
     tap.equal(visited[-1], 'edge-0', f'where it is sent at last; {trips}')
-    tap.check(14 <= trips['edge-0'] <= 25, f'the round trip to edge-0: {trips}')
+    tap.check(14 <= trips['edge-0'] < 45, f'the round trip to edge-0: {trips}')
     report = os.path.join(tap.folder(), 'report.json')
     player = host.process(tap.program('ribera-player'), system.url('origin') + f'/v/{title}/manifest.mpd', '--output', 'null', '--speed', '4', '--report', report)
     tap.equal(player.p.wait(60), 0, player.text()[-500:])
