@@ -116,8 +116,8 @@ static int read_all(int fd, char *buffer, uint64_t offset, uint64_t end)
 	return 0;
 }
 
-/* As one folio, where the file system has such: they cost a fifth less whenever they are sent than what an announcement
- * reads page by page.  A fault of a mapping that asks for huge pages is the one way to have that, and this call the one
+/* As one folio, where the file system has such: they cost less whenever they are sent than what an announcement reads
+ * page by page (t/bench/folios).  A fault of a mapping that asks for huge pages is the one way to have that, and this call the one
  * that cannot end in a signal.  It may do nothing: everything is read afterwards. */
 static void read_block(int fd, uint64_t block, uint64_t from)
 {
