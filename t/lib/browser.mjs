@@ -147,8 +147,8 @@ export async function openPage(context, url) {
 	return page;
 }
 
-/** The address of a site that is not ours, with one page: a film's place. */
-async function strangeSite() {
+/** The address of a page with an empty video element, for players that are not ours. */
+export async function emptySite() {
 	const server = http.createServer((request, answer) => {
 		answer.setHeader('content-type', 'text/html');
 		answer.end('<!DOCTYPE html><link rel="icon" href="data:,"><video muted></video>');
@@ -156,25 +156,6 @@ async function strangeSite() {
 	await new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
 	atEnd(async () => server.close());
 	return `http://127.0.0.1:${server.address().port}/`;
-}
-
-let strange;
-
-/** A player that nobody here wrote, on a page of another site (so every answer must allow strangers): `script` is its file
- *  below node_modules, and start(arg) is run in the page, where it finds window.video and window.errors to add to.
- *  The video's pauses for bytes are counted in window.stalls; prepare(page) comes before the script. */
-export async function openPlayer(context, script, start, arg, prepare = async () => {}) {
-	const page = await openPage(context, await (strange ??= strangeSite()));
-	await prepare(page);
-	await page.addScriptTag({path: path.join(SOURCE, 'node_modules', script)});
-	await page.evaluate(() => {
-		window.errors = [];
-		window.stalls = 0;
-		window.video = document.querySelector('video');
-		window.video.addEventListener('waiting', () => { window.stalls += window.video.currentTime > 1 && !window.video.seeking; });
-	});
-	await page.evaluate(start, arg);
-	return page;
 }
 
 /** Every request of the page went to one of our programs, and nothing was complained about. */
@@ -187,3 +168,21 @@ export function checkClean(page, system, allowed = () => false) {
 
 export const stats = page => page.evaluate(() => window.ribera?.stats() ?? null);
 export const state = page => page.evaluate(() => document.querySelector('video')?.dataset.state);
+
+let site; // of all players
+
+/** A player that nobody here wrote, on a page of another site (so every answer must allow strangers): `script` is its file
+ *  below node_modules, and start(arg) is run in the page, where it finds window.video and window.errors to add to.
+ *  The video's pauses for bytes are counted in window.stalls. */
+export async function openPlayer(context, script, start, arg) {
+	const page = await openPage(context, await (site ??= emptySite()));
+	await page.addScriptTag({path: path.join(SOURCE, 'node_modules', script)});
+	await page.evaluate(() => {
+		window.errors = [];
+		window.stalls = 0;
+		window.video = document.querySelector('video');
+		window.video.addEventListener('waiting', () => { window.stalls += window.video.currentTime > 1 && !window.video.seeking; });
+	});
+	await page.evaluate(start, arg);
+	return page;
+}

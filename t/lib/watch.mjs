@@ -7,11 +7,12 @@
 // Each player has a page and a cache of its own.  Four times a second one JSON line with what each player's own events and counters say:
 //   {"dash.js": {"time", "stalls", "stalled", "errors", "complaints", "asked", "media": [[seconds since the epoch, host:port], ...]}, "shaka": {...}}
 // Ends at SIGTERM, with the last line.
-import {finish, openPlayer, startBrowser} from './browser.mjs';
+import path from 'node:path';
+import {SOURCE, emptySite, finish, openPage, startBrowser} from './browser.mjs';
 
 const BUFFER = 6; // seconds, so that every part of the test sees requests
 const PLAYERS = {
-	'dash.js': ['dashjs/dist/modern/umd/dash.all.min.js', ([url, seconds]) => {
+	'dash.js': ['dashjs/dist/modern/umd/dash.all.min.js', (url, seconds) => {
 		const p = window.dashjs.MediaPlayer().create(), E = window.dashjs.MediaPlayer.events;
 		p.updateSettings({streaming: {blacklistExpiryTime: 5000, buffer: {bufferTimeDefault: seconds,
 			bufferTimeAtTopQuality: seconds, bufferTimeAtTopQualityLongForm: seconds}}});
@@ -20,7 +21,7 @@ const PLAYERS = {
 		p.on(E.FRAGMENT_LOADING_COMPLETED, e => { if (e.response && !e.error) window.seen.note(e.request.url); });
 		p.initialize(window.video, url, true);
 	}],
-	shaka: ['shaka-player/dist/shaka-player.compiled.js', async ([url, seconds]) => {
+	shaka: ['shaka-player/dist/shaka-player.compiled.js', async (url, seconds) => {
 		const p = new window.shaka.Player();
 		p.addEventListener('error', e => window.seen.errors.push(String(e.detail)));
 		p.addEventListener('buffering', e => { window.seen.stalls += e.buffering && window.video.currentTime > 1; });
@@ -38,15 +39,17 @@ const PLAYERS = {
 	}],
 };
 
-async function begin(name, url) {
-	const [script, start] = PLAYERS[name];
-	return openPlayer(await startBrowser(), script, start, [url, BUFFER], async page => {
-		// Chromium keeps ranges that were cut off and joins them with what comes later; players are looked at here, not that
-		await (await page.context().newCDPSession(page)).send('Network.setCacheDisabled', {cacheDisabled: true});
-		await page.evaluate(() => {
-			window.seen = {stalls: 0, stalled: 0, errors: [], media: [], note: url => window.seen.media.push([Date.now() / 1000, new URL(url).host])};
-		});
+async function begin(site, name, url) {
+	const page = await openPage(await startBrowser(), site), [script, start] = PLAYERS[name];
+	// Chromium keeps ranges that were cut off and joins them with what comes later; players are looked at here, not that
+	await (await page.context().newCDPSession(page)).send('Network.setCacheDisabled', {cacheDisabled: true});
+	await page.addScriptTag({path: path.join(SOURCE, 'node_modules', script)});
+	await page.evaluate(() => {
+		window.video = document.querySelector('video');
+		window.seen = {stalls: 0, stalled: 0, errors: [], media: [], note: url => window.seen.media.push([Date.now() / 1000, new URL(url).host])};
 	});
+	await page.evaluate(`(${start})(${JSON.stringify(url)}, ${BUFFER})`);
+	return page;
 }
 
 async function look(page) {
@@ -57,9 +60,9 @@ async function look(page) {
 let going = true;
 process.on('SIGTERM', () => { going = false; });
 try {
-	const pages = {};
+	const site = await emptySite(), pages = {};
 	for (const name of process.argv.length > 3 ? process.argv.slice(3) : Object.keys(PLAYERS))
-		pages[name] = await begin(name, process.argv[2]);
+		pages[name] = await begin(site, name, process.argv[2]);
 	while (going) {
 		const row = {};
 		for (const [name, page] of Object.entries(pages))
