@@ -180,11 +180,13 @@ done
 
 # --- a service ---
 echo "grace: 1s" >"$work/o.yaml"
-LC_ALL=C.UTF-8 LANGUAGE=es "$RIBERA_BUILD/ribera-origin" --library "$work/library" --www "$RIBERA_SOURCE/origin/www" --listen 127.0.0.1:0 --control 127.0.0.1:0 \
+LOCPATH="$work" LC_ALL=es_ES.UTF-8 LANGUAGE=es ASAN_OPTIONS=detect_leaks=0 "$RIBERA_BUILD/ribera-origin" --library "$work/library" --www "$RIBERA_SOURCE/origin/www" --listen 127.0.0.1:0 --control 127.0.0.1:0 \
 	--ports-file "$work/ports" --config "$work/o.yaml" >"$work/log" 2>&1 &
 origin=$!
 for _ in $(seq 300); do [ -s "$work/ports" ] && break; kill -0 "$origin" || break; read -rt 0.1 <> <(:); done
 control=$(sed -n 's/.*"control": \([0-9]*\).*/\1/p' "$work/ports")
+said=$(curl -sf "http://127.0.0.1:$control/metrics")
+grep -q '^[^#].* [0-9]*[.][0-9]' <<<"$said" && ! grep -E '^[^#].* [0-9]+,[0-9]' <<<"$said"; ok $? "metrics keep their points" "$said"
 has "tables have Spanish heads" "TÍTULO" "$(in_spanish "$RIBERA_BUILD/ribera-admin" --control "http://127.0.0.1:$control" titles 2>&1)"
 has "and say that all is well" "el origen está bien" "$(in_spanish "$RIBERA_BUILD/ribera-admin" --control "http://127.0.0.1:$control" health 2>&1)"
 has "an origin that is there already" "otro programa escucha ahí" "$(in_spanish "$RIBERA_BUILD/ribera-origin" --library "$work/library" --www "$RIBERA_SOURCE/origin/www" --listen 127.0.0.1:0 --control "127.0.0.1:$control" 2>&1)"
