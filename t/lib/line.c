@@ -11,10 +11,13 @@
  *   DIRECTION KEY=VALUE...   rate=KBIT_S (0: no limit), delay=MS, jitter=MS, loss=PERCENT, queue=BYTES,
  *                            trace=FILE: rows duration_s,throughput_kbps,latency_ms with a heading, from the beginning again at
  *                            the end; half of latency_ms (a round trip's) is added to delay
+ *                            reorder=PERCENT of the packets come 30 ms late and are overtaken; mtu=BYTES (0: any): what is
+ *                            larger vanishes without a word
  *   cut | mend               nothing passes; or again
+ *   forget                   as a router that has lost its state: of TCP passes only what begins from now on
  *   stats                    one line of JSON
  *
- * Every line is answered: "ok", the JSON, or "error: ..." .  Packets never overtake each other.
+ * Every line is answered: "ok", the JSON, or "error: ..." .  Without reorder packets never overtake each other.
  */
 #include <config.h>
 
@@ -36,6 +39,8 @@
 #define MAX_PACKET 65536
 #define MAX_WAITING 65536 /* packets of one direction */
 #define DEFAULT_QUEUE 200000
+#define MAX_FLOWS 4096
+#define OVERTAKEN (30 * 1000000LL) /* ns */
 
 typedef int64_t ns_t;
 #define NS_S 1000000000LL
@@ -49,12 +54,21 @@ struct packet {
 	ns_t sent, due; /* off the queue, out of the line */
 	uint32_t size;
 	uint8_t *bytes;
+	bool is_late;
+};
+
+/* In the order in which they are due. */
+struct ring {
+	struct packet *packets;
+	size_t first, n;
 };
 
 struct direction {
 	const char *name;
 	int in, out;
 	double rate, loss;      /* bytes per second, 0: no limit; 0 to 1 */
+	double reorder;         /* 0 to 1 */
+	size_t mtu;             /* 0: no limit */
 	ns_t delay, jitter;
 	uint64_t queue;         /* bytes that may wait to be sent */
 	struct row *rows;       /* the trace, or NULL */
@@ -67,11 +81,13 @@ struct direction {
 	uint64_t waiting;       /* bytes not sent yet */
 	struct packet *packets; /* ring */
 	size_t first, n, n_sent; /* n_sent: from first on, off the queue */
+	struct ring late;       /* those that others overtake */
 	uint64_t random;
 	uint64_t passed, bytes, lost, full, not_sent;
 };
 
-static bool is_cut;
+static bool is_cut, has_forgotten;
+static uint64_t flows[MAX_FLOWS]; /* hashes of connections that began since; 0: free */
 
 static ns_t now_ns(void)
 {
@@ -163,6 +179,46 @@ static void send_bytes(struct direction *d, double bytes)
 	}
 }
 
+/* --- what a router knows ---------------------------------------------------------------- */
+
+static uint32_t word_at(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* The same for both directions of a connection, never 0. */
+static uint64_t flow_of(const uint8_t *ip, const uint8_t *tcp)
+{
+	uint64_t a = (uint64_t)word_at(ip + 12) << 16 | (uint64_t)tcp[0] << 8 | tcp[1];
+	uint64_t b = (uint64_t)word_at(ip + 16) << 16 | (uint64_t)tcp[2] << 8 | tcp[3];
+	uint64_t z = (a ^ b) * 0x9e3779b97f4a7c15u + (a + b) * 0xbf58476d1ce4e5b9u;
+
+	return (z ^ z >> 29) | 1;
+}
+
+/* True: TCP of a connection whose beginning was not seen since the state was lost. */
+static bool is_unknown(const uint8_t *bytes, size_t n)
+{
+	size_t head = n >= 20 ? (size_t)(bytes[0] & 15) * 4 : 0;
+	const uint8_t *tcp = bytes + head;
+	uint64_t flow;
+
+	if (!has_forgotten || head < 20 || n < head + 20 || bytes[0] >> 4 != 4 || bytes[9] != 6)
+		return false;
+	flow = flow_of(bytes, tcp);
+	for (size_t i = 0; i < MAX_FLOWS; i++) {
+		uint64_t *f = &flows[(flow / 2 + i) % MAX_FLOWS];
+
+		if (*f == 0 && (tcp[13] & 0x12) == 2) /* SYN without ACK */
+			*f = flow;
+		if (*f == flow)
+			return false;
+		if (*f == 0)
+			return true;
+	}
+	return true;
+}
+
 /* Takes what is off the queue by now out of `waiting`. */
 static void count_sent(struct direction *d, ns_t now)
 {
@@ -173,11 +229,11 @@ static void count_sent(struct direction *d, ns_t now)
 static void take(struct direction *d, const uint8_t *bytes, size_t n, ns_t now)
 {
 	ns_t delay = d->delay + (ns_t)((double)d->jitter * chance(d));
-	bool lost = chance(d) < d->loss;
+	bool lost = chance(d) < d->loss, late = d->reorder > 0 && chance(d) < d->reorder;
 	struct packet *p;
 
 	count_sent(d, now);
-	if (is_cut || lost || (d->n_rows > 0 && d->trace_bytes <= 0)) {
+	if (is_cut || lost || (d->mtu > 0 && n > d->mtu) || is_unknown(bytes, n) || (d->n_rows > 0 && d->trace_bytes <= 0)) {
 		d->lost++;
 		return;
 	}
@@ -193,6 +249,7 @@ static void take(struct direction *d, const uint8_t *bytes, size_t n, ns_t now)
 	p->sent = d->link_free;
 	p->due = p->sent + delay > d->last_due ? p->sent + delay : d->last_due;
 	d->last_due = p->due;
+	p->is_late = late;
 	p->size = (uint32_t)n;
 	p->bytes = malloc(n);
 	if (p->bytes == NULL)
@@ -201,17 +258,43 @@ static void take(struct direction *d, const uint8_t *bytes, size_t n, ns_t now)
 	d->waiting += n;
 }
 
+static void deliver(struct direction *d, const struct packet *p)
+{
+	if (is_cut || write(d->out, p->bytes, p->size) != (ssize_t)p->size)
+		d->not_sent++;
+	d->passed++;
+	d->bytes += p->size;
+	free(p->bytes);
+}
+
+/* Puts it behind those that are due before it. */
+static void put_late(struct direction *d, const struct packet *p)
+{
+	struct packet *to;
+
+	if (d->late.n == MAX_WAITING) {
+		deliver(d, p);
+		return;
+	}
+	to = &d->late.packets[(d->late.first + d->late.n++) % MAX_WAITING];
+	*to = *p;
+	to->due += OVERTAKEN;
+}
+
 static void give(struct direction *d, ns_t now)
 {
+	for (; d->late.n > 0 && d->late.packets[d->late.first].due <= now; d->late.n--) {
+		deliver(d, &d->late.packets[d->late.first]);
+		d->late.first = (d->late.first + 1) % MAX_WAITING;
+	}
 	count_sent(d, now);
 	while (d->n_sent > 0 && d->packets[d->first].due <= now) {
 		struct packet *p = &d->packets[d->first];
 
-		if (is_cut || write(d->out, p->bytes, p->size) != (ssize_t)p->size)
-			d->not_sent++;
-		d->passed++;
-		d->bytes += p->size;
-		free(p->bytes);
+		if (p->is_late)
+			put_late(d, p);
+		else
+			deliver(d, p);
 		d->first = (d->first + 1) % MAX_WAITING;
 		d->n--;
 		d->n_sent--;
@@ -276,6 +359,10 @@ static const char *set(struct direction *d, char *pair)
 		d->jitter = (ns_t)(v * 1e6);
 	else if (strcmp(pair, "loss") == 0)
 		d->loss = v / 100;
+	else if (strcmp(pair, "reorder") == 0)
+		d->reorder = v / 100;
+	else if (strcmp(pair, "mtu") == 0)
+		d->mtu = (size_t)v;
 	else if (strcmp(pair, "queue") == 0)
 		d->queue = (uint64_t)v;
 	else
@@ -312,6 +399,9 @@ static void obey(struct direction *d, char *line)
 		return;
 	} else if (strcmp(word, "cut") == 0 || strcmp(word, "mend") == 0) {
 		is_cut = *word == 'c';
+	} else if (strcmp(word, "forget") == 0) {
+		has_forgotten = true;
+		memset(flows, 0, sizeof flows);
 	} else {
 		wrong = "unknown order";
 	}
@@ -343,6 +433,8 @@ static bool read_orders(struct direction *d)
 
 static ns_t next_due(const struct direction *d, ns_t due)
 {
+	if (d->late.n > 0 && d->late.packets[d->late.first].due < due)
+		due = d->late.packets[d->late.first].due;
 	return d->n > 0 && d->packets[d->first].due < due ? d->packets[d->first].due : due;
 }
 
@@ -350,7 +442,8 @@ static void make_direction(struct direction *d, const char *name, int in, int ou
 {
 	*d = (struct direction){.name = name, .in = in, .out = out, .queue = DEFAULT_QUEUE, .random = seed};
 	d->packets = calloc(MAX_WAITING, sizeof *d->packets);
-	if (d->packets == NULL)
+	d->late.packets = calloc(MAX_WAITING, sizeof *d->late.packets);
+	if (d->packets == NULL || d->late.packets == NULL)
 		die("memory");
 	d->link_free = now_ns();
 }
@@ -387,6 +480,6 @@ int main(int argc, char **argv)
 			break;
 	}
 	for (int i = 0; i < 2; i++)
-		free(d[i].packets);
+		free(d[i].packets), free(d[i].late.packets);
 	return 0;
 }

@@ -62,7 +62,7 @@ class Host:
         return answer
 
     def set(self, up=None, down=None, **both):
-        """rate (kbit/s), delay, jitter (ms), loss (percent), queue (bytes), trace (file)."""
+        """rate (kbit/s), delay, jitter (ms), loss, reorder (percent), mtu, queue (bytes), trace (file)."""
         for direction, own in (('ab', up), ('ba', down)):
             values = {**both, **(own or {})}
             if values:
@@ -73,6 +73,10 @@ class Host:
 
     def mend(self):
         self.order('mend')
+
+    def forget(self):
+        """Connections that are there are dead from now on, without a word to either end; new ones are not."""
+        self.order('forget')
 
     def stats(self):
         return json.loads(self.order('stats'))

@@ -7,7 +7,7 @@ import line, tap
 
 
 class Sink:
-    """Counts what comes in over TCP on a host."""
+    """Counts what comes in over TCP on a host; each connection in a thread."""
 
     def __init__(self, host):
         self.host, self.got = host, 0
@@ -18,10 +18,12 @@ class Sink:
 
     def run(self):
         while True:
-            s, _ = self.server.accept()
+            threading.Thread(target=self.take, args=self.server.accept()[:1], daemon=True).start()
+
+    def take(self, s):
+        with s:
             while data := s.recv(1 << 16):
                 self.got += len(data)
-            s.close()
 
 
 def connect(host, sink, timeout=20):
@@ -80,6 +82,40 @@ def loss_cut_and_trace_do_what_they_say():
         tap.has(str(e), 'no number')
     net.end()
     tap.equal([n for n in os.listdir('/run/netns') if n.startswith(net.prefix)] if os.path.exists('/run/netns') else [], [])
+
+
+@tap.test
+def packets_are_overtaken_too_large_or_of_connections_forgotten():
+    net = line.Net(seed=5)
+    a, b = net.host('a'), net.host('b')
+    with b.inside():
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server.bind((b.address, 0))
+    server.settimeout(10)
+    b.set(down={'reorder': 20})
+    with a.inside():
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for i in range(200):
+        client.sendto(i.to_bytes(2, 'big'), server.getsockname())
+        time.sleep(0.0005)  # what comes 30 ms late is behind some of these
+    order = [int.from_bytes(server.recv(16), 'big') for _ in range(200)]
+    tap.equal(sorted(order), list(range(200)), 'all came')
+    late = sum(x > min(order[i:]) for i, x in enumerate(order))
+    tap.check(late > 20, f'{late} were overtaken')
+    b.set(down={'reorder': 0, 'mtu': 1000})
+    client.sendto(bytes(1200), server.getsockname())
+    client.sendto(bytes(900), server.getsockname())
+    tap.equal(len(server.recv(2000)), 900, 'what is not too large')
+    b.set(down={'mtu': 0})
+    sink = Sink(b)
+    with connect(a, sink) as old:
+        old.sendall(b'before')
+        tap.until(lambda: sink.got == 6, 10, 'the bytes before')
+        b.forget()
+        old.sendall(b'behind')
+        send(a, sink, 1000)  # who comes now is served, one after another
+        tap.check(sink.got == 1006, f'{sink.got}: the old connection goes on')
+    net.end()
 
 
 tap.run()
