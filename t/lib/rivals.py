@@ -3,14 +3,15 @@
 origin, two proxy_caches).  Each is a line.Net of its own with hosts origin, cache-0 (near), cache-1 (farther), viewer and
 prober, known by name (NAME.test) to a name server in the core.  cache-0 is where viewers begin, and what is struck.
 
-    system = rivals.Ours(package, env={'LD_PRELOAD': ...}, disk='full')     # env: of cache-0's program alone
+    system = rivals.Ours(package, revision, env={'LD_PRELOAD': ...})     # env: of cache-0's program alone
     system.url; system.hosts['cache-0'].cut(); system.names.gone = True; system.stop()
 """
-import os, random, shutil, socket, struct, subprocess, threading, time
-import http.client
+import http.client, os, random, shutil, signal, socket, struct, threading, time
 import line, tap
 
 TITLE = 'film'
+LINES = {'origin': {'rate': 20000, 'delay': 20}, 'cache-0': {'rate': 20000, 'delay': 5}, 'cache-1': {'rate': 20000, 'delay': 20},
+         'viewer': {'rate': 10000, 'delay': 10}, 'prober': {'rate': 10000, 'delay': 10}}  # kbit/s, ms one way
 
 
 class Names(threading.Thread):
@@ -49,13 +50,13 @@ class Names(threading.Thread):
 
 
 class Rival:
-    def __init__(self, package, revision, env=None, disk=None, seed=1):
-        self.package, self.revision, self.env, self.disk = package, revision, env or {}, disk
-        self.folder, self.processes, self.ballast = tap.folder(), {}, None
+    """full: cache-0's disk has no room from the beginning, so it does not hold the film; the others have it whole."""
+
+    def __init__(self, package, revision, env, full, seed=1):
+        self.package, self.revision, self.full = package, revision, full
+        self.folder, self.processes = tap.folder(), {}
         self.net = line.Net(seed)
-        self.hosts = {'origin': self.net.host('origin', rate=20000, delay=20),
-                      'cache-0': self.net.host('cache-0', rate=20000, delay=5), 'cache-1': self.net.host('cache-1', rate=20000, delay=20),
-                      'viewer': self.net.host('viewer', rate=10000, delay=10), 'prober': self.net.host('prober', rate=10000, delay=10)}
+        self.hosts = {name: self.net.host(name) for name in LINES}
         self.names = Names(self.net)
         for h in self.hosts.values():  # `ip netns exec` puts these over /etc
             os.makedirs(f'/etc/netns/{h.ns}', exist_ok=True)
@@ -63,7 +64,8 @@ class Rival:
                 f.write(f'nameserver {h._core_address}\noptions timeout:2 attempts:2\n')
         self.store = os.path.join(self.folder, 'cache-0-store')
         os.mkdir(self.store)
-        if disk == 'full':
+        self.env = {**env, 'WORN_ROOT': self.store}
+        if full:
             tap.as_root('mount', '-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', self.store)
         self.url = f'http://cache-0.test:8080/v/{TITLE}/manifest.mpd'
 
@@ -75,9 +77,15 @@ class Rival:
         with self.hosts[name].inside():
             return tap.http(self.address(name) + path, timeout=timeout, **options)
 
-    def fill_disk(self):
-        if self.disk == 'full':
-            self.ballast = tap.fill_disk(self.store)
+    def narrow(self):
+        """Lines as they are to be; while all was made ready they had no limit."""
+        for name, values in LINES.items():
+            self.hosts[name].set(**values)
+
+    def programs(self, name):
+        """The pids of its program and what that has forked."""
+        first = self.processes[name].pid
+        return [first, *map(int, tap.call('ps', '-o', 'pid=', '--ppid', first).stdout.split())]
 
     def stop(self):
         for p in self.processes.values():
@@ -87,7 +95,7 @@ class Rival:
         for h in self.hosts.values():
             shutil.rmtree(f'/etc/netns/{h.ns}', ignore_errors=True)
         self.net.end()
-        if self.disk == 'full':
+        if self.full:
             tap.as_root('umount', '-l', self.store)
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -103,16 +111,18 @@ class Ours(Rival):
         with open(networks, 'w') as f:
             f.write('10.99.0.0/16 cache-0 10\n10.99.0.0/16 cache-1 40\n')
         self.run('origin', tap.program('ribera-origin'), '--library', self.library, '--control', f'{self.hosts["origin"].address}:8081',
-                 '--public-url', 'http://origin.test:8080', '--networks', networks)
-        self.edge('cache-0', {} if self.disk is None else self.env)
-        self.fill_disk()
+                 '--public-url', 'http://origin.test:8080', '--networks', networks, '--steering-slow-start', '0s')  # the edges have been up for long
+        self.edge('cache-0', {})
+        if self.full:
+            tap.fill_disk(self.store)
         self.edge('cache-1', {})
-        whole = ['cache-1'] if self.disk == 'full' else ['cache-0', 'cache-1']
+        whole = ['cache-1'] if self.full else ['cache-0', 'cache-1']
         tap.until(lambda: set(whole) <= self.whole(), 200, lambda: f'the fill: {self.whole()}', every=0.3)
-        if self.disk != 'full':  # nothing of the film in its memory, as weeks after the fill
+        if not self.full:  # nothing of the film in its memory, as weeks after the fill
             self.processes['cache-0'].stop()
             self.edge('cache-0', self.env)
         tap.until(lambda: self.get('cache-0', f'/v/{TITLE}/manifest.mpd').body.count(b'serviceLocation=') >= 3, 60, 'both edges in the manifest', every=0.3)
+        self.narrow()
 
     def run(self, name, *argv, env=None):
         ports = os.path.join(self.folder, name + '.ports')
@@ -184,15 +194,17 @@ class Nginx(Rival):
         with open(os.path.join(self.library, 'v', TITLE, 'manifest.mpd'), 'w') as f:
             f.write(mpd[:at] + places + mpd[at:])
         self.run('origin', ORIGIN)
-        self.run('cache-0', CACHE, {} if self.disk is None else self.env)
-        self.fill_disk()
+        self.run('cache-0', CACHE)
+        if self.full:
+            tap.fill_disk(self.store)
         self.run('cache-1', CACHE)
-        for name in ('cache-1',) if self.disk == 'full' else ('cache-0', 'cache-1'):
+        for name in ('cache-1',) if self.full else ('cache-0', 'cache-1'):
             self.warm(name)
-        if self.disk is None:
-            os.kill(self.processes['cache-0'].pid, 3)  # SIGQUIT: the index of its cache is kept
+        if not self.full:
+            os.kill(self.processes['cache-0'].pid, signal.SIGQUIT)
             self.processes['cache-0'].p.wait(20)
             self.run('cache-0', CACHE, self.env)
+        self.narrow()
 
     def run(self, name, places, env=None):
         path = os.path.join(self.folder, name + '.conf')
