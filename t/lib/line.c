@@ -480,6 +480,6 @@ int main(int argc, char **argv)
 			break;
 	}
 	for (int i = 0; i < 2; i++)
-		free(d[i].packets), free(d[i].late.packets);
+		free(d[i].packets), free(d[i].late.packets), free(d[i].rows);
 	return 0;
 }

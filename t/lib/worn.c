@@ -125,7 +125,7 @@ static bool passes(int fd, uint64_t offset, size_t n)
 	}
 	cold = n_cold(fd, offset, n, true);
 	if (cold > 0)
-		usleep((useconds_t)(strtod(how, NULL) * 1000 * (double)(1 + cold * BLOCK / SLOW_UNIT)));
+		usleep((useconds_t)(strtod(how, NULL) * 1000 * (double)(cold * BLOCK) / SLOW_UNIT));
 	return true;
 }
 
