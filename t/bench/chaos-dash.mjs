@@ -39,7 +39,8 @@ function begin(url, seconds, own) {
 			seen.stalls.push((performance.now() - waiting) / 1000);
 		waiting = 0;
 	});
-	video.addEventListener('waiting', () => { if (seen.startup && !waiting && !video.seeking) waiting = performance.now(); });
+	const inHand = () => [...Array(video.buffered.length).keys()].some(i => video.buffered.start(i) <= video.currentTime && video.buffered.end(i) > video.currentTime + 1);
+	video.addEventListener('waiting', () => { if (seen.startup && !waiting && !video.seeking && !inHand()) waiting = performance.now(); }); // else a busy machine
 	// the end is half a second early: there it now and then seeks back and pauses, and no `ended` comes
 	video.addEventListener('timeupdate', () => {
 		if (seen.ended || video.currentTime < video.duration - 0.5)
