@@ -6,7 +6,7 @@ prober, known by name (NAME.test) to a name server in the core.  cache-0 is wher
     system = rivals.Ours(package, revision, env={'LD_PRELOAD': ...})     # env: of cache-0's program alone
     system.url; system.hosts['cache-0'].cut(); system.names.gone = True; system.stop()
 """
-import http.client, os, random, shutil, signal, socket, struct, threading, time
+import atexit, http.client, os, random, shutil, signal, socket, struct, threading, time
 import line, tap
 
 TITLE = 'film'
@@ -60,6 +60,7 @@ class Rival:
         self.names = Names(self.net)
         for h in self.hosts.values():  # `ip netns exec` puts these over /etc
             os.makedirs(f'/etc/netns/{h.ns}', exist_ok=True)
+            atexit.register(shutil.rmtree, f'/etc/netns/{h.ns}', ignore_errors=True)
             with open(f'/etc/netns/{h.ns}/resolv.conf', 'w') as f:
                 f.write(f'nameserver {h._core_address}\noptions timeout:2 attempts:2\n')
         self.store = os.path.join(self.folder, 'cache-0-store')
@@ -92,8 +93,6 @@ class Rival:
             if p.alive():
                 p.kill()
         self.names.socket.close()
-        for h in self.hosts.values():
-            shutil.rmtree(f'/etc/netns/{h.ns}', ignore_errors=True)
         self.net.end()
         if self.full:
             tap.as_root('umount', '-l', self.store)
