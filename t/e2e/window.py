@@ -243,6 +243,41 @@ def a_turned_picture_is_turned():
     w.say('quit')
     tap.until(lambda: not w.p.alive(), 20, 'the end')
 
+def patched(path, make):
+    with open(path, 'rb') as f:
+        data = bytearray(f.read())
+    make(data)
+    with open(path, 'wb') as f:
+        f.write(data)
+
+
+def by_bitstream_alone(data):
+    """Takes the shape of a pixel out of the container: what is left is the bitstream's (VUI)."""
+    at = data.index(b'pasp')
+    data[at:at + 4] = b'free'
+    at = data.index(b'tkhd') + 4
+    at += 76 if data[at] == 0 else 88
+    data[at:at + 8] = (320 << 16).to_bytes(4, 'big') + (180 << 16).to_bytes(4, 'big')
+
+
+@tap.test
+def pixels_that_are_not_square():
+    """4:3 said by the bitstream, and 4:3 said by the container alone: 64:27 on the screen."""
+    for name, encode, make in (('VUI', ['-vf', 'setsar=4/3'], by_bitstream_alone), ('pasp', ['-aspect', '64:27'], None)):
+        folder = tap.folder()
+        subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-f', 'lavfi', '-i', 'testsrc2=s=320x180:r=25:d=8', *(encode if make else []), '-c:v', 'libx264', '-preset', 'ultrafast', '-g', '25', '-pix_fmt', 'yuv420p',
+                        os.path.join(folder, 'plain.mp4')], check=True)
+        subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-i', os.path.join(folder, 'plain.mp4'), '-c', 'copy', *([] if make else encode), '-f', 'dash', '-seg_duration', '1', os.path.join(folder, 'vod.mpd')], check=True)
+        if make:
+            patched(os.path.join(folder, 'init-stream0.m4s'), make)
+        w = Window(badserver.Server(folder))
+        w.say('set_property', 'pause', True)
+        left, top, right, bottom = box(w.shot())
+        tap.near((right - left) / (bottom - top), 64 / 27, 0.06, f'{name}: shape of the picture')
+        w.say('quit')
+        tap.until(lambda: not w.p.alive(), 20, 'the end')
+        tap.equal(w.p.p.returncode, 0, w.p.text())
+
 
 @tap.test
 def the_window_says_what_is_wrong_and_goes_on():
