@@ -120,7 +120,7 @@ static int pass_on(struct flight *f, int error)
 }
 
 /* How the page cache holds a file is settled by how it was written: what came block by block lies in as small folios, and
- * each costs whenever it is sent, together 5 to 18 % of a hit (t/bench/folios).  So the first bytes of a SPAN take the rest of it along, as
+ * each costs whenever it is sent, together 5 to 8 % of a hit (t/bench/folios).  So the first bytes of a SPAN take the rest of it along, as
  * zeros that nobody is shown.  How many of them behind `good`. */
 static uint64_t rest_of_span(const struct flight *f, uint64_t good)
 {
