@@ -114,7 +114,7 @@
 	X(SQL_FORGET_ONCE, "DELETE FROM once WHERE at < ?1")                                                          \
 	X(SQL_DEMAND_DAYS, "SELECT (hour + ?4) / 86400 AS day, name, " TOTAL_OF("bytes") " FROM demand "              \
 	                   "WHERE edge = ?1 AND hour >= ?2 AND hour < ?3 GROUP BY day, name ORDER BY day, name")      \
-	X(SQL_DEMAND_ALL_DAYS, "SELECT (hour + ?4) / 86400 AS day, name, SUM(bytes) FROM demand "                     \
+	X(SQL_DEMAND_ALL_DAYS, "SELECT (hour + ?4) / 86400 AS day, name, " TOTAL_OF("bytes") " FROM demand "           \
 	                       "WHERE ?1 IS NULL AND hour >= ?2 AND hour < ?3 GROUP BY day, name ORDER BY day, name") \
 	X(SQL_PUT_RULE, "INSERT INTO rule(place, key, value) VALUES(?1, ?2, ?3) "                                     \
 	                "ON CONFLICT(place, key) DO UPDATE SET value = ?3")                                           \

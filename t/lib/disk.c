@@ -28,8 +28,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -368,6 +368,24 @@ ssize_t write(int fd, const void *bytes, size_t n)
 ssize_t pwrite64(int fd, const void *bytes, size_t n, off_t offset)
 {
 	return write_at(fd, bytes, n, offset);
+}
+
+/* Part by part: what a disk keeps of it may end at any of them. */
+ssize_t pwritev64(int fd, const struct iovec *parts, int n, off_t offset)
+{
+	ssize_t done = 0, r;
+
+	for (int i = 0; i < n; i++) {
+		if (parts[i].iov_len == 0)
+			continue;
+		r = write_at(fd, parts[i].iov_base, parts[i].iov_len, offset + done);
+		if (r < 0)
+			return done > 0 ? done : -1;
+		done += r;
+		if ((size_t)r < parts[i].iov_len)
+			break;
+	}
+	return done;
 }
 
 int ftruncate64(int fd, off_t size)
