@@ -132,6 +132,18 @@ static wall_us patch_until(const struct mpd *m)
 	return m->publish_time + (dur_us)(p->ttl * 1e6);
 }
 
+/* Where an MPD from `from` says that the next one is, or NULL: a document from the network reads no files. */
+static char *go_to(const char *from, const char *where)
+{
+	char *to = timeline_join_url(from, where);
+
+	if (to == NULL || !str_starts(from, "http") || str_starts(to, "http://") || str_starts(to, "https://"))
+		return to;
+	log_verbose("player/live", "an MPD from the network leads elsewhere url=\"%s\"", to);
+	free(to);
+	return NULL;
+}
+
 static void learn(struct live *l, const struct source *s)
 {
 	const struct mpd *m = s->mpd;
@@ -144,10 +156,10 @@ static void learn(struct live *l, const struct source *s)
 	l->segment = segment_of(s->timeline);
 	l->partial = l->partial || has_partial(s->timeline);
 	free(l->patch);
-	l->patch = m->patch_locations.n > 0 ? timeline_join_url(s->url, m->patch_locations.v[0].url) : NULL;
+	l->patch = m->patch_locations.n > 0 ? go_to(s->url, m->patch_locations.v[0].url) : NULL;
 	l->patch_until = patch_until(m);
 	if (m->locations.n > 0 && m->locations.v[0].url != NULL) {
-		char *to = timeline_join_url(s->url, m->locations.v[0].url);
+		char *to = go_to(s->url, m->locations.v[0].url);
 
 		if (to != NULL) {
 			free(l->location);

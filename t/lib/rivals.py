@@ -6,7 +6,7 @@ prober, known by name (NAME.test) to a name server in the core.  cache-0 is wher
     system = rivals.Ours(package, revision, env={'LD_PRELOAD': ...})     # env: of cache-0's program alone
     system.url; system.hosts['cache-0'].cut(); system.names.gone = True; system.stop()
 """
-import atexit, http.client, os, random, shutil, signal, socket, struct, threading, time
+import atexit, contextlib, http.client, os, random, shutil, signal, socket, struct, threading, time
 import line, tap
 
 TITLE = 'film'
@@ -89,9 +89,13 @@ class Rival:
         return [first, *map(int, tap.call('ps', '-o', 'pid=', '--ppid', first).stdout.split())]
 
     def stop(self):
-        for p in self.processes.values():
+        for name, p in self.processes.items():
             if p.alive():
+                forked = self.programs(name)[1:]
                 p.kill()
+                for pid in forked:  # a killed nginx leaves its workers
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
         self.names.socket.close()
         self.net.end()
         if self.full:

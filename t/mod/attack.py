@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Attacks that are not told by HTTP's framing (serve_raw, serve_limits): on an edge's cache, by edges on the origin, by origins
 on edges and players, by MPDs on players.  Each gets the answer that doc/PROOF.md promises."""
-import gzip, hashlib, json, os, socket, sys, threading, time
+import gzip, hashlib, json, os, socket, subprocess, sys, threading, time
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import lab, package, tap
 from lab import Edge, Lab, Package
@@ -242,6 +242,23 @@ def hostile_mpds_end_with_a_reason():
         tap.check(r.stderr.strip(), f'{name}: failed without a word')
         tap.check(name != 'many attributes' or 'more than 10000 attributes' in r.stderr, f'refused by us, for libxml2 takes minutes: {r.stderr}')
         tap.check('hostname' not in r.stdout and 'hahaha' not in r.stdout + r.stderr, f'{name}: an entity was expanded')
+
+
+@tap.test
+def a_live_mpd_from_the_network_sends_nobody_to_a_file():
+    here = os.path.join(tap.folder(), 'here.mpd')
+    open(here, 'w').write(head())
+    live = 'type="dynamic" availabilityStartTime="2020-01-01T00:00:00Z" minimumUpdatePeriod="PT1S" timeShiftBufferDepth="PT20S"'
+    parts = f'<PatchLocation>file://{here}</PatchLocation><Location>file://{here}</Location>'
+    text = one('<SegmentTemplate timescale="1" duration="2" media="$Number$.m4s" initialization="i.mp4"/>', live).replace('<Period>', parts + '<Period start="PT0S">')
+    s = Raw(lambda path: reply(text.encode()) if path == '/live.mpd' else reply(b'', '503 Service Unavailable', 'Retry-After: 1'))
+    p = subprocess.Popen([PLAYER, s.url + '/live.mpd', '--output', 'null', '--quiet'], stderr=subprocess.DEVNULL)
+    try:
+        tap.until(lambda: len([a for a in s.asked if '/live.mpd' in str(a)]) >= 3 or p.poll() is not None, 20, 'the MPD is asked for again where it came from')
+        tap.check(len([a for a in s.asked if '/live.mpd' in str(a)]) >= 3, f'{s.asked[:20]}')
+    finally:
+        p.kill()
+        p.wait()
 
 
 @tap.test
