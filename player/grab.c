@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * Rounds over the bases.  Invariant: the bytes in hand are the first ones of one
- * entity, whichever transfers (transfer.h) they came by.
+ * entity, whichever transfers (transfer.h) they came by; a rival runs beside a
+ * transfer that has given no byte, never beside one that has.
  */
 #include "player/grab.h"
 
@@ -17,6 +18,7 @@
 #include "base/mem.h"
 #include "base/traceparent.h"
 #include "fetch/fetch.h"
+#include "player/bases.h"
 #include "player/demux.h"
 #include "player/feed.h"
 #include "player/hub.h"
@@ -29,6 +31,11 @@
 #define MAX_RETRY (10 * DUR_S)        /* a server that wants us later than that is asked then all the same */
 #define HOPELESS_ROUNDS 2             /* rounds of answers that will not change */
 
+#define RIVAL_START DUR_S             /* without a byte, while nothing plays yet: another base is asked too */
+#define RIVAL_LEAST (400 * DUR_MS)
+#define RIVAL_MOST (2 * DUR_S)
+#define RIVAL_LOOK (50 * DUR_MS)      /* how often it is looked which of the two has bytes */
+
 #define TELLING 32768                 /* bytes from which a body says how fast its place is */
 
 struct grab {
@@ -36,10 +43,7 @@ struct grab {
 	struct grab_want want;
 	char *reference, *mime_type; /* copied, as below */
 	struct cmcd cmcd;
-	struct timeline_rendition places; /* its bases, copied: an MPD may be replaced meanwhile */
-	const char **keys;       /* per base */
-	char **hosts;
-	size_t n_bases;
+	struct bases bases;      /* copied: an MPD may be replaced meanwhile */
 	uint32_t tried;
 	unsigned attempts, round, hopeless;
 	int base;                /* asked now or last */
@@ -51,8 +55,15 @@ struct grab {
 	char *etag;
 	struct transfer *transfer;
 	fetch_id id;
+	mono_us asked;
+	struct {                 /* of another base, for the same bytes */
+		struct transfer *transfer; /* NULL: there is none */
+		fetch_id id;
+		mono_us asked;
+		int base;
+	} rival;
 	struct traceparent trace; /* one for the resource, a span for each attempt */
-	mono_us started, asked, pause_end;
+	mono_us started, pause_end;
 	dur_us first_byte, total;
 	dur_us slow;             /* that bodies ran from places left for slowness */
 	struct meter before, after;
@@ -60,63 +71,16 @@ struct grab {
 	char error[256];
 };
 
-/* scheme://authority of a URL */
-static char *host_of(const char *url)
-{
-	const char *slashes = strstr(url, "://");
-	size_t n = slashes != NULL ? (size_t)(slashes + 3 - url) + strcspn(slashes + 3, "/?#") : strlen(url);
-
-	return mem_dup_n(url, n);
-}
-
-/* Takes the url over. */
-static void add_base(struct grab *g, char *url, const char *service_location)
-{
-	struct timeline_base *b = &g->places.bases[g->n_bases];
-
-	if (g->n_bases == PATHWAY_MAX) {
-		free(url);
-		return;
-	}
-	b->url = url;
-	b->service_location = mem_dup(service_location);
-	g->hosts[g->n_bases] = host_of(b->url);
-	g->keys[g->n_bases] = b->service_location != NULL ? b->service_location : g->hosts[g->n_bases];
-	g->places.n_bases = ++g->n_bases;
-}
-
-/* A place the steering server knows and the MPD does not. */
-static void add_clone(struct grab *g, const struct timeline_rendition *r, const struct pathway_clone *c)
-{
-	char *url = NULL;
-
-	for (size_t i = 0; i < g->n_bases; i++)
-		if (strcmp(g->keys[i], c->id) == 0)
-			return;
-	for (size_t i = 0; i < r->n_bases && url == NULL; i++)
-		if (r->bases[i].service_location != NULL && strcmp(r->bases[i].service_location, c->base) == 0)
-			url = pathway_clone_url(c, r->bases[i].url);
-	if (url != NULL)
-		add_base(g, url, c->id);
-}
-
 struct grab *grab_new(struct grab_world *world, const struct grab_want *want, mono_us now)
 {
 	struct grab *g = mem_new(sizeof *g);
-	const struct timeline_rendition *r = want->rendition;
 
 	g->world = world;
 	g->want = *want;
 	g->want.feed = feed_ref(want->feed);
 	g->reference = mem_dup(want->reference);
 	g->mime_type = mem_dup(want->mime_type);
-	g->places.bases = mem_new_array(PATHWAY_MAX, sizeof *g->places.bases);
-	g->keys = mem_new_array(PATHWAY_MAX, sizeof *g->keys);
-	g->hosts = mem_new_array(PATHWAY_MAX, sizeof *g->hosts);
-	for (size_t i = 0; i < r->n_bases; i++)
-		add_base(g, mem_dup(r->bases[i].url), r->bases[i].service_location);
-	for (unsigned i = 0; i < world->pathway->n_clones; i++)
-		add_clone(g, r, &world->pathway->clones[i]);
+	bases_init(&g->bases, want->rendition, world->pathway);
 	if (want->cmcd != NULL)
 		g->cmcd = *want->cmcd;
 	if (want->has_range)
@@ -136,17 +100,11 @@ void grab_free(struct grab **pg)
 	if (g == NULL)
 		return;
 	transfer_leave(&g->transfer, g->id);
+	transfer_leave(&g->rival.transfer, g->rival.id);
 	if (g->want.feed != NULL)
 		feed_end(g->want.feed);
 	feed_unref(&g->want.feed);
-	for (size_t i = 0; i < g->n_bases; i++) {
-		free(g->hosts[i]);
-		free(g->places.bases[i].url);
-		free(g->places.bases[i].service_location);
-	}
-	free(g->places.bases);
-	free(g->hosts);
-	free(g->keys);
+	bases_fini(&g->bases);
 	free(g->reference);
 	free(g->mime_type);
 	free(g->etag);
@@ -155,12 +113,22 @@ void grab_free(struct grab **pg)
 	*pg = NULL;
 }
 
-/* With another base to go to, a silent one is given up before the buffer is. */
-static dur_us stall_patience(const struct grab *g)
+/* What is left of the media that was in hand when the grab began; 0: nothing played then. */
+static dur_us in_hand(const struct grab *g, mono_us now)
 {
-	dur_us d = g->want.buffer / 2;
+	dur_us left = g->want.buffer - (now - g->started);
 
-	if (g->n_bases < 2)
+	if (g->want.buffer == 0)
+		return 0;
+	return left > 0 ? left : 1;
+}
+
+/* With another base to go to, a silent one is given up before the buffer is. */
+static dur_us stall_patience(const struct grab *g, dur_us hand)
+{
+	dur_us d = hand / 2;
+
+	if (g->bases.n < 2)
 		return 8 * DUR_S;
 	if (g->want.feed != NULL) /* its maker pauses, too */
 		return 2 * DUR_S;
@@ -168,21 +136,31 @@ static dur_us stall_patience(const struct grab *g)
 }
 
 /* One that gave bytes and falls silent is given up sooner: the rest is to be had elsewhere before the buffer is empty. */
-static dur_us pause_patience(const struct grab *g)
+static dur_us pause_patience(const struct grab *g, dur_us hand)
 {
-	dur_us d = g->want.buffer / 4;
+	dur_us d = hand / 4;
 
-	return g->n_bases < 2 ? 0 : d < 400 * DUR_MS ? 400 * DUR_MS : d;
+	return g->bases.n < 2 ? 0 : d < 400 * DUR_MS ? 400 * DUR_MS : d;
 }
 
 /* A place that does not answer at all is left in time for another, while something plays; before that nothing is lost by waiting. */
-static dur_us connect_patience(const struct grab *g)
+static dur_us connect_patience(const struct grab *g, dur_us hand)
 {
-	dur_us d = g->want.buffer / 3;
+	dur_us d = hand / 3;
 
-	if (g->n_bases < 2)
+	if (g->bases.n < 2)
 		return 4 * DUR_S;
-	return d == 0 || d > 1500 * DUR_MS ? 1500 * DUR_MS : d < 600 * DUR_MS ? 600 * DUR_MS : d;
+	return hand == 0 || d > 1500 * DUR_MS ? 1500 * DUR_MS : d < 600 * DUR_MS ? 600 * DUR_MS : d;
+}
+
+/* A base that has given no byte for so long has a rival: well before what is in hand is spent, but not while it only takes what the line takes. */
+static dur_us rival_patience(const struct grab *g, mono_us now)
+{
+	dur_us hand = in_hand(g, now), d = hand / 6 < RIVAL_LEAST ? RIVAL_LEAST : hand / 6 > RIVAL_MOST ? RIVAL_MOST : hand / 6;
+
+	if (hand == 0)
+		d = RIVAL_START;
+	return d > 2 * g->world->answer ? d : 2 * g->world->answer;
 }
 
 static struct transfer *rest_of(const struct grab *g)
@@ -199,13 +177,14 @@ static struct transfer *rest_of(const struct grab *g)
 	return t;
 }
 
-static void ask(struct grab *g, mono_us now)
+static struct transfer *start(struct grab *g, int base, mono_us now, fetch_id *ret_id)
 {
-	char *url = timeline_resolve(&g->places, (size_t)g->base, g->reference);
+	char *url = timeline_resolve(&g->bases.places, (size_t)base, g->reference);
 	struct transfer *t = rest_of(g);
+	dur_us hand = in_hand(g, now);
 	struct cmcd_request told;
 	struct fetch_request req = {.has_range = t->has_range, .first = t->first, .last = t->last,
-		.stall_timeout = stall_patience(g), .pause_timeout = pause_patience(g), .connect_timeout = connect_patience(g),
+		.stall_timeout = stall_patience(g, hand), .pause_timeout = pause_patience(g, hand), .connect_timeout = connect_patience(g, hand),
 		.max_bytes = 0, .trace = &g->trace};
 
 	cmcd_request_init(&told, g->world->cmcd, g->want.cmcd != NULL ? &g->cmcd : NULL, url != NULL ? url : "");
@@ -216,12 +195,17 @@ static void ask(struct grab *g, mono_us now)
 		traceparent_step(&g->trace);
 	log_debug("player/grab", "ask url=%s first=%llu last=%llu trace=%s id=%s", req.url, (unsigned long long)t->first,
 	          (unsigned long long)t->last, g->trace.trace, g->trace.span);
-	g->transfer = t;
-	g->asked = now;
 	g->attempts++;
-	g->id = transfer_start(t, &req);
+	*ret_id = transfer_start(t, &req);
 	cmcd_request_fini(&told);
 	free(url);
+	return t;
+}
+
+static void ask(struct grab *g, mono_us now)
+{
+	g->transfer = start(g, g->base, now, &g->id);
+	g->asked = now;
 }
 
 /* Reasons for people; cut where there is no more room. */
@@ -300,12 +284,36 @@ static void drop_unfinishable(struct grab *g)
 		buf_clear(&g->have);
 }
 
-static void next_base(struct grab *g, const char *reason, mono_us now)
+static void report_move(struct grab *g, int next, const char *reason, mono_us now)
 {
-	int next = g->other >= 0 ? g->other : pathway_pick(g->world->pathway, g->keys, g->n_bases, g->tried, now);
 	struct report_failover f = {.at = now - g->world->report->started, .lane = g->want.lane, .segment = g->want.index};
 
+	put(f.from, sizeof f.from, "%s", g->bases.keys[g->base]);
+	put(f.to, sizeof f.to, "%s", g->bases.keys[next]);
+	put(f.reason, sizeof f.reason, "%s", reason);
+	report_add_failover(g->world->report, &f);
+}
+
+/* It has the work of the one that failed. */
+static void take_rival(struct grab *g, const char *reason, mono_us now)
+{
+	report_move(g, g->rival.base, reason, now);
+	g->base = g->rival.base;
+	g->transfer = g->rival.transfer;
+	g->id = g->rival.id;
+	g->asked = g->rival.asked;
+	g->rival.transfer = NULL;
+}
+
+static void next_base(struct grab *g, const char *reason, mono_us now)
+{
+	int next = g->other >= 0 ? g->other : pathway_pick(g->world->pathway, g->bases.keys, g->bases.n, g->tried, now);
+
 	g->other = -1;
+	if (g->rival.transfer != NULL) {
+		take_rival(g, reason, now);
+		return;
+	}
 	if (next < 0) {
 		dur_us pause = FIRST_PAUSE << (g->round < 8 ? g->round : 8);
 
@@ -323,10 +331,7 @@ static void next_base(struct grab *g, const char *reason, mono_us now)
 			g->state = GRAB_FAILED;
 		return;
 	}
-	put(f.from, sizeof f.from, "%s", g->keys[g->base]);
-	put(f.to, sizeof f.to, "%s", g->keys[next]);
-	put(f.reason, sizeof f.reason, "%s", reason);
-	report_add_failover(g->world->report, &f);
+	report_move(g, next, reason, now);
 	g->base = next;
 	ask(g, now);
 }
@@ -337,8 +342,8 @@ static void failed(struct grab *g, const struct transfer *t, mono_us now)
 	int status = t->result.status;
 
 	describe(g, t, reason, sizeof reason);
-	put(g->error, sizeof g->error, "%s: %s", g->hosts[g->base], reason);
-	log_verbose("player/grab", "base=%s reference=\"%s\" have=%zu reason=\"%s\" trace=%s", g->keys[g->base], g->reference,
+	put(g->error, sizeof g->error, "%s: %s", g->bases.hosts[g->base], reason);
+	log_verbose("player/grab", "base=%s reference=\"%s\" have=%zu reason=\"%s\" trace=%s", g->bases.keys[g->base], g->reference,
 	            g->have.size, reason, g->trace.trace);
 	/* 408, 429 and 5xx may pass (RFC 9110 15.5, 15.6), as may all that is no answer */
 	if (t->retry_after < g->retry)
@@ -347,25 +352,36 @@ static void failed(struct grab *g, const struct transfer *t, mono_us now)
 	g->transient = g->transient || (g->want.fresh && status == 404);
 	if (g->other >= 0 && t->wrong == transfer_too_slow) {
 		g->slow += now - atomic_load(&t->began);
-		pathway_left(g->world->pathway, g->keys[g->base], transfer_rate(t, now), now);
+		pathway_left(g->world->pathway, g->bases.keys[g->base], transfer_rate(t, now), now);
 	} else {
-		pathway_fail(g->world->pathway, g->keys[g->base], t->retry_after, now);
+		pathway_fail(g->world->pathway, g->bases.keys[g->base], t->retry_after, now);
 	}
 	g->tried |= UINT32_C(1) << g->base;
 	drop_unfinishable(g);
 	next_base(g, reason, now);
 }
 
+/* Smoothed as RFC 6298 2.3 smooths round trips. */
+static void learn_answer(struct grab *g, const struct transfer *t)
+{
+	dur_us took = t->result.first_byte, *answer = &g->world->answer;
+
+	*answer = *answer == 0 ? took : *answer + (took - *answer) / 8;
+}
+
 static void finish(struct grab *g, struct transfer *t, mono_us now)
 {
+	if (t->changed || t->body.size > 0) /* what it asked for is no longer what is missing */
+		transfer_leave(&g->rival.transfer, g->rival.id);
 	keep_bytes(g, t);
 	g->error[0] = '\0';
 	if (t->changed) { /* no fault of this base's; it cannot come twice, as nothing is in hand now */
 		ask(g, now);
 	} else if (complete(g, t)) {
-		pathway_ok(g->world->pathway, g->keys[g->base], g->asked);
+		pathway_ok(g->world->pathway, g->bases.keys[g->base], g->asked);
 		if (t->feed == NULL && t->body.size >= TELLING)
-			pathway_rate(g->world->pathway, g->keys[g->base], transfer_rate(t, now), now);
+			pathway_rate(g->world->pathway, g->bases.keys[g->base], transfer_rate(t, now), now);
+		learn_answer(g, t);
 		g->first_byte = t->result.first_byte;
 		g->total = now - g->started;
 		hub_lock(g->world->hub);
@@ -381,7 +397,7 @@ static void finish(struct grab *g, struct transfer *t, mono_us now)
 
 static void begin_round(struct grab *g, mono_us now)
 {
-	g->base = pathway_pick(g->world->pathway, g->keys, g->n_bases, 0, now);
+	g->base = pathway_pick(g->world->pathway, g->bases.keys, g->bases.n, 0, now);
 	if (g->base >= 0) {
 		ask(g, now);
 	} else {
@@ -390,24 +406,84 @@ static void begin_round(struct grab *g, mono_us now)
 	}
 }
 
+/* --- rivals ------------------------------------------------------------------------------ */
+
+static bool has_ended(const struct grab *g, const struct transfer *t)
+{
+	bool done;
+
+	hub_lock(g->world->hub);
+	done = t->done;
+	hub_unlock(g->world->hub);
+	return done;
+}
+
+static void begin_rival(struct grab *g, mono_us now)
+{
+	int base = pathway_second(g->world->pathway, g->bases.keys, g->bases.n, g->tried | UINT32_C(1) << g->base, now);
+
+	if (base < 0)
+		return;
+	g->rival.base = base;
+	g->rival.asked = now;
+	g->rival.transfer = start(g, base, now, &g->rival.id);
+}
+
+/* It gave nothing: that is told of its base, and nothing else changes. */
+static void lose_rival(struct grab *g, mono_us now)
+{
+	struct transfer *t = g->rival.transfer;
+
+	pathway_fail(g->world->pathway, g->bases.keys[g->rival.base], t->retry_after, now);
+	g->tried |= UINT32_C(1) << g->rival.base;
+	g->transient = true; /* at the least it is not known to be for good */
+	g->rival.transfer = NULL;
+	transfer_free(t);
+}
+
+static void win_rival(struct grab *g, mono_us now)
+{
+	transfer_leave(&g->transfer, g->id);
+	pathway_fail(g->world->pathway, g->bases.keys[g->base], 0, now);
+	g->tried |= UINT32_C(1) << g->base;
+	take_rival(g, "no byte yet, and another place that was asked later answers", now);
+}
+
+/* The first of the two with bytes has it.  What goes into a feed goes there as it comes, so it has one source. */
+static void race(struct grab *g, mono_us now, mono_us *ret_next)
+{
+	mono_us look = g->asked + rival_patience(g, now);
+
+	if (g->want.feed != NULL || g->bases.n < 2 || atomic_load(&g->transfer->got) > 0) {
+		transfer_leave(&g->rival.transfer, g->rival.id);
+		return;
+	}
+	if (g->rival.transfer != NULL && atomic_load(&g->rival.transfer->got) > 0)
+		win_rival(g, now);
+	else if (g->rival.transfer != NULL && has_ended(g, g->rival.transfer))
+		lose_rival(g, now);
+	else if (g->rival.transfer == NULL && now >= look)
+		begin_rival(g, now);
+	if (g->rival.transfer != NULL || look <= now)
+		look = now + RIVAL_LOOK;
+	if (look < *ret_next)
+		*ret_next = look;
+}
+
 enum grab_state grab_step(struct grab *g, mono_us now, mono_us *ret_next)
 {
 	struct transfer *t = g->transfer;
-	bool done;
 
 	if (g->state != GRAB_RUNNING)
 		return g->state;
-	if (t != NULL) {
-		hub_lock(g->world->hub);
-		done = t->done;
-		hub_unlock(g->world->hub);
-		if (done) {
-			g->transfer = NULL;
-			finish(g, t, now);
-		}
-	} else if (now >= g->pause_end) {
+	if (t != NULL && has_ended(g, t)) {
+		g->transfer = NULL;
+		finish(g, t, now);
+	} else if (t == NULL && now >= g->pause_end) {
 		begin_round(g, now);
 	}
+	if (g->state == GRAB_RUNNING && g->transfer != NULL)
+		race(g, now, ret_next);
 	if (g->state == GRAB_RUNNING && g->transfer == NULL && g->pause_end < *ret_next)
 		*ret_next = g->pause_end;
 	return g->state;
@@ -425,8 +501,8 @@ void grab_result(struct grab *g, struct grab_result *ret)
 	put(ret->error, sizeof ret->error, "%s", g->error);
 	put(ret->trace, sizeof ret->trace, "%s", g->trace.trace);
 	if (g->base >= 0) {
-		put(ret->key, sizeof ret->key, "%s", g->keys[g->base]);
-		put(ret->host, sizeof ret->host, "%s", g->hosts[g->base]);
+		put(ret->key, sizeof ret->key, "%s", g->bases.keys[g->base]);
+		put(ret->host, sizeof ret->host, "%s", g->bases.hosts[g->base]);
 	}
 	if (g->state == GRAB_DONE) {
 		ret->line_bytes = g->after.bytes - g->before.bytes;
@@ -443,11 +519,11 @@ static int find_faster(const struct grab *g, uint64_t rate, mono_us now)
 	int other;
 
 	do {
-		other = pathway_pick(g->world->pathway, g->keys, g->n_bases, left_out, now);
-		if (other < 0 || pathway_penalised(g->world->pathway, g->keys[other], now))
+		other = pathway_pick(g->world->pathway, g->bases.keys, g->bases.n, left_out, now);
+		if (other < 0 || pathway_penalised(g->world->pathway, g->bases.keys[other], now))
 			return -1;
 		left_out |= UINT32_C(1) << other;
-	} while (rate > 0 && !pathway_promises(g->world->pathway, g->keys[other], rate));
+	} while (rate > 0 && !pathway_promises(g->world->pathway, g->bases.keys[other], rate));
 	return other;
 }
 
@@ -462,13 +538,14 @@ bool grab_leave_slow(struct grab *g, uint64_t rate, mono_us now)
 		return false;
 	g->other = other;
 	atomic_store(&g->transfer->slow, true);
+	fetch_cancel(g->world->fetch, g->id); /* with what is here; it may fall silent instead of going on slowly */
 	return true;
 }
 
 void grab_blame(const struct grab *g, uint64_t rate, mono_us now)
 {
 	if (g->base >= 0 && rate > 0 && find_faster(g, rate, now) >= 0)
-		pathway_left(g->world->pathway, g->keys[g->base], rate, now);
+		pathway_left(g->world->pathway, g->bases.keys[g->base], rate, now);
 }
 
 void grab_progress(const struct grab *g, mono_us now, uint64_t *ret_got, uint64_t *ret_size, dur_us *ret_elapsed,

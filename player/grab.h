@@ -2,8 +2,9 @@
  *
  * One resource, brought home whatever it takes: from the base that comes next
  * when one refuses, stalls, cuts off or answers wrongly, keeping the bytes that
- * came already; then in further rounds with a growing pause.  Runs in the
- * engine's thread; transfers run in fetch's.
+ * came already; then in further rounds with a growing pause.  One that does not answer
+ * while little is in hand has a rival: another base is asked too, and the first to give
+ * bytes has it.  Runs in the engine's thread; transfers run in fetch's.
  */
 #ifndef RIBERA_PLAYER_GRAB_H
 #define RIBERA_PLAYER_GRAB_H
@@ -29,6 +30,7 @@ struct grab_world {
 	struct hub *hub;         /* its lock guards the meter and the transfers' ends */
 	struct meter meter;
 	struct pathway *pathway;
+	dur_us answer;           /* how long a base takes to give its first byte, smoothed; 0: none did yet */
 	struct report *report;
 	enum cmcd_mode cmcd;
 	const char *session_id, *content_id; /* of CMCD */
@@ -81,7 +83,7 @@ void grab_blame(const struct grab *, uint64_t rate, mono_us now);
 /* Why the last attempt failed; "" before any did. */
 const char *grab_trouble(const struct grab *);
 /* Its base is too slow: the rest comes from another one that is free of penalty and may be faster than `rate` (bit/s; 0:
- * any), if there is one.  The bytes in hand are kept.  true when it will be so, with the next bytes that come. */
+ * any), if there is one.  The bytes in hand are kept.  true when it will be so. */
 bool grab_leave_slow(struct grab *, uint64_t rate, mono_us now);
 /* Cancels what runs; the transfer frees itself when fetch lets go of it. */
 void grab_free(struct grab **);

@@ -119,6 +119,24 @@ int pathway_pick(const struct pathway *p, const char *const *keys, size_t n_keys
 	return best;
 }
 
+int pathway_second(const struct pathway *p, const char *const *keys, size_t n_keys, uint32_t left_out, mono_us now)
+{
+	int best = -1;
+	uint64_t best_rate = 0;
+
+	for (size_t i = 0; i < n_keys && i < PATHWAY_MAX; i++) {
+		const struct pathway_entry *e = find(p, keys[i]);
+
+		if ((left_out & (UINT32_C(1) << i)) != 0 || e == NULL || e->penalty_end > now || e->rate <= best_rate)
+			continue;
+		best = (int)i;
+		best_rate = e->rate;
+	}
+	if (best < 0)
+		best = pathway_pick(p, keys, n_keys, left_out, now);
+	return best >= 0 && !pathway_penalised(p, keys[best], now) ? best : -1;
+}
+
 static dur_us grown(dur_us penalty, unsigned times)
 {
 	while (times-- > 0 && penalty < MAX_PENALTY)

@@ -48,6 +48,10 @@ char *pathway_clone_url(const struct pathway_clone *, const char *base_url);
  * penalty ends first; -1 when all were tried. */
 int pathway_pick(const struct pathway *, const char *const *keys, size_t n_keys, uint32_t tried, mono_us now);
 
+/* The base to ask beside one that does not answer, of those not in `left_out` and free of penalty: the one that gave its
+ * last body fastest, else (none gave any) the first by both orders; -1: none. */
+int pathway_second(const struct pathway *, const char *const *keys, size_t n_keys, uint32_t left_out, mono_us now);
+
 /* A transfer from this base failed.  The penalty is 10 s, doubled with each
  * failure in a row up to 5 min, or `retry_after` when that is longer. */
 void pathway_fail(struct pathway *, const char *key, dur_us retry_after, mono_us now);

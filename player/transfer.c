@@ -152,6 +152,8 @@ static void on_done(void *ctx, const struct fetch_result *result, const struct f
 	if (t->counted && t->feed == NULL)
 		meter_end(&t->world->meter, clock_mono());
 	t->result = *result;
+	if (result->error != 0 && t->wrong == NULL && atomic_load(&t->slow))
+		t->wrong = transfer_too_slow;
 	t->retry_after = response != NULL ? response->retry_after : 0;
 	t->done = true;
 	hub->posts++;

@@ -65,7 +65,7 @@ def media(q):
 
 def play_from(name, servers, *options):
     """On loopback; whole and without a stall."""
-    bases = ''.join(f'<BaseURL serviceLocation="{k}">{s.url}/</BaseURL>' for k, s in zip('ab', servers))
+    bases = ''.join(f'<BaseURL serviceLocation="{k}">{s.url}/</BaseURL>' for k, s in zip('abc', servers))
     with open(os.path.join(film(), 'film.mpd')) as f:
         text = f.read().replace('<Period', bases + '<Period', 1)
     mpd, report = os.path.join(tap.folder(), name + '.mpd'), os.path.join(tap.folder(), 'report.json')
@@ -133,7 +133,30 @@ def near_cache():
     return r
 
 
+def silent_then_good(fault):
+    """With one segment in hand: the place that gave it falls silent, and the next one is so from the start."""
+    a, b, c = (badserver.Server(film()) for _ in range(3))
+    a.fault = lambda q: fault if media(q) and len([x for x in a.requests if media(x)]) > 1 else None
+    b.fault = lambda q: fault if media(q) else None
+    r = play_from('silent', (a, b, c))
+    tap.check(used(r).startswith('ac') and used(r).endswith('cc'), told(r))
+    return r
+
+
+def known_rather_than_first():
+    """Beside a silent place one is asked that has given something, not one of which nothing is known."""
+    a, b, c = (badserver.Server(film()) for _ in range(3))
+    a.fault = lambda q: 'hang' if media(q) and 3 < len([x for x in a.requests if media(x)]) else '503' if media(q) and len([x for x in a.requests if media(x)]) == 1 else None
+    b.fault = lambda q: '503' if media(q) and len([x for x in b.requests if media(x)]) == 1 else 'hang' if media(q) else None
+    r = play_from('known', (a, b, c), '--buffer', '4s')
+    tap.check(used(r).startswith('c') and not any(f['to'] == 'b' for f in r['failovers'][2:]), told(r))
+    return r
+
+
 FAULTS = ['404', '500', '503', 'reset', 'cut', 'chunked-cut', 'stall', 'headers', 'portal', 'hang', 'trickle', 'wrong-range', 'short-length', 'garbage', 'other-segment']
+
+
+SILENCE = ['hang', 'headers']
 
 
 def wrong(fault):
@@ -149,7 +172,7 @@ def result(run, *arguments):
     if not _runs:
         film()
         pool = concurrent.futures.ThreadPoolExecutor(32)
-        for f, *a in [(narrow_then_good,), (two_narrow_then_good,), (slow_line,), (nobody_else,), (well_again,), (near_cache,), *((wrong, x) for x in FAULTS)]:
+        for f, *a in [(narrow_then_good,), (two_narrow_then_good,), (slow_line,), (nobody_else,), (well_again,), (near_cache,), (known_rather_than_first,), *((silent_then_good, x) for x in SILENCE), *((wrong, x) for x in FAULTS)]:
             _runs[(f, *a)] = pool.submit(f, *a)
     r = _runs[(run, *arguments)].result()
     print(f"# {' '.join([run.__name__, *arguments])}: {told(r)}")
@@ -175,6 +198,13 @@ def a_cache_nearby_does_not_fool_the_estimate():
 def what_goes_wrong_in_the_middle_costs_no_stall():
     for fault in FAULTS:
         result(wrong, fault)
+
+
+@tap.test
+def a_place_that_is_silent_has_a_rival_before_the_buffer_is_spent():
+    for fault in SILENCE:
+        result(silent_then_good, fault)
+    result(known_rather_than_first)
 
 
 tap.run()

@@ -120,6 +120,24 @@ Test(pathway, when_all_are_penalised_the_one_free_first)
 	CHECK_INT(pathway_pick(&p, abc, 0, 0, DUR_S), -1);
 }
 
+Test(pathway, a_second_place_is_one_that_gave_something)
+{
+	struct pathway p = {0};
+	mono_us now = 100 * DUR_S;
+
+	CHECK_INT(pathway_second(&p, abc, 3, 1, now), 1); /* none did: by the orders */
+	pathway_rate(&p, "c", 2000000, now);
+	CHECK_INT(pathway_second(&p, abc, 3, 1, now), 2);
+	pathway_rate(&p, "b", 3000000, now);
+	CHECK_INT(pathway_second(&p, abc, 3, 1, now), 1);
+	pathway_fail(&p, "b", 0, now);
+	CHECK_INT(pathway_second(&p, abc, 3, 1, now), 2);
+	pathway_fail(&p, "c", 0, now);
+	CHECK_INT(pathway_second(&p, abc, 3, 1, now), -1); /* the penalised are not asked beside others */
+	CHECK_INT(pathway_second(&p, abc, 3, 6, now), 0);
+	CHECK_INT(pathway_second(&p, abc, 3, 7, now), -1);
+}
+
 Test(pathway, a_slow_place_is_told_from_a_slow_line)
 {
 	struct pathway p = {0};
