@@ -31,9 +31,16 @@
 #define MAX_RETRY (10 * DUR_S)        /* a server that wants us later than that is asked then all the same */
 #define HOPELESS_ROUNDS 2             /* rounds of answers that will not change */
 
-#define RIVAL_START DUR_S             /* without a byte, while nothing plays yet: another base is asked too */
+#define STALL_LEAST (700 * DUR_MS)
+#define STALL_START (2 * DUR_S)       /* while nothing plays; there are rivals */
+#define STALL_MOST (5 * DUR_S)
+#define STALL_ALONE (8 * DUR_S)
+
+#define RIVAL_START (700 * DUR_MS)    /* without a byte, while nothing plays: another base is asked too */
 #define RIVAL_LEAST (400 * DUR_MS)
 #define RIVAL_MOST (2 * DUR_S)
+#define RIVAL_COST 10                 /* resources that must have come for each rival, in the long run: servers that are slow because all ask too */
+#define RIVAL_BURST 4                 /* much of them must not be asked twice as much */
 #define RIVAL_LOOK (50 * DUR_MS)      /* how often it is looked which of the two has bytes */
 
 #define TELLING 32768                 /* bytes from which a body says how fast its place is */
@@ -123,16 +130,19 @@ static dur_us in_hand(const struct grab *g, mono_us now)
 	return left > 0 ? left : 1;
 }
 
-/* With another base to go to, a silent one is given up before the buffer is. */
+/* With another base to go to, a silent one is given up before the buffer is; but where answers take long, and once all were silent,
+ * later, or nothing would ever come from places that are only slow. */
 static dur_us stall_patience(const struct grab *g, dur_us hand)
 {
-	dur_us d = hand / 2;
+	dur_us d = hand / 2, least = hand == 0 ? STALL_START : STALL_LEAST;
 
 	if (g->bases.n < 2)
-		return 8 * DUR_S;
+		return STALL_ALONE;
 	if (g->want.feed != NULL) /* its maker pauses, too */
 		return 2 * DUR_S;
-	return d < 700 * DUR_MS ? 700 * DUR_MS : d > 5 * DUR_S ? 5 * DUR_S : d;
+	least = (least > 3 * g->world->answer ? least : 3 * g->world->answer) << (g->round < 3 ? g->round : 3);
+	d = d < least ? least : d > STALL_MOST ? STALL_MOST : d;
+	return d < STALL_ALONE ? d : STALL_ALONE;
 }
 
 /* One that gave bytes and falls silent is given up sooner: the rest is to be had elsewhere before the buffer is empty. */
@@ -361,12 +371,12 @@ static void failed(struct grab *g, const struct transfer *t, mono_us now)
 	next_base(g, reason, now);
 }
 
-/* Smoothed as RFC 6298 2.3 smooths round trips. */
+/* Quick to rise, as too little patience with a line that has become slow gets nothing at all. */
 static void learn_answer(struct grab *g, const struct transfer *t)
 {
-	dur_us took = t->result.first_byte, *answer = &g->world->answer;
+	dur_us more = t->result.first_byte - g->world->answer;
 
-	*answer = *answer == 0 ? took : *answer + (took - *answer) / 8;
+	g->world->answer += more > 0 ? more / 2 : more / 8;
 }
 
 static void finish(struct grab *g, struct transfer *t, mono_us now)
@@ -382,6 +392,7 @@ static void finish(struct grab *g, struct transfer *t, mono_us now)
 		if (t->feed == NULL && t->body.size >= TELLING)
 			pathway_rate(g->world->pathway, g->bases.keys[g->base], transfer_rate(t, now), now);
 		learn_answer(g, t);
+		g->world->rivals -= g->world->rivals > 0;
 		g->first_byte = t->result.first_byte;
 		g->total = now - g->started;
 		hub_lock(g->world->hub);
@@ -422,8 +433,9 @@ static void begin_rival(struct grab *g, mono_us now)
 {
 	int base = pathway_second(g->world->pathway, g->bases.keys, g->bases.n, g->tried | UINT32_C(1) << g->base, now);
 
-	if (base < 0)
+	if (base < 0 || g->world->rivals > (RIVAL_BURST - 1) * RIVAL_COST)
 		return;
+	g->world->rivals += RIVAL_COST;
 	g->rival.base = base;
 	g->rival.asked = now;
 	g->rival.transfer = start(g, base, now, &g->rival.id);

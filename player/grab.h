@@ -31,6 +31,7 @@ struct grab_world {
 	struct meter meter;
 	struct pathway *pathway;
 	dur_us answer;           /* how long a base takes to give its first byte, smoothed; 0: none did yet */
+	unsigned rivals;         /* a measure of those lately asked: RIVAL_COST each, one less with each resource that came */
 	struct report *report;
 	enum cmcd_mode cmcd;
 	const char *session_id, *content_id; /* of CMCD */

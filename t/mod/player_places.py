@@ -156,6 +156,17 @@ def known_rather_than_first():
 FAULTS = ['404', '500', '503', 'reset', 'cut', 'chunked-cut', 'stall', 'headers', 'portal', 'hang', 'trickle', 'wrong-range', 'short-length', 'garbage', 'other-segment']
 
 
+def all_slow():
+    """Three places that each take 1.2 seconds to answer: most is asked for once."""
+    places = [badserver.Server(film()) for _ in range(3)]
+    for s in places:
+        s.fault = lambda q: time.sleep(1.2) if media(q) else None
+    r = play_from('all-slow', places)
+    asked = sum(len([q for q in s.requests if media(q)]) for s in places)
+    tap.check(asked <= SECONDS // 2 + 5, f'{asked} requests; {told(r)}')
+    return r
+
+
 SILENCE = ['hang', 'headers']
 
 
@@ -172,7 +183,7 @@ def result(run, *arguments):
     if not _runs:
         film()
         pool = concurrent.futures.ThreadPoolExecutor(32)
-        for f, *a in [(narrow_then_good,), (two_narrow_then_good,), (slow_line,), (nobody_else,), (well_again,), (near_cache,), (known_rather_than_first,), *((silent_then_good, x) for x in SILENCE), *((wrong, x) for x in FAULTS)]:
+        for f, *a in [(narrow_then_good,), (two_narrow_then_good,), (slow_line,), (nobody_else,), (well_again,), (near_cache,), (known_rather_than_first,), (all_slow,), *((silent_then_good, x) for x in SILENCE), *((wrong, x) for x in FAULTS)]:
             _runs[(f, *a)] = pool.submit(f, *a)
     r = _runs[(run, *arguments)].result()
     print(f"# {' '.join([run.__name__, *arguments])}: {told(r)}")
@@ -205,6 +216,11 @@ def a_place_that_is_silent_has_a_rival_before_the_buffer_is_spent():
     for fault in SILENCE:
         result(silent_then_good, fault)
     result(known_rather_than_first)
+
+
+@tap.test
+def places_that_are_all_slow_are_not_asked_twice_as_much():
+    result(all_slow)
 
 
 tap.run()
