@@ -89,23 +89,39 @@ static xmlNodePtr new_base_url(xmlNodePtr root, const struct mpd_place *place)
 	return node;
 }
 
-/* <ContentSteering defaultServiceLocation="FIRST">URL</ContentSteering> (TS 103 998 5) */
-static xmlNodePtr new_steering(xmlNodePtr root, const struct mpd_place *first, const char *url)
+/* The places' names in their order.  All of them: Shaka Player takes what stands here for all there is until the steering
+ * server has answered, so with the first one alone its first renditions would have nowhere to fail over to. */
+static int put_defaults(xmlNodePtr node, const struct mpd_place *places, size_t n)
+{
+	struct buf names;
+	int e;
+
+	buf_init(&names, n * 129); /* names of at most 128 characters */
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&names, "%s%s", i > 0 ? " " : "", places[i].service_location);
+	e = buf_error(&names);
+	if (e == 0 && xmlNewProp(node, (const xmlChar *)"defaultServiceLocation", (const xmlChar *)buf_text(&names)) == NULL)
+		e = -ENOMEM;
+	buf_fini(&names);
+	return e;
+}
+
+/* <ContentSteering defaultServiceLocation="FIRST SECOND ...">URL</ContentSteering> (TS 103 998 5) */
+static xmlNodePtr new_steering(xmlNodePtr root, const struct mpd_place *places, size_t n, const char *url)
 {
 	xmlNodePtr node = xmlNewDocNode(root->doc, root->ns, (const xmlChar *)"ContentSteering", NULL);
 	xmlNodePtr text = node != NULL ? xmlNewDocText(root->doc, (const xmlChar *)url) : NULL;
 
-	if (text == NULL || xmlAddChild(node, text) == NULL ||
-	    xmlNewProp(node, (const xmlChar *)"defaultServiceLocation", (const xmlChar *)first->service_location) == NULL) {
+	if (text == NULL || xmlAddChild(node, text) == NULL || put_defaults(node, places, n) != 0) {
 		xmlFreeNode(node);
 		return NULL;
 	}
 	return node;
 }
 
-static int add_steering(xmlNodePtr root, xmlNodePtr after, const struct mpd_place *first, const char *url)
+static int add_steering(xmlNodePtr root, xmlNodePtr after, const struct mpd_place *places, size_t n, const char *url)
 {
-	xmlNodePtr space = xmlNewDocText(root->doc, (const xmlChar *)"\n  "), node = new_steering(root, first, url);
+	xmlNodePtr space = xmlNewDocText(root->doc, (const xmlChar *)"\n  "), node = new_steering(root, places, n, url);
 	int e = put_after(root, after, node);
 
 	if (e == 0 && space != NULL && xmlAddPrevSibling(node, space) != NULL)
@@ -129,7 +145,7 @@ static int add_base_urls(xmlNodePtr root, const struct mpd_place *places, size_t
 		}
 		after = node;
 	}
-	return steering != NULL && n > 0 ? add_steering(root, after, &places[0], steering) : 0;
+	return steering != NULL && n > 0 ? add_steering(root, after, places, n, steering) : 0;
 }
 
 int mpd_localise(const void *bytes, size_t n, const struct mpd_place *places, size_t n_places, struct buf *out,

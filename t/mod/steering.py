@@ -40,9 +40,8 @@ def steer(o, path, **player):
 def the_manifest_names_the_steering_server_at_mpd_level_behind_its_places():
     o = system('a', 'b')
     text = mpd(o)
-    first = places(text)[0][0]
     tap.equal(len(places(text)), 3)
-    tap.has(text.decode(), f'<ContentSteering defaultServiceLocation="{first}">')
+    tap.has(text.decode(), f'<ContentSteering defaultServiceLocation="{" ".join(name for name, _ in places(text))}">')
     import xml.etree.ElementTree as ET
     root = ET.fromstring(text)
     tags = [re.sub('{.*}', '', e.tag) for e in root]
@@ -435,9 +434,15 @@ def a_drained_edge_sends_on_whom_steering_does_not_move():
 # --- DNS ------------------------------------------------------------------------------------------
 
 def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
+    """For UDP and TCP, as this is tried; somebody else may still have it before the name server does."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s, socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream:
+            s.bind(('127.0.0.1', 0))
+            try:
+                stream.bind(s.getsockname())
+            except OSError:
+                continue
+            return s.getsockname()[1]
 
 
 @tap.test
@@ -453,11 +458,15 @@ def names_lead_to_edges_through_the_real_name_server():
     revision, _ = package.write(o.library, 'film')
     package.write(o.library, 'other')
     tap.until(lambda: o.api('/titles').json()['total'] == 2, 10, 'titles')
-    folder, port = tap.folder(), free_port()
-    p = tap.Process(pdns, f'--socket-dir={folder}', f'--config-dir={folder}', '--launch=remote', '--local-address=127.0.0.1',
-                    f'--local-port={port}', f'--remote-connection-string=http:url={o.control}/pdns,timeout=5000', '--daemon=no',
-                    '--guardian=no', '--edns-subnet-processing=yes', '--cache-ttl=0', '--query-cache-ttl=0', '--negquery-cache-ttl=0',
-                    '--zone-cache-refresh-interval=0', '--disable-syslog=yes', '--webserver=no', log=os.path.join(folder, 'log'))
+    folder, port = tap.folder(), None
+
+    def name_server():
+        nonlocal port
+        port = free_port()
+        return tap.Process(pdns, f'--socket-dir={folder}', f'--config-dir={folder}', '--launch=remote', '--local-address=127.0.0.1',
+                           f'--local-port={port}', f'--remote-connection-string=http:url={o.control}/pdns,timeout=5000', '--daemon=no',
+                           '--guardian=no', '--edns-subnet-processing=yes', '--cache-ttl=0', '--query-cache-ttl=0', '--negquery-cache-ttl=0',
+                           '--zone-cache-refresh-interval=0', '--disable-syslog=yes', '--webserver=no', log=os.path.join(folder, 'log'))
 
     def ask(name, type='A', subnet=None):
         """(status, the answers' texts, what else dig shows)"""
@@ -468,7 +477,12 @@ def names_lead_to_edges_through_the_real_name_server():
 
     def dig(*a, **more):
         return ask(*a, **more)[1]
-    tap.until(lambda: dig('cdn.example', 'SOA'), 20, f'the name server ({p.text()[-500:]})')
+    for _ in range(3):
+        p = name_server()
+        tap.until(lambda: not p.alive() or dig('cdn.example', 'SOA'), 20, lambda: f'the name server ({p.text()[-2000:]})')
+        if p.alive():
+            break
+    tap.check(p.alive(), p.text()[-2000:])
     tap.equal(ask('film.cdn.example')[:2], ('NOERROR', ['127.0.0.1']), 'the origin while no edge is up')
     o.register('a', 'http://203.0.113.1:8090')
     o.register('b', 'http://203.0.113.2:8090')

@@ -245,6 +245,19 @@ Test(mpd, localises_and_leaves_the_rest)
 	                "  <m:Period/>\n</m:MPD>\n");
 }
 
+/* All places, not the first alone: players that take defaultServiceLocation for what there is would have nowhere else to go. */
+Test(mpd, steering_names_every_place_as_a_default)
+{
+	const struct mpd_place places[] = {{"http://a/", "a"}, {"http://b/", "b"}, {"http://o/", "origin"}};
+	struct buf out;
+	struct fault f = {0};
+
+	buf_init(&out, 1 << 16);
+	CHECK_INT(mpd_localise_steered(HEAD "><Period/></MPD>", strlen(HEAD "><Period/></MPD>"), places, 3, "http://s/steer?a=1&b=2", &out, &f), 0);
+	CHECK(strstr(buf_text(&out), "<ContentSteering defaultServiceLocation=\"a b origin\">http://s/steer?a=1&amp;b=2</ContentSteering>") != NULL);
+	buf_fini(&out);
+}
+
 Test(mpd, localise_refuses_strangers)
 {
 	struct buf out;
