@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/traceparent.h"
+#include "fetch/names.h"
 #include "fetch/response.h"
 
 #define CONNECT_TIMEOUT (3 * DUR_S)
@@ -31,7 +32,7 @@ struct transfer {
 	fetch_id id;
 	struct fetch *fetch;
 	CURL *easy;
-	struct curl_slist *fields;
+	struct curl_slist *fields, *address;
 	fetch_header_f header;
 	fetch_data_f data;
 	fetch_done_f done;
@@ -51,6 +52,7 @@ struct transfer {
 struct fetch {
 	CURLM *multi;
 	pthread_t thread;
+	struct names *names;
 	char *user_agent, *ca_file;
 	bool http2, background;
 	struct transfer *running; /* the fetch thread's */
@@ -72,6 +74,7 @@ static void transfer_free(struct transfer *t)
 {
 	response_fini(&t->response);
 	curl_slist_free_all(t->fields);
+	curl_slist_free_all(t->address);
 	curl_easy_cleanup(t->easy);
 	free(t);
 }
@@ -218,8 +221,20 @@ static void say_why(struct transfer *t, CURLcode code)
 		snprintf(t->result.text, sizeof t->result.text, "%s", curls);
 }
 
+/* Who was reached shall be known when names are gone; who was not may have moved. */
+static void keep_name(struct transfer *t, CURLcode code)
+{
+	const char *url = NULL;
+	bool unreached = !t->begun && (code == CURLE_COULDNT_CONNECT || code == CURLE_OPERATION_TIMEDOUT);
+
+	curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &url);
+	if (url != NULL && (t->begun || unreached))
+		names_ask(t->fetch->names, url, unreached);
+}
+
 static void finish(struct transfer *t, CURLcode code)
 {
+	keep_name(t, code);
 	fill_times(t);
 	if (code == CURLE_OK)
 		t->refused = say_header(t);
@@ -381,9 +396,11 @@ int fetch_new(const struct fetch_settings *s, struct fetch **ret_fetch)
 	f->http2 = s->http2;
 	f->background = s->background;
 	pthread_mutex_init(&f->lock, NULL);
+	f->names = names_new();
 	r = pthread_create(&f->thread, NULL, run, f);
 	if (r != 0) {
 		curl_multi_cleanup(f->multi);
+		names_free(&f->names);
 		free(f->user_agent);
 		free(f->ca_file);
 		free(f);
@@ -406,6 +423,7 @@ void fetch_free(struct fetch **pf)
 	curl_multi_wakeup(f->multi);
 	pthread_join(f->thread, NULL);
 	curl_multi_cleanup(f->multi);
+	names_free(&f->names);
 	pthread_mutex_destroy(&f->lock);
 	free(f->cancels);
 	free(f->user_agent);
@@ -472,6 +490,15 @@ static void add_trace(struct transfer *t, const struct traceparent *trace)
 	t->fields = curl_slist_append(t->fields, field);
 }
 
+static void set_address(const struct fetch *f, struct transfer *t, const char *url)
+{
+	char *address = names_find(f->names, url);
+
+	if (address != NULL && (t->address = curl_slist_append(NULL, address)) != NULL)
+		curl_easy_setopt(t->easy, CURLOPT_RESOLVE, t->address);
+	free(address);
+}
+
 static void set_protocol(const struct fetch *f, struct transfer *t, const struct fetch_request *req)
 {
 	CURL *e = t->easy;
@@ -482,6 +509,8 @@ static void set_protocol(const struct fetch *f, struct transfer *t, const struct
 	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 1L);
 	curl_easy_setopt(e, CURLOPT_MAXREDIRS, MAX_REDIRECTS);
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* one that ends while its name is looked up: else all would wait for the name server */
+	set_address(f, t, req->url);
 	curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
 	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, 128L * 1024);
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)(f->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
@@ -532,4 +561,17 @@ void fetch_cancel(struct fetch *f, fetch_id id)
 	f->cancels[f->n_cancels++] = id;
 	pthread_mutex_unlock(&f->lock);
 	curl_multi_wakeup(f->multi);
+}
+
+void fetch_know(struct fetch *f, const char *url)
+{
+	names_ask(f->names, url, false);
+}
+
+bool fetch_knows(struct fetch *f, const char *url)
+{
+	char *address = names_find(f->names, url);
+
+	free(address);
+	return address != NULL;
 }

@@ -88,6 +88,13 @@ typedef int (*fetch_data_f)(void *ctx, const void *bytes, size_t n);
 /* Exactly once for every started transfer, as the last callback. */
 typedef void (*fetch_done_f)(void *ctx, const struct fetch_result *, const struct fetch_response *);
 
+/* Looks up the name of the URL's server in the background: it will be known when it is needed, also when no name can be
+ * looked up any more by then.  Who was reached once stays known by itself.  What is known is looked up again, in
+ * the background too, when it is used a minute later and when its server cannot be reached. */
+void fetch_know(struct fetch *, const char *url);
+/* Whether that has come. */
+bool fetch_knows(struct fetch *, const char *url);
+
 typedef uint64_t fetch_id;
 
 /* Starts a transfer and returns its id (never 0).  header and data may be NULL.

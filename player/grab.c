@@ -88,6 +88,8 @@ struct grab *grab_new(struct grab_world *world, const struct grab_want *want, mo
 	g->reference = mem_dup(want->reference);
 	g->mime_type = mem_dup(want->mime_type);
 	bases_init(&g->bases, want->rendition, world->pathway);
+	for (size_t i = 0; i < g->bases.n; i++)
+		fetch_know(world->fetch, g->bases.places.bases[i].url); /* names may be gone when it is its turn */
 	if (want->cmcd != NULL)
 		g->cmcd = *want->cmcd;
 	if (want->has_range)

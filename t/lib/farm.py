@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A whole system on emulated lines: an origin, edges and viewers, each in a network namespace (line.py), and what can
 befall it.  For t/e2e/network.py and t/bench/soak."""
-import hashlib, http.client, json, os, random, shutil, subprocess, sys, threading, time
+import hashlib, http.client, json, os, random, shutil, statistics, subprocess, sys, threading, time
 import film, line, tap
 
 
@@ -16,10 +16,20 @@ def titles(n, seconds=12):
     return found, folders
 
 
+LONG = 'long'  # the film of Watcher
+
+
 class System:
-    def __init__(self, n_titles=4, n_edges=4, seed=1, seconds=12, edge_options=(), origin_options=()):
+    """long: so many seconds of a small film are a title more, LONG."""
+
+    def __init__(self, n_titles=4, n_edges=4, seed=1, seconds=12, edge_options=(), origin_options=(), long=0):
         self.rng = random.Random(seed)
         self.titles, folders = titles(n_titles, seconds)
+        self.short = list(self.titles)
+        if long:
+            library, revision, folder = film.library(film.generated(long, '128x72', '10'), LONG, '--max-rungs', '1', '--ladder', 'fixed')
+            self.titles[LONG] = (revision, folder)
+            folders.append(library)
         self.net = line.Net(seed)
         self.folder = tap.folder()
         self.library = os.path.join(self.folder, 'library')
@@ -200,22 +210,24 @@ class Viewer(threading.Thread):
 
     def run(self):
         while not self.done:
-            title = self.rng.choice(list(self.system.titles))
-            report = os.path.join(self.system.folder, f'{self.host.name}.json')
-            process = self.host.process(tap.program('ribera-player'), f'{self.entry()}/v/{title}/manifest.mpd', '--output', 'null',
-                                        '--report', report, '--log-level', 'debug',
-                                        log=os.path.join(self.system.folder, f'{self.host.name}.log'))
-            began = time.monotonic()
-            process.p.wait()
-            if process.p.returncode != 0 and '/manifest.mpd:' in process.text().splitlines()[-1]:
-                self.again += 1  # the place it was sent to died before it had told of the others: asked for anew elsewhere
-            elif process.p.returncode != 0:
-                self.failed.append((round(time.monotonic() - self.started, 1), title, process.text()[-300:]))
-            else:
-                with open(report) as f:
-                    r = json.load(f)
-                self.plays += 1
-                self.stalls += [Stall(self.host.name, title, began, s, r, process.text()) for s in r['stalls']]
+            self.play(self.rng.choice(self.system.short))
+
+    def play(self, title):
+        report = os.path.join(self.system.folder, f'{self.host.name}.json')
+        process = self.process = self.host.process(tap.program('ribera-player'), f'{self.entry()}/v/{title}/manifest.mpd', '--output', 'null',
+                                                   '--report', report, '--log-level', 'debug',
+                                                   log=os.path.join(self.system.folder, f'{self.host.name}.log'))
+        began = time.monotonic()
+        process.p.wait()
+        if process.p.returncode != 0 and '/manifest.mpd:' in process.text().splitlines()[-1]:
+            self.again += 1  # the place it was sent to died before it had told of the others: asked for anew elsewhere
+        elif process.p.returncode != 0:
+            self.failed.append((round(time.monotonic() - self.started, 1), title, process.text()[-300:]))
+        else:
+            with open(report) as f:
+                r = json.load(f)
+            self.plays += 1
+            self.stalls += [Stall(self.host.name, title, began, s, r, process.text()) for s in r['stalls']]
 
     def entry(self):
         """A place that answers: what steering by DNS would give."""
@@ -231,6 +243,13 @@ class Viewer(threading.Thread):
                     continue
             time.sleep(0.1)
         return self.system.url('origin')
+
+
+class Watcher(Viewer):
+    """Who watches one long film to its end."""
+
+    def run(self):
+        self.play(LONG)
 
 
 class Prober(threading.Thread):
@@ -272,14 +291,15 @@ class Prober(threading.Thread):
 
 
 class Chaos:
-    """One blow after another.  At most one edge at a time is out, and now and then the origin as well: copies stay in reach."""
+    """One blow after another.  At most one edge at a time is out, and now and then the origin as well: copies stay in reach.
+    The programs of `steady` are never ended; their lines are struck like others'."""
 
-    def __init__(self, system, seed):
-        self.system, self.rng, self.blows, self.times = system, random.Random(seed), [], []
+    def __init__(self, system, seed, steady=()):
+        self.system, self.rng, self.blows, self.times, self.steady = system, random.Random(seed), [], [], steady
 
     def blow(self):
         name = self.rng.choice(self.system.edges + ['origin'])
-        kind = self.rng.choice(['kill', 'cut', 'slow', 'lossy', 'stop'])
+        kind = self.rng.choice(['cut', 'slow', 'lossy'] if name in self.steady else ['kill', 'cut', 'slow', 'lossy', 'stop'])
         seconds = round(self.rng.uniform(0.2, 6), 1)
         host, process = self.system.hosts[name], self.system.processes[name]
         self.blows.append((kind, name, seconds))
@@ -305,3 +325,49 @@ class Chaos:
     def near(self, begin, end):
         """Blows in force or over for less than two seconds in that time, each with when it came."""
         return [(b, at) for b, at in zip(self.blows, self.times) if at <= end and at + b[2] + 2 >= begin]
+
+
+class Use:
+    """What a process holds: memory of its own and all that is resident (MB; files that it has mapped and others share are only
+    in the latter), descriptors, threads."""
+
+    def __init__(self, pid):
+        with open(f'/proc/{pid}/status') as f:
+            status = dict(row.split(':', 1) for row in f)
+        self.own, self.resident = (int(status[k].split()[0]) / 1024 for k in ('RssAnon', 'VmRSS'))
+        self.descriptors, self.threads = len(os.listdir(f'/proc/{pid}/fd')), int(status['Threads'])
+
+
+class Holdings:
+    """What a program holds that is to live throughout: the medians of the last third of all looks are compared with those of the first."""
+
+    WHAT = {'own': ('own memory, MB', 1.15, 4), 'resident': ('resident, MB', None, None), 'descriptors': ('descriptors', 1.1, 8),
+            'threads': ('threads', 1, 1)}  # flat: no more than so many times as much and so much more
+    ENOUGH = 9  # looks
+
+    def __init__(self, name, process):
+        self.name, self.process, self.uses = name, process, []
+
+    def look(self):
+        if self.process.alive():
+            self.uses.append(Use(self.process.pid))
+
+    def thirds(self, what):
+        values, n = [getattr(u, what) for u in self.uses], len(self.uses) // 3
+        return statistics.median(values[:n]), statistics.median(values[-n:])
+
+    def grown(self):
+        """What has grown, in words; too little was seen: that."""
+        if len(self.uses) < self.ENOUGH:
+            return [f'{self.name}: looked at {len(self.uses)} times, not {self.ENOUGH}']
+        rows = [(*self.WHAT[what], *self.thirds(what)) for what in self.WHAT]
+        return [f'{self.name}: {text} from {first:.1f} to {last:.1f}' for text, times, more, first, last in rows
+                if times is not None and last > first * times + more]
+
+    def row(self):
+        return f'| {self.name} | ' + ' | '.join('{:.{d}f}, {:.{d}f}'.format(*self.thirds(what), d=1 if what in ('own', 'resident') else 0) for what in self.WHAT) + ' |'
+
+    @classmethod
+    def table(cls, all_of):
+        return ['| program, first and last third | ' + ' | '.join(text for text, *_ in cls.WHAT.values()) + ' |', '|---|---|---|---|---|',
+                *(h.row() for h in all_of if len(h.uses) >= cls.ENOUGH)]

@@ -2,7 +2,7 @@
  *
  * Drives fetch/ from a script: one order a line on standard input, one JSON line
  * a finished transfer on standard output.
- *   get ID URL [first=N last=N max=N rate=N stall=MS pause=MS total=MS connect=MS abort=N]   cancel ID   quit
+ *   get ID URL [first=N last=N max=N rate=N stall=MS pause=MS total=MS connect=MS abort=N]   cancel ID   know URL   known URL   quit
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -98,6 +98,17 @@ int main(void)
 
 		if (word == NULL || strcmp(word, "quit") == 0)
 			break;
+		if (strcmp(word, "know") == 0) {
+			fetch_know(f, name);
+			continue;
+		}
+		if (strcmp(word, "known") == 0) {
+			pthread_mutex_lock(&output);
+			printf("{\"known\": %s}\n", fetch_knows(f, name) ? "true" : "false");
+			fflush(stdout);
+			pthread_mutex_unlock(&output);
+			continue;
+		}
 		MUST(name != NULL && str_parse_u64(name, strlen(name), &n) == 0 && n < 4096);
 		if (strcmp(word, "cancel") == 0) {
 			fetch_cancel(f, ids[n]);

@@ -71,8 +71,9 @@ URL = f'http://127.0.0.1:{server.server_port}'
 
 
 class Driver:
-    def __init__(self):
-        self.p = subprocess.Popen([tap.program('t/lib/fetch-test')], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+    def __init__(self, env=None):
+        self.p = subprocess.Popen([tap.program('t/lib/fetch-test')], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+                                  env={**os.environ, **(env or {})})
 
     def say(self, line):
         self.p.stdin.write(line + '\n')
@@ -84,6 +85,11 @@ class Driver:
     def get(self, line):
         self.say('get 1 ' + line)
         return self.answer()
+
+    def known(self, url):
+        """Whether its server's name has been looked up for the time to come."""
+        self.say('known ' + url)
+        return self.answer()['known']
 
     def quit(self):
         self.p.stdin.close()
@@ -199,6 +205,83 @@ def cancel_and_quit_answer_what_runs():
     tap.equal((r['id'], r['error']), (1, ERR['CANCELLED']))
     tap.equal([(r['id'], r['error']) for r in d.quit()], [(2, ERR['CANCELLED'])])
     gate.set()
+
+
+def without_names():
+    """The environment of a driver, and the file with which names go."""
+    gone = os.path.join(tap.folder(), 'gone')
+    return {'LD_PRELOAD': tap.program('t/lib/names.so'), 'NAMES_GONE': gone,
+            'ASAN_OPTIONS': 'verify_asan_link_order=0:' + os.environ.get('ASAN_OPTIONS', '')}, gone
+
+
+def write(path, text):
+    with open(path + '.new', 'w') as f:
+        f.write(text)
+    os.rename(path + '.new', path)
+
+
+@tap.test
+def a_silent_name_service_keeps_nobody_else_waiting():
+    env, gone = without_names()
+    d = Driver(env)
+    write(gone, 'silent')
+    d.say(f'get 1 http://a.test:{server.server_port}/whole connect=200')
+    d.say('get 2 http://b.test/whole')
+    d.say('cancel 2')
+    r = sorted((d.answer() for _ in range(2)), key=lambda r: r['id'])  # names come back only when these have been told
+    tap.equal([x['error'] for x in r], [ERR['TIMEOUT'], ERR['CANCELLED']])
+    tap.equal(d.get(f'{URL}/whole')['error'], 0)
+    tap.equal(d.quit(), [])
+    os.unlink(gone)
+
+
+@tap.test
+def what_was_looked_up_before_is_known_when_names_are_gone():
+    for how in ('', 'silent'):
+        env, gone = without_names()
+        d = Driver(env)
+        url = f'http://a.test:{server.server_port}/whole'
+        d.say(f'know {url}')
+        d.say(f'know http://127.0.0.1/')
+        d.say(f'know no-url')
+        tap.until(lambda: d.known(url), 20, 'the address of a.test')
+        write(gone, how)
+        r = d.get(url + ' connect=3000')
+        tap.equal((r['error'], r['sha256']), (0, hashlib.sha256(BODY).hexdigest()), f'names gone, {how or "refused"}')
+        tap.equal(d.get(f'http://b.test:{server.server_port}/whole connect=300')['error'], ERR['TIMEOUT'] if how else ERR['NETWORK'], 'who was not')
+        tap.equal(d.quit(), [])
+
+
+@tap.test
+def who_was_reached_stays_known():
+    env, gone = without_names()
+    d = Driver(env)
+    url = f'http://a.test:{server.server_port}/whole'
+    tap.equal(d.get(url)['error'], 0)
+    tap.until(lambda: d.known(url), 20, 'the address of a.test')
+    write(gone, '')
+    with socket.create_server(('127.0.0.1', 0)) as s:
+        port = s.getsockname()[1]
+    tap.equal(d.get(f'http://a.test:{port}/')['error'], ERR['NETWORK'], 'nobody listens')
+    other = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)  # for curl another name, which it never asked for
+    other.daemon_threads = True
+    threading.Thread(target=other.serve_forever, daemon=True).start()
+    tap.equal(d.get(f'http://a.test:{other.server_port}/whole')['error'], 0, 'an address for which there is no other')
+    tap.equal(d.quit(), [])
+
+
+@tap.test
+def who_has_moved_is_looked_up_again():
+    env, gone = without_names()
+    write(gone, '127.0.0.9')
+    d = Driver(env)
+    url = f'http://a.test:{server.server_port}/whole'
+    d.say(f'know {url}')
+    tap.until(lambda: d.known(url), 20, 'the address of a.test')
+    os.unlink(gone)
+    tap.equal(d.get(url)['error'], ERR['NETWORK'], 'at the old address')
+    tap.until(lambda: d.get(url)['error'] == 0, 20, 'the new address')
+    tap.equal(d.quit(), [])
 
 
 tap.run()

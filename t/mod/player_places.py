@@ -63,15 +63,15 @@ def media(q):
     return q.path.endswith('.mp4') and (q.first or 0) > 0
 
 
-def play_from(name, servers, *options):
+def play_from(name, servers, *options, env=None, hosts=('127.0.0.1',) * 3):
     """On loopback; whole and without a stall."""
-    bases = ''.join(f'<BaseURL serviceLocation="{k}">{s.url}/</BaseURL>' for k, s in zip('abc', servers))
+    bases = ''.join(f'<BaseURL serviceLocation="{k}">http://{h}:{s.port}/</BaseURL>' for k, h, s in zip('abc', hosts, servers))
     with open(os.path.join(film(), 'film.mpd')) as f:
         text = f.read().replace('<Period', bases + '<Period', 1)
     mpd, report = os.path.join(tap.folder(), name + '.mpd'), os.path.join(tap.folder(), 'report.json')
     with open(mpd, 'w') as f:
         f.write(text)
-    tap.call(tap.program('ribera-player'), mpd, '--output', 'null', '--quiet', '--no-state', '--report', report, *options, check_exit=0)
+    tap.call(tap.program('ribera-player'), mpd, '--output', 'null', '--quiet', '--no-state', '--report', report, *options, env=env, check_exit=0)
     with open(report) as f:
         r = json.load(f)
     tap.equal((r['stalls'], r['frames']['decoded'], r['decode_errors']), ([], SECONDS * rungs.FPS, 0), f'{name}: {told(r)}')
@@ -178,12 +178,33 @@ def wrong(fault):
     return r
 
 
+def names_gone_with_the_place():
+    """The place in use falls silent when no name can be looked up any more: the next one, which was never asked, was looked up before."""
+    gone = os.path.join(tap.folder(), 'gone')
+    a, b = badserver.Server(film()), badserver.Server(film())
+    begun = []
+
+    def fall_silent(q):
+        if media(q):
+            begun.append(q)
+        if len(begun) == 2:
+            with open(gone, 'w') as f:
+                f.write('silent')
+        return 'stall' if len(begun) > 2 else None
+    a.fault = fall_silent
+    env = {'LD_PRELOAD': tap.program('t/lib/names.so'), 'NAMES_GONE': gone, 'ASAN_OPTIONS': 'verify_asan_link_order=0:' + os.environ.get('ASAN_OPTIONS', '')}
+    r = play_from('names', (a, b), '--buffer', '4s', env=env, hosts=('a.test', 'b.test'))
+    tap.check(used(r).endswith('bbb') and b.requests, told(r))
+    tap.equal({f['from'] for f in r['failovers']}, {'a'}, told(r))
+    return r
+
+
 def result(run, *arguments):
     """All of them play side by side, as they do it in real time."""
     if not _runs:
         film()
         pool = concurrent.futures.ThreadPoolExecutor(32)
-        for f, *a in [(narrow_then_good,), (two_narrow_then_good,), (slow_line,), (nobody_else,), (well_again,), (near_cache,), (known_rather_than_first,), (all_slow,), *((silent_then_good, x) for x in SILENCE), *((wrong, x) for x in FAULTS)]:
+        for f, *a in [(narrow_then_good,), (two_narrow_then_good,), (slow_line,), (nobody_else,), (well_again,), (near_cache,), (names_gone_with_the_place,), (known_rather_than_first,), (all_slow,), *((silent_then_good, x) for x in SILENCE), *((wrong, x) for x in FAULTS)]:
             _runs[(f, *a)] = pool.submit(f, *a)
     r = _runs[(run, *arguments)].result()
     print(f"# {' '.join([run.__name__, *arguments])}: {told(r)}")
@@ -221,6 +242,11 @@ def a_place_that_is_silent_has_a_rival_before_the_buffer_is_spent():
 @tap.test
 def places_that_are_all_slow_are_not_asked_twice_as_much():
     result(all_slow)
+
+
+@tap.test
+def names_that_are_gone_cost_no_stall():
+    result(names_gone_with_the_place)
 
 
 tap.run()
