@@ -129,8 +129,7 @@ static int join_one(struct rendition *r, uint64_t index, struct fault *f)
 		fault_set(f, e, _("%s: cannot be read again: %s"), path, words_error(e));
 	else
 		e = add_samples(r, &c, f);
-	if (e == 0)
-		chunk_fini(&c);
+	chunk_fini(&c);
 	free(path);
 	return e;
 }
