@@ -2,7 +2,7 @@
 """A whole system on emulated lines: an origin, edges and viewers, each in a network namespace (line.py), and what can
 befall it.  For t/e2e/network.py and t/bench/soak."""
 import hashlib, http.client, json, os, random, shutil, statistics, subprocess, sys, threading, time
-import film, line, tap
+import film, line, plays, tap
 
 
 def titles(n, seconds=12):
@@ -227,7 +227,7 @@ class Viewer(threading.Thread):
             with open(report) as f:
                 r = json.load(f)
             self.plays += 1
-            self.stalls += [Stall(self.host.name, title, began, s, r, process.text()) for s in r['stalls']]
+            self.stalls += [Stall(self.host.name, title, began, s, r, process.text()) for s in plays.stalls(r)]
 
     def entry(self):
         """A place that answers: what steering by DNS would give."""
