@@ -448,6 +448,17 @@ static void make_direction(struct direction *d, const char *name, int in, int ou
 	d->link_free = now_ns();
 }
 
+static void free_direction(struct direction *d)
+{
+	for (size_t i = 0; i < d->n; i++)
+		free(d->packets[(d->first + i) % MAX_WAITING].bytes);
+	for (size_t i = 0; i < d->late.n; i++)
+		free(d->late.packets[(d->late.first + i) % MAX_WAITING].bytes);
+	free(d->packets);
+	free(d->late.packets);
+	free(d->rows);
+}
+
 int main(int argc, char **argv)
 {
 	struct direction d[2];
@@ -480,6 +491,6 @@ int main(int argc, char **argv)
 			break;
 	}
 	for (int i = 0; i < 2; i++)
-		free(d[i].packets), free(d[i].late.packets), free(d[i].rows);
+		free_direction(&d[i]);
 	return 0;
 }

@@ -19,7 +19,9 @@ MEMORY = os.path.join(tap.BUILD, 't', 'lib', 'memory.so')
 
 def environment(kind, root, i=None, count=None):
     if kind == 'memory':
-        return {'LD_PRELOAD': MEMORY, **({'MEMORY_NTH': str(i)} if i else {}), **({'MEMORY_COUNT': count} if count else {})}
+        # libraries end by SIGSEGV, and leave behind what they had: see not_a_crash
+        asan = 'verify_asan_link_order=0:handle_segv=0:detect_leaks=0:allocator_may_return_null=1:' + os.environ.get('ASAN_OPTIONS', '')
+        return {'LD_PRELOAD': MEMORY, 'ASAN_OPTIONS': asan, **({'MEMORY_NTH': str(i)} if i else {}), **({'MEMORY_COUNT': count} if count else {})}
     env = disk.environment(root)
     code = ('EIO', 'ENOSPC')[(i or 0) % 2]
     env = {**env, **({'DISK_READS': '1'} if kind == 'reads' else {})}
