@@ -5,14 +5,18 @@ origin that writes its catalogue.  Whatever the program does then, what it ackno
 is seen, and the next run without the fault makes it good.
 
 What small allocations do when there is no memory is to abort (base/mem.h): as a kill does, which is survived the same way.
-Some i are sampled; RIBERA_FAIL=all (or t/bench/fail) takes each of them."""
-import http.client, os, random, shutil, sqlite3, sys
+Some i are sampled; RIBERA_FAIL=all (or t/bench/fail) takes each of them.  RIBERA_FAIL=places: of the allocations the first one of each
+place (of the calls that lead there, all of them), in any order, RIBERA_FAIL_SAMPLES of them or until RIBERA_FAIL_MINUTES are over."""
+import http.client, os, random, shutil, sqlite3, sys, time
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import disk, film, package, tap
 from lab import Edge, Lab, Package, PIECE
 from origins import Origin
 
 ALL = os.environ.get('RIBERA_FAIL') == 'all'
+PLACES = os.environ.get('RIBERA_FAIL') == 'places'
+END = time.monotonic() + 60 * float(os.environ.get('RIBERA_FAIL_MINUTES', 1e6))
+SEED = int(os.environ.get('RIBERA_FAIL_SEED', 0))
 SAMPLES = int(os.environ.get('RIBERA_FAIL_SAMPLES', 2))
 MEMORY = os.path.join(tap.BUILD, 't', 'lib', 'memory.so')
 
@@ -21,7 +25,7 @@ def environment(kind, root, i=None, count=None):
     if kind == 'memory':
         # libraries end by SIGSEGV, and leave behind what they had: see not_a_crash
         asan = 'verify_asan_link_order=0:handle_segv=0:detect_leaks=0:allocator_may_return_null=1:' + os.environ.get('ASAN_OPTIONS', '')
-        return {'LD_PRELOAD': MEMORY, 'ASAN_OPTIONS': asan, **({'MEMORY_NTH': str(i)} if i else {}), **({'MEMORY_COUNT': count} if count else {})}
+        return {'LD_PRELOAD': MEMORY, 'ASAN_OPTIONS': asan, **({'MEMORY_NTH': str(i)} if i else {}), **({'MEMORY_COUNT': count, 'MEMORY_PLACES': count + '.places'} if count else {})}
     env = disk.environment(root)
     code = ('EIO', 'ENOSPC')[(i or 0) % 2]
     env = {**env, **({'DISK_READS': '1'} if kind == 'reads' else {})}
@@ -35,8 +39,21 @@ def read_count(path):
     return n
 
 
-def picked(n, seed):
-    return range(1, n + 1) if ALL else sorted(random.Random(seed).sample(range(1, n + 1), min(SAMPLES, n)))
+def picked(kind, n, seed, count):
+    """The i to fail, and how many there are to choose from."""
+    chance = random.Random(seed + SEED)
+    if PLACES and kind == 'memory':
+        with open(count + '.places') as f:
+            first = sorted(map(int, f))
+        return until_the_end(chance.sample(first, min(SAMPLES, len(first)))), f'{len(first)} places'
+    return until_the_end(range(1, n + 1) if ALL else sorted(chance.sample(range(1, n + 1), min(SAMPLES, n)))), n
+
+
+def until_the_end(all_of):
+    for i in all_of:
+        if time.monotonic() > END:
+            return
+        yield i
 
 
 def not_a_crash(kind, code, what):
@@ -58,7 +75,9 @@ def ingest(kind):
     tap.equal(r.returncode, 0, r.stderr[-500:])
     revision = os.listdir(os.path.join(good, 'film'))
     n = read_count(count)
-    for i in picked(n, 1):
+    chosen, of = picked(kind, n, 1, count)
+    done = 0
+    for done, i in enumerate(chosen, 1):
         library = os.path.join(folder, f'library-{i}')
         r = run(library, environment(kind, library, i))
         not_a_crash(kind, r.returncode, f'{kind} {i} of {n}: {r.stderr[-800:]}')
@@ -75,7 +94,8 @@ def ingest(kind):
         r = tap.call(tap.program('ribera-ingest'), '--verify', os.path.join(library, 'film', revision[0]), timeout=60)
         tap.equal(r.returncode, 0, f'{i}: {r.stderr[-500:]}')
         shutil.rmtree(library)
-    print(f'# {len(picked(n, 1))} of {n}')
+    tap.check(done > 0, 'nothing failed')
+    print(f'# {done} of {of}')
 
 
 @tap.test
@@ -123,12 +143,15 @@ def fill(kind):
     store, count = os.path.join(folder, 'store'), os.path.join(folder, 'count')
     tap.equal(run(store, environment(kind, store, count=count), True), 0)
     n = read_count(count)
-    for i in picked(n, 2):
+    chosen, of = picked(kind, n, 2, count)
+    done = 0
+    for done, i in enumerate(chosen, 1):
         store = os.path.join(folder, f'store-{i}')
         not_a_crash(kind, run(store, environment(kind, store, i), False), f'{kind} {i} of {n}')
         tap.equal(run(store, {}, True), 0, f'{kind} {i} of {n}: the next run')
         shutil.rmtree(store)
-    print(f'# {len(picked(n, 2))} of {n}')
+    tap.check(done > 0, 'nothing failed')
+    print(f'# {done} of {of}')
 
 
 @tap.test
@@ -161,15 +184,15 @@ def catalogue(kind):
 
     def run(i=None, count=None):
         o = Origin(options=['--heartbeat', '1h'], start=False)
-        env, acknowledged, started = environment(kind, os.path.dirname(o.database), i, count), {}, True
-        os.environ.update(env)
+        before, acknowledged, started = dict(os.environ), {}, True
+        os.environ.update(environment(kind, os.path.dirname(o.database), i, count))
         try:
             o.start()
         except AssertionError:
             started = False
         finally:
-            for k in env:
-                del os.environ[k]
+            os.environ.clear()
+            os.environ.update(before)
         if started:
             write(o, acknowledged)
         code = o.p.stop() if o.p.alive() else o.p.p.wait(20)
@@ -187,9 +210,12 @@ def catalogue(kind):
     count = os.path.join(tap.folder(), 'count')
     run(count=count)
     n = read_count(count)
-    for i in picked(n, 3):
+    chosen, of = picked(kind, n, 3, count)
+    done = 0
+    for done, i in enumerate(chosen, 1):
         run(i)
-    print(f'# {len(picked(n, 3))} of {n}')
+    tap.check(done > 0, 'nothing failed')
+    print(f'# {done} of {of}')
 
 
 @tap.test
