@@ -75,7 +75,7 @@ static uint64_t next_priority(const struct mpd_base_urls *list, uint64_t than)
 static void join_all(const struct bases *parent, const struct mpd_base_url *b, struct bases *to)
 {
 	for (size_t i = 0; i < parent->n; i++)
-		add_base(to, timeline_join_url(parent->v[i].url, b->url != NULL ? b->url : ""),
+		add_base(to, timeline_lead_url(parent->v[i].url, b->url != NULL ? b->url : ""),
 		         b->service_location != NULL ? b->service_location : parent->v[i].service_location);
 }
 

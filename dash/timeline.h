@@ -117,7 +117,8 @@ bool timeline_index_wants(const struct timeline_index *, struct mpd_range *ret_r
  * impossible here or not complete, ERR_LIMIT. */
 int timeline_set_index(struct timeline_rendition *, const struct timeline_index *, struct fault *);
 
-/* Absolute URL of a reference against base number `base`; caller frees.  NULL for an unusable reference. */
+/* Absolute URL of a reference against base number `base`; caller frees.  NULL for an unusable reference, and for one
+ * that leads from the network to a file (timeline_lead_url). */
 char *timeline_resolve(const struct timeline_rendition *, size_t base, const char *reference);
 
 /* Index of the segment that holds Period time t (timescale units), the one after the gap when t is in one,
@@ -127,5 +128,8 @@ int timeline_find(const struct timeline_rendition *, int64_t t);
 /* RFC 3986 5.2, without the fragment; what may not stand in a URI (spaces, non-ASCII) is percent-encoded.
  * Caller frees; NULL for garbage (control characters, more than 16 KiB). */
 char *timeline_join_url(const char *base, const char *reference);
+/* The same, for where media are: NULL also for what leads from another scheme to a file: what stands on the network
+ * chooses none of this machine's files. */
+char *timeline_lead_url(const char *base, const char *reference);
 
 #endif

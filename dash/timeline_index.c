@@ -252,5 +252,5 @@ int timeline_find(const struct timeline_rendition *r, int64_t t)
 
 char *timeline_resolve(const struct timeline_rendition *r, size_t base, const char *reference)
 {
-	return base < r->n_bases ? timeline_join_url(r->bases[base].url, reference) : NULL;
+	return base < r->n_bases ? timeline_lead_url(r->bases[base].url, reference) : NULL;
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buf.h"
 #include "dash/timeline.h"
@@ -227,4 +228,20 @@ char *timeline_join_url(const char *base, const char *reference)
 	}
 	buf_puts(&out, "");
 	return buf_take(&out);
+}
+
+static bool is_file(const char *url)
+{
+	return strncasecmp(url, "file:", 5) == 0;
+}
+
+char *timeline_lead_url(const char *base, const char *reference)
+{
+	char *url = timeline_join_url(base, reference);
+
+	if (url != NULL && is_file(url) && !is_file(base)) {
+		free(url);
+		url = NULL;
+	}
+	return url;
 }

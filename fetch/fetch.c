@@ -13,11 +13,14 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/background.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/traceparent.h"
+#include "fetch/local.h"
 #include "fetch/names.h"
 #include "fetch/response.h"
 
@@ -26,12 +29,16 @@
 #define MAX_REDIRECTS 5L
 #define POLL_MS 1000
 #define CACHED_CONNECTIONS 64L
+#define FILE_BLOCK ((size_t)128 << 10)
 
 struct transfer {
 	struct transfer *next; /* in `fresh`, then in `running` */
 	fetch_id id;
 	struct fetch *fetch;
 	CURL *easy;
+	char *path; /* of a file; NULL: by HTTP */
+	bool has_range;
+	uint64_t first, last;
 	struct curl_slist *fields, *address;
 	fetch_header_f header;
 	fetch_data_f data;
@@ -54,7 +61,7 @@ struct fetch {
 	pthread_t thread;
 	struct names *names;
 	char *user_agent, *ca_file;
-	bool http2, background;
+	bool http2, background, files;
 	struct transfer *running; /* the fetch thread's */
 
 	pthread_mutex_t lock; /* guards what follows */
@@ -76,6 +83,7 @@ static void transfer_free(struct transfer *t)
 	curl_slist_free_all(t->fields);
 	curl_slist_free_all(t->address);
 	curl_easy_cleanup(t->easy);
+	free(t->path);
 	free(t);
 }
 
@@ -110,7 +118,7 @@ static int say_header(struct transfer *t)
 		return 0;
 	t->header_said = true;
 	curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &url);
-	t->response.effective_url = mem_dup(url);
+	t->response.effective_url = t->path != NULL ? local_url(t->path) : mem_dup(url);
 	t->response.facts.effective_url = t->response.effective_url;
 	return t->header != NULL ? t->header(t->ctx, &t->response.facts) : 0;
 }
@@ -244,6 +252,66 @@ static void finish(struct transfer *t, CURLcode code)
 	transfer_free(t);
 }
 
+/* --- files ----------------------------------------------------------------------------- */
+
+/* What a server would say of it. */
+static void describe_file(struct transfer *t, uint64_t size)
+{
+	struct fetch_response *r = &t->response.facts;
+
+	r->status = t->has_range ? 206 : 200;
+	r->has_length = true;
+	r->length = t->has_range ? t->last - t->first + 1 : size;
+	r->has_range = t->has_range;
+	r->range_first = t->first;
+	r->range_last = t->last;
+	r->range_size = size;
+}
+
+static int read_file(struct transfer *t, int fd, uint64_t size)
+{
+	uint64_t at = t->has_range ? t->first : 0, end = t->has_range ? t->last + 1 : size;
+	uint8_t *block = mem_new(FILE_BLOCK);
+	int r;
+
+	describe_file(t, size);
+	r = at < end ? 0 : say_header(t);
+	while (r == 0 && at < end) {
+		size_t want = end - at < FILE_BLOCK ? (size_t)(end - at) : FILE_BLOCK;
+		ssize_t n = file_pread_all(fd, block, want, at);
+
+		at += want;
+		if (n != (ssize_t)want)
+			r = n < 0 ? (int)n : ERR_TRUNCATED; /* it was cut meanwhile */
+		else if (on_body((char *)block, 1, want, t) != want)
+			r = t->refused;
+	}
+	free(block);
+	return r;
+}
+
+/* In one go: a disk is no line that others wait for. */
+static void run_file(struct transfer *t)
+{
+	uint64_t size = 0;
+	int fd = local_open(t->path, &size), r = fd;
+
+	t->asked = t->result.started;
+	if (fd >= 0)
+		r = t->has_range && (t->first > t->last || t->last >= size) ? ERR_TRUNCATED : read_file(t, fd, size);
+	if (fd >= 0)
+		close(fd);
+	t->result.error = r;
+	t->result.status = t->response.facts.status;
+	t->result.reused = true;
+	t->result.first_byte = t->first_body;
+	t->result.total = clock_mono() - t->result.started;
+	if (r < 0)
+		snprintf(t->result.text, sizeof t->result.text, "%s", t->path);
+	t->done(t->ctx, &t->result, &t->response.facts);
+	transfer_free(t);
+}
+
 static void unlink_running(struct fetch *f, struct transfer *t)
 {
 	struct transfer **p = &f->running;
@@ -284,9 +352,13 @@ static void take_fresh(struct fetch *f, struct transfer *fresh)
 		struct transfer *t = fresh;
 
 		fresh = t->next;
+		t->result.started = t->last_progress = clock_mono();
+		if (t->path != NULL) {
+			run_file(t);
+			continue;
+		}
 		t->next = f->running;
 		f->running = t;
-		t->result.started = t->last_progress = clock_mono();
 		MUST(curl_multi_add_handle(f->multi, t->easy) == CURLM_OK);
 	}
 }
@@ -395,6 +467,7 @@ int fetch_new(const struct fetch_settings *s, struct fetch **ret_fetch)
 	f->ca_file = mem_dup(s->ca_file);
 	f->http2 = s->http2;
 	f->background = s->background;
+	f->files = s->files;
 	pthread_mutex_init(&f->lock, NULL);
 	f->names = names_new();
 	r = pthread_create(&f->thread, NULL, run, f);
@@ -545,6 +618,10 @@ fetch_id fetch_start(struct fetch *f, const struct fetch_request *req, fetch_hea
 	set_time_and_size(t->easy, req);
 	set_body(t->easy, req);
 	set_callbacks(t);
+	t->path = f->files ? local_path(req->url) : NULL;
+	t->has_range = req->has_range;
+	t->first = req->first;
+	t->last = req->last;
 	pthread_mutex_lock(&f->lock);
 	id = t->id = ++f->last_id;
 	t->next = f->fresh;

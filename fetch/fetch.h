@@ -26,6 +26,7 @@ struct fetch_settings {
 	bool http2;            /* offer h2 over TLS */
 	bool background;       /* its thread gives way to others */
 	const char *ca_file;   /* NULL: the system's */
+	bool files;            /* file: URLs are read, too; else they are ERR_SYNTAX, like all that is neither http nor https */
 };
 
 int fetch_new(const struct fetch_settings *, struct fetch **ret_fetch);
@@ -33,7 +34,7 @@ int fetch_new(const struct fetch_settings *, struct fetch **ret_fetch);
 void fetch_free(struct fetch **);
 
 struct fetch_request {
-	const char *url;        /* absolute, http or https */
+	const char *url;        /* absolute, http or https; or file (RFC 8089), with `files`: it is read as if a server gave it */
 	const char *method;     /* NULL: GET */
 	bool has_range;
 	uint64_t first, last;   /* inclusive, RFC 9110 14.1.2 */
@@ -54,8 +55,9 @@ struct fetch_request {
 struct fetch_result {
 	int error;              /* 0: an HTTP response came in whole, whatever its status; else
 	                         * ERR_NETWORK, ERR_TIMEOUT, ERR_LIMIT, ERR_CANCELLED, ERR_TRUNCATED, ERR_HTTP
-	                         * (malformed), or what the data callback returned */
-	int status;             /* HTTP status; 0 when there was none */
+	                         * (malformed), or what the data callback returned; of a file also -errno of
+	                         * opening and reading it, -EINVAL: it is none */
+	int status;             /* HTTP status; 0 when there was none; 200 or 206 for a file */
 	uint64_t bytes;         /* of the body, as received */
 	mono_us started;        /* when the request was given to curl */
 	dur_us connected;       /* until connected (TLS included); 0 on a reused connection */

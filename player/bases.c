@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "fetch/local.h"
 #include "player/pathway.h"
 
 static char *host_of(const char *url)
@@ -42,6 +43,10 @@ static void add_clone(struct bases *b, const struct timeline_rendition *r, const
 	for (size_t i = 0; i < r->n_bases && url == NULL; i++)
 		if (r->bases[i].service_location != NULL && strcmp(r->bases[i].service_location, c->base) == 0)
 			url = pathway_clone_url(c, r->bases[i].url);
+	if (url != NULL && local_is(url)) { /* a steering server chooses no files */
+		free(url);
+		url = NULL;
+	}
 	if (url != NULL)
 		add_base(b, url, c->id);
 }

@@ -6,6 +6,7 @@
  */
 #include "player/grab.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include "base/mem.h"
 #include "base/traceparent.h"
 #include "fetch/fetch.h"
+#include "fetch/local.h"
 #include "player/bases.h"
 #include "player/demux.h"
 #include "player/feed.h"
@@ -360,8 +362,10 @@ static void failed(struct grab *g, const struct transfer *t, mono_us now)
 	/* 408, 429 and 5xx may pass (RFC 9110 15.5, 15.6), as may all that is no answer */
 	if (t->retry_after < g->retry)
 		g->retry = t->retry_after;
-	g->transient = g->transient || atomic_load(&t->slow) || (t->wrong == NULL && (status < 400 || status == 408 || status == 429 || status >= 500));
-	g->transient = g->transient || (g->want.fresh && status == 404);
+	/* what is not on a disk now will not be, unless it is still being made; what is no address will not become one */
+	if (!local_is(g->bases.places.bases[g->base].url) && t->result.error != ERR_SYNTAX)
+		g->transient = g->transient || atomic_load(&t->slow) || (t->wrong == NULL && (status < 400 || status == 408 || status == 429 || status >= 500));
+	g->transient = g->transient || (g->want.fresh && (status == 404 || t->result.error == -ENOENT));
 	if (g->other >= 0 && t->wrong == transfer_too_slow) {
 		g->slow += now - atomic_load(&t->began);
 		pathway_left(g->world->pathway, g->bases.keys[g->base], transfer_rate(t, now), now);

@@ -5,14 +5,11 @@
 #include "player/inspect.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/blob.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/words.h"
@@ -31,25 +28,6 @@ struct inspection {
 	char *dead[MAX_DEAD]; /* hosts that did not answer: not asked again */
 	size_t n_dead;
 };
-
-static int read_file_part(const char *url, uint64_t first, size_t n, struct blob **ret, struct fault *f)
-{
-	char *path = source_path(url);
-	uint8_t *bytes = mem_try(n, 1);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -errno : bytes == NULL ? -ENOMEM : file_pread_all(fd, bytes, n, first);
-	int r = 0;
-
-	if (got == (ssize_t)n)
-		*ret = blob_copy(bytes, n);
-	else
-		r = fault_set(f, got < 0 ? (int)got : ERR_TRUNCATED, "%s: %s", path, words_error(got < 0 ? (int)got : ERR_TRUNCATED));
-	if (fd >= 0)
-		close(fd);
-	free(bytes);
-	free(path);
-	return r;
-}
 
 /* scheme://authority */
 static size_t host_size(const char *url)
@@ -73,8 +51,6 @@ static int get_part(struct inspection *x, const char *url, uint64_t first, size_
 		.total_timeout = 10 * DUR_S};
 	int r;
 
-	if (str_starts(url, "file://"))
-		return read_file_part(url, first, n, ret, f);
 	if (is_dead(x, url))
 		return fault_set(f, ERR_NETWORK, _("%.*s does not answer"), (int)host_size(url), url);
 	r = fetch_get(x->fetch, &req, ret, NULL, NULL, f);

@@ -19,6 +19,7 @@
 #include "base/words.h"
 #include "dash/mpd_values.h"
 #include "fetch/fetch.h"
+#include "fetch/local.h"
 #include "player/abr.h"
 #include "player/abr_serve.h"
 #include "player/decode.h"
@@ -100,7 +101,7 @@ static void catch_signals(void)
 
 static void usage(FILE *out)
 {
-	fputs(_("Usage: ribera-player URL [OPTION]...\n"
+	fputs(_("Usage: ribera-player URL|FILE [OPTION]...\n"
 	        "       ribera-player --inspect URL|FILE [--json]\n"
 	        "       ribera-player --simulate TRACE [TRACE]... --sizes LADDER [--abr NAME]\n"
 	        "Plays a DASH title: adapts to the line, goes on from another server when one dies.\n\n"),
@@ -252,9 +253,15 @@ struct session {
 	char network[KNOWN_ID_SIZE];
 };
 
-static int open_fetch(struct fetch **ret, struct fault *f)
+/* Only a title that is a file itself has files: one from the network has no business with them. */
+static bool is_local(const char *url)
 {
-	struct fetch_settings s = {.user_agent = "ribera-player/" PACKAGE_VERSION, .max_per_host = 8, .http2 = true};
+	return local_is(url) || strstr(url, "://") == NULL;
+}
+
+static int open_fetch(const char *url, struct fetch **ret, struct fault *f)
+{
+	struct fetch_settings s = {.user_agent = "ribera-player/" PACKAGE_VERSION, .max_per_host = 8, .http2 = true, .files = is_local(url)};
 	int r = fetch_new(&s, ret);
 
 	return r < 0 ? fault_set(f, r, _("the network cannot be set up: %s"), words_error(r)) : 0;
@@ -472,6 +479,15 @@ static const struct source_door *door_of(struct session *s)
 	return &s->door;
 }
 
+static bool on_disk(const struct source *s)
+{
+	const struct timeline_period *p = s->timeline->n_periods > 0 ? &s->timeline->periods[0] : NULL;
+	const struct timeline_track *t = p != NULL && p->n_tracks > 0 ? &p->tracks[0] : NULL;
+	const struct timeline_rendition *r = t != NULL && t->n_renditions > 0 ? &t->renditions[0] : NULL;
+
+	return r != NULL && r->n_bases > 0 && local_is(r->bases[0].url);
+}
+
 static int play_url(struct run *run, struct fault *f)
 {
 	static const size_t frames[N_LANES] = {[LANE_VIDEO] = 6, [LANE_AUDIO] = 64};
@@ -483,9 +499,13 @@ static int play_url(struct run *run, struct fault *f)
 	s.state = run->o.no_state ? NULL : known_path();
 	known_network("", run->url, s.network);
 	hub_init(&s.hub, 4096, frames);
-	r = open_fetch(&s.fetch, f);
+	r = open_fetch(run->url, &s.fetch, f);
 	if (r == 0)
 		r = source_open(door_of(&s), run->url, clock_wall(), &s.source, f);
+	if (r == 0 && on_disk(&s.source)) { /* no line is learnt about there */
+		free(s.state);
+		s.state = NULL;
+	}
 	if (r == 0)
 		r = play(&s, f);
 	end_session(&s);
@@ -507,7 +527,7 @@ static int inspect_url(struct run *run, struct fault *f)
 {
 	struct fetch *fetch = NULL;
 	struct source source = {0};
-	int r = open_fetch(&fetch, f);
+	int r = open_fetch(run->url, &fetch, f);
 
 	if (r == 0)
 		r = source_open(&(struct source_door){.fetch = fetch}, run->url, run->now != 0 ? run->now : clock_wall(), &source, f);

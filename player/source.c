@@ -18,6 +18,7 @@
 #include "base/words.h"
 #include "dash/mpd_link.h"
 #include "fetch/fetch.h"
+#include "fetch/local.h"
 #include "player/fit.h"
 
 struct wait {
@@ -103,36 +104,15 @@ static int get_http(const struct source_door *door, const char *url, struct buf 
 	return r;
 }
 
-static int hex(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
-char *source_path(const char *url)
-{
-	char *path = mem_dup(str_starts(url, "file://") ? url + 7 : url), *to = path;
-
-	for (const char *s = path; *s != '\0'; s++) {
-		bool escape = *s == '%' && hex(s[1]) >= 0 && hex(s[2]) >= 0;
-
-		*to++ = escape ? (char)(hex(s[1]) << 4 | hex(s[2])) : *s;
-		if (escape)
-			s += 2;
-	}
-	*to = '\0';
-	return path;
-}
-
 static int get_file(const char *path, struct buf *out, char **ret_url, struct fault *f)
 {
-	char *full = realpath(path, NULL), *plain = full != NULL ? mem_printf("file://%s", full) : NULL;
+	char *full = realpath(path, NULL);
 	int r = full == NULL ? -errno : file_read(full, out);
 
 	if (r < 0)
 		fault_set(f, r, "%s: %s", path, words_error(r));
 	else if (ret_url != NULL)
-		*ret_url = timeline_join_url(plain, "");
-	free(plain);
+		*ret_url = local_url(full);
 	free(full);
 	return r < 0 ? r : 0;
 }
@@ -142,9 +122,11 @@ int source_get(const struct source_door *door, const char *url, struct buf *out,
 	char *path;
 	int r;
 
-	if (!str_starts(url, "file://") && strstr(url, "://") != NULL)
+	if (!local_is(url) && strstr(url, "://") != NULL)
 		return get_http(door, url, out, ret_url, f);
-	path = str_starts(url, "file://") ? source_path(url) : mem_dup(url);
+	path = local_is(url) ? local_path(url) : mem_dup(url);
+	if (path == NULL)
+		return fault_set(f, ERR_SYNTAX, _("%s: this is no file of this machine: write file:///PATH"), url);
 	r = get_file(path, out, ret_url, f);
 	free(path);
 	return r;
@@ -152,9 +134,17 @@ int source_get(const struct source_door *door, const char *url, struct buf *out,
 
 /* --- what the MPD says ------------------------------------------------------------------- */
 
+struct parts {
+	const struct source_door *door;
+	bool network; /* one came from there */
+};
+
 static int get_part(void *ctx, const char *url, struct buf *out, char **ret_url, struct fault *f)
 {
-	return source_get(ctx, url, out, ret_url, f);
+	struct parts *p = ctx;
+
+	p->network = p->network || !local_is(url);
+	return source_get(p->door, url, out, ret_url, f);
 }
 
 static void say_left_out(void *ctx, const char *text)
@@ -162,13 +152,32 @@ static void say_left_out(void *ctx, const char *text)
 	log_warn("player/source", "%s", text);
 }
 
-static int resolve_links(const struct source_door *door, struct buf *text, const char *name, struct source *s, struct fault *f)
+/* Of an MPD that is put together from the network too nobody knows which part asks for a file. */
+static void lose_files(struct timeline *t)
+{
+	for (size_t i = 0; i < t->n_periods; i++)
+		for (size_t k = 0; k < t->periods[i].n_tracks; k++)
+			for (size_t n = 0; n < t->periods[i].tracks[k].n_renditions; n++) {
+				struct timeline_rendition *r = &t->periods[i].tracks[k].renditions[n];
+				bool file = false;
+
+				for (size_t b = 0; b < r->n_bases; b++)
+					file = file || local_is(r->bases[b].url);
+				if (!file || r->fault != NULL)
+					continue;
+				r->fault = mem_printf(_("Representation \"%s\": it is in files, and parts of the MPD come from the network"), r->representation->id != NULL ? r->representation->id : "?");
+				r->n_segments = 0;
+				r->needs_index = false;
+			}
+}
+
+static int resolve_links(struct parts *door, struct buf *text, const char *name, struct source *s, struct fault *f)
 {
 	struct buf whole;
 	int r;
 
 	buf_init(&whole, MPD_MAX_BYTES);
-	r = mpd_resolve_links(text->bytes, text->size, name, s->url, get_part, say_left_out, (void *)door, &whole, f);
+	r = mpd_resolve_links(text->bytes, text->size, name, s->url, get_part, say_left_out, door, &whole, f);
 	if (r < 0) {
 		buf_fini(&whole);
 		return r;
@@ -192,13 +201,16 @@ int source_parse(const struct source_door *door, struct buf *text, const char *u
                  struct fault *f)
 {
 	struct source s = {.url = mem_dup(url)};
+	struct parts parts = {.door = door};
 	int r = mpd_read(text->bytes, text->size, name, &s.mpd, f);
 
 	buf_init(&s.text, MPD_MAX_BYTES);
 	if (r == 0 && mpd_has_links(s.mpd))
-		r = resolve_links(door, text, name, &s, f);
+		r = resolve_links(&parts, text, name, &s, f);
 	if (r == 0 && (r = timeline_new(s.mpd, s.url, now, &s.timeline, f)) < 0)
 		fault_prefix(f, "%s", name);
+	if (r == 0 && parts.network)
+		lose_files(s.timeline);
 	if (r == 0)
 		r = buf_append(&s.text, text->bytes, text->size);
 	if (r < 0)

@@ -42,9 +42,6 @@ void source_close(struct source *);
  * *ret_url (or NULL) is where it was found at last; caller frees. */
 int source_get(const struct source_door *, const char *url, struct buf *out, char **ret_url, struct fault *);
 
-/* The path a file URL means; caller frees. */
-char *source_path(const char *file_url);
-
 /* The track to play of a kind: fit (fit.h), main before
  * commentary, of the wanted language (or NULL) first, and then `next` further in
  * the order of the MPD, round and round.  NULL when there is none;
