@@ -6,6 +6,7 @@
  */
 #include "player/decode.h"
 
+#include <limits.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <stdatomic.h>
@@ -37,6 +38,7 @@ struct decode {
 	AVFrame *frame;
 	AVRational time_base;
 	AVRational sar;          /* as the container says; 0: it does not */
+	AVRational mpd_sar;      /* as the MPD says, for a stream that does not */
 	int32_t matrix[9];       /* how to turn the picture; has_matrix */
 	bool has_matrix;
 	unsigned rendition, generation;
@@ -89,13 +91,16 @@ static dur_us duration_of(struct decode *d, const AVFrame *frame)
 	return d->frame_duration > 0 ? d->frame_duration : DUR_S / 25;
 }
 
-/* What the container says about the picture is stronger than what the stream says. */
+/* What the container says about the picture is stronger than what the stream says; the MPD fills in for both (@sar,
+ * ISO/IEC 23009-1 5.3.7.2). */
 static void describe(const struct decode *d, AVFrame *f)
 {
 	AVFrameSideData *side;
 
 	if (d->sar.num > 0 && d->sar.den > 0)
 		f->sample_aspect_ratio = d->sar;
+	else if (f->sample_aspect_ratio.num == 0 && d->mpd_sar.num > 0)
+		f->sample_aspect_ratio = d->mpd_sar;
 	if (!d->has_matrix || av_frame_get_side_data(f, AV_FRAME_DATA_DISPLAYMATRIX) != NULL)
 		return;
 	side = av_frame_new_side_data(f, AV_FRAME_DATA_DISPLAYMATRIX, sizeof d->matrix);
@@ -289,6 +294,7 @@ static int ready_codec(struct decode *d, const struct media_segment *s, const st
 	d->from = s->from;
 	d->to = s->to;
 	d->time_base = demux_stream(x)->time_base;
+	d->mpd_sar = s->sar_num <= INT_MAX && s->sar_den <= INT_MAX ? (AVRational){(int)s->sar_num, (int)s->sar_den} : (AVRational){0, 1};
 	learn(d, demux_stream(x));
 	if (d->codec == NULL)
 		r = open_codec(d, demux_stream(x));

@@ -154,6 +154,8 @@ static struct media_segment *new_segment(struct lane *l, struct blob *body)
 	m->to = l->set.end < end ? l->set.end : end;
 	m->start = l->grab_start;
 	m->end = l->grab_end;
+	m->sar_num = u->r->sar.den != 0 ? u->r->sar.num : 0;
+	m->sar_den = u->r->sar.den;
 	return m;
 }
 

@@ -27,6 +27,7 @@ struct media_segment {
 	dur_us from, to;     /* frames outside are decoded, not shown */
 	dur_us first;        /* `from` may go back to here: the start of its period */
 	dur_us start, end;   /* nominal */
+	uint32_t sar_num, sar_den; /* shape of a pixel as the MPD has it; 0: it does not say */
 };
 /* Another with the same bytes; not of one with a feed. */
 struct media_segment *media_segment_copy(const struct media_segment *);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The window of ribera-player under Xvfb: the picture is there, in shape, with subtitles, statistics and words for trouble over it."""
-import json, os, signal, socket, subprocess, sys
+import json, os, re, signal, socket, subprocess, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import badserver, livesim, tap
 
@@ -274,6 +274,28 @@ def pixels_that_are_not_square():
         w.say('set_property', 'pause', True)
         left, top, right, bottom = box(w.shot())
         tap.near((right - left) / (bottom - top), 64 / 27, 0.06, f'{name}: shape of the picture')
+        w.say('quit')
+        tap.until(lambda: not w.p.alive(), 20, 'the end')
+        tap.equal(w.p.p.returncode, 0, w.p.text())
+
+
+@tap.test
+def pixels_whose_shape_the_mpd_alone_knows():
+    """@sar counts where neither bitstream nor container says anything, and only there."""
+    for name, setsar, ratio in (('nobody else', '0', 64 / 27), ('the stream knows better', '1', 16 / 9)):
+        folder = tap.folder()
+        subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-f', 'lavfi', '-i', f'testsrc2=s=320x180:r=25:d=8,setsar={setsar}', '-c:v', 'libx264', '-preset', 'ultrafast', '-g', '25', '-pix_fmt', 'yuv420p',
+                        '-f', 'dash', '-seg_duration', '1', os.path.join(folder, 'vod.mpd')], check=True)
+        with open(os.path.join(folder, 'init-stream0.m4s'), 'rb') as f:
+            tap.equal(b'pasp' in f.read(), setsar == '1', f'{name}: pasp')
+        with open(os.path.join(folder, 'vod.mpd')) as f:
+            text = re.sub(r' sar="[^"]*"', '', f.read())
+        with open(os.path.join(folder, 'vod.mpd'), 'w') as f:
+            f.write(text.replace('<Representation ', '<Representation sar="4:3" '))
+        w = Window(badserver.Server(folder))
+        w.say('set_property', 'pause', True)
+        left, top, right, bottom = box(w.shot())
+        tap.near((right - left) / (bottom - top), ratio, 0.06, f'{name}: shape of the picture')
         w.say('quit')
         tap.until(lambda: not w.p.alive(), 20, 'the end')
         tap.equal(w.p.p.returncode, 0, w.p.text())
