@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * Subtitles as cues: WebVTT files (W3C), WebVTT and TTML in ISO BMFF (ISO/IEC
- * 14496-30), TTML files (W3C TTML2, plain text and colour).  Pure: bytes in, cues out.
+ * 14496-30), TTML files (W3C TTML2: text, colour, regions).  Pure: bytes in, cues out.
  * Text is as libass takes it: \N for a new line, {\i1}, {\c&Hbbggrr&}.
  */
 #ifndef RIBERA_PLAYER_CUES_H
 #define RIBERA_PLAYER_CUES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,8 +17,22 @@
 #define CUES_MAX 20000        /* of one list */
 #define CUE_MAX_TEXT 4000     /* bytes of one cue */
 
+#define CUES_AT_ONCE 8        /* places in which text is shown at one time */
+
+/* Where text stands in the picture, in parts of its width and height. */
+struct cue_place {
+	bool set;             /* else it stands where subtitles do: at the bottom, in the middle */
+	float left, width;    /* of its box */
+	int align;            /* of lines in the box: -1 left, 0 middle, 1 right */
+	enum { CUE_LINE_AUTO, CUE_LINE_ROW, CUE_LINE_PART } line; /* AUTO: at the bottom, above what stands there already */
+	int row;              /* ROW: 0 is the first line of the picture, -1 the last */
+	float y;              /* PART */
+	int edge;             /* what of the text stands there: -1 its top, 0 its middle, 1 its bottom */
+};
+
 struct cue {
 	dur_us start, end;    /* presentation time */
+	struct cue_place place;
 	char *text;
 };
 struct cues {
@@ -25,11 +40,24 @@ struct cues {
 	size_t n, cap;
 };
 
+/* What is shown at a time: each text is that of one place. */
+struct cues_shown {
+	size_t n;
+	struct {
+		struct cue_place place;
+		unsigned at;  /* in `text`, ends with a 0 */
+	} v[CUES_AT_ONCE];
+	char text[4096];
+};
+
 void cues_free(struct cues *);
-/* Takes the text; one that is there already is not put twice. */
-void cues_add(struct cues *, dur_us start, dur_us end, char *text);
-/* The texts shown at t, the oldest first, joined by \N, into `out`. */
-void cues_at(const struct cues *, dur_us t, char *out, size_t n);
+/* Takes the text.  One that is there already is not put twice, and one that goes on where the same text
+ * ended in the same place (samples and segments cut cues) makes that longer.  place NULL: not set. */
+void cues_add(struct cues *, dur_us start, dur_us end, char *text, const struct cue_place *place);
+/* The texts shown at t, those of one place joined by \N, the oldest first; what there is no room for is left out. */
+void cues_at(const struct cues *, dur_us t, struct cues_shown *ret_shown);
+/* All of them, joined. */
+void cues_join(const struct cues_shown *, char *out, size_t n);
 
 /* `offset` is added to every time.  What is wrong is passed over: a file with no good
  * cue is not an error.  ERR_SYNTAX for what is no WebVTT at all. */

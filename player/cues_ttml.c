@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * TTML2 (and EBU-TT-D, IMSC 1 Text): the text of each p with its line breaks, times
- * inherited from body and div, colour and italics by attribute or by style.
+ * inherited from body and div, colour, weight and slant by attribute or by style, in
+ * the region it names.
  */
 #include <libxml/tree.h>
 #include <math.h>
@@ -17,6 +18,9 @@
 #include "player/cues.h"
 
 #define MAX_STYLES 64
+#define MAX_REGIONS 64
+#define NO_REGION -1
+#define ALIGN_UNSAID -2
 #define MAX_DEPTH 32
 #define FOREVER (24 * DUR_HOUR)
 
@@ -26,7 +30,18 @@ struct rates {
 
 struct look {
 	uint32_t colour;    /* 0xRRGGBB */
-	bool has_colour, italic;
+	bool has_colour, has_italic, italic, has_bold, bold;
+	int align;          /* -1 left, 0 middle, 1 right, ALIGN_UNSAID */
+};
+
+static const struct look plain = {.align = ALIGN_UNSAID};
+
+/* In parts of the root container. */
+struct region {
+	char id[64];
+	double x, y, width, height;
+	int edge;           /* -1 before: the text stands at the top; 0 center; 1 after */
+	struct look look;
 };
 
 struct document {
@@ -36,6 +51,10 @@ struct document {
 		struct look look;
 	} styles[MAX_STYLES];
 	size_t n_styles;
+	struct region regions[MAX_REGIONS];
+	int n_regions;
+	double width, height;     /* of the root container, pixels; 0: not said */
+	double columns, rows;     /* of its cells */
 	dur_us offset;
 	struct cues *cues;
 };
@@ -138,16 +157,53 @@ static bool read_colour(const char *s, uint32_t *ret)
 	return false;
 }
 
+/* Text that is written from right to left starts at the left here, too. */
+static int read_align(const char *s)
+{
+	return strcmp(s, "center") == 0 ? 0 : strcmp(s, "right") == 0 || strcmp(s, "end") == 0 ? 1 : -1;
+}
+
 static void add_own(const xmlNode *node, struct look *look)
 {
-	char *colour = attribute(node, "color"), *style = attribute(node, "fontStyle");
+	char *colour = attribute(node, "color"), *style = attribute(node, "fontStyle"), *weight = attribute(node, "fontWeight"),
+	     *align = attribute(node, "textAlign");
 
 	if (colour != NULL && read_colour(colour, &look->colour))
 		look->has_colour = true;
-	if (style != NULL)
+	if (style != NULL) {
+		look->has_italic = true;
 		look->italic = strcmp(style, "italic") == 0 || strcmp(style, "oblique") == 0;
+	}
+	if (weight != NULL) {
+		look->has_bold = true;
+		look->bold = strcmp(weight, "bold") == 0;
+	}
+	if (align != NULL)
+		look->align = read_align(align);
 	free(colour);
 	free(style);
+	free(weight);
+	free(align);
+}
+
+/* What `over` says is stronger. */
+static struct look merged(struct look under, const struct look *over)
+{
+	if (over->has_colour) {
+		under.has_colour = true;
+		under.colour = over->colour;
+	}
+	if (over->has_italic) {
+		under.has_italic = true;
+		under.italic = over->italic;
+	}
+	if (over->has_bold) {
+		under.has_bold = true;
+		under.bold = over->bold;
+	}
+	if (over->align != ALIGN_UNSAID)
+		under.align = over->align;
+	return under;
 }
 
 /* What its styles say, in their order, then what it says itself. */
@@ -159,13 +215,8 @@ static struct look look_of(const struct document *d, const xmlNode *node, struct
 		size_t n = strcspn(s, " \t\n");
 
 		for (size_t i = 0; i < d->n_styles; i++)
-			if (strlen(d->styles[i].id) == n && memcmp(d->styles[i].id, s, n) == 0) {
-				if (d->styles[i].look.has_colour) {
-					look.has_colour = true;
-					look.colour = d->styles[i].look.colour;
-				}
-				look.italic = look.italic || d->styles[i].look.italic;
-			}
+			if (strlen(d->styles[i].id) == n && memcmp(d->styles[i].id, s, n) == 0)
+				look = merged(look, &d->styles[i].look);
 		s += n;
 		s += strspn(s, " \t\n");
 	}
@@ -181,15 +232,146 @@ static void find_styles(struct document *d, const xmlNode *node, unsigned depth)
 			char *id = attribute(c, "id");
 
 			if (id != NULL && strlen(id) < sizeof d->styles[0].id) {
+				struct look look = look_of(d, c, plain); /* it may build on those before it */
+
 				memcpy(d->styles[d->n_styles].id, id, strlen(id) + 1);
-				d->styles[d->n_styles].look = (struct look){0};
-				add_own(c, &d->styles[d->n_styles++].look);
+				d->styles[d->n_styles++].look = look;
 			}
 			free(id);
 		}
 		if (c->type == XML_ELEMENT_NODE)
 			find_styles(d, c, depth + 1);
 	}
+}
+
+/* --- regions (TTML2 11.1.2) ------------------------------------------------------------------------ */
+
+/* TTML2 10.3.20: 10%, 20px, 3c; in parts of the whole. */
+static bool read_length(const char **s, double pixels, double cells, double *ret)
+{
+	size_t n;
+	double v, per;
+
+	*s += strspn(*s, " \t\r\n");
+	n = strspn(*s, "+0123456789.");
+	if (n == 0 || str_parse_double(*s + (**s == '+'), n - (**s == '+'), &v) != 0)
+		return false;
+	*s += n;
+	per = **s == '%' ? 100 : strncmp(*s, "px", 2) == 0 ? pixels : **s == 'c' ? cells : 0;
+	if (per <= 0 || !(v >= 0 && v / per <= 4))
+		return false;
+	*s += **s == 'p' ? 2 : 1;
+	*ret = v / per;
+	return true;
+}
+
+static bool read_lengths(const struct document *d, const char *s, double *ret_x, double *ret_y)
+{
+	double x, y;
+
+	if (s == NULL || !read_length(&s, d->width, d->columns, &x) || !read_length(&s, d->height, d->rows, &y))
+		return false;
+	*ret_x = x;
+	*ret_y = y;
+	return true;
+}
+
+/* What stands at a region, at a style in it, or at one that it names. */
+static void add_area(const struct document *d, const xmlNode *node, struct region *r)
+{
+	char *origin = attribute(node, "origin"), *extent = attribute(node, "extent"), *edge = attribute(node, "displayAlign");
+
+	read_lengths(d, origin, &r->x, &r->y);
+	read_lengths(d, extent, &r->width, &r->height);
+	if (edge != NULL)
+		r->edge = strcmp(edge, "center") == 0 ? 0 : strcmp(edge, "after") == 0 ? 1 : -1;
+	r->look = look_of(d, node, r->look);
+	free(origin);
+	free(extent);
+	free(edge);
+}
+
+static const xmlNode *find_style(const xmlNode *node, const char *id, size_t n, unsigned depth)
+{
+	const xmlNode *found = NULL;
+
+	for (const xmlNode *c = node->children; c != NULL && found == NULL && depth < MAX_DEPTH; c = c->next) {
+		char *own = is(c, "style") ? attribute(c, "id") : NULL;
+
+		if (own != NULL && strlen(own) == n && memcmp(own, id, n) == 0)
+			found = c;
+		else if (c->type == XML_ELEMENT_NODE)
+			found = find_style(c, id, n, depth + 1);
+		free(own);
+	}
+	return found;
+}
+
+static void add_named_areas(const struct document *d, const xmlNode *root, const xmlNode *node, struct region *r)
+{
+	char *styles = attribute(node, "style");
+
+	for (const char *s = styles; s != NULL && *s != '\0';) {
+		size_t n = strcspn(s, " \t\n");
+		const xmlNode *style = n > 0 ? find_style(root, s, n, 0) : NULL;
+
+		if (style != NULL)
+			add_area(d, style, r);
+		s += n;
+		s += strspn(s, " \t\n");
+	}
+	free(styles);
+}
+
+static void take_region(struct document *d, const xmlNode *root, const xmlNode *node)
+{
+	struct region *r = &d->regions[d->n_regions];
+	char *id = attribute(node, "id");
+
+	if (id != NULL && strlen(id) < sizeof r->id && d->n_regions < MAX_REGIONS) {
+		*r = (struct region){.width = 1, .height = 1, .edge = -1, .look = plain};
+		memcpy(r->id, id, strlen(id) + 1);
+		add_named_areas(d, root, node, r);
+		for (const xmlNode *c = node->children; c != NULL; c = c->next)
+			if (is(c, "style"))
+				add_area(d, c, r);
+		add_area(d, node, r);
+		if (r->x + r->width > 1)
+			r->width = r->x < 1 ? 1 - r->x : 0;
+		if (r->y + r->height > 1)
+			r->height = r->y < 1 ? 1 - r->y : 0;
+		d->n_regions += r->width > 0;
+	}
+	free(id);
+}
+
+static void find_regions(struct document *d, const xmlNode *root, const xmlNode *node, unsigned depth)
+{
+	for (const xmlNode *c = node->children; c != NULL && depth < MAX_DEPTH; c = c->next)
+		if (is(c, "region"))
+			take_region(d, root, c);
+		else if (is(c, "head") || is(c, "layout"))
+			find_regions(d, root, c, depth + 1);
+}
+
+static int region_of(const struct document *d, const xmlNode *node, int region)
+{
+	char *id = attribute(node, "region");
+
+	for (int i = 0; id != NULL && i < d->n_regions; i++)
+		if (strcmp(d->regions[i].id, id) == 0)
+			region = i;
+	free(id);
+	return region;
+}
+
+static struct cue_place place_in(const struct region *r, const struct look *look)
+{
+	struct cue_place p = {.set = true, .left = (float)r->x, .width = (float)r->width, .align = look->align == ALIGN_UNSAID ? -1 : look->align,
+		.line = CUE_LINE_PART, .edge = r->edge};
+
+	p.y = (float)(r->edge < 0 ? r->y : r->edge == 0 ? r->y + r->height / 2 : r->y + r->height);
+	return p;
 }
 
 /* --- text ----------------------------------------------------------------------------------------- */
@@ -215,6 +397,8 @@ static void put_look(struct buf *out, const struct look *look)
 		buf_printf(out, "{\\c&H%02X%02X%02X&}", look->colour & 0xff, look->colour >> 8 & 0xff, look->colour >> 16);
 	if (look->italic)
 		buf_puts(out, "{\\i1}");
+	if (look->bold)
+		buf_puts(out, "{\\b1}");
 }
 
 static void put_content(const struct document *d, const xmlNode *node, const struct look *look, struct buf *out, unsigned depth)
@@ -226,7 +410,7 @@ static void put_content(const struct document *d, const xmlNode *node, const str
 			buf_puts(out, "\\N");
 		} else if (is(c, "span")) {
 			struct look inner = look_of(d, c, *look);
-			bool changes = inner.colour != look->colour || inner.has_colour != look->has_colour || inner.italic != look->italic;
+			bool changes = inner.colour != look->colour || inner.has_colour != look->has_colour || inner.italic != look->italic || inner.bold != look->bold;
 
 			if (changes)
 				put_look(out, &inner);
@@ -239,22 +423,26 @@ static void put_content(const struct document *d, const xmlNode *node, const str
 	}
 }
 
-static void take_p(struct document *d, const xmlNode *p, dur_us start, dur_us end, const struct look *look)
+static void take_p(struct document *d, const xmlNode *p, dur_us start, dur_us end, const struct look *own, int region)
 {
+	struct look look = region != NO_REGION ? merged(d->regions[region].look, own) : *own;
+	struct cue_place place = {.set = false};
 	struct buf text;
 
+	if (region != NO_REGION)
+		place = place_in(&d->regions[region], &look);
 	buf_init(&text, CUE_MAX_TEXT);
-	put_look(&text, look);
-	put_content(d, p, look, &text, 0);
+	put_look(&text, &look);
+	put_content(d, p, &look, &text, 0);
 	while (text.size > 0 && text.bytes[text.size - 1] == ' ')
 		text.bytes[--text.size] = '\0';
 	if (buf_error(&text) == 0 && text.size > 0)
-		cues_add(d->cues, start + d->offset, end + d->offset, buf_take(&text));
+		cues_add(d->cues, start + d->offset, end + d->offset, buf_take(&text), &place);
 	buf_fini(&text);
 }
 
 /* Times count from the parent's begin (TTML2 11.2, parallel containers). */
-static void walk(struct document *d, const xmlNode *node, dur_us from, dur_us to, struct look look, unsigned depth)
+static void walk(struct document *d, const xmlNode *node, dur_us from, dur_us to, struct look look, int region, unsigned depth)
 {
 	dur_us begin = 0, t, start, end = to;
 
@@ -267,13 +455,14 @@ static void walk(struct document *d, const xmlNode *node, dur_us from, dur_us to
 	if (time_of(node, "dur", &d->rates, &t) && start + t < end)
 		end = start + t;
 	look = look_of(d, node, look);
+	region = region_of(d, node, region);
 	if (is(node, "p")) {
-		take_p(d, node, start, end, &look);
+		take_p(d, node, start, end, &look, region);
 		return;
 	}
 	for (const xmlNode *c = node->children; c != NULL; c = c->next)
 		if (is(c, "body") || is(c, "div") || is(c, "p"))
-			walk(d, c, start, end, look, depth + 1);
+			walk(d, c, start, end, look, region, depth + 1);
 }
 
 static struct rates rates_of(const xmlNode *root)
@@ -298,6 +487,31 @@ static struct rates rates_of(const xmlNode *root)
 	return r;
 }
 
+/* "1280px 720px", "32 15": what lengths are measured by. */
+static void read_root(struct document *d, const xmlNode *root)
+{
+	char *extent = attribute(root, "extent"), *cells = attribute(root, "cellResolution");
+
+	d->columns = 32; /* TTML2 7.2.2 */
+	d->rows = 15;
+	if (extent != NULL && strstr(extent, "px ") != NULL && str_ends(extent, "px")) {
+		char *height = strchr(extent, ' ') + 1;
+
+		height[-3] = height[strlen(height) - 2] = '\0';
+		d->width = number(extent, 0);
+		d->height = number(height, 0);
+	}
+	if (cells != NULL && strchr(cells, ' ') != NULL) {
+		char *space = strchr(cells, ' ');
+
+		*space = '\0';
+		d->columns = number(cells, 32);
+		d->rows = number(space + 1, 15);
+	}
+	free(extent);
+	free(cells);
+}
+
 int cues_from_ttml(const char *text, size_t n, dur_us offset, struct cues *c, struct fault *f)
 {
 	struct document d = {.offset = offset, .cues = c};
@@ -313,7 +527,9 @@ int cues_from_ttml(const char *text, size_t n, dur_us offset, struct cues *c, st
 	} else {
 		d.rates = rates_of(root);
 		find_styles(&d, root, 0);
-		walk(&d, root, 0, FOREVER, (struct look){0}, 0);
+		read_root(&d, root);
+		find_regions(&d, root, root, 0);
+		walk(&d, root, 0, FOREVER, plain, NO_REGION, 0);
 	}
 	xmlFreeDoc(doc);
 	return r;

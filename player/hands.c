@@ -510,9 +510,9 @@ void hands_draw(struct present *p, mono_us now)
 		return;
 	p->drawn_next = now + 40 * DUR_MS;
 	engine_view(p->set.engine, &v);
-	p->facts.subtitles[0] = '\0';
+	p->facts.subtitles.n = 0;
 	if (p->set.subtitles != NULL)
-		subtitles_at(p->set.subtitles, present_clock(p, now), p->facts.subtitles, sizeof p->facts.subtitles);
+		subtitles_at(p->set.subtitles, present_clock(p, now), &p->facts.subtitles);
 	sample(p, &v, now);
 	put_statistics(p, &v);
 	put_message(p, &v, now);
@@ -540,12 +540,15 @@ static json_t *track_of(const char *name, const struct lane_view *l)
 
 static json_t *text_of(const struct present *p, dur_us t, bool shown)
 {
+	struct cues_shown now;
 	char text[4096] = "";
 
-	if (p->set.subtitles != NULL && shown)
-		subtitles_at(p->set.subtitles, t, text, sizeof text);
-	else if (p->set.subtitles != NULL)
+	if (p->set.subtitles != NULL && shown) {
+		subtitles_at(p->set.subtitles, t, &now);
+		cues_join(&now, text, sizeof text);
+	} else if (p->set.subtitles != NULL) {
 		subtitles_name(p->set.subtitles, text, sizeof text);
+	}
 	return json_string(text);
 }
 

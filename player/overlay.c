@@ -30,7 +30,7 @@ void overlay_free(struct overlay **o)
 {
 }
 
-bool overlay_draw(struct overlay *o, int width, int height, const struct overlay_facts *facts, const uint32_t **ret_pixels)
+bool overlay_draw(struct overlay *o, int width, int height, const int picture[static 4], const struct overlay_facts *facts, const uint32_t **ret_pixels)
 {
 	*ret_pixels = NULL;
 	return false;
@@ -144,12 +144,12 @@ static void put_head(struct buf *s, const struct overlay_facts *f, int width, in
 	buf_printf(s, "Style: Message,sans-serif,%d,&H0080FFFF,&H00000000,&H40000000,0,4,0,%d,8,%d,%d,%d\n", words, words / 2, width / 10,
 	           width / 10, height / 12);
 	buf_puts(s, "Style: Draw,sans-serif,10,&H00FFFFFF,&H00000000,&H00000000,0,1,0,0,7,0,0,0\n\n[Events]\n"
-	            "Format: Layer, Start, End, Style, Text\n");
+	            "Format: Layer, Start, End, Style, MarginL, MarginR, Text\n");
 }
 
 static void put_line(struct buf *s, int layer, const char *style)
 {
-	buf_printf(s, "Dialogue: %d,0:00:00.00,1:00:00.00,%s,", layer, style);
+	buf_printf(s, "Dialogue: %d,0:00:00.00,1:00:00.00,%s,0,0,", layer, style);
 }
 
 static void put_plain(struct buf *s, int layer, const char *style, const char *text)
@@ -215,7 +215,7 @@ static void put_hover(struct buf *s, const struct overlay_facts *f, int width, i
 	struct rect r = thumb_place(f, width, height);
 	int x = width / 40 + (int)((width - 2 * (width / 40)) * f->hover);
 
-	buf_printf(s, "Comment: 0,0:00:00.00,0:00:00.00,Draw,%u %d\n", f->thumb != NULL ? f->thumb_id : 0, f->thumb != NULL);
+	buf_printf(s, "Comment: 0,0:00:00.00,0:00:00.00,Draw,0,0,%u %d\n", f->thumb != NULL ? f->thumb_id : 0, f->thumb != NULL);
 	put_box(s, 7, "FFFFFF", "20", x - 1, height - height / 24 - 4, 2, height / 90 + 8);
 	put_line(s, 8, "Draw");
 	buf_printf(s, "{\\an2\\bord2\\pos(%d,%d)\\fs%d}", f->thumb != NULL ? r.x + r.w / 2 : x, r.y + r.h - 2, height / 32 > 11 ? height / 32 : 11);
@@ -223,17 +223,56 @@ static void put_hover(struct buf *s, const struct overlay_facts *f, int width, i
 	buf_putc(s, '\n');
 }
 
-static void write_script(struct buf *s, const struct overlay_facts *f, int width, int height)
+/* Lines wrap between the margins; 0 would be the style's. */
+static int margin(int n)
 {
-	buf_clear(s);
-	if (f->subtitles[0] == '\0' && f->statistics[0] == '\0' && f->message[0] == '\0' && f->bar < 0)
+	return n > 1 ? n : 1;
+}
+
+/* Text with a place of its own.  Where its line is not said libass finds room at the bottom, else it stands where it is to stand. */
+static void put_placed(struct buf *s, const struct cue_place *p, const char *text, int width, int height, const int picture[static 4], int bottom)
+{
+	int left = picture[0] + (int)(p->left * (float)picture[2]), box = (int)(p->width * (float)picture[2]), row = height / 16, edge = p->edge, y;
+	int x = p->align < 0 ? left : p->align > 0 ? left + box : left + box / 2;
+
+	if (p->line == CUE_LINE_AUTO) {
+		buf_printf(s, "Dialogue: 0,0:00:00.00,1:00:00.00,Sub,%d,%d,{\\an%d}%s\n", margin(left), margin(width - left - box), 2 + p->align, text);
 		return;
-	put_head(s, f, width, height);
-	if (f->subtitles[0] != '\0') {
+	}
+	if (p->line == CUE_LINE_ROW) {
+		edge = p->row < 0 ? 1 : -1;
+		y = p->row < 0 ? picture[1] + picture[3] + (p->row + 1) * row : picture[1] + p->row * row;
+	} else {
+		y = picture[1] + (int)(p->y * (float)picture[3]);
+	}
+	if (edge > 0 && y > bottom)
+		y = bottom;
+	buf_printf(s, "Dialogue: 0,0:00:00.00,1:00:00.00,Sub,%d,%d,{\\an%d\\pos(%d,%d)}%s\n", margin(left), margin(width - left - box),
+	           (edge < 0 ? 8 : edge > 0 ? 2 : 5) + p->align, x, y, text);
+}
+
+static void put_subtitles(struct buf *s, const struct overlay_facts *f, int width, int height, const int picture[static 4])
+{
+	for (size_t i = 0; i < f->subtitles.n; i++) {
+		const char *text = f->subtitles.text + f->subtitles.v[i].at;
+
+		if (f->subtitles.v[i].place.set) {
+			put_placed(s, &f->subtitles.v[i].place, text, width, height, picture, f->bar < 0 ? height : height - height / 10);
+			continue;
+		}
 		put_line(s, 0, "Sub");
-		buf_puts(s, f->subtitles);
+		buf_puts(s, text);
 		buf_putc(s, '\n');
 	}
+}
+
+static void write_script(struct buf *s, const struct overlay_facts *f, int width, int height, const int picture[static 4])
+{
+	buf_clear(s);
+	if (f->subtitles.n == 0 && f->statistics[0] == '\0' && f->message[0] == '\0' && f->bar < 0)
+		return;
+	put_head(s, f, width, height);
+	put_subtitles(s, f, width, height, picture);
 	put_plain(s, 7, "Small", f->statistics);
 	put_plain(s, 8, "Message", f->message);
 	if (f->statistics[0] != '\0')
@@ -328,12 +367,12 @@ static bool same(const struct buf *a, const struct buf *b)
 	return a->size == b->size && (a->size == 0 || memcmp(a->bytes, b->bytes, a->size) == 0);
 }
 
-bool overlay_draw(struct overlay *o, int width, int height, const struct overlay_facts *f, const uint32_t **ret_pixels)
+bool overlay_draw(struct overlay *o, int width, int height, const int picture[static 4], const struct overlay_facts *f, const uint32_t **ret_pixels)
 {
 	size_t n = (size_t)width * (size_t)height;
 	bool other = width != o->width || height != o->height;
 
-	write_script(&o->script, f, width, height);
+	write_script(&o->script, f, width, height, picture);
 	if (!other && same(&o->script, &o->before)) {
 		*ret_pixels = o->drawn ? o->pixels : NULL;
 		return false;

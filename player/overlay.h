@@ -10,14 +10,15 @@
 #include <stdint.h>
 
 #include "base/str.h"
+#include "player/cues.h"
 
 struct overlay; /* hidden */
 
 enum { OVERLAY_BUFFER, OVERLAY_LINE, OVERLAY_RENDITION, OVERLAY_DROPPED, OVERLAY_GRAPHS, OVERLAY_POINTS = 120 };
 
 struct overlay_facts {
-	char subtitles[4096];    /* for libass; "" draws none of it, and so below */
-	char statistics[1024];   /* plain, lines */
+	struct cues_shown subtitles;
+	char statistics[1024];   /* plain, lines; "" draws none of it, and so below */
 	char message[400];       /* plain */
 	struct {
 		char label[48];
@@ -39,10 +40,10 @@ void overlay_free(struct overlay **);
 /* Where on the bar a point of a window is, 0 to 1; -1: the point is not at the bar. */
 double overlay_bar_at(int width, int height, int x, int y);
 
-/* Draws for a window of that size.  *ret_pixels: ARGB, not premultiplied, width x height,
+/* Draws for a window of that size; `picture` is where in it the film is: left, top, width, height.  *ret_pixels: ARGB, not premultiplied, width x height,
  * valid until the next call; NULL when there is nothing to draw.  true when it is
  * other than the time before. */
-bool overlay_draw(struct overlay *, int width, int height, const struct overlay_facts *, const uint32_t **ret_pixels);
+bool overlay_draw(struct overlay *, int width, int height, const int picture[static 4], const struct overlay_facts *, const uint32_t **ret_pixels);
 
 /* Of what was drawn last: left, top, right, bottom; all else is empty. */
 void overlay_area(const struct overlay *, int ret_area[static 4]);

@@ -153,12 +153,11 @@ static void draw_picture(struct window *w, SDL_Rect to)
 		SDL_RenderCopyEx(w->renderer, w->texture, NULL, &to, w->turn, NULL, SDL_FLIP_NONE);
 }
 
-static void draw(struct window *w)
+/* Where in ww x wh pixels the picture stands. */
+static SDL_Rect place(const struct window *w, int ww, int wh)
 {
-	int ww, wh;
 	SDL_Rect to;
 
-	SDL_GetRendererOutputSize(w->renderer, &ww, &wh);
 	to.w = ww;
 	to.h = (int)(ww / w->aspect + 0.5);
 	if (to.h > wh) {
@@ -167,6 +166,16 @@ static void draw(struct window *w)
 	}
 	to.x = (ww - to.w) / 2;
 	to.y = (wh - to.h) / 2;
+	return to;
+}
+
+static void draw(struct window *w)
+{
+	int ww, wh;
+	SDL_Rect to;
+
+	SDL_GetRendererOutputSize(w->renderer, &ww, &wh);
+	to = place(w, ww, wh);
 	if (to.w < ww || to.h < wh || w->texture == NULL) { /* else the picture covers all */
 		SDL_SetRenderDrawColor(w->renderer, 0, 0, 0, 255);
 		SDL_RenderClear(w->renderer);
@@ -196,9 +205,12 @@ static void overlay(struct sink *s, const struct overlay_facts *facts)
 	struct window *w = of(s);
 	const uint32_t *pixels;
 	int width, height, area[4];
+	SDL_Rect at;
 
 	SDL_GetRendererOutputSize(w->renderer, &width, &height);
-	if (w->overlay == NULL || width <= 0 || height <= 0 || !overlay_draw(w->overlay, width, height, facts, &pixels))
+	at = w->texture != NULL ? place(w, width, height) : (SDL_Rect){0, 0, width, height};
+	if (w->overlay == NULL || width <= 0 || height <= 0 ||
+	    !overlay_draw(w->overlay, width, height, (const int[4]){at.x, at.y, at.w, at.h}, facts, &pixels))
 		return;
 	if (w->over == NULL || w->over_width != width || w->over_height != height) {
 		if (w->over != NULL)

@@ -183,7 +183,7 @@ static void keep(struct subtitles *s, unsigned track, struct cues *c)
 	if (s->live != NULL)
 		forget(&s->cues, s->hub->position - KEPT);
 	for (size_t i = 0; i < c->n; i++) {
-		cues_add(&s->cues, c->v[i].start, c->v[i].end, c->v[i].text);
+		cues_add(&s->cues, c->v[i].start, c->v[i].end, c->v[i].text, &c->v[i].place);
 		c->v[i].text = NULL;
 	}
 	c->n = 0;
@@ -354,11 +354,11 @@ void subtitles_name(struct subtitles *s, char *out, size_t n)
 	hub_unlock(s->hub);
 }
 
-void subtitles_at(struct subtitles *s, dur_us t, char *out, size_t n)
+void subtitles_at(struct subtitles *s, dur_us t, struct cues_shown *ret)
 {
 	hub_lock(s->hub);
-	out[0] = '\0';
+	ret->n = 0;
 	if (s->track != NONE && s->cues_of == s->track)
-		cues_at(&s->cues, t, out, n);
+		cues_at(&s->cues, t, ret);
 	hub_unlock(s->hub);
 }

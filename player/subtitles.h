@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "player/source.h"
 
+struct cues_shown;
 struct hub;
 struct live;
 struct subtitles; /* hidden */
@@ -24,7 +25,7 @@ void subtitles_free(struct subtitles **);
 void subtitles_next(struct subtitles *);
 /* "en", "2" or "" when there is none. */
 void subtitles_name(struct subtitles *, char *out, size_t n);
-/* What is shown at t, for libass. */
-void subtitles_at(struct subtitles *, dur_us t, char *out, size_t n);
+/* What is shown at t. */
+void subtitles_at(struct subtitles *, dur_us t, struct cues_shown *);
 
 #endif

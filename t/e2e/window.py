@@ -3,7 +3,7 @@
 """The window of ribera-player under Xvfb: the picture is there, in shape, with subtitles, statistics and words for trouble over it."""
 import json, os, re, signal, socket, subprocess, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
-import badserver, livesim, tap
+import badserver, livesim, tap, textmp4
 
 WIDTH, HEIGHT = 800, 600
 VTT = 'WEBVTT\n\n00:00.000 --> 00:30.000\nHello <i>subtitles</i>\n'
@@ -134,6 +134,118 @@ def the_picture_is_there_in_shape_and_text_stands_over_it():
     w.say('quit')
     tap.until(lambda: not w.p.alive(), 20, 'the end')
     tap.equal(w.p.p.returncode, 0, w.p.text())
+
+
+def subtitled(*sets):
+    """A grey film of 8 s with text; each set is its AdaptationSet, without the end."""
+    folder = tap.folder()
+    subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-f', 'lavfi', '-i', 'color=gray:s=640x360:r=25:d=8', '-c:v', 'libx264', '-preset', 'ultrafast', '-g', '25', '-pix_fmt', 'yuv420p',
+                    '-f', 'dash', '-seg_duration', '8', os.path.join(folder, 'vod.mpd')], check=True)
+    with open(os.path.join(folder, 'vod.mpd')) as f:
+        text = f.read()
+    with open(os.path.join(folder, 'vod.mpd'), 'w') as f:
+        f.write(text.replace('</Period>', ''.join(sets) + '</Period>'))
+    return folder
+
+
+def named(colour, p):
+    """Is it of the colour, or near: edges are blended."""
+    high, low = {'red': ((0,), (1, 2)), 'lime': ((1,), (0, 2)), 'white': ((0, 1, 2), ()), 'blue': ((2,), (0, 1))}[colour]
+    return all(p[i] > 190 for i in high) and all(p[i] < 60 for i in low)
+
+
+def where(shot, picture, colour):
+    """The box of a colour, in percent of the picture: left, top, right, bottom; None: it is not there."""
+    left, top, right, bottom = picture
+    seen = [(x, y) for y in range(top, bottom) for x in range(left, right) if named(colour, shot[y][x])]
+    if len(seen) < 20:
+        return None
+    xs, ys = [x for x, _ in seen], [y for _, y in seen]
+    return tuple(round(100 * v) for v in ((min(xs) - left) / (right - left), (min(ys) - top) / (bottom - top), (max(xs) + 1 - left) / (right - left), (max(ys) + 1 - top) / (bottom - top)))
+
+
+def stands(w, picture, colour, left, top, right, bottom):
+    """Text of the colour stands within these percents, and fills a part of them."""
+    def there():
+        nonlocal at
+        at = where(w.shot(), picture, colour)
+        return at and left <= at[0] and top <= at[1] and at[2] <= right and at[3] <= bottom
+    at = None
+    tap.until(there, 15, lambda: f'{colour} within {left, top, right, bottom}, not {at},', every=0.2)
+    return at
+
+
+def still(folder, at=2):
+    w = Window(badserver.Server(folder), '--sub', 'en')
+    w.say('set_property', 'pause', True)
+    w.say('seek', at, 'absolute')
+    tap.until(lambda: abs(w.get('time-pos') - at) < 0.05 and w.get('sub-text'), 20, 'the text')
+    return w, box(w.shot())
+
+
+def end(w):
+    w.say('quit')
+    tap.until(lambda: not w.p.alive(), 20, 'the end')
+    tap.equal(w.p.p.returncode, 0, w.p.text())
+
+
+def text_set(mime, name):
+    return f'<AdaptationSet contentType="text" mimeType="{mime}" lang="en"><Representation id="t" bandwidth="100"><BaseURL>{name}</BaseURL></Representation></AdaptationSet>'
+
+
+@tap.test
+def webvtt_stands_where_its_settings_say():
+    cases = (('line:0', (20, 0, 80, 14)), ('line:0 align:start', (0, 0, 50, 14)), ('line:50%,center align:end', (50, 40, 101, 60)),
+             ('line:-1 position:0% align:left', (0, 85, 50, 101)), ('position:100% size:50% align:right', (50, 70, 101, 101)), ('line:25% position:50% size:30%', (30, 24, 70, 60)))
+    vtt = 'WEBVTT\n\n' + ''.join(f'00:0{i}.000 --> 00:0{i + 1}.000 {settings}\nMMMMM MMMMM MMMMM\n\n' for i, (settings, _) in enumerate(cases))
+    folder = subtitled(text_set('text/vtt', 't.vtt'))
+    with open(os.path.join(folder, 't.vtt'), 'w') as f:
+        f.write(vtt)
+    w, picture = still(folder, 0.5)
+    for i, (settings, place) in enumerate(cases):
+        w.say('seek', i + 0.5, 'absolute')
+        tap.until(lambda: abs(w.get('time-pos') - i - 0.5) < 0.05, 20, 'the seek')
+        at = stands(w, picture, 'white', *place)
+        if 'size:30%' in settings:
+            tap.check(at[3] - at[1] > 8, f'it does not wrap in its box: {at}')
+    end(w)
+
+
+@tap.test
+def several_cues_of_one_sample_are_shown_together():
+    """And one that goes on over samples is shown once."""
+    folder = subtitled('<AdaptationSet contentType="text" mimeType="application/mp4" codecs="wvtt" lang="en"><SegmentTemplate timescale="1000" duration="1000" media="t-$Number$.m4s" '
+                       'initialization="t.mp4"/><Representation id="t" bandwidth="100"/></AdaptationSet>')
+    with open(os.path.join(folder, 't.mp4'), 'wb') as f:
+        f.write(textmp4.init('wvtt', 1000))
+    for n in range(8):
+        sample = textmp4.vttc('one') + textmp4.vttc('two' if n < 4 else 'three') + textmp4.vttc('above', 'line:0')
+        with open(os.path.join(folder, f't-{n + 1}.m4s'), 'wb') as f:
+            f.write(textmp4.segment('wvtt', n + 1, n * 1000, 1000, sample, 1000))
+    w, picture = still(folder, 2.5)
+    tap.equal(w.get('sub-text'), 'one\\N{\\r}two\\N{\\r}above')
+    at = stands(w, picture, 'white', 20, 0, 80, 101)
+    tap.check(at[1] < 12 and at[3] > 85, f'text above and below: {at}')
+    w.say('seek', 4.5, 'absolute')
+    tap.until(lambda: w.get('sub-text') == 'one\\N{\\r}three\\N{\\r}above' or w.get('sub-text') == 'one\\N{\\r}above\\N{\\r}three', 20, lambda: f"{w.get('sub-text')}")
+    end(w)
+
+
+@tap.test
+def regions_of_ttml_stand_where_they_are():
+    """Two at once, each in its colour; lines broken by br."""
+    folder = subtitled(text_set('application/ttml+xml', 't.ttml'))
+    with open(os.path.join(folder, 't.ttml'), 'w') as f:
+        f.write('<tt xmlns="http://www.w3.org/ns/ttml" xmlns:tts="http://www.w3.org/ns/ttml#styling"><head><layout>'
+                '<region xml:id="a" tts:origin="5% 10%" tts:extent="40% 30%"/>'
+                '<region xml:id="b" tts:origin="50% 60%" tts:extent="45% 30%" tts:displayAlign="after" tts:textAlign="end"/></layout></head>'
+                '<body><div><p begin="0s" end="8s" region="a" tts:color="red">MM<br/>MM</p><p begin="0s" end="8s" region="b" tts:color="lime">MMMM <span tts:color="blue">MM</span></p></div></body></tt>')
+    w, picture = still(folder)
+    at = stands(w, picture, 'red', 5, 10, 45, 40)
+    tap.check(at[3] - at[1] > 8 and at[0] < 10, f'two lines at the left: {at}')
+    lime, blue = stands(w, picture, 'lime', 50, 60, 95, 90), stands(w, picture, 'blue', 50, 60, 95, 90)
+    tap.check(lime[2] <= blue[0] + 1 and blue[2] > 90 and blue[3] > 84, f'at the right, at the bottom: {lime} {blue}')
+    end(w)
 
 
 @tap.test

@@ -13,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static void check(const struct cues *c)
 {
+	struct cues_shown shown;
 	char out[256];
 
 	MUST(c->n <= CUES_MAX);
@@ -21,7 +22,16 @@ static void check(const struct cues *c)
 		MUST(c->v[i].end > c->v[i].start && (i == 0 || c->v[i].start >= c->v[i - 1].start));
 	}
 	memset(out, 1, sizeof out);
-	cues_at(c, c->n > 0 ? c->v[0].start : 0, out, sizeof out);
+	cues_at(c, c->n > 0 ? c->v[0].start : 0, &shown);
+	MUST(shown.n <= CUES_AT_ONCE && (shown.n > 0) == (c->n > 0));
+	for (size_t i = 0; i < shown.n; i++) {
+		const struct cue_place *p = &shown.v[i].place;
+
+		MUST(memchr(shown.text + shown.v[i].at, 0, sizeof shown.text - shown.v[i].at) != NULL);
+		MUST(!p->set || (p->left >= 0 && p->width >= 0 && p->left + p->width <= 1.001f && p->align >= -1 && p->align <= 1 && p->edge >= -1 && p->edge <= 1));
+		MUST(!p->set || p->line != CUE_LINE_ROW || (p->row >= -1000 && p->row <= 1000));
+	}
+	cues_join(&shown, out, sizeof out);
 	MUST(memchr(out, 0, sizeof out) != NULL);
 }
 

@@ -29,10 +29,16 @@ def init(kind, scale):
                 track, box('mvex', full('trex', 0, 0, struct.pack('>5I', 1, 1, 0, 0, 0)))))
 
 
+def vttc(text, settings=''):
+    return box('vttc', *([box('sttg', settings.encode())] if settings else []), box('payl', text.encode()))
+
+
 def segment(kind, number, start, duration, text, scale):
-    """One cue, as long as the segment."""
-    if kind == 'wvtt':
-        sample = box('vttc', box('payl', text.encode()))
+    """One cue, as long as the segment; or `text` is a sample as it is."""
+    if isinstance(text, bytes):
+        sample = text
+    elif kind == 'wvtt':
+        sample = vttc(text)
     else:
         sample = (f'<tt xmlns="http://www.w3.org/ns/ttml"><body><div><p begin="{start / scale:.3f}s" end="{(start + duration) / scale:.3f}s">{text}</p></div></body></tt>').encode()
     def moof(offset):

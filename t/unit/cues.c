@@ -18,13 +18,95 @@ static void check_cue(const struct cues *c, size_t i, dur_us start, dur_us end, 
 	CHECK_STR(c->v[i].text, text);
 }
 
+/* All that is shown at t. */
+static const char *said(const struct cues *c, dur_us t)
+{
+	static char out[500];
+	struct cues_shown s;
+
+	cues_at(c, t, &s);
+	cues_join(&s, out, sizeof out);
+	return out;
+}
+
+/* Cue i stands here, in percent. */
+static void check_place(const struct cues *c, size_t i, int left, int width, int align, int line, int row, int y, int edge)
+{
+	const struct cue_place *p = &c->v[i].place;
+
+	cr_assert(p->set, "cue %zu has no place", i);
+	CHECK_INT((int)(p->left * 100 + 0.5f), left);
+	CHECK_INT((int)(p->width * 100 + 0.5f), width);
+	CHECK_INT(p->align, align);
+	CHECK_INT(p->line, line);
+	CHECK_INT(p->row, row);
+	CHECK_INT((int)(p->y * 100 + 0.5f), y);
+	CHECK_INT(p->edge, edge);
+}
+
+Test(cues, stand_where_webvtt_says)
+{
+	static const struct {
+		const char *settings;
+		int left, width, align, line, row, y, edge;
+	} rows[] = {
+		{"line:0", 0, 100, 0, CUE_LINE_ROW, 0, 0, -1},
+		{"line:-2 align:start", 0, 100, -1, CUE_LINE_ROW, -2, 0, -1},
+		{"line:90%,end position:50% size:40%", 30, 40, 0, CUE_LINE_PART, 0, 90, 1},
+		{"line:50%,center align:end", 0, 100, 1, CUE_LINE_PART, 0, 50, 0},
+		{"position:10%,line-left align:left size:35%", 10, 35, -1, CUE_LINE_AUTO, 0, 0, -1},
+		{"position:80%,line-right size:90% align:right", 0, 80, 1, CUE_LINE_AUTO, 0, 0, -1},
+		{"position:20% size:100%", 0, 40, 0, CUE_LINE_AUTO, 0, 0, -1},
+		{"align:middle", 0, 100, 0, CUE_LINE_AUTO, 0, 0, -1},
+		{"  size:50%\tline:200% position:-3% align:start", 0, 50, -1, CUE_LINE_AUTO, 0, 0, -1}, /* what is wrong is passed over */
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char text[200];
+		struct cues c = {0};
+
+		snprintf(text, sizeof text, "WEBVTT\n\n00:01.000 --> 00:02.000 %s\nx\n", rows[i].settings);
+		CHECK_INT(cues_from_vtt(text, strlen(text), 0, &c, NULL), 0);
+		CHECK_INT(c.n, 1);
+		check_place(&c, 0, rows[i].left, rows[i].width, rows[i].align, rows[i].line, rows[i].row, rows[i].y, rows[i].edge);
+		cues_free(&c);
+	}
+}
+
+Test(cues, go_on_over_samples_and_segments)
+{
+	static const struct cue_place top = {.set = true, .width = 1, .line = CUE_LINE_ROW};
+	struct cues c = {0};
+	struct cues_shown s;
+
+	cues_add(&c, 2, 4, strdup("a"), NULL);
+	cues_add(&c, 2, 6, strdup("b"), NULL);
+	cues_add(&c, 2, 6, strdup("up"), &top);
+	cues_add(&c, 4, 8, strdup("a"), NULL);   /* goes on */
+	cues_add(&c, 0, 2, strdup("a"), NULL);   /* as after a step back */
+	cues_add(&c, 9, 10, strdup("a"), NULL);  /* another one */
+	cues_add(&c, 6, 7, strdup("up"), NULL);  /* elsewhere */
+	CHECK_INT(c.n, 5);
+	check_cue(&c, 0, 0, 8, "a");
+	check_cue(&c, 1, 2, 6, "b");
+	CHECK_STR(said(&c, 1), "a");
+	CHECK_STR(said(&c, 3), "a\\N{\\r}b\\N{\\r}up");
+	CHECK_STR(said(&c, 6), "a\\N{\\r}up");
+	CHECK_STR(said(&c, 8), "");
+	cues_at(&c, 3, &s);
+	CHECK_INT(s.n, 2);
+	CHECK_STR(s.text + s.v[0].at, "a\\N{\\r}b");
+	CHECK_STR(s.text + s.v[1].at, "up");
+	CHECK(s.v[1].place.set);
+	cues_free(&c);
+}
+
 Test(cues, reads_webvtt)
 {
 	static const char text[] = "\xef\xbb\xbfWEBVTT - a title\r\n\r\nNOTE nothing\r\n\r\nid-1\r\n00:01.500 --> 00:03.000 line:0\r\n"
 	                           "Hello <i>you</i> &amp; <c.yellow>them</c>\r\nsecond {line} a\\b\r\n\r\n"
 	                           "1:00:00.000 --> 1:00:01.000\n<b>late</b>\n\nbad --> worse\nnothing\n\n00:00:05.000 --> 00:00:04.000\nbackwards\n";
 	struct cues c = {0};
-	char out[200];
 
 	CHECK_INT(cues_from_vtt(text, sizeof text - 1, DUR_S, &c, NULL), 0);
 	CHECK_INT(c.n, 2);
@@ -32,10 +114,8 @@ Test(cues, reads_webvtt)
 	check_cue(&c, 1, 3601 * DUR_S, 3602 * DUR_S, "{\\b1}late{\\b0}");
 	CHECK_INT(cues_from_vtt(text, sizeof text - 1, DUR_S, &c, NULL), 0);
 	CHECK_INT(c.n, 2); /* once is enough */
-	cues_at(&c, 3 * DUR_S, out, sizeof out);
-	CHECK_HAS(out, "Hello");
-	cues_at(&c, 4 * DUR_S, out, sizeof out);
-	CHECK_STR(out, "");
+	CHECK_HAS(said(&c, 3 * DUR_S), "Hello");
+	CHECK_STR(said(&c, 4 * DUR_S), "");
 	cues_free(&c);
 	CHECK_INT(cues_from_vtt("1\n00:00", 7, 0, &c, NULL), ERR_SYNTAX);
 }
@@ -61,9 +141,37 @@ Test(cues, reads_ttml)
 	CHECK_INT(c.n, 0);
 }
 
+Test(cues, stand_in_the_regions_of_ttml)
+{
+	static const char text[] = "<tt xmlns=\"http://www.w3.org/ns/ttml\" xmlns:tts=\"http://www.w3.org/ns/ttml#styling\" xmlns:ttp=\"http://www.w3.org/ns/ttml#parameter\" "
+		"tts:extent=\"1280px 720px\" ttp:cellResolution=\"40 20\"><head><styling><style xml:id=\"s\" tts:textAlign=\"center\" tts:color=\"red\"/>"
+		"<style xml:id=\"t\" style=\"s\" tts:fontWeight=\"bold\"/></styling><layout>"
+		"<region xml:id=\"low\" style=\"s\" tts:origin=\"10% 80%\" tts:extent=\"80% 15%\" tts:displayAlign=\"after\"/>"
+		"<region xml:id=\"high\"><style tts:origin=\"128px 72px\"/><style tts:extent=\"640px 36px\"/></region>"
+		"<region xml:id=\"cells\" tts:origin=\"4c 10c\" tts:extent=\"80c 2c\" tts:displayAlign=\"center\" tts:textAlign=\"end\"/></layout></head>"
+		"<body region=\"low\"><div><p begin=\"1s\" end=\"2s\">a</p><p region=\"high\" begin=\"1s\" end=\"2s\" style=\"t\">b<br/>c</p></div>"
+		"<div region=\"cells\"><p begin=\"1s\" end=\"2s\">d</p><p begin=\"1s\" end=\"2s\" tts:color=\"lime\">e</p></div></body></tt>";
+	struct cues c = {0};
+	struct cues_shown s;
+	struct fault f = {0};
+
+	cr_assert(cues_from_ttml(text, sizeof text - 1, 0, &c, &f) == 0, "%s", f.text);
+	CHECK_INT(c.n, 4);
+	check_cue(&c, 0, DUR_S, 2 * DUR_S, "{\\c&H0000FF&}a");
+	check_place(&c, 0, 10, 80, 0, CUE_LINE_PART, 0, 95, 1);
+	check_cue(&c, 1, DUR_S, 2 * DUR_S, "{\\c&H0000FF&}{\\b1}b\\Nc");
+	check_place(&c, 1, 10, 50, 0, CUE_LINE_PART, 0, 10, -1);
+	check_place(&c, 2, 10, 90, 1, CUE_LINE_PART, 0, 55, 0);
+	cues_at(&c, DUR_S, &s);
+	CHECK_INT(s.n, 3);
+	CHECK_STR(s.text + s.v[2].at, "d\\N{\\r}{\\c&H00FF00&}e");
+	cues_free(&c);
+}
+
 Test(cues, are_bounded)
 {
 	struct cues c = {0};
+	struct cues_shown shown;
 	struct buf text;
 	char out[40];
 
@@ -73,9 +181,11 @@ Test(cues, are_bounded)
 		buf_puts(&text, "x");
 	CHECK_INT(cues_from_vtt(buf_text(&text), text.size, 0, &c, NULL), 0);
 	CHECK_INT(c.n, 0);
-	cues_add(&c, 0, 10, strdup("0123456789012345678901234567890"));
-	cues_add(&c, 1, 10, strdup("too much for the room"));
-	cues_at(&c, 5, out, sizeof out);
+	cues_add(&c, 0, 10, strdup("0123456789012345678901234567890"), NULL);
+	cues_add(&c, 1, 10, strdup("too much for the room"), &(struct cue_place){.set = true});
+	cues_at(&c, 5, &shown);
+	CHECK_INT(shown.n, 2);
+	cues_join(&shown, out, sizeof out);
 	CHECK_STR(out, "0123456789012345678901234567890");
 	cues_free(&c);
 	buf_fini(&text);
