@@ -28,6 +28,7 @@
 #define STALL_TIMEOUT (10 * DUR_S)
 #define MAX_REDIRECTS 5L
 #define POLL_MS 1000
+#define IDLE_MS (3600 * 1000) /* nothing runs: who starts something wakes the thread */
 #define CACHED_CONNECTIONS 64L
 #define FILE_BLOCK ((size_t)128 << 10)
 
@@ -394,6 +395,8 @@ static int wait_ms(const struct fetch *f)
 	mono_us now = clock_mono();
 	dur_us left = POLL_MS * DUR_MS;
 
+	if (f->running == NULL)
+		return IDLE_MS;
 	for (const struct transfer *t = f->running; t != NULL; t = t->next)
 		if (t->begun && t->last_progress + patience(t) - now < left)
 			left = t->last_progress + patience(t) - now;

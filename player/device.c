@@ -4,6 +4,7 @@
  * have been heard is estimated from when it was taken: lumps follow each other without
  * a gap, and the moments at which they are taken jitter, so the estimate goes on by
  * a lump's length and is drawn to what it should be by a small part of the difference.
+ * A lump taken far too late was missed, as little more than one is ever under way.
  */
 #include <config.h>
 
@@ -20,6 +21,7 @@
 #define LUMP 1024                  /* samples at 48 kHz; more wakes cost more energy */
 #define FAR (60 * DUR_MS)          /* further off than jitter is: begun anew */
 #define DRAW 16                    /* the part of a difference that is believed at once */
+#define SLIP (10 * DUR_MS)         /* half a lump: one that is taken later than so was waited for in silence, and all behind it is late */
 
 struct device {
 	SDL_AudioDeviceID id;
@@ -50,7 +52,10 @@ static void note_taken(struct device *d, mono_us now)
 {
 	mono_us by_now = now + d->lumps * d->lump, by_row = d->heard + d->lump, off = by_now - by_row;
 
-	d->heard = d->heard == 0 || off > FAR || off < -FAR ? by_now : by_row + off / DRAW;
+	if (d->heard == 0 || off > FAR || off < -FAR)
+		d->heard = by_now;
+	else
+		d->heard = by_row + (off > SLIP ? off - SLIP : off / DRAW);
 }
 
 static void take(void *ctx, Uint8 *out, int size)
@@ -125,6 +130,7 @@ void device_put(struct device *d, const float *samples, size_t n)
 	SDL_UnlockAudioDevice(d->id);
 }
 
+/* A lump that is taken later than expected is heard in time all the same: below zero the row's own samples are under way. */
 dur_us device_left(struct device *d)
 {
 	mono_us now = clock_mono();
@@ -132,9 +138,9 @@ dur_us device_left(struct device *d)
 
 	SDL_LockAudioDevice(d->id);
 	row = length(d, d->n);
-	under_way = d->heard > now ? d->heard - now : d->n > 0 ? d->lump : 0;
+	under_way = d->heard != 0 && d->heard - now > -FAR ? d->heard - now : d->n > 0 ? d->lump : 0;
 	SDL_UnlockAudioDevice(d->id);
-	return row + under_way;
+	return row + under_way > 0 ? row + under_way : 0;
 }
 
 void device_run(struct device *d, bool on)

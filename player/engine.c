@@ -21,6 +21,7 @@
 #include "player/steering.h"
 
 #define IDLE DUR_S
+#define IDLE_STILL DUR_HOUR  /* while the viewer has paused it: what changes rings */
 #define LINE_BYTES 500000 /* fewer say little about a line */
 #define MAX_RESOURCE ((uint64_t)256 << 20)
 
@@ -36,6 +37,7 @@ struct engine {
 	/* under the hub's lock */
 	struct engine_view view;
 	struct fault failure;
+	bool still;              /* the viewer had paused it at the last look */
 };
 
 /* RFC 9562 5.4: a random UUID */
@@ -131,7 +133,7 @@ static void steer(struct engine *e, mono_us now, mono_us *next)
 
 static mono_us step(struct engine *e, mono_us now)
 {
-	mono_us next = now + IDLE;
+	mono_us next = now + (e->still && e->set.live == NULL ? IDLE_STILL : IDLE);
 	struct fault f = {0};
 	int r = 0;
 
@@ -162,6 +164,7 @@ static void *run(void *ctx)
 		bool kept[N_LANES] = {h->kept[LANE_VIDEO], h->kept[LANE_AUDIO]};
 		mono_us next;
 
+		e->still = h->still;
 		hub_unlock(h);
 		follow(e, generation, position, kept);
 		next = step(e, clock_mono());

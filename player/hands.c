@@ -20,7 +20,6 @@
 #include "player/thumbs.h"
 
 #define STATUS (500 * DUR_MS)
-#define REST (10 * DUR_S)
 #define PLAIN_STATUS (60 * DUR_S)
 #define MIN_SCAN 8.0        /* times as fast as the film; behind it twice as fast each time */
 #define MAX_SCAN 64.0
@@ -203,7 +202,7 @@ void hands_rest(struct present *p, mono_us now)
 {
 	dur_us from, end;
 
-	if (!p->paused || p->rested || !p->sound.device || p->set.live != NULL || now - p->paused_at < REST)
+	if (!p->paused || p->rested || !p->sound.device || p->set.live != NULL || now - p->paused_at < HANDS_REST)
 		return;
 	range(p, &from, &end);
 	if (p->base_pts > end) /* where no seek goes to */
@@ -378,7 +377,7 @@ static const char *state(const struct present *p)
 
 void hands_status(struct present *p, mono_us now)
 {
-	char at[64], speed[24] = "", statistics[96] = "";
+	char at[64], speed[24] = "", statistics[96] = "", line[sizeof p->status];
 	struct engine_view v;
 	const struct lane_view *l = &v.lanes[p->hub->lane[LANE_VIDEO] ? LANE_VIDEO : LANE_AUDIO];
 
@@ -391,13 +390,18 @@ void hands_status(struct present *p, mono_us now)
 	if (p->statistics)
 		snprintf(statistics, sizeof statistics, _("  shown %llu dropped %llu A/V %.1f ms"), (unsigned long long)p->report->presented,
 		         (unsigned long long)p->report->dropped, (double)p->report->max_av_offset / 1000);
-	fprintf(stderr, _("%s%s%s  buffer %.1f s  %s %.2f Mbit/s  line %.2f Mbit/s  from %s%s%s"), p->terminal ? "\r\033[K" : "", at,
-	        speed, (double)v.buffer / 1e6, l->rendition, (double)l->bandwidth / 1e6, (double)l->throughput / 1e6, l->key,
-	        statistics, state(p));
+	snprintf(line, sizeof line, _("%s%s%s  buffer %.1f s  %s %.2f Mbit/s  line %.2f Mbit/s  from %s%s%s"), p->terminal ? "\r\033[K" : "", at,
+	         speed, (double)v.buffer / 1e6, l->rendition, (double)l->bandwidth / 1e6, (double)l->throughput / 1e6, l->key,
+	         statistics, state(p));
+	p->status_next = now + (p->terminal ? STATUS : PLAIN_STATUS);
+	p->status_stands = p->terminal && strcmp(line, p->status) == 0;
+	if (p->status_stands)
+		return;
+	snprintf(p->status, sizeof p->status, "%s", line);
+	fputs(line, stderr);
 	if (!p->terminal)
 		fputc('\n', stderr);
 	fflush(stderr);
-	p->status_next = now + (p->terminal ? STATUS : PLAIN_STATUS);
 }
 
 /* What is wrong, and what is done about it. */
@@ -506,7 +510,8 @@ void hands_draw(struct present *p, mono_us now)
 {
 	struct engine_view v;
 
-	if (p->set.sink->overlay == NULL || now < p->drawn_next)
+	p->draw_waits = p->set.sink->overlay != NULL && now < p->drawn_next;
+	if (p->set.sink->overlay == NULL || p->draw_waits)
 		return;
 	p->drawn_next = now + 40 * DUR_MS;
 	engine_view(p->set.engine, &v);

@@ -29,7 +29,8 @@
 #define SETTLE (100 * DUR_MS)      /* after a start */
 #define LOOK (100 * DUR_MS)        /* what nobody tells of is looked at so often: what changes with time, and */
 #define LOOK_WINDOW (20 * DUR_MS)  /* a window */
-#define LOOK_STILL (500 * DUR_MS)  /* while nothing moves and all is told of */
+#define LOOK_STILL (500 * DUR_MS)  /* while nothing moves but what changes with time, and all is told of */
+#define LOOK_NEVER DUR_HOUR        /* nothing changes at all */
 #define LOOK_PACE (250 * DUR_MS)
 #define GAP DUR_S                 /* more than this is a discontinuity */
 #define PLAIN_STATUS (60 * DUR_S)
@@ -160,6 +161,8 @@ static dur_us draw(struct present *p, const AVFrame *f)
 
 	p->set.sink->show(p->set.sink, f);
 	took = clock_mono() - began;
+	log_debug("player/present", "picture pts_us=%lld clock_us=%lld began=%lld took_us=%lld drawing_us=%lld heard_us=%lld", (long long)f->pts,
+	          (long long)present_clock(p, began), (long long)began, (long long)took, (long long)p->drawing, (long long)sound_heard(&p->sound, present_clock(p, began + took)));
 	p->drawing += ((took < MAX_DRAWING ? took : MAX_DRAWING) - p->drawing) / 8;
 	p->drew = true;
 	return took / 2;
@@ -341,6 +344,20 @@ static mono_us at(const struct present *p, dur_us pts, mono_us now)
 	return now + (dur_us)((double)(pts - present_clock(p, now)) / p->set.speed);
 }
 
+/* Paused, told of all that comes from outside, and nothing to be drawn: until something is due. */
+static dur_us until_due(const struct present *p, mono_us now)
+{
+	mono_us due = now + LOOK_NEVER;
+
+	if (p->draw_waits && p->drawn_next < due)
+		due = p->drawn_next;
+	if (!p->set.quiet && !p->status_stands && p->status_next < due)
+		due = p->status_next;
+	if (p->sound.device && !p->rested && p->paused_at + HANDS_REST > now && p->paused_at + HANDS_REST < due)
+		due = p->paused_at + HANDS_REST;
+	return due > now ? due - now : 0;
+}
+
 /* When to look without being told. */
 static dur_us patience(const struct present *p, mono_us now)
 {
@@ -348,9 +365,9 @@ static dur_us patience(const struct present *p, mono_us now)
 
 	if (window && (!p->paused || p->drew))
 		return LOOK_WINDOW;
-	if (!p->paused || p->wake == NULL || (window && !p->told) || p->scan != 0 || p->sought != 0 || now < p->notice_end || p->facts.bar >= 0)
+	if (!p->paused || p->wake == NULL || (window && !p->told) || p->scan != 0 || p->sought != 0 || now < p->notice_end + LOOK_STILL || p->facts.bar >= 0)
 		return LOOK;
-	return LOOK_STILL;
+	return p->statistics || p->set.live != NULL ? LOOK_STILL : until_due(p, now);
 }
 
 static void rest(struct present *p, mono_us until)

@@ -12,6 +12,8 @@
 #include "player/present.h"
 #include "player/sound.h"
 
+#define HANDS_REST (10 * DUR_S) /* a pause that is long */
+
 struct present {
 	struct present_setup set; /* set.speed is the speed now */
 	struct hub *hub;
@@ -48,6 +50,9 @@ struct present {
 	struct overlay_facts facts;
 	uint64_t dropped_before; /* at the last point of the graphs */
 	mono_us drawn_next, sampled_next;
+	bool draw_waits;         /* something may be drawn otherwise, at drawn_next */
+	char status[512];        /* the line that stands in the terminal */
+	bool status_stands;      /* it was the same the last time */
 	char notice[128];        /* a moment's message */
 	mono_us notice_end;
 	int width, height;       /* of the last picture */

@@ -21,7 +21,7 @@
 
 void sound_init(struct sound *s, struct sink *sink, unsigned max_channels)
 {
-	*s = (struct sound){.sink = sink, .max_channels = max_channels > 0 && max_channels < 8 ? (int)max_channels : 8, .silent = true, .rate = 48000, .speed = 1};
+	*s = (struct sound){.sink = sink, .spans[0].speed = 1, .max_channels = max_channels > 0 && max_channels < 8 ? (int)max_channels : 8, .silent = true, .rate = 48000, .speed = 1};
 }
 
 void sound_fini(struct sound *s)
@@ -49,10 +49,33 @@ static void fit_tempo(struct sound *s)
 		s->tempo = tempo_new(s->rate, s->channels, s->speed);
 }
 
+static void give(struct sound *s, const float *samples, size_t n)
+{
+	if (n > 0)
+		s->sink->sound_put(s->sink, samples, n, sound_end(s));
+	s->given += n;
+}
+
+static void begin_span(struct sound *s)
+{
+	s->spans[0].from = s->given;
+	s->spans[0].speed = s->speed;
+}
+
 void sound_set_speed(struct sound *s, double speed)
 {
+	const float *samples = NULL;
+
+	if (s->tempo != NULL) { /* what it holds is heard, too */
+		size_t n = tempo_end(s->tempo, &samples);
+
+		give(s, samples, n);
+	}
 	s->speed = speed;
 	fit_tempo(s);
+	if (s->spans[0].from < s->given)
+		memmove(s->spans + 1, s->spans, sizeof s->spans - sizeof s->spans[0]);
+	begin_span(s);
 }
 
 /* To the sink, stretched when it has to be. */
@@ -60,8 +83,7 @@ static void put(struct sound *s, const float *samples, size_t n)
 {
 	if (s->tempo != NULL)
 		n = tempo_put(s->tempo, samples, n, &samples);
-	if (n > 0)
-		s->sink->sound_put(s->sink, samples, n, sound_end(s));
+	give(s, samples, n);
 }
 
 void sound_reset(struct sound *s, dur_us at)
@@ -69,6 +91,8 @@ void sound_reset(struct sound *s, dur_us at)
 	s->anchor = at;
 	s->samples = 0;
 	s->drift = 0;
+	s->given = 0;
+	begin_span(s);
 	if (s->device) {
 		s->sink->sound_clear(s->sink);
 		fit_tempo(s);
@@ -80,13 +104,31 @@ dur_us sound_end(const struct sound *s)
 	return s->anchor + (dur_us)(s->samples * (uint64_t)DUR_S / (uint64_t)s->rate);
 }
 
+/* How much of the title the last `left` of what was given to the device are: each part by the speed it was given at. */
+static dur_us title_time(const struct sound *s, dur_us left)
+{
+	uint64_t end = s->given;
+	double t = 0;
+
+	for (unsigned i = 0; i < SOUND_SPANS; i++) {
+		dur_us length = (dur_us)((end - s->spans[i].from) * (uint64_t)DUR_S / (uint64_t)s->rate);
+
+		if (left <= length || s->spans[i].from == 0 || i + 1 == SOUND_SPANS)
+			return (dur_us)(t + (double)left * s->spans[i].speed);
+		t += (double)length * s->spans[i].speed;
+		left -= length;
+		end = s->spans[i].from;
+	}
+	return (dur_us)t;
+}
+
 dur_us sound_heard(const struct sound *s, dur_us clock)
 {
 	dur_us left;
 
 	if (!s->device)
 		return clock;
-	left = (dur_us)((double)s->sink->sound_left(s->sink) * s->speed);
+	left = title_time(s, s->sink->sound_left(s->sink));
 	if (s->tempo != NULL)
 		left += tempo_held(s->tempo) * DUR_S / s->rate;
 	return sound_end(s) - left;
@@ -128,7 +170,8 @@ static void open_device(struct sound *s, const AVFrame *f)
 	s->channels = channels_for(f->ch_layout.nb_channels);
 	if (s->channels > s->max_channels)
 		s->channels = s->max_channels;
-	s->samples = 0;
+	s->samples = s->given = 0;
+	begin_span(s);
 	if (s->sink->sound_open == NULL)
 		return;
 	if (s->sink->sound_open(s->sink, s->rate, &s->channels) == 0) {

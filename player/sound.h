@@ -13,6 +13,8 @@
 struct SwrContext;
 struct tempo;
 
+#define SOUND_SPANS 8 /* changes of speed within what a device holds */
+
 struct sound {
 	struct sink *sink;
 	bool opened, silent;     /* silent: nobody takes samples */
@@ -25,6 +27,11 @@ struct sound {
 	uint64_t samples;        /* laid since */
 	double speed;
 	struct tempo *tempo;     /* NULL at speed 1 */
+	uint64_t given;          /* samples, to the device */
+	struct {
+		uint64_t from;   /* of `given` */
+		double speed;
+	} spans[SOUND_SPANS];    /* the speeds of what may not be heard yet, the newest first */
 	dur_us drift;            /* of the last frame against its place in the row */
 	float *buffer;
 	size_t cap;

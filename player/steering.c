@@ -186,7 +186,9 @@ void steering_step(struct steering *st, mono_us now, mono_us *ret_next)
 		take(st, now);
 	if (!st->running && !st->stopped && now >= st->due)
 		ask(st);
-	if (!st->running && !st->stopped && st->due < *ret_next)
+	if (st->running && now + DUR_S < *ret_next)
+		*ret_next = now + DUR_S;
+	else if (!st->running && !st->stopped && st->due < *ret_next)
 		*ret_next = st->due;
 }
 

@@ -21,21 +21,9 @@ struct tempo {
 	int rate, channels;
 	double speed;
 	int64_t taken, given;
-	int64_t early;           /* samples that come out before their place */
 	float *buffer;
 	size_t cap;
 };
-
-/* atempo lays windows (the power of two from rate / 24 on) over each other: what is heard is on the mean a quarter
- * of one, in samples that come out, before its place (measured: 5 to 16 ms at 48 kHz). */
-static int64_t early(int rate)
-{
-	int64_t window = 1;
-
-	while (window < rate / 24)
-		window *= 2;
-	return window / 4;
-}
 
 static int build(struct tempo *t)
 {
@@ -52,7 +40,6 @@ static int build(struct tempo *t)
 		snprintf(chain, sizeof chain, "atempo=%.4f,atempo=%.4f,aformat=sample_fmts=flt", t->speed / more, more);
 	else
 		snprintf(chain, sizeof chain, "atempo=%.4f,aformat=sample_fmts=flt", t->speed);
-	t->early = early(t->rate) * (more != 1 ? 2 : 1);
 	t->graph = avfilter_graph_alloc();
 	if (t->graph != NULL && outputs != NULL && inputs != NULL) {
 		r = avfilter_graph_create_filter(&t->in, avfilter_get_by_name("abuffer"), "in", arguments, NULL, t->graph);
@@ -118,12 +105,10 @@ static int push(struct tempo *t, const float *samples, size_t n)
 	return r;
 }
 
-size_t tempo_put(struct tempo *t, const float *samples, size_t n, const float **ret_out)
+static size_t pull(struct tempo *t, const float **ret_out)
 {
 	size_t have = 0, channels = (size_t)t->channels;
 
-	if (n > 0 && push(t, samples, n) >= 0)
-		t->taken += (int64_t)n;
 	while (av_buffersink_get_frame(t->out, t->frame) >= 0) {
 		size_t more = (size_t)t->frame->nb_samples;
 
@@ -140,7 +125,22 @@ size_t tempo_put(struct tempo *t, const float *samples, size_t n, const float **
 	return have;
 }
 
+size_t tempo_put(struct tempo *t, const float *samples, size_t n, const float **ret_out)
+{
+	if (n > 0 && push(t, samples, n) >= 0)
+		t->taken += (int64_t)n;
+	return pull(t, ret_out);
+}
+
+size_t tempo_end(struct tempo *t, const float **ret_out)
+{
+	if (av_buffersrc_add_frame(t->in, NULL) < 0)
+		return 0;
+	return pull(t, ret_out);
+}
+
+/* atempo lays windows over each other whose middles are at their place. */
 int64_t tempo_held(const struct tempo *t)
 {
-	return t->taken - (int64_t)((double)(t->given + t->early) * t->speed);
+	return t->taken - (int64_t)((double)t->given * t->speed);
 }

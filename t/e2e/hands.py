@@ -291,4 +291,59 @@ def a_title_goes_on_where_it_was_left():
     tap.equal(stat.S_IMODE(os.stat(path).st_mode), 0o600)
 
 
-tap.run()
+def wakes(pid):
+    """How often threads of it have been woken from a wait so far."""
+    n = 0
+    for thread in os.listdir(f'/proc/{pid}/task'):
+        with open(f'/proc/{pid}/task/{thread}/status') as f:
+            n += next(int(line.split()[1]) for line in f if line.startswith('voluntary_ctxt_switches'))
+    return n
+
+
+def sleeps(pid, seconds=3):
+    before = wakes(pid)
+    time.sleep(seconds)
+    return wakes(pid) == before
+
+
+def rests(pid, script, what):
+    """Paused, with all in hand, nothing wakes it but who asks; and then all is there at once."""
+    script.say('set_property', 'pause', True)
+    tap.until(lambda: script.get('demuxer-cache-time') > 7.9, 20, f'{what}: all in hand')
+    tap.until(lambda: sleeps(pid), 40, f'{what}: three seconds in which no thread wakes')
+    frames = script.get('frame-count')
+    script.say('frame-step')
+    tap.until(lambda: script.get('frame-count') == frames + 1, 5, f'{what}: one picture on')
+    script.say('set_property', 'pause', False)
+    tap.until(lambda: script.get('frame-count') > frames + 5, 10, f'{what}: going on')
+
+
+@tap.test
+def paused_it_sleeps():
+    """No thread of it wakes: counted, not timed.  Without a window, with one, and in a terminal."""
+    import window
+    p, s, _, _ = start(film())
+    rests(p.pid, s, 'no window')
+    s.say('quit')
+    w = window.Window(film())
+    rests(w.p.pid, Script(w.path, w.p), 'a window')
+    w.say('quit')
+    a, path = film(), os.path.join(tap.folder(), 'socket')
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execv(tap.program('ribera-player'), ['ribera-player', a.url + '/vod.mpd', '--output', 'null', '--ipc-server', path])
+    try:
+        tap.until(lambda: os.path.exists(path), 20, 'the socket')
+
+        class Alive:
+            alive, text = staticmethod(lambda: True), staticmethod(str)
+        s = Script(path, Alive)
+        rests(pid, s, 'a terminal')
+        s.say('quit')
+        os.waitpid(pid, 0)
+    finally:
+        os.close(fd)
+
+
+if __name__ == '__main__':
+    tap.run()

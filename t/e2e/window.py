@@ -62,7 +62,7 @@ def film():
 
 class Window:
     def __init__(self, server, *options):
-        path = os.path.join(tap.folder(), 'socket')
+        path = self.path = os.path.join(tap.folder(), 'socket')
         env = {'DISPLAY': display(), 'SDL_VIDEODRIVER': 'x11', 'SDL_AUDIODRIVER': 'dummy', 'XDG_STATE_HOME': tap.folder()}
         self.p = tap.Process(tap.program('ribera-player'), server.url + '/vod.mpd', '--output', 'sdl', '--ipc-server', path, *options, env=env,
                              log=os.path.join(tap.folder(), 'log'))
@@ -429,4 +429,5 @@ def the_window_says_what_is_wrong_and_goes_on():
         w.say('quit')
 
 
-tap.run()
+if __name__ == '__main__':
+    tap.run()
