@@ -6,7 +6,7 @@ is seen, and the next run without the fault makes it good.
 
 What small allocations do when there is no memory is to abort (base/mem.h): as a kill does, which is survived the same way.
 Some i are sampled; RIBERA_FAIL=all (or t/bench/fail) takes each of them.  RIBERA_FAIL=places: of the allocations the first one of each
-place (of the calls that lead there, all of them), in any order, RIBERA_FAIL_SAMPLES of them or until RIBERA_FAIL_MINUTES are over."""
+place (of the calls that lead there, all of them), in any order, RIBERA_FAIL_SAMPLES of them or until RIBERA_FAIL_MINUTES are over; RIBERA_FAIL_SHARE=K/N: the K-th of N who share the work."""
 import http.client, os, random, shutil, sqlite3, sys, time
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import disk, film, package, tap
@@ -17,6 +17,7 @@ ALL = os.environ.get('RIBERA_FAIL') == 'all'
 PLACES = os.environ.get('RIBERA_FAIL') == 'places'
 END = time.monotonic() + 60 * float(os.environ.get('RIBERA_FAIL_MINUTES', 1e6))
 SEED = int(os.environ.get('RIBERA_FAIL_SEED', 0))
+SHARE, SHARES = map(int, os.environ.get('RIBERA_FAIL_SHARE', '1/1').split('/'))
 SAMPLES = int(os.environ.get('RIBERA_FAIL_SAMPLES', 2))
 MEMORY = os.path.join(tap.BUILD, 't', 'lib', 'memory.so')
 
@@ -44,7 +45,7 @@ def picked(kind, n, seed, count):
     chance = random.Random(seed + SEED)
     if PLACES and kind == 'memory':
         with open(count + '.places') as f:
-            first = sorted(map(int, f))
+            first = sorted(map(int, f))[SHARE - 1::SHARES]
         return until_the_end(chance.sample(first, min(SAMPLES, len(first)))), f'{len(first)} places'
     return until_the_end(range(1, n + 1) if ALL else sorted(chance.sample(range(1, n + 1), min(SAMPLES, n)))), n
 
