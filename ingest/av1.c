@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/must.h"
+#include "ingest/options.h"
 
 #define QUALITY_APART 12.0 /* SVT-AV1's CRF above x264's at the same SSIM (preset 8 and veryfast) */
 #define LEAST_CRF 20.0
@@ -124,8 +125,8 @@ static void configure(const struct coder_settings *s, AVCodecContext *c, AVDicti
 		put_light(s->light, own, sizeof own);
 	setenv("SVT_LOG", "1", 0); /* errors alone: it speaks to standard error by itself */
 	snprintf(crf, sizeof crf, "%.0f", s->rung->crf);
-	av_dict_set(options, "crf", crf, 0);
-	av_dict_set(options, "svtav1-params", own, 0);
+	options_set(options, "crf", crf);
+	options_set(options, "svtav1-params", own);
 }
 
 /* SVT-AV1 1.4 waits for ever when it is ended before it was given a frame and the end of frames. */

@@ -5,6 +5,7 @@
  * side by side.
  */
 #include "ingest/avc.h"
+#include "ingest/options.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -63,15 +64,15 @@ static void configure(const struct coder_settings *s, AVCodecContext *c, AVDicti
 		char crf[32];
 
 		snprintf(crf, sizeof crf, "%.2f", s->rung->crf);
-		av_dict_set(options, "crf", crf, 0);
+		options_set(options, "crf", crf);
 	} else {
 		c->bit_rate = (int64_t)s->rung->bitrate;
 	}
-	av_dict_set(options, "profile", "high", 0);
-	av_dict_set(options, "forced-idr", "1", 0);
+	options_set(options, "profile", "high");
+	options_set(options, "forced-idr", "1");
 	if (s->measure)
 		quality_listen();
-	av_dict_set(options, "x264-params", s->measure ? "open-gop=0:nal-hrd=none:" QUALITY_X264 : "open-gop=0:nal-hrd=none", 0);
+	options_set(options, "x264-params", s->measure ? "open-gop=0:nal-hrd=none:" QUALITY_X264 : "open-gop=0:nal-hrd=none");
 }
 
 const struct coder avc_coder = {

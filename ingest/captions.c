@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/words.h"
+#include "ingest/options.h"
 
 #define MAX_CUES 200000             /* a talkative film of 3 h has 4000 */
 #define MAX_TEXT ((size_t)16 << 20) /* bytes of all cues */
@@ -263,7 +264,7 @@ int captions_read_file(const char *path, struct captions **ret_captions, struct 
 	if (r != 0)
 		return r;
 	url = mem_printf("file:%s", path);
-	av_dict_set(&options, "protocol_whitelist", "file", 0);
+	options_set(&options, "protocol_whitelist", "file");
 	r = avformat_open_input(&format, url, NULL, &options);
 	av_dict_free(&options);
 	free(url);

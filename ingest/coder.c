@@ -10,6 +10,7 @@
 #include "base/must.h"
 #include "base/words.h"
 #include "ingest/judge.h"
+#include "ingest/options.h"
 #include "ingest/quality.h"
 
 #define MAX_PICTURE ((size_t)256 << 20) /* bytes */
@@ -117,7 +118,7 @@ static int open_encoder(const struct coder *coder, const struct coder_settings *
 		return fault_set(f, ERR_UNSUPPORTED, _("this FFmpeg has no encoder %s%s"), coder->library, coder->without);
 	MUST(c != NULL);
 	set_basics(s, c);
-	av_dict_set(&options, "preset", s->preset, 0);
+	options_set(&options, "preset", s->preset);
 	coder->configure(s, c, &options);
 	r = avcodec_open2(c, codec, &options);
 	av_dict_free(&options);

@@ -23,6 +23,7 @@
 #include "dash/bmff_fragment.h"
 #include "dash/bmff_header.h"
 #include "dash/bmff_track.h"
+#include "ingest/options.h"
 #include "ingest/tone.h"
 
 #define SEGMENT_MAX ((size_t)256 << 20)
@@ -219,8 +220,8 @@ static int avformat_header(const struct track *t, uint8_t **ret_bytes, int *ret_
 	st->sample_aspect_ratio = st->codecpar->sample_aspect_ratio;
 	put_light(st, t->setup.light);
 	c->flags |= AVFMT_FLAG_BITEXACT;
-	av_dict_set(&options, "movflags", "empty_moov+default_base_moof+cmaf+write_colr", 0);
-	av_dict_set(&options, "use_editlist", "0", 0);
+	options_set(&options, "movflags", "empty_moov+default_base_moof+cmaf+write_colr");
+	options_set(&options, "use_editlist", "0");
 	r = avformat_write_header(c, &options);
 	av_dict_free(&options);
 	*ret_n = avio_close_dyn_buf(c->pb, ret_bytes);

@@ -7,7 +7,9 @@
  *   MEMORY_COUNT  file into which the number of allocations is written at the end of the program
  *   MEMORY_PLACES file into which the numbers are written, one a line, of the allocations that were the first of their place: of the
  *                 calls that led there, all of them.  Allocations of one place have the same thing to say.
+ *   OPTION_LOST   name: FFmpeg is told that this option of a part of its cannot be kept
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
 #include <malloc.h>
@@ -126,4 +128,15 @@ void *calloc(size_t n, size_t size)
 void *realloc(void *old, size_t n)
 {
 	return is_refused() ? NULL : (__interceptor_realloc != NULL ? __interceptor_realloc : __libc_realloc)(old, n);
+}
+
+struct AVDictionary;
+int av_dict_set(struct AVDictionary **options, const char *name, const char *value, int flags);
+
+int av_dict_set(struct AVDictionary **options, const char *name, const char *value, int flags)
+{
+	__typeof__(av_dict_set) *real = (__typeof__(av_dict_set) *)dlsym(RTLD_NEXT, "av_dict_set");
+	const char *lost = getenv("OPTION_LOST");
+
+	return lost != NULL && name != NULL && strcmp(name, lost) == 0 ? -ENOMEM : real(options, name, value, flags);
 }

@@ -114,6 +114,18 @@ def memory_that_fails_once_never_shows_half_a_package():
     ingest('memory')
 
 
+@tap.test
+def an_option_that_is_lost_publishes_nothing():
+    """Without "preset" an encoder's header is another one's: pictures that cannot be decoded, and nothing told of it."""
+    for name in 'preset', 'profile', 'forced-idr', 'x264-params', 'movflags', 'use_editlist':
+        library = os.path.join(tap.folder(), 'library')
+        r = tap.call(tap.program('ribera-ingest'), film.generated(1, '128x72', '10'), '--title', 'film', '--ladder', 'fixed', '--max-rungs', '1',
+                     '--library', library, env={**environment('memory', library), 'OPTION_LOST': name})
+        tap.check(r.returncode != 0 and r.stderr.strip(), f'{name}: exit code {r.returncode}')
+        title = os.path.join(library, 'film')
+        tap.equal([x for x in (os.listdir(title) if os.path.isdir(title) else []) if not x.startswith('.')], [], f'{name}: published')
+
+
 # --- edge --------------------------------------------------------------------------------------------------------
 
 def fill(kind):
