@@ -244,16 +244,29 @@ static void put_times(struct line *l, const struct serve_request *r, const char 
 	}
 }
 
+/* Where the path begins: behind the authority of an absolute-form. */
+static size_t path_at(const char *target, size_t n)
+{
+	struct path_target t;
+	size_t at;
+
+	if (n == 0 || target[0] == '/' || path_split(target, n, &t) != 0)
+		return 0;
+	at = (size_t)(t.authority - target) + t.authority_n;
+	return at < n ? at : 0;
+}
+
 /* Without the query, and without the token of a signed URL: a log must not hand out what opens doors. */
 static void put_path(struct line *l, const h2o_req_t *req, const struct serve_request *r)
 {
 	size_t n = req->query_at < req->input.path.len ? req->query_at : req->input.path.len, from = 0;
 	const char *path = req->input.path.base, *slash;
+	size_t at = path_at(path, n);
 
 	if (r != NULL && r->prefix_n > 0) {
 		from = (size_t)(r->target.path - path) + r->prefix_n;
-	} else if (n > 3 && memcmp(path, "/s/", 3) == 0) { /* refused before anybody looked at its token */
-		slash = memchr(path + 3, '/', n - 3);
+	} else if (n - at > 3 && memcmp(path + at, "/s/", 3) == 0) { /* refused before anybody looked at its token */
+		slash = memchr(path + at + 3, '/', n - at - 3);
 		from = slash != NULL ? (size_t)(slash - path) : n;
 	}
 	if (from <= n)

@@ -16,6 +16,7 @@
 #include "base/must.h"
 #include "serve/inner.h"
 
+#define MAX_EMPTY ((size_t)16) /* lines in front of a request line */
 #define MAX_HEAD ((size_t)48 << 10) /* bytes without an end; the limits of what is in a head are smaller */
 
 /* picohttpparser.h, which libh2o does not install. */
@@ -49,6 +50,31 @@ int parse_take_refusal(void)
 
 	refused = 0;
 	return status;
+}
+
+/* RFC 9112 2.2: they are no part of the request.  libh2o's parser passes over one. */
+static size_t empty_lines(const char *bytes, size_t n)
+{
+	size_t at = 0;
+
+	while (at < 2 * MAX_EMPTY && n - at >= 2 && bytes[at] == '\r' && bytes[at + 1] == '\n')
+		at += 2;
+	return at;
+}
+
+/* Where the parser failed although method and target are there: for another version of HTTP (RFC 9110 15.6.6)?  0: more
+ * of it is to come. */
+static int judge_version(const char *version, size_t n)
+{
+	static const char form[] = "HTTP/9.9\r\n";
+
+	for (size_t i = 0; i < sizeof form - 1; i++) {
+		if (i == n)
+			return 0;
+		if (form[i] == '9' ? version[i] < '0' || version[i] > '9' : version[i] != form[i])
+			return 400;
+	}
+	return version[5] == '1' ? 400 : 505;
 }
 
 /* 0: it is well, or not all here yet. */
@@ -164,13 +190,20 @@ static bool has_body_taken(const char *method, size_t method_n, const char *path
 int phr_parse_request(const char *bytes, size_t n, const char **method, size_t *method_n, const char **path, size_t *path_n, int *minor,
                       struct phr_header *fields, size_t *n_fields, size_t seen)
 {
-	size_t room = *n_fields;
+	size_t room = *n_fields, empty = empty_lines(bytes, n);
+	const char *version;
 	int end;
 
 	*method = *path = NULL;
 	*method_n = *path_n = 0;
-	end = theirs(bytes, n, method, method_n, path, path_n, minor, fields, n_fields, seen);
+	end = theirs(bytes + empty, n - empty, method, method_n, path, path_n, minor, fields, n_fields, seen > empty ? seen - empty : 0);
+	if (end > 0)
+		end += (int)empty;
 	refused = judge(end, bytes, n, *n_fields == room);
+	if (refused == 400 && *path != NULL && *path_n > 0 && bytes + n > (version = *path + *path_n + 1)) {
+		refused = judge_version(version, (size_t)(bytes + n - version));
+		end = refused == 0 ? -2 : end;
+	}
 	if (refused == 0) {
 		if (end > 0 && *minor == 0)
 			drop_expectations(fields, n_fields);

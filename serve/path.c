@@ -12,28 +12,49 @@
 
 #include "base/err.h"
 
+/* Of an absolute-form; NULL: it is none. */
+static const char *authority_of(const char *target, size_t n)
+{
+	if (n >= 7 && strncasecmp(target, "http://", 7) == 0)
+		return target + 7;
+	return n >= 8 && strncasecmp(target, "https://", 8) == 0 ? target + 8 : NULL;
+}
+
+/* What stands behind the authority, which has to name a host. */
+static int split_absolute(struct path_target *ret, const char *end)
+{
+	const char *stop = ret->authority;
+
+	while (stop < end && *stop != '/' && *stop != '?' && *stop != '#')
+		stop++;
+	if (stop == ret->authority || *ret->authority == ':')
+		return ERR_SYNTAX;
+	ret->authority_n = (size_t)(stop - ret->authority);
+	ret->path = stop;
+	return 0;
+}
+
 int path_split(const char *target, size_t n, struct path_target *ret)
 {
-	const char *query;
+	const char *end = target + n, *query;
+	struct path_target t = {.path = target};
 
 	if (n > PATH_MAX_TARGET)
 		return ERR_LIMIT;
-	if (n > 7 && (strncasecmp(target, "http://", 7) == 0 || (n > 8 && strncasecmp(target, "https://", 8) == 0))) {
-		const char *authority = (const char *)memchr(target, ':', n) + 3, *end = target + n, *slash;
-
-		slash = memchr(authority, '/', (size_t)(end - authority));
-		if (slash == NULL || slash == authority)
-			return ERR_SYNTAX;
-		target = slash;
-		n = (size_t)(end - slash);
-	}
-	if (n == 0 || target[0] != '/')
+	t.authority = authority_of(target, n);
+	if (t.authority != NULL && split_absolute(&t, end) != 0)
 		return ERR_SYNTAX;
-	query = memchr(target, '?', n);
-	ret->path = target;
-	ret->path_n = query != NULL ? (size_t)(query - target) : n;
-	ret->query = query != NULL ? query + 1 : target + n;
-	ret->query_n = query != NULL ? n - ret->path_n - 1 : 0;
+	query = memchr(t.path, '?', (size_t)(end - t.path));
+	t.path_n = (size_t)((query != NULL ? query : end) - t.path);
+	t.query = query != NULL ? query + 1 : end;
+	t.query_n = (size_t)(end - t.query);
+	if (t.path_n == 0 && t.authority != NULL) {
+		t.path = "/";
+		t.path_n = 1;
+	}
+	if (t.path_n == 0 || t.path[0] != '/')
+		return ERR_SYNTAX;
+	*ret = t;
 	return 0;
 }
 

@@ -14,11 +14,13 @@
 
 struct path_target {
 	const char *path, *query; /* views; the query is what follows '?', "" when there is none */
-	size_t path_n, query_n;
+	const char *authority;    /* of the absolute-form, a view; NULL in the origin-form */
+	size_t path_n, query_n, authority_n;
 };
 
-/* Splits origin-form and absolute-form (RFC 9112 3.2).  ERR_SYNTAX for others,
- * ERR_LIMIT when longer than PATH_MAX_TARGET. */
+/* Splits origin-form and absolute-form (RFC 9112 3.2).  The path of an absolute-form that
+ * has none is "/" (RFC 9110 4.2.3), which is no view.  ERR_SYNTAX for others and for a URI
+ * without a host (RFC 9110 4.2.1), ERR_LIMIT when longer than PATH_MAX_TARGET. */
 int path_split(const char *target, size_t n, struct path_target *ret);
 
 /* Decodes the percent escapes of `path` into `out` (n + 1 bytes), NUL-terminated.

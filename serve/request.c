@@ -32,7 +32,7 @@ static const struct {
 	{416, "Range Not Satisfiable"}, {417, "Expectation Failed"}, {421, "Misdirected Request"},
 	{422, "Unprocessable Content"}, {428, "Precondition Required"}, {429, "Too Many Requests"},
 	{431, "Request Header Fields Too Large"}, {499, "Viewer Left"}, {500, "Internal Server Error"}, {501, "Not Implemented"},
-	{502, "Bad Gateway"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"}, {507, "Insufficient Storage"},
+	{502, "Bad Gateway"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"}, {507, "Insufficient Storage"},
 };
 
 const char *status_text(int status)
@@ -281,8 +281,8 @@ static bool head_is_doubtful(struct serve_request *r)
 	const char *line = sock->input->bytes, *end = line + sock->input->size, *stop;
 	unsigned hosts = 0, lengths = 0, codings = 0;
 
-	if (end - line > 2 && line[0] == '\r' && line[1] == '\n')
-		line += 2; /* RFC 9112 2.2: an empty line before the request is no part of it */
+	while (end - line > 2 && line[0] == '\r' && line[1] == '\n')
+		line += 2; /* RFC 9112 2.2: empty lines before the request are no part of it */
 	for (;; line = stop + 1) {
 		stop = memchr(line, '\n', (size_t)(end - line));
 		if (stop == NULL || stop == line || stop[-1] != '\r')
@@ -330,11 +330,21 @@ static bool is_token(h2o_iovec_t s)
 	return s.len > 0;
 }
 
+/* A Host there must be (RFC 9112 3.2).  An empty one leaves a URI of http without an authority, which is to be refused (RFC 9112 3.3,
+ * RFC 9110 4.2.1), unless the target brings its own (RFC 9112 3.2.2). */
+static bool lacks_host(const h2o_req_t *req)
+{
+	const char *target = req->input.path.base;
+
+	return req->version == 0x101 && (req->authority.base == req->hostconf->authority.hostport.base ||
+	                                 (req->authority.len == 0 && (*target == '/' || *target == '*')));
+}
+
 /* 0, or the status to refuse with. */
 static int check_head(struct serve_request *r)
 {
 	h2o_req_t *req = r->req;
-	size_t size = 0, hosts = req->authority.len > 0;
+	size_t size = 0;
 
 	for (size_t i = 0; i < req->headers.size; i++) {
 		const h2o_header_t *h = &req->headers.entries[i];
@@ -350,8 +360,8 @@ static int check_head(struct serve_request *r)
 	}
 	if (size > MAX_FIELDS_SIZE || req->headers.size > MAX_FIELDS)
 		return 431;
-	if (req->version == 0x101 && (hosts == 0 || req->authority.base == req->hostconf->authority.hostport.base))
-		return 400; /* RFC 9112 3.2 */
+	if (lacks_host(req))
+		return 400;
 	if (!is_authority(req->authority) || !is_token(req->method))
 		return 400;
 	return req->version < 0x200 && head_is_doubtful(r) ? 400 : 0;
@@ -361,6 +371,11 @@ static int take_target(struct serve_request *r)
 {
 	int error = path_split(r->req->input.path.base, r->req->input.path.len, &r->target);
 
+	if (error == 0 && r->target.authority != NULL) { /* RFC 9112 3.2.2: whatever the Host is */
+		r->req->authority = h2o_iovec_init(r->target.authority, r->target.authority_n);
+		if (!is_authority(r->req->authority))
+			return 400;
+	}
 	if (error == 0) {
 		r->path = h2o_mem_alloc_pool(&r->req->pool, r->target.path_n + 1);
 		error = path_decode(r->target.path, r->target.path_n, r->path, &r->path_n);

@@ -303,6 +303,13 @@ def targets_and_methods():
         for target in (f'http://x{PATH}', f'HTTP://elsewhere.example:80{PATH}', PATH + '?', PATH + '?a=b&CMCD=br%3D1', PATH.replace('film', 'f%69lm')):
             r = ask(port, request(path=target))
             tap.equal((r.status, r.body == VIDEO), (200, True), f'{place} {target}')
+        for path, status in ((f'http://x{PATH}', 200), (f'http://x?a=b{PATH}', 404), ('http://x', 404), ('http://', 400), (f'http://{PATH}', 400), (f'http://a@x{PATH}', 400), (PATH, 400), ('*', 400)):
+            tap.equal(ask(port, f'GET {path} HTTP/1.1\r\nHost: \r\n\r\n'.encode()).status, status, f'{place} {path}, Host empty')  # RFC 9112 3.2, 3.2.2, 3.3
+        for version in ('0.9', '2.0', '3.0', '9.9'):  # RFC 9110 15.6.6
+            r = ask(port, f'GET {PATH} HTTP/{version}\r\nHost: x\r\n\r\n'.encode())
+            tap.equal((r.status, r.fields['connection'], r.fields['cache-control']), (505, 'close', 'no-store'), f'{place} HTTP/{version}')
+        tap.equal(ask(port, f'GET {PATH} HTTP/1.9\r\nHost: x\r\n\r\n'.encode()).status, 200, 'a minor version to come is 1.1')
+        tap.equal(ask(port, b'\r\n' * 3 + request()).status, 200, 'empty lines in front (RFC 9112 2.2)')
         for method, path, status in (('OPTIONS', '*', 204), ('OPTIONS', PATH, 204), ('TRACE', PATH, 405), ('CONNECT', 'x:80', 400), ('GET', '*', 400), ('GET', '', 400), ('GET', PATH + '#f', 400)):
             r = ask(port, request(method, path))
             tap.equal(r and r.status, status, f'{place} {method} {path}')

@@ -250,8 +250,8 @@ static void echo(void *ctx, struct serve_request *r)
 	const void *body = serve_body(r, &n);
 
 	buf_init(&out, 2 << 20);
-	buf_printf(&out, "%s %s q=%s peer=%s loopback=%d tls=%d body=", serve_method(r), serve_path(r, NULL), q != NULL ? q : "-",
-	           serve_peer(r), serve_peer_is_loopback(r), serve_is_tls(r));
+	buf_printf(&out, "%s %s q=%s peer=%s loopback=%d tls=%d host=%s body=", serve_method(r), serve_path(r, NULL), q != NULL ? q : "-",
+	           serve_peer(r), serve_peer_is_loopback(r), serve_is_tls(r), serve_host(r, NULL));
 	buf_append(&out, body, n);
 	serve_reply(r, 200, "text/plain", blob_take_buf(&out), extra, 1);
 }

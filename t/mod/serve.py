@@ -194,7 +194,7 @@ ok(r.status == 413, "a body over the limit -> 413", r.status)
 attacks = {
     "..": b"/../etc/passwd", "%2e%2e": b"/%2e%2e/x", "..%2f": b"/..%2f..%2fetc", "%2f": b"/a%2fb", "//": b"//small.mpd", "/./": b"/./small.mpd",
     "%00": b"/small.mpd%00", "overlong": b"/%c0%ae%c0%ae/x", "backslash": b"/..\\x", "%5c": b"/..%5cx", "bad escape": b"/%g1", "cut escape": b"/a%",
-    "raw bytes": b"/\xc3\xa9", "%0a": b"/a%0ab", "no slash": b"small.mpd", "authority only": b"http://x",
+    "raw bytes": b"/\xc3\xa9", "%0a": b"/a%0ab", "no slash": b"small.mpd", "no authority": b"http:///small.mpd", "user": b"http://a@x/small.mpd", "port alone": b"http://:80/small.mpd",
 }
 for name, path in attacks.items():
     r = ask(P, b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -82,7 +82,25 @@ def heads_end_in_cr_lf():
                       ('LF at the end', b'GET /small.mpd HTTP/1.1\r\nHost: x\r\n\n'), ('LF in a field', b'GET /small.mpd HTTP/1.1\r\nHost: x\n\r\n'),
                       ('bare CR', b'GET /small.mpd ' + H + b'A: b\rC: d\r\n\r\n')):
         refused(name, raw)
-    tap.equal(ask(P, b'\r\nGET /small.mpd ' + H + b'\r\n').status, 200, 'an empty line in front (RFC 9112 2.2)')
+    for n in (1, 2, 5, 16):  # RFC 9112 2.2: at least one
+        tap.equal(ask(P, b'\r\n' * n + b'GET /small.mpd ' + H + b'\r\n').status, 200, f'{n} empty lines in front')
+    got = everything(P, (b'\r\n' * 3 + b'POST /h/echo ' + H + b'Content-Length: 3\r\n\r\nabc') * 2 + b'\r\n\r\n' + NEXT)
+    tap.equal((got.count(b'HTTP/1.1 200 '), got.count(b'body=abc'), b'q=next' in got), (3, 2, True), 'between requests with bodies')
+    refused('a hundred empty lines', b'\r\n' * 100 + b'GET /small.mpd ' + H + b'\r\n')
+
+
+@tap.test
+def heads_that_come_byte_by_byte():
+    for raw, status in ((b'\r\n\r\n\r\nGET http://y ' + H + b'\r\n', 404), (b'\r\n\r\nGET /small.mpd ' + H + b'\r\n', 200), (b'GET /small.mpd HTTP/2.0\r\nHost: x\r\n\r\n', 505)):
+        with connect(P) as s, s.makefile('rb') as f:
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for i in range(len(raw)):
+                try:
+                    s.sendall(raw[i:i + 1])
+                except OSError:  # a version is refused before the end of the head
+                    break
+                time.sleep(0.002)
+            tap.equal(read_reply(f).status, status, raw)
 
 
 @tap.test
@@ -91,6 +109,14 @@ def hosts_that_are_none():
         refused(repr(host), b'GET /small.mpd HTTP/1.1\r\nHost: ' + host + b'\r\n\r\n')
     for host in (b'x', b'x:80', b'[::1]:80', b'127.0.0.1', b'a_b.example'):
         tap.equal(ask(P, b'GET /small.mpd HTTP/1.1\r\nHost: ' + host + b'\r\n\r\n').status, 200, repr(host))
+    for target in (b'/small.mpd', b'*'):  # RFC 9112 3.3: a URI of http has an authority
+        refused(repr(target), b'OPTIONS ' + target + b' HTTP/1.1\r\nHost: \r\n\r\n')
+    for fields, status in ((b'Host: \r\n', 200), (b'Host: elsewhere\r\n', 200), (b'', 400), (b'Host: a b\r\n', 400), (b'Host: \r\nHost: \r\n', 400)):  # RFC 9112 3.2, 3.2.2
+        tap.equal(ask(P, b'GET http://x/small.mpd HTTP/1.1\r\n' + fields + b'\r\n').status, status, repr(fields))
+    for target, status in ((b'http://x', 404), (b'http://x?q=/small.mpd', 404), (b'http://x#/small.mpd', 400), (b'http://', 400), (b'http:///small.mpd', 400), (b'http://a@x/small.mpd', 400),
+                           (b'http://:80/small.mpd', 400), (b'HTTPS://[::1]:80/small.mpd?q', 200)):
+        tap.equal(ask(P, b'GET ' + target + b' ' + H + b'\r\n').status, status, repr(target))
+    tap.check(b'host=y' in ask(P, b'GET http://y/h/echo ' + H + b'\r\n').body, 'the host of the target, not that of the field')
 
 
 @tap.test
@@ -177,7 +203,7 @@ def heads_that_cannot_be_read_get_a_whole_answer():
         with connect(P) as s, s.makefile('rb') as f:
             s.sendall(head + NEXT)
             r = read_reply(f)
-            tap.equal(r.status, 431 if b'X: a' in head else 400, head)
+            tap.equal(r.status, 431 if b'X: a' in head else 505 if b'HTTP/2.0' in head else 400, head)
             tap.check(re.fullmatch(r'\w{3}, \d\d \w{3} 20\d\d \d\d:\d\d:\d\d GMT', r.fields['date']), r.fields)
             tap.equal((r.fields['connection'], r.fields['cache-control'], r.fields['access-control-allow-origin']), ('close', 'no-store', '*'), head)
             tap.check(len(r.body) > 0 and len(r.fields['x-request-id']) == 32, r.fields)
@@ -578,6 +604,7 @@ def h2_floods_do_not_hold_it_up():
 @tap.test
 def it_ends_without_complaint():
     refused('a signed URL in a head that is doubtful', b'GET /s/k.SECRET.1.mac/v/x ' + H + b'Host: y\r\n\r\n')
+    refused('the same with its host', b'GET http://x/s/k.SECRET.1.mac/v/x ' + H + b'Host: y\r\n\r\n')
     tap.equal(S.stop(), (0, ''))
     with open(S.log) as f:
         text = f.read()
