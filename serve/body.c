@@ -29,7 +29,7 @@
 
 #define SLICE (256 << 10)     /* TLS encrypts a whole slice at once */
 #define BUFFER (64 << 10)
-#define TURN (1 << 20) /* of sendfile, before the neighbours have theirs */
+#define TURN (2 << 20) /* of sendfile, before the neighbours have theirs: most segments in one go */
 
 static void proceed(struct serve_request *r);
 
@@ -185,6 +185,7 @@ void body_on_messages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *mess
 
 static void cork(struct serve_request *r, int on)
 {
+	r->body.corked = on;
 	(void)setsockopt(h2o_socket_get_fd(r->conn->sock), IPPROTO_TCP, TCP_CORK, &on, sizeof on);
 }
 
@@ -317,7 +318,8 @@ static void await_room(struct serve_request *r)
 
 static void finish_sendfile(struct serve_request *r)
 {
-	cork(r, 0);
+	if (r->body.corked)
+		cork(r, 0);
 	h2o_send(r->req, NULL, 0, H2O_SEND_STATE_FINAL);
 }
 
@@ -524,6 +526,23 @@ static void on_stop(h2o_generator_t *g, h2o_req_t *req)
 	H2O_STRUCT_FROM_MEMBER(struct serve_request, generator, g)->stopped = true;
 }
 
+/* The header shares a packet with the first bytes, whoever sends it. */
+static void start_sendfile(struct serve_request *r)
+{
+	struct lane *l = r->lane;
+	const int *watched;
+	int begun = head_begin(r);
+
+	if (begun == 0)
+		run_sendfile(r);
+	if (begun >= 0)
+		return;
+	cork(r, 1);
+	watched = head_watch(r);
+	h2o_send(r->req, NULL, 0, H2O_SEND_STATE_IN_PROGRESS);
+	head_learn(l, watched);
+}
+
 static bool may_sendfile(const struct serve_request *r)
 {
 	return r->req->version < 0x200 && r->conn->sock->ssl == NULL && r->body.n == 1 && r->body.spans[0].text_n == 0 &&
@@ -565,6 +584,5 @@ void body_start(struct serve_request *r)
 		head_learn(l, watched);
 		return;
 	}
-	cork(r, 1); /* the header shares a packet with the first bytes */
-	h2o_send(r->req, NULL, 0, H2O_SEND_STATE_IN_PROGRESS);
+	start_sendfile(r);
 }

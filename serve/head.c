@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Small replies of HTTP/1.1 without TLS in one sendmsg(2) of ours.  h2o prints the
- * head of every reply, and learns at its loop's next turn only that the kernel took
- * it all: for a manifest that is a quarter of what this process does.
+ * Small replies of HTTP/1.1 without TLS in one sendmsg(2) of ours, and the heads of
+ * those that sendfile(2) brings.  h2o prints the head of every reply, and learns at its
+ * loop's next turn only that the kernel took it all: for a manifest that is a quarter of
+ * what this process does, for a segment half.
  *
  * h2o is told that the head is out by the word of its connection that says so: it
  * stands behind the last ostream (lib/http1.c of libh2o 0.13).  Every loop sees h2o
@@ -27,16 +28,23 @@ static struct last_ostream *last_of(const struct serve_request *r)
 	return (struct last_ostream *)(void *)r->req->_ostr_top;
 }
 
-/* Is all of it here, and the request all that was asked (the end of one reply begins the next: no
+/* Is it of the kind that we know, and the request all that was asked (the end of one reply begins the next: no
  * recursion over a pipeline)? */
+static bool is_plain(const struct serve_request *r)
+{
+	const h2o_req_t *req = r->req;
+
+	return H2O_LIBRARY_VERSION_MAJOR == 0 && H2O_LIBRARY_VERSION_MINOR == 13 && r->object != NULL && r->asked_alone && r->conn->sock->ssl == NULL &&
+	       req->http1_is_persistent && req->_ostr_top->next == NULL;
+}
+
+/* And is all of it here? */
 static bool is_fit(const struct serve_request *r)
 {
 	const struct body *b = &r->body;
 	const struct span *s = b->spans;
-	const h2o_req_t *req = r->req;
 
-	if (H2O_LIBRARY_VERSION_MAJOR != 0 || H2O_LIBRARY_VERSION_MINOR != 13 || r->object == NULL || !r->asked_alone || r->conn->sock->ssl != NULL ||
-	    !req->http1_is_persistent || req->_ostr_top->next != NULL || r->growing)
+	if (!is_plain(r) || r->growing)
 		return false;
 	return b->n == 0 || (b->n == 1 && b->view != NULL && s->text_n == 0 && s->left <= SMALL_BODY &&
 	                     (!b->on_disk || disk_warm(r->lane, r->object, s->offset, s->left) == s->left));
@@ -150,11 +158,36 @@ bool head_send(struct serve_request *r)
 	return true;
 }
 
+int head_begin(struct serve_request *r)
+{
+	h2o_socket_t *sock = r->conn->sock;
+	char head[MAX_HEAD];
+	h2o_iovec_t rest;
+	ssize_t sent;
+	size_t n;
+
+	if (r->lane->head.trust <= 0 || !is_plain(r) || (n = print(r, head)) == 0)
+		return -1;
+	do
+		sent = send(h2o_socket_get_fd(sock), head, n, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE);
+	while (sent < 0 && errno == EINTR);
+	if (sent < 0)
+		return -1;
+	last_of(r)->sent_headers = 1;
+	sock->bytes_written += (size_t)sent;
+	if ((size_t)sent == n)
+		return 0;
+	rest = h2o_strdup(&r->req->pool, head + sent, n - (size_t)sent);
+	r->req->bytes_sent -= rest.len; /* h2o_send takes it for body */
+	h2o_send(r->req, &rest, 1, H2O_SEND_STATE_IN_PROGRESS);
+	return 1;
+}
+
 /* --- trust ------------------------------------------------------------------------- */
 
 const int *head_watch(const struct serve_request *r)
 {
-	return r->lane->head.trust == 0 && is_fit(r) && last_of(r)->sent_headers == 0 ? &last_of(r)->sent_headers : NULL;
+	return r->lane->head.trust == 0 && (r->body.by_sendfile ? is_plain(r) : is_fit(r)) && last_of(r)->sent_headers == 0 ? &last_of(r)->sent_headers : NULL;
 }
 
 void head_learn(struct lane *l, const int *watched)
