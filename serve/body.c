@@ -199,6 +199,7 @@ void body_fail(struct serve_request *r, int error)
 		request_refuse(r, error == ERR_TIMEOUT ? 504 : error == ERR_CANCELLED ? 503 : 502);
 		return;
 	}
+	r->cut = true;
 	counters_add(r->lane->serve->counters, C_CUT_FAILED, 1);
 	h2o_send(r->req, NULL, 0, H2O_SEND_STATE_ERROR);
 }

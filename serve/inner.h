@@ -233,6 +233,7 @@ struct serve_request {
 	h2o_filereq_t anchor; /* req->filereq points here: how the logger finds us */
 	unsigned magic;
 	bool replied, waiting, stopped, is_head;
+	bool cut; /* by us, or the connection's end: not all of the reply is out */
 	bool found_again;    /* after it could not be opened */
 	bool opened;         /* that has been seen to */
 	bool is_conditional; /* it may have fields of conditions or of ranges */

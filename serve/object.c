@@ -132,6 +132,15 @@ static const char *date_text(struct serve_request *r, wall_us t)
 	return h2o_strdup(&r->req->pool, d->text, strlen(d->text)).base; /* the slot may change before the header goes out */
 }
 
+/* In front of `end`. */
+static char *put_before(char *end, uint64_t v)
+{
+	do
+		*--end = (char)('0' + v % 10);
+	while ((v /= 10) > 0);
+	return end;
+}
+
 /* RFC 9111 5.1. */
 static void add_age(struct serve_request *r)
 {
@@ -144,11 +153,8 @@ static void add_age(struct serve_request *r)
 	if (age < 0)
 		age = 0; /* the clock was set back */
 	text = h2o_mem_alloc_pool(&r->req->pool, 24);
-	p = text + 23;
-	*p = '\0';
-	do
-		*--p = (char)('0' + age % 10);
-	while ((age /= 10) > 0);
+	text[23] = '\0';
+	p = put_before(text + 23, (uint64_t)age);
 	request_add(r, H2O_TOKEN_AGE, p);
 }
 
@@ -214,9 +220,7 @@ static void add_server_timing(struct serve_request *r)
 	for (int i = 0; i < 3; i++, us /= 10)
 		*--p = (char)('0' + us % 10);
 	*--p = '.';
-	do
-		*--p = (char)('0' + ms % 10);
-	while ((ms /= 10) > 0);
+	p = put_before(p, ms);
 	memcpy(p - n, what, n);
 	request_add_field(r, &field, p - n, (size_t)(end - p) + n);
 }
@@ -319,6 +323,23 @@ static bool is_growing(struct serve_object *o)
 	return o->ops->ready != NULL && (o->ops->ready(o, 0, o->size) < (int64_t)o->size || !is_settled(o));
 }
 
+/* "bytes 0-1/2" (RFC 9110 14.4); printf would take a fifth of what a reply of a range takes. */
+static void add_content_range(struct serve_request *r)
+{
+	static const char unit[] = "bytes ";
+	char *end = (char *)h2o_mem_alloc_pool(&r->req->pool, sizeof unit + 3 * 21) + sizeof unit + 3 * 21, *p = end;
+
+	*--p = '\0';
+	p = put_before(p, r->object->size);
+	*--p = '/';
+	p = put_before(p, r->ranges->last);
+	*--p = '-';
+	p = put_before(p, r->ranges->first);
+	p -= sizeof unit - 1;
+	memcpy(p, unit, sizeof unit - 1);
+	request_add(r, H2O_TOKEN_CONTENT_RANGE, p);
+}
+
 /* One by one. */
 static void add_fields(struct serve_request *r)
 {
@@ -329,8 +350,7 @@ static void add_fields(struct serve_request *r)
 	else if (o->type != NULL)
 		request_add(r, H2O_TOKEN_CONTENT_TYPE, o->type);
 	if (r->n_ranges == 1)
-		request_add(r, H2O_TOKEN_CONTENT_RANGE,
-		            request_printf(r, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, r->ranges->first, r->ranges->last, o->size));
+		add_content_range(r);
 	request_add(r, H2O_TOKEN_ACCEPT_RANGES, "bytes");
 	add_facts(r);
 }

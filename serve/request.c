@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <linux/sockios.h>
 
 #include "base/blob.h"
 #include "base/counter.h"
@@ -544,6 +546,22 @@ static void read_cmcd(struct serve_request *r, struct cmcd *cmcd)
 }
 
 /* h2o is about to free the request: also the ones it answered itself, which have no serve_request. */
+/* Of a reply that was cut: the bytes that the kernel was given and its viewer has not.  0 where replies share a connection (HTTP/2),
+ * and where none of it can be told. */
+static size_t not_arrived(const struct serve_request *r)
+{
+	h2o_socket_t *sock = r->conn->sock;
+	int queued = 0, fd = h2o_socket_get_fd(sock);
+	int64_t acknowledged;
+
+	if (!(r->stopped || r->cut) || r->req->version >= 0x200)
+		return 0;
+	if (sock->ssl != NULL) /* in records, which are a little larger */
+		return ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > 0 ? (size_t)queued : 0;
+	acknowledged = trip_acknowledged(fd);
+	return acknowledged >= 0 && (size_t)acknowledged < sock->bytes_written ? sock->bytes_written - (size_t)acknowledged : 0;
+}
+
 void request_end(h2o_logger_t *self, h2o_req_t *req)
 {
 	struct serve_request *r = request_of(req);
@@ -560,6 +578,11 @@ void request_end(h2o_logger_t *self, h2o_req_t *req)
 	if (r != NULL && !r->replied) { /* while it waited for its first bytes */
 		r->stopped = true;
 		request_set_status(r, 499);
+	}
+	if (r != NULL) {
+		size_t lost = not_arrived(r);
+
+		req->bytes_sent -= lost < req->bytes_sent ? lost : req->bytes_sent;
 	}
 	counters_add(counters, counter_of(req->res.status), 1);
 	counters_add(counters, C_BYTES, req->bytes_sent);

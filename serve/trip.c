@@ -22,3 +22,13 @@ dur_us trip_of(int fd)
 		return info.tcpi_min_rtt;
 	return info.tcpi_rtt;
 }
+
+int64_t trip_acknowledged(int fd)
+{
+	struct tcp_info info = {0};
+	socklen_t n = sizeof info;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) != 0 || n < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof info.tcpi_bytes_acked)
+		return -1;
+	return (int64_t)info.tcpi_bytes_acked;
+}

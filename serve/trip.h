@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The round trip of a connection, as the kernel measures it.
+ * A connection's round trip and what of it has arrived, as the kernel knows them.
  */
 #ifndef RIBERA_SERVE_TRIP_H
 #define RIBERA_SERVE_TRIP_H
@@ -9,5 +9,7 @@
 
 /* The least of the last minutes, or, where the kernel has none yet, the smoothed one; 0: not known. */
 dur_us trip_of(int fd);
+/* Bytes that the other side has acknowledged in all; -1: not known. */
+int64_t trip_acknowledged(int fd);
 
 #endif

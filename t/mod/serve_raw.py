@@ -13,6 +13,8 @@ small, big = rnd.randbytes(6000), rnd.randbytes(3_000_000)
 for name, data in (('small.mpd', small), ('big.mp4', big)):
     with open(os.path.join(root, name), 'wb') as f:
         f.write(data)
+with open(os.path.join(root, 'large.mp4'), 'wb') as f:
+    f.truncate(64 << 20)  # more than a socket takes
 S = Server(root, '--idle', '5s')
 P = S.port
 H = b'HTTP/1.1\r\nHost: x\r\n'
@@ -342,6 +344,28 @@ def a_viewer_who_leaves_while_waiting_is_noticed():
     tap.until(lambda: S.metric(left) >= before + 20, 3, 'the end of all of them')
 
 
+@tap.test
+def the_log_of_a_reply_that_was_cut_tells_what_arrived():
+    for i in range(2):  # by a reset, and by an end that becomes one
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1 - i, 0))
+            s.settimeout(20)
+            s.connect(('127.0.0.1', P))
+            s.sendall(f'GET /large.mp4?CMCD=sid%3D%22cut{i}%22 '.encode() + H + b'\r\n')
+            head = s.recv(2000).index(b'\r\n\r\n') + 4
+            tap.until(lambda: received(s) > 20_000, 10, 'some of it')
+            cut[f'cut{i}'] = received(s) - head
+        tap.until(lambda: f'cut{i}' in open(S.log).read(), 10, 'its line in the log')
+
+
+def received(s):
+    return struct.unpack_from('Q', s.getsockopt(socket.IPPROTO_TCP, 11, 256), 128)[0]  # tcpi_bytes_received
+
+
+cut = {}
+
+
 def closed(port):
     try:
         connect(port).close()
@@ -613,6 +637,10 @@ def it_ends_without_complaint():
     tap.equal({line['path'] for line in lines if line['status'] in (413, 417)}, {'/h/echo'}, 'where the body was too large')
     seen = {line['path'] for line in lines}
     tap.equal([name for name in odd_names if name not in seen], [], 'names that are not in the log as they were asked for')
+    seen = {line['session']: line['bytes'] for line in lines if line.get('session') in cut}
+    tap.equal(sorted(seen), sorted(cut), 'replies that were cut')
+    for name, n in cut.items():
+        tap.check(abs(n - seen[name]) <= 131072, f'{name}: {seen[name]} in the log, {n} arrived')  # some may still have come
     for line in lines:
         first, _, last = line.get('range', '')[6:].partition('-')
         if line['status'] == 206 and line['method'] == 'GET' and first.isdigit() and last.isdigit() and 'left' not in line:
