@@ -16,6 +16,13 @@ const PATIENCE_MS = 25000;
  * own: an edge that lost a title, while another has it. */
 const failed = status => status === 0 || status === 404 || status === 410 || status === 416 || status === 429 || status >= 500;
 
+/** Chromium's cache in memory (private windows) now and then gives the first part of a range for all of it, with a status
+ * and headers that say all is well; dash.js would play that. */
+function short(r) {
+	const range = /^bytes (\d+)-(\d+)/.exec(r.headers?.['content-range'] ?? '');
+	return range !== null && r.data instanceof ArrayBuffer && r.data.byteLength !== range[2] - range[1] + 1;
+}
+
 export class Pathways {
 	/** `now` gives milliseconds that only go up; `on_move(from, to)` is told when media comes from elsewhere. */
 	constructor({now = () => performance.now(), on_move = () => {}} = {}) {
@@ -71,6 +78,8 @@ export class Pathways {
 		if (!place)
 			return r;
 		place.requests++;
+		if (short(r))
+			r.status = 0; // dash.js asks again
 		if (failed(r.status)) {
 			place.failures++;
 			place.until = this.now() + Math.min(PENALTY_MS * 2 ** (place.failures - 1), PENALTY_MAX_MS);

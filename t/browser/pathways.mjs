@@ -64,6 +64,17 @@ test('when all have failed, asks the one that is free first, and again the other
 	equal(ask(A + 'v', 0), B + 'v', 'then');
 });
 
+test('a body that is shorter than its headers say is a failure, to dash.js as well', () => {
+	const {p, ask} = three();
+	const answer = (bytes, range) => p.response({request: p.request({url: A + 'v.mp4'}), status: 206, data: new ArrayBuffer(bytes), headers: range ? {'content-range': range} : {}});
+	equal(answer(100, 'bytes 900-999/5000').status, 206, 'whole');
+	equal(answer(100).status, 206, 'of unknown length');
+	equal(p.report()[0].failures, 0, 'failures');
+	equal(answer(96, 'bytes 900-999/5000').status, 0, 'cut');
+	equal(p.report()[0].failures, 1, 'failures');
+	equal(ask(A + 'v.mp4', 206), B + 'v.mp4', 'then');
+});
+
 test('leaves alone what is of no place, and a place dash.js was steered to', () => {
 	const {ask} = three();
 	equal(ask('http://o/v/x.mpd', 200), 'http://o/v/x.mpd', 'manifest');

@@ -2,7 +2,9 @@
 //
 // Players nobody here wrote and the steering server: dash.js leaves an edge that is drained while it plays within two
 // TTLs, without a stall, and one that is killed as well; Shaka Player asks.
-import {check, equal, openPlayer, run, startBrowser, startSystem, test, until} from '../lib/browser.mjs';
+import fs from 'node:fs';
+import path from 'node:path';
+import {SOURCE, check, equal, openPlayer, run, startBrowser, startSystem, test, until} from '../lib/browser.mjs';
 
 const TTL = 2; // seconds, of the test's system
 const MORE = 10; // seconds of film, more than any of them has in hand
@@ -20,6 +22,17 @@ const SHAKA = ['shaka-player/dist/shaka-player.compiled.js', async url => {
 	await p.load(url);
 	await window.video.play();
 }];
+// as doc/shaka.js has it
+const SHAKA_SPREAD = [SHAKA[0], async ([url, text]) => {
+	document.head.append(Object.assign(document.createElement('script'), {text}));
+	const p = new window.shaka.Player();
+	p.addEventListener('error', e => window.errors.push(String(e.detail)));
+	window.spreadOverEdges(p);
+	await p.attach(window.video);
+	p.configure({streaming: {bufferingGoal: 6}});
+	await p.load(url);
+	await window.video.play();
+}, url => [url, fs.readFileSync(path.join(SOURCE, 'doc/shaka.js'), 'utf8')]];
 const HLSJS = ['hls.js/dist/hls.js', url => {
 	const p = new window.Hls({maxBufferLength: 6, maxMaxBufferLength: 6});
 	p.on(window.Hls.Events.ERROR, (_, e) => { if (e.fatal) window.errors.push(e.details); });
@@ -29,11 +42,11 @@ const HLSJS = ['hls.js/dist/hls.js', url => {
 }];
 let started, system;
 
-async function player([script, start]) {
+async function player([script, start, arg = url => url]) {
 	started ??= Promise.all([startSystem('full'), startBrowser()]);
 	const [running, browser] = await started;
 	system = running;
-	return openPlayer(browser, script, start, `${system.url}/v/film/manifest.mpd`);
+	return openPlayer(browser, script, start, arg(`${system.url}/v/film/manifest.mpd`));
 }
 
 const look = page => page.evaluate(() => ({time: window.video.currentTime, stalls: window.stalls, errors: window.errors}));
@@ -124,9 +137,30 @@ async function seeks(kind) {
 	await browser.unrouteAll();
 }
 
+/** Every sixth answer of media is cut at a third and says that it is whole. */
+async function getsOver(kind) {
+	const browser = (await (started ??= Promise.all([startSystem('full'), startBrowser()])))[1];
+	let seen = 0, cut = 0;
+	await browser.route(/\.mp4/, async route => {
+		if (++seen % 6 !== 5)
+			return route.continue();
+		cut++;
+		const response = await route.fetch(), body = await response.body();
+		await route.fulfill({status: response.status(), headers: response.headers(), body: body.subarray(0, body.length / 3)});
+	});
+	const page = await player(kind);
+	await until(async () => (await look(page)).time > 20, 60, async () => `the film (${JSON.stringify(await look(page))})`);
+	const s = await look(page);
+	equal([s.stalls, s.errors], [0, []], 'stalls and errors');
+	check(cut > 1, `${cut} bodies were cut`);
+	await page.close();
+	await browser.unrouteAll();
+}
+
 test('dash.js and hls.js leave an edge that is drained within two TTLs, without a stall', () => followDrain([DASHJS, HLSJS]));
 test('Shaka Player asks where to go, says where it is, and plays on', () => asks(SHAKA));
 test('Shaka Player seeks on and back while it is steered', () => seeks(SHAKA));
+test('Shaka Player with doc/shaka.js gets over bodies that are cut and say that they are whole', () => getsOver(SHAKA_SPREAD));
 test('dash.js and hls.js go on when their edge is killed', () => surviveKill([HLSJS, DASHJS]));
 test('Shaka Player goes on when its edge is killed', () => surviveKill([SHAKA]));
 

@@ -6,7 +6,7 @@
 //
 // Each player has a page and a cache of its own.  Four times a second one JSON line with what each player's own events and counters say:
 //   {"dash.js": {"time", "stalls", "stalled", "errors", "complaints", "asked", "media": [[seconds since the epoch, host:port], ...]}, "shaka": {...}}
-// Ends at SIGTERM, with the last line.
+// Ends at SIGTERM, with the last line; at SIGUSR2 Shaka Player goes over to another rendition.
 import path from 'node:path';
 import {SOURCE, emptySite, finish, openPage, startBrowser} from './browser.mjs';
 
@@ -26,9 +26,12 @@ const PLAYERS = {
 		p.addEventListener('error', e => window.seen.errors.push(String(e.detail)));
 		p.addEventListener('buffering', e => { window.seen.stalls += e.buffering && window.video.currentTime > 1; });
 		await p.attach(window.video);
-		// its own two attempts, of segments as of their indexes, are fewer than there are places
-		const retryParameters = {maxAttempts: 6, baseDelay: 100, backoffFactor: 1.5};
-		p.configure({manifest: {retryParameters}, streaming: {bufferingGoal: seconds, retryParameters}});
+		window.spreadOverEdges(p);
+		p.configure({streaming: {bufferingGoal: seconds}});
+		window.otherRendition = () => {
+			p.configure({abr: {enabled: false}});
+			p.selectVariantTrack(p.getVariantTracks().find(t => !t.active));
+		};
 		p.getNetworkingEngine().registerResponseFilter((type, r) => {
 			if (type === window.shaka.net.NetworkingEngine.RequestType.SEGMENT)
 				window.seen.note(r.uri);
@@ -41,9 +44,8 @@ const PLAYERS = {
 
 async function begin(site, name, url) {
 	const page = await openPage(await startBrowser(), site), [script, start] = PLAYERS[name];
-	// Chromium keeps ranges that were cut off and joins them with what comes later; players are looked at here, not that
-	await (await page.context().newCDPSession(page)).send('Network.setCacheDisabled', {cacheDisabled: true});
-	await page.addScriptTag({path: path.join(SOURCE, 'node_modules', script)});
+	for (const file of ['doc/shaka.js', path.join('node_modules', script)])
+		await page.addScriptTag({path: path.join(SOURCE, file)});
 	await page.evaluate(() => {
 		window.video = document.querySelector('video');
 		window.seen = {stalls: 0, stalled: 0, errors: [], media: [], note: url => window.seen.media.push([Date.now() / 1000, new URL(url).host])};
@@ -58,9 +60,11 @@ async function look(page) {
 }
 
 let going = true;
+const pages = {};
 process.on('SIGTERM', () => { going = false; });
+process.on('SIGUSR2', () => pages.shaka?.evaluate(() => window.otherRendition()));
 try {
-	const site = await emptySite(), pages = {};
+	const site = await emptySite();
 	for (const name of process.argv.length > 3 ? process.argv.slice(3) : Object.keys(PLAYERS))
 		pages[name] = await begin(site, name, process.argv[2]);
 	while (going) {
