@@ -6,7 +6,7 @@ BUILD_PACKAGES="build-essential autoconf automake pkg-config libtool ca-certific
  libavformat-dev libavcodec-dev libavutil-dev libavfilter-dev libswscale-dev libswresample-dev
  libsqlite3-dev libcurl4-openssl-dev libxml2-dev libjansson-dev libyaml-dev libssl-dev libzstd-dev
  libh2o-evloop-dev libmaxminddb-dev libsdl2-dev libass-dev ffmpeg gettext tzdata"
-TEST_PACKAGES="libcriterion-dev clang libxml2-utils sqlite3 chromium python3 git procps xvfb xdotool openbox fonts-dejavu-core xz-utils openssl python3-libtorrent python3-tuspy python3-prometheus-client util-linux iproute2 mandoc prometheus pdns-server pdns-backend-remote bind9-dnsutils locales
+TEST_PACKAGES="libcriterion-dev clang libxml2-utils sqlite3 chromium python3 git procps xvfb xdotool openbox weston x11-xserver-utils fonts-dejavu-core xz-utils openssl python3-libtorrent python3-tuspy python3-prometheus-client util-linux iproute2 mandoc prometheus pdns-server pdns-backend-remote bind9-dnsutils locales
  gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav"
 
 # Prints the words of $@ that are no installed packages.

@@ -557,6 +557,19 @@ static json_t *text_of(const struct present *p, dur_us t, bool shown)
 	return json_string(text);
 }
 
+enum osd { OSD_WIDTH, OSD_HEIGHT, OSD_SCALE };
+
+static json_t *drawn_on(const struct present *p, enum osd what)
+{
+	int width, height;
+	double scale;
+
+	if (p->set.sink->size == NULL)
+		return json_null();
+	p->set.sink->size(p->set.sink, &width, &height, &scale);
+	return what == OSD_SCALE ? json_real(scale) : json_integer(what == OSD_WIDTH ? width : height);
+}
+
 json_t *hands_property(void *ctx, const char *name)
 {
 	const struct present *p = ctx;
@@ -583,6 +596,9 @@ json_t *hands_property(void *ctx, const char *name)
 	PROPERTY("filename", json_string(strrchr(p->report->url, '/') != NULL ? strrchr(p->report->url, '/') + 1 : p->report->url));
 	PROPERTY("time-remaining", p->set.duration > 0 ? seconds(p->set.duration - t) : json_null());
 	PROPERTY("playtime-remaining", p->set.duration > 0 ? json_real((double)(p->set.duration - t) / 1e6 / (p->set.speed > 0 ? p->set.speed : 1)) : json_null());
+	PROPERTY("osd-width", drawn_on(p, OSD_WIDTH));
+	PROPERTY("osd-height", drawn_on(p, OSD_HEIGHT));
+	PROPERTY("display-hidpi-scale", drawn_on(p, OSD_SCALE));
 	PROPERTY("seeking", json_boolean(p->sought != 0));
 	PROPERTY("fullscreen", json_boolean(p->set.sink->full != NULL && p->set.sink->full(p->set.sink, -2)));
 	PROPERTY("eof-reached", json_false());

@@ -30,7 +30,7 @@ void overlay_free(struct overlay **o)
 {
 }
 
-bool overlay_draw(struct overlay *o, int width, int height, const int picture[static 4], const struct overlay_facts *facts, const uint32_t **ret_pixels)
+bool overlay_draw(struct overlay *o, const struct overlay_view *v, const struct overlay_facts *facts, const uint32_t **ret_pixels)
 {
 	*ret_pixels = NULL;
 	return false;
@@ -127,12 +127,20 @@ static struct rect thumb_place(const struct overlay_facts *f, int width, int hei
 	return r;
 }
 
+/* A part of the window's height, and never so small that it cannot be read: `least` is in points, scale pixels each. */
+static int at_least(int part, int least, double scale)
+{
+	int n = (int)(least * scale + 0.5);
+
+	return part > n ? part : n;
+}
+
 /* Subtitles stand above the bar while it is there, and above its picture. */
-static void put_head(struct buf *s, const struct overlay_facts *f, int width, int height)
+static void put_head(struct buf *s, const struct overlay_facts *f, int width, int height, double scale)
 {
 	struct rect thumb = thumb_place(f, width, height);
 	int low = f->bar < 0 ? height / 14 : f->hover < 0 ? height / 7 : height - thumb.y + height / 60;
-	int big = height / 16, small = height / 32 > 11 ? height / 32 : 11, words = height / 22 > 14 ? height / 22 : 14;
+	int big = height / 16, small = at_least(height / 32, 11, scale), words = at_least(height / 22, 14, scale);
 
 	buf_printf(s, "[Script Info]\nScriptType: v4.00+\nPlayResX: %d\nPlayResY: %d\nWrapStyle: 0\nScaledBorderAndShadow: yes\n\n[V4+ Styles]\n"
 	              "Format: Name, Fontname, Fontsize, PrimaryColour, OutlineColour, BackColour, Bold, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV\n",
@@ -168,7 +176,7 @@ static void put_box(struct buf *s, int layer, const char *colour, const char *al
 }
 
 /* As high as its highest point, with a word about what it is in its corner. */
-static void put_graph(struct buf *s, const float *v, const char *label, const char *colour, int x, int y, int w, int h)
+static void put_graph(struct buf *s, const float *v, const char *label, const char *colour, int x, int y, int w, int h, double scale)
 {
 	float most = 0.001f;
 
@@ -181,36 +189,36 @@ static void put_graph(struct buf *s, const float *v, const char *label, const ch
 		buf_printf(s, " %d %d", x + i * w / (OVERLAY_POINTS - 1), y + h - (int)(v[i] / most * (float)(h - 2)));
 	buf_printf(s, " %d %d\n", x + w, y + h);
 	put_line(s, 3, "Draw");
-	buf_printf(s, "{\\an7\\bord1\\pos(%d,%d)\\fs%d}", x + 3, y + 1, h / 3 > 9 ? h / 3 : 9);
+	buf_printf(s, "{\\an7\\bord1\\pos(%d,%d)\\fs%d}", x + 3, y + 1, at_least(h / 3, 9, scale));
 	cues_put_text(s, label, strlen(label));
 	buf_putc(s, '\n');
 }
 
-static void put_graphs(struct buf *s, const struct overlay_facts *f, int width, int height)
+static void put_graphs(struct buf *s, const struct overlay_facts *f, int width, int height, double scale)
 {
 	static const char *const colours[OVERLAY_GRAPHS] = {"60D060", "40A0FF", "D0C040", "5050F0"};
-	int w = width / 4, h = height / 14, gap = height / 72 > 4 ? height / 72 : 4;
+	int w = width / 4, h = height / 14, gap = at_least(height / 72, 4, scale);
 
 	for (int i = 0; i < OVERLAY_GRAPHS; i++)
-		put_graph(s, f->graphs[i].v, f->graphs[i].label, colours[i], width - w - gap, gap + i * (h + gap), w, h);
+		put_graph(s, f->graphs[i].v, f->graphs[i].label, colours[i], width - w - gap, gap + i * (h + gap), w, h, scale);
 }
 
-static void put_bar(struct buf *s, const struct overlay_facts *f, int width, int height)
+static void put_bar(struct buf *s, const struct overlay_facts *f, int width, int height, double scale)
 {
-	int x = width / 40, w = width - 2 * x, h = height / 90 > 4 ? height / 90 : 4, y = height - height / 24;
+	int x = width / 40, w = width - 2 * x, h = at_least(height / 90, 4, scale), y = height - height / 24;
 
 	put_box(s, 3, "000000", "70", 0, height - height / 10, width, height / 10);
 	put_box(s, 4, "808080", "40", x, y, w, h);
 	put_box(s, 5, "C0C0C0", "40", x, y, (int)(w * f->loaded), h);
 	put_box(s, 6, "40A0FF", "00", x, y, (int)(w * f->bar), h);
 	put_line(s, 6, "Draw");
-	buf_printf(s, "{\\an1\\pos(%d,%d)\\fs%d}", x, y - h, height / 32 > 11 ? height / 32 : 11);
+	buf_printf(s, "{\\an1\\pos(%d,%d)\\fs%d}", x, y - h, at_least(height / 32, 11, scale));
 	cues_put_text(s, f->bar_text, strlen(f->bar_text));
 	buf_putc(s, '\n');
 }
 
 /* The time where the mouse is; a comment tells one picture from another. */
-static void put_hover(struct buf *s, const struct overlay_facts *f, int width, int height)
+static void put_hover(struct buf *s, const struct overlay_facts *f, int width, int height, double scale)
 {
 	struct rect r = thumb_place(f, width, height);
 	int x = width / 40 + (int)((width - 2 * (width / 40)) * f->hover);
@@ -218,7 +226,7 @@ static void put_hover(struct buf *s, const struct overlay_facts *f, int width, i
 	buf_printf(s, "Comment: 0,0:00:00.00,0:00:00.00,Draw,0,0,%u %d\n", f->thumb != NULL ? f->thumb_id : 0, f->thumb != NULL);
 	put_box(s, 7, "FFFFFF", "20", x - 1, height - height / 24 - 4, 2, height / 90 + 8);
 	put_line(s, 8, "Draw");
-	buf_printf(s, "{\\an2\\bord2\\pos(%d,%d)\\fs%d}", f->thumb != NULL ? r.x + r.w / 2 : x, r.y + r.h - 2, height / 32 > 11 ? height / 32 : 11);
+	buf_printf(s, "{\\an2\\bord2\\pos(%d,%d)\\fs%d}", f->thumb != NULL ? r.x + r.w / 2 : x, r.y + r.h - 2, at_least(height / 32, 11, scale));
 	cues_put_text(s, f->hover_text, strlen(f->hover_text));
 	buf_putc(s, '\n');
 }
@@ -266,21 +274,23 @@ static void put_subtitles(struct buf *s, const struct overlay_facts *f, int widt
 	}
 }
 
-static void write_script(struct buf *s, const struct overlay_facts *f, int width, int height, const int picture[static 4])
+static void write_script(struct buf *s, const struct overlay_facts *f, const struct overlay_view *v)
 {
+	int width = v->width, height = v->height;
+
 	buf_clear(s);
 	if (f->subtitles.n == 0 && f->statistics[0] == '\0' && f->message[0] == '\0' && f->bar < 0)
 		return;
-	put_head(s, f, width, height);
-	put_subtitles(s, f, width, height, picture);
+	put_head(s, f, width, height, v->scale);
+	put_subtitles(s, f, width, height, v->picture);
 	put_plain(s, 7, "Small", f->statistics);
 	put_plain(s, 8, "Message", f->message);
 	if (f->statistics[0] != '\0')
-		put_graphs(s, f, width, height);
+		put_graphs(s, f, width, height, v->scale);
 	if (f->bar >= 0)
-		put_bar(s, f, width, height);
+		put_bar(s, f, width, height, v->scale);
 	if (f->bar >= 0 && f->hover >= 0)
-		put_hover(s, f, width, height);
+		put_hover(s, f, width, height, v->scale);
 }
 
 static void widen(struct overlay *o, int left, int top, int right, int bottom)
@@ -367,12 +377,13 @@ static bool same(const struct buf *a, const struct buf *b)
 	return a->size == b->size && (a->size == 0 || memcmp(a->bytes, b->bytes, a->size) == 0);
 }
 
-bool overlay_draw(struct overlay *o, int width, int height, const int picture[static 4], const struct overlay_facts *f, const uint32_t **ret_pixels)
+bool overlay_draw(struct overlay *o, const struct overlay_view *v, const struct overlay_facts *f, const uint32_t **ret_pixels)
 {
+	int width = v->width, height = v->height;
 	size_t n = (size_t)width * (size_t)height;
 	bool other = width != o->width || height != o->height;
 
-	write_script(&o->script, f, width, height, picture);
+	write_script(&o->script, f, v);
 	if (!other && same(&o->script, &o->before)) {
 		*ret_pixels = o->drawn ? o->pixels : NULL;
 		return false;

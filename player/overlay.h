@@ -40,10 +40,17 @@ void overlay_free(struct overlay **);
 /* Where on the bar a point of a window is, 0 to 1; -1: the point is not at the bar. */
 double overlay_bar_at(int width, int height, int x, int y);
 
-/* Draws for a window of that size; `picture` is where in it the film is: left, top, width, height.  *ret_pixels: ARGB, not premultiplied, width x height,
+/* What is drawn on, in pixels. */
+struct overlay_view {
+	int width, height;
+	int picture[4];          /* where in it the film is: left, top, width, height */
+	double scale;            /* pixels to a point: what a reader sees at 96 points to the inch; at least 1 */
+};
+
+/* Draws for that view.  *ret_pixels: ARGB, not premultiplied, width x height,
  * valid until the next call; NULL when there is nothing to draw.  true when it is
  * other than the time before. */
-bool overlay_draw(struct overlay *, int width, int height, const int picture[static 4], const struct overlay_facts *, const uint32_t **ret_pixels);
+bool overlay_draw(struct overlay *, const struct overlay_view *, const struct overlay_facts *, const uint32_t **ret_pixels);
 
 /* Of what was drawn last: left, top, right, bottom; all else is empty. */
 void overlay_area(const struct overlay *, int ret_area[static 4]);

@@ -40,6 +40,8 @@ struct sink {
 	bool (*full)(struct sink *, int how);
 	/* NULL, or: the mouse has moved a moment ago, and where on the bar it is (0 to 1, -1: elsewhere) */
 	bool (*wants_bar)(struct sink *, double *ret_hover);
+	/* NULL, or what it is drawn on, in pixels, and how many of them there are to a point */
+	void (*size)(struct sink *, int *ret_width, int *ret_height, double *ret_scale);
 	int (*finish)(struct sink *, struct fault *); /* NULL, or at the end of playing: what went wrong */
 	void (*free)(struct sink *);
 };

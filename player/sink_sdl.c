@@ -41,6 +41,7 @@ struct window {
 	SDL_Texture *texture;
 	int top;                 /* height of the title's largest picture */
 	int width, height;
+	double desktop_scale;    /* 0: not known */
 	double aspect;           /* of the picture as it is shown, turned */
 	int turn;                /* clockwise, degrees: 0, 90, 180, 270 */
 	struct device *sound;
@@ -199,18 +200,64 @@ static void show(struct sink *s, const AVFrame *frame)
 	draw(w);
 }
 
-/* HiDPI: in the renderer's pixels, not in the window's. */
+#ifdef SDL_VIDEO_DRIVER_X11
+/* X11 has no points; desktops say by Xft.dpi how large they draw.  0: they do not. */
+static double desktop_scale(SDL_Window *w)
+{
+	SDL_SysWMinfo i;
+	void *x = SDL_LoadObject("libX11.so.6");
+	char *(*resources)(Display *) = NULL;
+	const char *line = NULL;
+	double dpi = 0;
+
+	SDL_VERSION(&i.version);
+	if (x != NULL)
+		*(void **)&resources = SDL_LoadFunction(x, "XResourceManagerString");
+	if (resources != NULL && SDL_GetWindowWMInfo(w, &i) && i.subsystem == SDL_SYSWM_X11)
+		line = resources(i.info.x11.display);
+	line = line != NULL ? strstr(line, "Xft.dpi:") : NULL;
+	if (line != NULL)
+		dpi = SDL_strtod(line + strlen("Xft.dpi:"), NULL);
+	if (x != NULL)
+		SDL_UnloadObject(x);
+	return dpi > 0 ? dpi / 96 : 0;
+}
+#else
+static double desktop_scale(SDL_Window *w)
+{
+	return 0;
+}
+#endif
+
+/* HiDPI: in the renderer's pixels, not in the window's points (Wayland, macOS). */
+static void size(struct sink *s, int *ret_width, int *ret_height, double *ret_scale)
+{
+	struct window *w = of(s);
+	int points = 0;
+	double scale;
+
+	SDL_GetRendererOutputSize(w->renderer, ret_width, ret_height);
+	SDL_GetWindowSize(w->window, &points, NULL);
+	scale = points > 0 ? (double)*ret_width / points : 1;
+	if (w->desktop_scale > scale)
+		scale = w->desktop_scale;
+	*ret_scale = scale < 1 ? 1 : scale > 4 ? 4 : scale;
+}
+
 static void overlay(struct sink *s, const struct overlay_facts *facts)
 {
 	struct window *w = of(s);
 	const uint32_t *pixels;
 	int width, height, area[4];
+	struct overlay_view v;
 	SDL_Rect at;
 
-	SDL_GetRendererOutputSize(w->renderer, &width, &height);
+	size(s, &width, &height, &v.scale);
 	at = w->texture != NULL ? place(w, width, height) : (SDL_Rect){0, 0, width, height};
-	if (w->overlay == NULL || width <= 0 || height <= 0 ||
-	    !overlay_draw(w->overlay, width, height, (const int[4]){at.x, at.y, at.w, at.h}, facts, &pixels))
+	v.width = width;
+	v.height = height;
+	memcpy(v.picture, (const int[4]){at.x, at.y, at.w, at.h}, sizeof v.picture);
+	if (w->overlay == NULL || width <= 0 || height <= 0 || !overlay_draw(w->overlay, &v, facts, &pixels))
 		return;
 	if (w->over == NULL || w->over_width != width || w->over_height != height) {
 		if (w->over != NULL)
@@ -451,7 +498,7 @@ int sink_sdl_new(const char *title, unsigned height, struct sink **ret_sink, str
 	struct window *w = mem_new(sizeof *w);
 
 	w->sink = (struct sink){.show = show, .preview = show, .sound_open = sound_open, .sound_put = sound_put, .sound_left = sound_left,
-		.sound_run = sound_run, .sound_clear = sound_clear, .sound_close = sound_close, .poll = poll_events, .fd = events_fd, .overlay = overlay, .wants_bar = wants_bar, .full = full_screen, .free = window_free};
+		.sound_run = sound_run, .sound_clear = sound_clear, .sound_close = sound_close, .poll = poll_events, .fd = events_fd, .overlay = overlay, .wants_bar = wants_bar, .size = size, .full = full_screen, .free = window_free};
 	w->top = height < 8192 ? (int)height : 0;
 	w->overlay = overlay_new();
 	SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
@@ -467,6 +514,7 @@ int sink_sdl_new(const char *title, unsigned height, struct sink **ret_sink, str
 		return ERR_UNSUPPORTED;
 	}
 	SDL_SetHint(SDL_HINT_RENDER_SCALE_QUALITY, "1");
+	w->desktop_scale = desktop_scale(w->window);
 	*ret_sink = &w->sink;
 	return 0;
 }

@@ -19,7 +19,7 @@ def display():
         tap.need('Xvfb', 'xvfb')
         tap.need('ffmpeg')
         r, w = os.pipe()
-        p = subprocess.Popen(['Xvfb', '-displayfd', str(w), '-screen', '0', f'{WIDTH}x{HEIGHT}x24', '-nolisten', 'tcp'], pass_fds=[w],
+        p = subprocess.Popen(['Xvfb', '-displayfd', str(w), '-screen', '0', f'{WIDTH}x{HEIGHT}x24', '-nolisten', 'tcp', '-noreset'], pass_fds=[w],
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(w)
         import atexit
@@ -61,9 +61,9 @@ def film():
 
 
 class Window:
-    def __init__(self, server, *options):
+    def __init__(self, server, *options, env={}):
         path = self.path = os.path.join(tap.folder(), 'socket')
-        env = {'DISPLAY': display(), 'SDL_VIDEODRIVER': 'x11', 'SDL_AUDIODRIVER': 'dummy', 'XDG_STATE_HOME': tap.folder()}
+        env = {'DISPLAY': display(), 'SDL_VIDEODRIVER': 'x11', 'SDL_AUDIODRIVER': 'dummy', 'XDG_STATE_HOME': tap.folder(), **env}
         self.p = tap.Process(tap.program('ribera-player'), server.url + '/vod.mpd', '--output', 'sdl', '--ipc-server', path, *options, env=env,
                              log=os.path.join(tap.folder(), 'log'))
         tap.until(lambda: os.path.exists(path) or not self.p.alive(), 30, 'the socket')
@@ -246,6 +246,71 @@ def regions_of_ttml_stand_where_they_are():
     lime, blue = stands(w, picture, 'lime', 50, 60, 95, 90), stands(w, picture, 'blue', 50, 60, 95, 90)
     tap.check(lime[2] <= blue[0] + 1 and blue[2] > 90 and blue[3] > 84, f'at the right, at the bottom: {lime} {blue}')
     end(w)
+
+
+@tap.test
+def small_text_grows_with_the_desktop():
+    """X11: Xft.dpi says how large."""
+    tap.need('xrdb', 'x11-xserver-utils')
+    a, seen = film(), {}
+
+    def resource(*what, text=''):
+        subprocess.run(['xrdb', *what], input=text.encode(), env={**os.environ, 'DISPLAY': display()}, check=True)
+    try:
+        for dpi in (96, 192):
+            resource('-load', text=f'Xft.dpi:\t{dpi}\n')
+            w = Window(a, '--resume', 'no')
+            w.say('set_property', 'pause', True)
+            w.say('seek', 2, 'absolute')
+            tap.until(lambda: abs(w.get('time-pos') - 2) < 0.05, 20, 'the seek')
+            tap.equal((w.get('display-hidpi-scale'), w.get('osd-width'), w.get('osd-height')), (dpi / 96, 640, 360))
+            left, top, right, bottom = box(w.shot())
+            tap.until(lambda: not changed(s := w.shot(), s2 := w.shot(), left, top, right, bottom), 20, 'a still picture')
+            plain = w.shot()
+            w.say('keypress', 'i')
+            tap.until(lambda: changed(plain, w.shot(), left, top, left + (right - left) // 2, bottom) > 2000, 20, 'statistics', every=0.2)
+            seen[dpi] = changed(plain, w.shot(), left, top, left + (right - left) // 2, bottom)
+            end(w)
+    finally:
+        resource('-remove')
+    tap.check(seen[192] > 1.5 * seen[96], f'pixels with statistics over them: {seen}')
+
+
+def dense():
+    """A Wayland compositor with two pixels to a point, the whole of our screen; its socket's environment."""
+    tap.need('weston')
+    run = tap.folder()
+    os.chmod(run, 0o700)
+    p = subprocess.Popen(['weston', '--backend=x11-backend.so', '--shell=kiosk-shell.so', '--scale=2', f'--width={WIDTH // 2}', f'--height={HEIGHT // 2}', '--use-pixman', '--socket=dense', '--idle-time=0', '--no-config'],
+                         env={**os.environ, 'DISPLAY': display(), 'XDG_RUNTIME_DIR': run}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    tap.until(lambda: os.path.exists(os.path.join(run, 'dense')), 20, 'weston')
+    return p, {'XDG_RUNTIME_DIR': run, 'WAYLAND_DISPLAY': 'dense', 'SDL_VIDEODRIVER': 'wayland'}
+
+
+@tap.test
+def each_pixel_of_a_dense_screen_is_used():
+    """Wayland at scale 2: stripes one pixel wide are seen as they are, text is drawn in the screen's pixels, the mouse counts in points."""
+    tap.need('xdotool')
+    folder = tap.folder()
+    subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-f', 'lavfi', '-i', f"nullsrc=s={WIDTH}x{WIDTH * 9 // 16}:r=5:d=8,format=yuv420p,geq=lum='if(mod(X,2),235,16)':cb=128:cr=128", '-c:v', 'libx264', '-preset', 'ultrafast', '-qp', '4',
+                    '-g', '5', '-pix_fmt', 'yuv420p', '-f', 'dash', '-seg_duration', '1', os.path.join(folder, 'vod.mpd')], check=True)
+    weston, env = dense()
+    try:
+        w = Window(badserver.Server(folder), env=env)
+        w.say('set_property', 'pause', True)
+        tap.until(lambda: (w.get('osd-width'), w.get('osd-height'), w.get('display-hidpi-scale')) == (WIDTH, HEIGHT, 2), 20, lambda: f"{w.get('osd-width')} x {w.get('osd-height')} at {w.get('display-hidpi-scale')}")
+
+        def stripes():
+            row = [p[0] for p in w.shot()[HEIGHT // 2]]
+            return sum(abs(a - b) > 100 for a, b in zip(row, row[1:]))
+        tap.until(lambda: stripes() > WIDTH * 0.9, 20, lambda: f'stripes: {stripes()} of {WIDTH}', every=0.2)
+        mouse = lambda *what: subprocess.run(['xdotool', *map(str, what)], env={**os.environ, 'DISPLAY': display()}, check=True)
+        mouse('mousemove', WIDTH // 2 - 2, HEIGHT - 12, 'mousemove', WIDTH // 2, HEIGHT - 12, 'click', 1)
+        tap.until(lambda: abs(w.get('time-pos') - 4) < 0.3, 20, lambda: f"a click in the middle of the bar: {w.get('time-pos')}")
+        end(w)
+    finally:
+        weston.terminate()
+        weston.wait()
 
 
 @tap.test
