@@ -623,3 +623,25 @@ Test(timeline_url, resolves)
 	CHECK(timeline_join_url(base, "a\x01" "b") == NULL);
 	CHECK(timeline_join_url(NULL, "a") == NULL);
 }
+
+/* Who stands on the network chooses none of this machine's files. */
+Test(timeline, leads_from_the_network_to_no_file)
+{
+	static const struct {
+		const char *base, *reference, *url;
+	} rows[] = {
+		{"http://h/a/", "b.mp4", "http://h/a/b.mp4"}, {"http://h/a/", "file:///etc/passwd", NULL}, {"https://h/", "FILE:/etc/passwd", NULL},
+		{"http://h/a/", "//file:/x", "http://file:/x"}, {"file:///a/", "b.mp4", "file:///a/b.mp4"}, {"file:///a/", "http://h/b", "http://h/b"},
+		{"file:///a/", "file:///c/d", "file:///c/d"}, {"File:///a/", "../../d", "File:///d"}, {"http://h/", " file:///x", NULL},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char *got = timeline_lead_url(rows[i].base, rows[i].reference);
+
+		if (rows[i].url == NULL)
+			CHECK(got == NULL);
+		else
+			CHECK_STR(got, rows[i].url);
+		free(got);
+	}
+}
