@@ -4,7 +4,8 @@
  * have been heard is estimated from when it was taken: lumps follow each other without
  * a gap, and the moments at which they are taken jitter, so the estimate goes on by
  * a lump's length and is drawn to what it should be by a small part of the difference.
- * A lump taken far too late was missed, as little more than one is ever under way.
+ * One that is taken more than a lump too late was waited for in silence, as little more
+ * than one is ever under way, and all behind it is late.
  */
 #include <config.h>
 
@@ -21,7 +22,6 @@
 #define LUMP 1024                  /* samples at 48 kHz; more wakes cost more energy */
 #define FAR (60 * DUR_MS)          /* further off than jitter is: begun anew */
 #define DRAW 16                    /* the part of a difference that is believed at once */
-#define SLIP (10 * DUR_MS)         /* half a lump: one that is taken later than so was waited for in silence, and all behind it is late */
 
 struct device {
 	SDL_AudioDeviceID id;
@@ -55,7 +55,7 @@ static void note_taken(struct device *d, mono_us now)
 	if (d->heard == 0 || off > FAR || off < -FAR)
 		d->heard = by_now;
 	else
-		d->heard = by_row + (off > SLIP ? off - SLIP : off / DRAW);
+		d->heard = by_row + (off > d->lump ? off - d->lump : off / DRAW);
 }
 
 static void take(void *ctx, Uint8 *out, int size)

@@ -48,6 +48,8 @@ void present_set_speed(struct present *p, double speed, mono_us now)
 	p->base = now;
 	p->set.speed = speed;
 	sound_set_speed(&p->sound, speed);
+	if (p->sound.device && p->playing) /* until then the ear is still at the old speed */
+		p->settled = now + p->set.sink->sound_left(p->set.sink) + SETTLE;
 }
 
 void present_clock_stop(struct present *p, dur_us at)
