@@ -69,7 +69,7 @@ static const struct config_row rows[] = {
 	ONCE("abr-serve", CONFIG_BOOL, abr_serve, "no", 0, 0, NULL, "answer adaptation questions on standard input and output"),
 	ONCE("simulate", CONFIG_PATH, simulate, NULL, 0, 0, "TRACE", "play nothing: run the adaptation on a recorded line (CSV: seconds, kbit/s, ms of latency) and print one line of JSON; further traces may follow"),
 	ONCE("sizes", CONFIG_PATH, sizes, NULL, 0, 0, "LADDER", "with --simulate: the bitrates and segment sizes, as JSON"),
-	ONCE("model", CONFIG_STRING, model, "std", 0, 0, "std|pensieve", "with --simulate: 25 s of buffer and latency as recorded, or 60 s and 80 ms"),
+	ONCE("model", CONFIG_STRING, model, "std", 0, 0, "std|tcp|pensieve", "with --simulate: 25 s of buffer and latency as recorded, the same over TCP, or 60 s and 80 ms"),
 	ROW("ipc-server", CONFIG_PATH, ipc_server, NULL, 0, 0, "PATH", "a Unix socket (mode 0600) that takes commands as lines of JSON: {\"command\": [\"seek\", 10]}"),
 	ROW("resume", CONFIG_STRING, resume, "auto", 0, 0, "auto|yes|no", "begin where the title was left; auto: in a window"),
 	ROW("quiet", CONFIG_BOOL, quiet, "no", 0, 0, NULL, "no status line"),
@@ -185,13 +185,16 @@ static int read_output(struct run *r, struct fault *f)
 
 static int read_simulation(struct run *r, int argc, char **argv, struct fault *f)
 {
-	bool pensieve = strcmp(r->o.model, "pensieve") == 0;
+	static const char *const models[] = {[SIMULATE_STD] = "std", [SIMULATE_PENSIEVE] = "pensieve", [SIMULATE_TCP] = "tcp"};
+	size_t model = 0;
 
 	if (r->o.sizes == NULL)
 		return fault_set(f, ERR_USAGE, _("--simulate wants the ladder: --sizes FILE.json"));
-	if (!pensieve && strcmp(r->o.model, "std") != 0)
-		return fault_set(f, ERR_USAGE, _("--model \"%s\": std or pensieve"), r->o.model);
-	r->model = pensieve ? SIMULATE_PENSIEVE : SIMULATE_STD;
+	while (model < sizeof models / sizeof models[0] && strcmp(r->o.model, models[model]) != 0)
+		model++;
+	if (model == sizeof models / sizeof models[0])
+		return fault_set(f, ERR_USAGE, _("--model \"%s\": std, tcp or pensieve"), r->o.model);
+	r->model = (enum simulate_model)model;
 	r->traces = argv + 1;
 	r->n_traces = argc > 1 ? (size_t)argc - 1 : 0;
 	return 0;

@@ -12,16 +12,19 @@
 
 #include "base/words.h"
 #include "player/abr_rule.h"
+#include "player/tcp_line.h"
 
 #define PENSIEVE_RTT 80.0
 #define PENSIEVE_NAP 500.0
 #define LOOK 50.0            /* between two thoughts about abandoning */
 #define LOOK_BITS 12000.0
+#define TCP_LOOK 100.0       /* as the player does (LANE_TICK) */
 
 struct run {
 	const struct trace *trace;
 	const struct ladder *ladder;
 	struct abr *abr;
+	struct tcp_line *tcp;    /* NULL: a body has the whole line, at once */
 	bool pensieve;
 	double segment, cap;     /* ms */
 	double now;              /* on the line's clock */
@@ -73,6 +76,29 @@ static double watch(struct run *x, unsigned rung, double begin, double end, stru
 	return end;
 }
 
+/* The same on a line as TCP uses it. */
+static double watch_tcp(struct run *x, unsigned rung, bool first, struct download *d)
+{
+	double at = x->now, end;
+
+	while (!tcp_line_run(x->tcp, at += first || rung == 0 ? INFINITY : TCP_LOOK, &end)) {
+		struct abr_progress p = {.segment = x->index, .rung = rung, .size = (uint64_t)(d->size / 8), .got = tcp_line_got(x->tcp),
+			.elapsed = to_us(at - x->now), .buffer = to_us(fmax(0, x->buffer - (at - x->now)))};
+
+		if (p.got == 0)
+			continue;
+		p.first_byte = to_us(tcp_line_first(x->tcp) - x->now);
+		d->restart = abr_abandon(x->abr, &p);
+		if (d->restart >= 0) {
+			d->got = 8.0 * (double)p.got;
+			d->first_byte = (double)p.first_byte / 1000;
+			tcp_line_leave(x->tcp, at);
+			return at;
+		}
+	}
+	return end;
+}
+
 static struct download download(struct run *x, unsigned rung, bool first)
 {
 	struct download d = {.size = size_of(x, rung), .restart = -1};
@@ -83,6 +109,12 @@ static struct download download(struct run *x, unsigned rung, bool first)
 		d.first_byte = PENSIEVE_RTT;
 		end = trace_time(x->trace, trace_bits(x->trace, x->now) + d.size);
 		d.total = end - x->now + PENSIEVE_RTT;
+	} else if (x->tcp != NULL) {
+		tcp_line_ask(x->tcp, x->now, (uint64_t)(d.size / 8));
+		end = watch_tcp(x, rung, first, &d);
+		if (d.restart < 0)
+			d.first_byte = tcp_line_first(x->tcp) - x->now;
+		d.total = end - x->now;
 	} else {
 		d.first_byte = trace_latency(x->trace, x->now);
 		begin = x->now + d.first_byte;
@@ -203,10 +235,12 @@ int simulate(const struct trace *trace, const struct ladder *ladder, const struc
 	x.abr = abr_new(&a);
 	if (x.abr == NULL)
 		return fault_set(f, ERR_USAGE, _("unknown adaptation \"%s\""), set->algorithm != NULL ? set->algorithm : "");
+	x.tcp = set->model == SIMULATE_TCP ? tcp_line_new(trace) : NULL;
 	begin(&x);
 	while (x.index < ladder->n_segments)
 		step(&x);
 	sum_up(&x);
+	tcp_line_free(&x.tcp);
 	abr_free(&x.abr);
 	*ret = x.result;
 	return 0;

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * Playing without playing: the adaptation on a recorded line, segment by
- * segment, in the two models the literature uses.
+ * segment, in the two models the literature uses and in one of our own.
  *
  * "std": the round trip runs on the line's clock; nothing is asked for that
  * would not fit into the buffer; a download can be abandoned at every 50 ms and
  * 1500 bytes.  "pensieve": a round trip of 80 ms that the line does not notice,
  * 60 s of buffer, and sleeps of 500 ms while it is over-full.
+ *
+ * "tcp": as "std", on a line as TCP uses it (tcp_line.h); this is what a real
+ * play on that line is to be held against.
  *
  * A trace is CSV with a header line: seconds, kbit/s, milliseconds of latency;
  * it repeats.  A ladder is JSON: segment_duration_ms, bitrates_kbps (ascending),
@@ -38,7 +41,7 @@ struct ladder {
 int ladder_read(const char *path, dur_us length, struct ladder **ret_ladder, struct fault *);
 void ladder_free(struct ladder **);
 
-enum simulate_model { SIMULATE_STD, SIMULATE_PENSIEVE };
+enum simulate_model { SIMULATE_STD, SIMULATE_PENSIEVE, SIMULATE_TCP };
 
 struct simulate_setup {
 	const char *algorithm;      /* NULL: the default */

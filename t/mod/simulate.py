@@ -101,6 +101,26 @@ def a_steady_line_is_used_and_three_dead_seconds_are_no_long_stall():
 
 
 @tap.test
+def over_tcp_a_line_is_full_once_the_window_is():
+    sizes = [[r * 375 for r in RATES]] * 30  # the first body: 78 packets
+    ladder = write('flat.json', json.dumps(dict(segment_duration_ms=3000, bitrates_kbps=RATES, segment_sizes_bytes=sizes)))
+    r, = simulate(write('slow.csv', 'h\n10,1500,40\n'), ladder, '--model', 'tcp')
+    tap.check(abs(r['startup_s'] - 0.64) < 0.001, f"a round trip and 112500 bytes at 1500 kbit/s: {r['startup_s']} s")
+    r, = simulate(write('fast.csv', 'h\n10,1000000,100\n'), ladder, '--model', 'tcp')
+    tap.check(0.4 <= r['startup_s'] < 0.402, f"windows of 10, 20, 40 and the rest, a round trip each: {r['startup_s']} s")
+
+
+@tap.test
+def over_tcp_what_a_server_has_sent_comes_before_what_is_asked_anew():
+    sizes = [[r * 375 for r in RATES]] * 15
+    ladder = write('short.json', json.dumps(dict(segment_duration_ms=3000, bitrates_kbps=RATES, segment_sizes_bytes=sizes)))
+    trace = write('falls.csv', 'h\n25,6000,50\n60,250,50\n')
+    std, tcp = (simulate(trace, ladder, '--model', model)[0] for model in ('std', 'tcp'))
+    tap.check(std['abandoned'] > 0 and tcp['abandoned'] > 0, f'{std} {tcp}')
+    tap.check(tcp['stall_s'] > std['stall_s'] + 2, f'up to 200 kB at 250 kbit/s come first: stalled {std["stall_s"]} s without, {tcp["stall_s"]} s with')
+
+
+@tap.test
 def odd_ladders_and_odd_lines_are_played_to_the_end():
     rnd = random.Random(3)
     lines = {'zeros': '1,0,20\n5,3000,20\n0.5,0,20\n' * 20, 'a long outage': '30,4000,20\n1800,0,20\n60,4000,20\n', 'huge': '10,1000000000,0\n', 'a trickle': '100,5,900\n',
@@ -109,6 +129,8 @@ def odd_ladders_and_odd_lines_are_played_to_the_end():
     for rates in ([800], [300, 6000], [100 + 150 * i for i in range(20)], [100 * 1.1 ** i for i in range(64)], [500] * 4):
         sizes = [[max(1, round(r * 250 * 4 ** rnd.uniform(-1, 1))) for r in rates] for _ in range(30)]  # larger rungs may be smaller
         ladder = write('odd.json', json.dumps(dict(segment_duration_ms=2000, bitrates_kbps=rates, segment_sizes_bytes=sizes)))
+        for r, name in zip(simulate(traces[0], ladder, '--model', 'tcp', *traces[1:]), lines):
+            tap.check(r['segments'] == 30 and all(abs(r[k]) < 1e9 for k in ('qoe', 'stall_s')) and (name != 'huge' or r['stall_s'] < 0.1), f'{len(rates)} rungs over TCP, {name}: {r}')
         for rule in ('ribera', 'rate', 'bola-e', 'dynamic') + (('robustmpc',) if len(rates) < 64 else ()):
             for r, name in zip(simulate(traces[0], ladder, '--abr', rule, *traces[1:]), lines):
                 tap.check(r['segments'] == 30 and all(abs(r[k]) < 1e9 for k in ('qoe', 'stall_s', 'bitrate_kbps')) and 0 <= r['rebuf_ratio'] < 1, f'{len(rates)} rungs, {name}: {r}')

@@ -4,9 +4,11 @@
  */
 #include "t/lib/unit.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -17,6 +19,7 @@
 #include "player/pace.h"
 #include "player/pathway.h"
 #include "player/skim.h"
+#include "player/tcp_line.h"
 
 /* --- meter --- */
 
@@ -420,6 +423,93 @@ Test(abr, impossible_numbers_are_refused)
 	s.n_rungs = 4;
 	s.segment = 0;
 	CHECK(abr_new(&s) == NULL);
+}
+
+/* --- a line as TCP uses it --- */
+
+static struct trace *trace_of(const char *rows)
+{
+	char path[] = "/tmp/ribera-trace-XXXXXX";
+	struct trace *t = NULL;
+	struct fault f = {0};
+	int fd = mkstemp(path);
+
+	CHECK(fd >= 0 && write(fd, rows, strlen(rows)) == (ssize_t)strlen(rows));
+	close(fd);
+	CHECK_INT(trace_read(path, &t, &f), 0);
+	unlink(path);
+	return t;
+}
+
+/* How long it takes from t on. */
+static double body(struct tcp_line *l, double t, uint64_t bytes)
+{
+	double end = 0;
+
+	tcp_line_ask(l, t, bytes);
+	CHECK(tcp_line_run(l, INFINITY, &end));
+	CHECK_INT(tcp_line_got(l), bytes);
+	return end - t;
+}
+
+Test(tcp_line, windows_double_and_shrink_when_idle)
+{
+	struct trace *t = trace_of("h\n100,1000000,100\n");
+	struct tcp_line *l = tcp_line_new(t);
+	double first = body(l, 0, 70 * 1448), again = body(l, first, 70 * 1448), late = body(l, 60e3, 70 * 1448);
+
+	CHECK(first > 300 && first < 302); /* 10, 20 and 40 packets */
+	CHECK(again > 100 && again < 102);
+	CHECK(late > 300 && late < 302); /* a minute later all is forgotten (RFC 5681 4.1) */
+	tcp_line_free(&l);
+	trace_free(&t);
+}
+
+Test(tcp_line, a_long_body_takes_the_line_for_itself_through_losses)
+{
+	struct trace *t = trace_of("h\n100,4000,80\n");
+	struct tcp_line *l = tcp_line_new(t);
+	double took = body(l, 0, 20000000), least = 80 + 40000;
+
+	CHECK(took > least && took < 1.01 * least);
+	tcp_line_free(&l);
+	trace_free(&t);
+}
+
+Test(tcp_line, what_was_sent_comes_before_what_is_asked_anew)
+{
+	struct trace *t = trace_of("h\n2,6000,50\n100,250,50\n");
+	struct tcp_line *l = tcp_line_new(t);
+	double end, quiet = body(l, 50e3, 1448), behind;
+
+	tcp_line_ask(l, 102e3, 3000000); /* at the beginning of the second round: 6000 kbit/s */
+	CHECK(!tcp_line_run(l, 105e3, &end));
+	CHECK(tcp_line_got(l) > 1000000 && isfinite(tcp_line_first(l)));
+	tcp_line_leave(l, 105e3);
+	behind = body(l, 105e3, 1448);
+	CHECK(quiet < 100);
+	CHECK(behind > 2000 && behind < 50 + 200000 * 8 / 250 + 60); /* a queue of at most 200 kB */
+	tcp_line_free(&l);
+	trace_free(&t);
+}
+
+Test(tcp_line, bytes_behind_one_that_was_lost_are_seen_when_it_has_come)
+{
+	struct trace *t = trace_of("h\n100,1500,80\n");
+	struct tcp_line *l = tcp_line_new(t);
+	double end, now = 0, longest = 0, since = 0;
+	uint64_t before = 0;
+
+	tcp_line_ask(l, 0, 8000000);
+	for (; !tcp_line_run(l, now, &end); now += 10) {
+		if (tcp_line_got(l) != before)
+			since = now;
+		before = tcp_line_got(l);
+		longest = fmax(longest, now - since);
+	}
+	CHECK(longest > 500 && longest < 2500); /* what was lost is sent again behind a full queue: a second */
+	tcp_line_free(&l);
+	trace_free(&t);
 }
 
 /* --- what is known of networks --- */
