@@ -127,6 +127,7 @@ void lane_ask(struct lane *l, unsigned rung, unsigned index, mono_us now)
 	l->moved = false;
 	l->grab_buffer = want.buffer;
 	l->looked = l->asked = now;
+	flow_begin(&l->flow, now);
 	feed_unref(&l->feed);
 	l->fed = false;
 	if (index >= r->n_segments - r->n_partial && r->mime_type != NULL && strstr(r->mime_type, "mp4") != NULL)
@@ -305,7 +306,9 @@ static void abandon(struct lane *l, mono_us now)
 	grab_progress(l->grab, now, &p.got, &p.size, &p.elapsed, &p.first_byte, &p.before);
 	if (p.size == 0 || p.got >= p.size)
 		return;
-	rung = l->set.kind == LANE_VIDEO && l->judge.abr != NULL ? abr_abandon(l->judge.abr, &p) : -1;
+	rung = l->set.kind == LANE_VIDEO && l->judge.abr != NULL && p.got > 0 && flow_tells(&l->flow, p.got, now)
+	               ? abr_abandon(l->judge.abr, &p)
+	               : -1;
 	if (rung < 0 || (unsigned)rung >= l->grab_rung || l->rungs[rung].state != RUNG_READY) {
 		leave_slow_base(l, &p, now);
 		return;

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "player/flow.h"
 #include "player/judge.h"
 #include "player/lane.h"
 #include "player/rung.h"
@@ -45,6 +46,7 @@ struct lane {
 	mono_us asked;           /* when the grab began */
 	mono_us left_slow;       /* when a base was last left for its slowness; 0: never */
 	mono_us looked;          /* when abandoning was last thought about */
+	struct flow flow;        /* of the grab */
 	char error[256];
 	struct lane_view view;
 };

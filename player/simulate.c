@@ -12,6 +12,7 @@
 
 #include "base/words.h"
 #include "player/abr_rule.h"
+#include "player/flow.h"
 #include "player/tcp_line.h"
 
 #define PENSIEVE_RTT 80.0
@@ -80,12 +81,14 @@ static double watch(struct run *x, unsigned rung, double begin, double end, stru
 static double watch_tcp(struct run *x, unsigned rung, bool first, struct download *d)
 {
 	double at = x->now, end;
+	struct flow flow;
 
+	flow_begin(&flow, to_us(at));
 	while (!tcp_line_run(x->tcp, at += first || rung == 0 ? INFINITY : TCP_LOOK, &end)) {
 		struct abr_progress p = {.segment = x->index, .rung = rung, .size = (uint64_t)(d->size / 8), .got = tcp_line_got(x->tcp),
 			.elapsed = to_us(at - x->now), .buffer = to_us(fmax(0, x->buffer - (at - x->now)))};
 
-		if (p.got == 0)
+		if (p.got == 0 || !flow_tells(&flow, p.got, to_us(at)))
 			continue;
 		p.first_byte = to_us(tcp_line_first(x->tcp) - x->now);
 		d->restart = abr_abandon(x->abr, &p);

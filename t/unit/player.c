@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "player/abr.h"
 #include "player/cmcd.h"
+#include "player/flow.h"
 #include "player/known.h"
 #include "player/meter.h"
 #include "player/pace.h"
@@ -423,6 +424,38 @@ Test(abr, impossible_numbers_are_refused)
 	s.n_rungs = 4;
 	s.segment = 0;
 	CHECK(abr_new(&s) == NULL);
+}
+
+/* --- what a body says of its line --- */
+
+Test(flow, says_nothing_while_bytes_wait_for_one_that_was_lost)
+{
+	struct flow f;
+	mono_us t = 0;
+
+	flow_begin(&f, t);
+	CHECK(flow_tells(&f, 100000, t += 100 * DUR_MS));
+	CHECK(flow_tells(&f, 200000, t += 100 * DUR_MS));
+	for (int i = 0; i < 8; i++)
+		CHECK(!flow_tells(&f, 200000, t += 100 * DUR_MS));
+	CHECK(!flow_tells(&f, 201448, t += 100 * DUR_MS)); /* the first of several that were lost */
+	CHECK(!flow_tells(&f, 201448, t += 100 * DUR_MS));
+	CHECK(!flow_tells(&f, 350000, t += 100 * DUR_MS));
+	CHECK(flow_tells(&f, 400000, t += 100 * DUR_MS));
+}
+
+Test(flow, a_line_that_gives_nothing_for_long_is_slow)
+{
+	struct flow f;
+	mono_us t = 0;
+
+	flow_begin(&f, t);
+	CHECK(flow_tells(&f, 100000, t += 100 * DUR_MS));
+	while (!flow_tells(&f, 100000, t += 100 * DUR_MS))
+		CHECK(t < 3 * DUR_S);
+	CHECK(t > 2 * DUR_S);
+	CHECK(flow_tells(&f, 101448, t += 100 * DUR_MS)); /* a packet a second is no steady flow either */
+	CHECK(flow_tells(&f, 101448, t += 100 * DUR_MS));
 }
 
 /* --- a line as TCP uses it --- */
