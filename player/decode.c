@@ -34,6 +34,8 @@ struct decode {
 	unsigned length_size;    /* before NAL units */
 	mono_us sought, preview_next;
 	bool key;                /* of this generation one key picture is wanted */
+	bool holds;              /* the decoder's threads may hold pictures back until more comes */
+	bool restarts;           /* the last segment began with a picture behind which none is made of one before */
 	AVPacket *packet;
 	AVFrame *frame;
 	AVRational time_base;
@@ -202,6 +204,7 @@ static void receive(struct decode *d)
 
 static void close_codec(struct decode *d)
 {
+	d->holds = false;
 	avcodec_free_context(&d->codec);
 	avcodec_parameters_free(&d->parameters);
 }
@@ -213,6 +216,15 @@ static void drain(struct decode *d)
 	avcodec_send_packet(d->codec, NULL);
 	receive(d);
 	close_codec(d);
+}
+
+/* Nothing more is here, and the last pictures of what was are wanted: in exchange for them the decoder begins anew. */
+static void release(struct decode *d)
+{
+	avcodec_send_packet(d->codec, NULL);
+	receive(d);
+	avcodec_flush_buffers(d->codec);
+	d->holds = false;
 }
 
 /* The next rendition's sound may go through the same decoder: its blocks overlap, and only so does the
@@ -271,6 +283,7 @@ static void decode_packet(struct decode *d, unsigned segment)
 	if (passed && skim_needless(d->skim, d->length_size, d->packet->data, (size_t)d->packet->size))
 		return;
 	d->codec->skip_frame = passed ? AVDISCARD_NONREF : AVDISCARD_DEFAULT;
+	d->holds = d->lane == LANE_VIDEO;
 	r = avcodec_send_packet(d->codec, d->packet);
 	if (r == AVERROR(EAGAIN)) {
 		receive(d);
@@ -367,6 +380,15 @@ static int read_first(struct decode *d, const struct media_segment *s, struct de
 	return r;
 }
 
+static bool restarts(const struct decode *d)
+{
+	const AVPacket *p = d->packet;
+
+	if (d->codec != NULL && (d->codec->codec_id == AV_CODEC_ID_AV1 || d->codec->codec_id == AV_CODEC_ID_VP9))
+		return (p->flags & AV_PKT_FLAG_KEY) != 0;
+	return skim_restarts(d->skim, d->length_size, p->data, (size_t)p->size);
+}
+
 static void decode_segment(struct decode *d, const struct media_segment *s)
 {
 	struct fault f = {0};
@@ -387,6 +409,7 @@ static void decode_segment(struct decode *d, const struct media_segment *s)
 	r = ready_codec(d, s, x);
 	if (r < 0)
 		note_error(d, s->index, "no decoder", r);
+	d->restarts = read == 0 && restarts(d);
 	while (r == 0 && !stale(d)) {
 		r = read;
 		if (r == 0 && skip > 0) {
@@ -413,6 +436,7 @@ static void begin_generation(struct decode *d, unsigned generation)
 {
 	if (d->codec != NULL)
 		avcodec_flush_buffers(d->codec);
+	d->holds = false;
 	d->generation = generation;
 	d->given = d->agreed = NEVER;
 	d->preview_next = d->sought + SOON;
@@ -429,6 +453,16 @@ static void end_generation(struct decode *d)
 	hub_unlock(d->hub);
 }
 
+/* The presenter has shown all it has, nobody has more, and some lie here.  A segment that builds on the one before
+ * could not be decoded after that: where the last one did, they stay. */
+static bool runs_dry(const struct decode *d)
+{
+	const struct hub *h = d->hub;
+
+	return d->holds && d->restarts && !d->key && d->generation == h->generation && h->segments[d->lane].n == 0 &&
+	       h->frames[d->lane].n == 0;
+}
+
 /* The next segment; NULL with *ret_end when the lane has ended, NULL without it when the player quits. */
 static struct media_segment *next(struct decode *d, bool *ret_end)
 {
@@ -442,7 +476,16 @@ static struct media_segment *next(struct decode *d, bool *ret_end)
 		*ret_end = in->closed && in->n == 0 && !h->frames[d->lane].closed && !h->keys;
 		if (h->quit || *ret_end || (s = hub_take(h, d->lane)) != NULL)
 			break;
-		hub_wait(h);
+		if (!runs_dry(d)) {
+			hub_wait(h);
+			continue;
+		}
+		h->busy[d->lane] = true;
+		hub_unlock(h);
+		release(d);
+		hub_lock(h);
+		h->busy[d->lane] = false;
+		hub_ring(h);
 	}
 	if (h->quit)
 		*ret_end = false;

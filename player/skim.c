@@ -26,6 +26,22 @@ static void look(enum skim_codec codec, uint8_t byte, bool *slice, bool *needed)
 	}
 }
 
+/* The NAL unit that begins at *at, which goes on behind it: its place; 0 when there is none or they are no such units. */
+static size_t next_unit(unsigned length_size, const uint8_t *unit, size_t n, size_t *at)
+{
+	size_t length = 0, place;
+
+	if (n - *at <= length_size)
+		return 0;
+	for (unsigned i = 0; i < length_size; i++)
+		length = length << 8 | unit[*at + i];
+	place = *at + length_size;
+	if (length == 0 || length > n - place)
+		return 0;
+	*at = place + length;
+	return place;
+}
+
 bool skim_needless(enum skim_codec codec, unsigned length_size, const uint8_t *unit, size_t n)
 {
 	bool any = false;
@@ -33,20 +49,28 @@ bool skim_needless(enum skim_codec codec, unsigned length_size, const uint8_t *u
 	if (codec == SKIM_OTHER || length_size == 0)
 		return false;
 	for (size_t at = 0; at < n;) {
-		size_t length = 0;
+		size_t place = next_unit(length_size, unit, n, &at);
 		bool slice, needed;
 
-		if (n - at <= length_size)
+		if (place == 0)
 			return false;
-		for (unsigned i = 0; i < length_size; i++)
-			length = length << 8 | unit[at++];
-		if (length == 0 || length > n - at)
-			return false;
-		look(codec, unit[at], &slice, &needed);
+		look(codec, unit[place], &slice, &needed);
 		if (slice && needed)
 			return false;
 		any = any || slice;
-		at += length;
 	}
 	return any;
+}
+
+bool skim_restarts(enum skim_codec codec, unsigned length_size, const uint8_t *unit, size_t n)
+{
+	if (codec == SKIM_OTHER || length_size == 0)
+		return false;
+	for (size_t at = 0, place; at < n && (place = next_unit(length_size, unit, n, &at)) > 0;) {
+		unsigned type = codec == SKIM_AVC ? unit[place] & 31u : unit[place] >> 1 & 63u;
+
+		if (codec == SKIM_AVC ? type == 5 : type == 19 || type == 20)
+			return true;
+	}
+	return false;
 }

@@ -20,4 +20,7 @@ unsigned skim_length_size(enum skim_codec, const uint8_t *config, size_t n);
  * when it cannot be told. */
 bool skim_needless(enum skim_codec, unsigned length_size, const uint8_t *unit, size_t n);
 
+/* An IDR picture (ITU-T H.264 3.69, H.265 3.68): neither it nor any behind it is made of one before it. */
+bool skim_restarts(enum skim_codec, unsigned length_size, const uint8_t *unit, size_t n);
+
 #endif

@@ -741,6 +741,20 @@ Test(skim, slices_say_whether_they_are_needed)
 	CHECK(!skim_needless(SKIM_OTHER, 4, n, sizeof n));
 }
 
+Test(skim, only_an_idr_picture_restarts)
+{
+	static const uint8_t idr[] = {0, 0, 0, 2, 0x67, 0, 0, 0, 0, 2, 0x65, 0x88}, open_gop[] = {0, 0, 0, 2, 0x06, 0, 0, 0, 0, 2, 0x61, 0x88};
+	static const uint8_t hevc_idr[] = {0, 2, 0x28, 1}, hevc_cra[] = {0, 2, 0x2a, 1}, wrong[] = {0, 0, 0, 9, 0x65, 0x88};
+
+	CHECK(skim_restarts(SKIM_AVC, 4, idr, sizeof idr));
+	CHECK(!skim_restarts(SKIM_AVC, 4, open_gop, sizeof open_gop));
+	CHECK(skim_restarts(SKIM_HEVC, 2, hevc_idr, sizeof hevc_idr));
+	CHECK(!skim_restarts(SKIM_HEVC, 2, hevc_cra, sizeof hevc_cra));
+	CHECK(!skim_restarts(SKIM_AVC, 4, wrong, sizeof wrong));
+	CHECK(!skim_restarts(SKIM_AVC, 4, idr, 0));
+	CHECK(!skim_restarts(SKIM_OTHER, 4, idr, sizeof idr));
+}
+
 Test(skim, what_is_no_unit_is_needed)
 {
 	const uint8_t b[] = {0, 3, 0x01, 0x9e, 0x11}, none[] = {0, 0, 0, 1};
