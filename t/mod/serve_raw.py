@@ -10,7 +10,7 @@ from rawhttp import *
 rnd = random.Random(11)
 root = tap.folder('root')
 small, big = rnd.randbytes(6000), rnd.randbytes(3_000_000)
-for name, data in (('small.mpd', small), ('big.mp4', big)):
+for name, data in (('small.mpd', small), ('big.mp4', big), ('short.mp4', big)):
     with open(os.path.join(root, name), 'wb') as f:
         f.write(data)
 with open(os.path.join(root, 'large.mp4'), 'wb') as f:
@@ -357,6 +357,17 @@ def the_log_of_a_reply_that_was_cut_tells_what_arrived():
             tap.until(lambda: received(s) > 20_000, 10, 'some of it')
             cut[f'cut{i}'] = received(s) - head
         tap.until(lambda: f'cut{i}' in open(S.log).read(), 10, 'its line in the log')
+
+
+@tap.test
+def a_file_that_is_cut_short_ends_its_reply():
+    tap.equal(get(P, '/short.mp4').body, big)  # it is open now
+    for n in (1_000_000, 0):
+        os.truncate(os.path.join(root, 'short.mp4'), n)
+        for _ in range(3):
+            head, body = everything(P, b'GET /short.mp4 ' + H + b'\r\n').split(b'\r\n\r\n', 1)
+            tap.check(head.startswith(b'HTTP/1.1 200 ') and body == big[:n], f'{len(body)} of {n}: {head[:80]}')
+    tap.equal(get(P, '/small.mpd').body, small)
 
 
 def received(s):
