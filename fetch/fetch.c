@@ -32,6 +32,9 @@
 #define CACHED_CONNECTIONS 64L
 #define FILE_BLOCK ((size_t)128 << 10)
 
+/* One that is lost for want of memory would ask for something else: a whole file, with no body, of a server nobody vouches for. */
+#define SET(easy, option, value) MUST(curl_easy_setopt(easy, option, value) != CURLE_OUT_OF_MEMORY)
+
 struct transfer {
 	struct transfer *next; /* in `fresh`, then in `running` */
 	fetch_id id;
@@ -509,29 +512,29 @@ void fetch_free(struct fetch **pf)
 
 static void set_time_and_size(CURL *e, const struct fetch_request *req)
 {
-	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
+	SET(e, CURLOPT_CONNECTTIMEOUT_MS,
 	                 (long)((req->connect_timeout > 0 ? req->connect_timeout : CONNECT_TIMEOUT) / DUR_MS));
 	if (req->total_timeout > 0)
-		curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)(req->total_timeout / DUR_MS));
+		SET(e, CURLOPT_TIMEOUT_MS, (long)(req->total_timeout / DUR_MS));
 	if (req->max_rate > 0)
-		curl_easy_setopt(e, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)req->max_rate);
+		SET(e, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)req->max_rate);
 	if (req->has_range) {
 		char range[48];
 
 		snprintf(range, sizeof range, "%llu-%llu", (unsigned long long)req->first, (unsigned long long)req->last);
-		curl_easy_setopt(e, CURLOPT_RANGE, range);
+		SET(e, CURLOPT_RANGE, range);
 	}
 }
 
 static void set_body(CURL *e, const struct fetch_request *req)
 {
 	if (req->method != NULL && strcmp(req->method, "HEAD") == 0)
-		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+		SET(e, CURLOPT_NOBODY, 1L);
 	else if (req->method != NULL && strcmp(req->method, "GET") != 0)
-		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, req->method);
+		SET(e, CURLOPT_CUSTOMREQUEST, req->method);
 	if (req->body != NULL) {
-		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_size);
-		curl_easy_setopt(e, CURLOPT_COPYPOSTFIELDS, req->body);
+		SET(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_size);
+		SET(e, CURLOPT_COPYPOSTFIELDS, req->body);
 	}
 }
 
@@ -539,17 +542,17 @@ static void set_callbacks(struct transfer *t)
 {
 	CURL *e = t->easy;
 
-	curl_easy_setopt(e, CURLOPT_PRIVATE, t);
-	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->error_text);
-	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
-	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
-	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_request);
-	curl_easy_setopt(e, CURLOPT_PREREQDATA, t);
-	curl_easy_setopt(e, CURLOPT_XFERINFOFUNCTION, on_progress);
-	curl_easy_setopt(e, CURLOPT_XFERINFODATA, t);
-	curl_easy_setopt(e, CURLOPT_NOPROGRESS, 0L);
+	SET(e, CURLOPT_PRIVATE, t);
+	SET(e, CURLOPT_ERRORBUFFER, t->error_text);
+	SET(e, CURLOPT_HEADERFUNCTION, on_header);
+	SET(e, CURLOPT_HEADERDATA, t);
+	SET(e, CURLOPT_WRITEFUNCTION, on_body);
+	SET(e, CURLOPT_WRITEDATA, t);
+	SET(e, CURLOPT_PREREQFUNCTION, on_request);
+	SET(e, CURLOPT_PREREQDATA, t);
+	SET(e, CURLOPT_XFERINFOFUNCTION, on_progress);
+	SET(e, CURLOPT_XFERINFODATA, t);
+	SET(e, CURLOPT_NOPROGRESS, 0L);
 }
 
 /* Every request can be found again in the log of who answers it. */
@@ -571,7 +574,7 @@ static void set_address(const struct fetch *f, struct transfer *t, const char *u
 	char *address = names_find(f->names, url);
 
 	if (address != NULL && (t->address = curl_slist_append(NULL, address)) != NULL)
-		curl_easy_setopt(t->easy, CURLOPT_RESOLVE, t->address);
+		SET(t->easy, CURLOPT_RESOLVE, t->address);
 	free(address);
 }
 
@@ -579,26 +582,26 @@ static void set_protocol(const struct fetch *f, struct transfer *t, const struct
 {
 	CURL *e = t->easy;
 
-	curl_easy_setopt(e, CURLOPT_URL, req->url);
-	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(e, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 1L);
-	curl_easy_setopt(e, CURLOPT_MAXREDIRS, MAX_REDIRECTS);
-	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* one that ends while its name is looked up: else all would wait for the name server */
+	SET(e, CURLOPT_URL, req->url);
+	SET(e, CURLOPT_PROTOCOLS_STR, "http,https");
+	SET(e, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+	SET(e, CURLOPT_FOLLOWLOCATION, 1L);
+	SET(e, CURLOPT_MAXREDIRS, MAX_REDIRECTS);
+	SET(e, CURLOPT_NOSIGNAL, 1L);
+	SET(e, CURLOPT_QUICK_EXIT, 1L); /* one that ends while its name is looked up: else all would wait for the name server */
 	set_address(f, t, req->url);
-	curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
-	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, 128L * 1024);
-	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)(f->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
-	curl_easy_setopt(e, CURLOPT_USERAGENT, f->user_agent);
+	SET(e, CURLOPT_TCP_NODELAY, 1L);
+	SET(e, CURLOPT_BUFFERSIZE, 128L * 1024);
+	SET(e, CURLOPT_HTTP_VERSION, (long)(f->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+	SET(e, CURLOPT_USERAGENT, f->user_agent);
 	if (f->ca_file != NULL)
-		curl_easy_setopt(e, CURLOPT_CAINFO, f->ca_file);
+		SET(e, CURLOPT_CAINFO, f->ca_file);
 	t->fields = curl_slist_append(NULL, "Expect:"); /* bodies here are small: no 100-continue round trip */
 	add_trace(t, req->trace);
 	for (size_t i = 0; i < req->n_fields; i++)
 		t->fields = curl_slist_append(t->fields, req->fields[i]);
 	MUST(t->fields != NULL);
-	curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->fields);
+	SET(e, CURLOPT_HTTPHEADER, t->fields);
 }
 
 fetch_id fetch_start(struct fetch *f, const struct fetch_request *req, fetch_header_f header, fetch_data_f data,

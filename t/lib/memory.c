@@ -7,12 +7,14 @@
  *   MEMORY_COUNT  file into which the number of allocations is written at the end of the program
  *   MEMORY_PLACES file into which the numbers are written, one a line, of the allocations that were the first of their place: of the
  *                 calls that led there, all of them.  Allocations of one place have the same thing to say.
+ *   SETOPT_LOST   number: libcurl is told that this option cannot be kept
  *   OPTION_LOST   name: FFmpeg is told that this option of a part of its cannot be kept
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
 #include <malloc.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -139,4 +141,19 @@ int av_dict_set(struct AVDictionary **options, const char *name, const char *val
 	const char *lost = getenv("OPTION_LOST");
 
 	return lost != NULL && name != NULL && strcmp(name, lost) == 0 ? -ENOMEM : real(options, name, value, flags);
+}
+
+int curl_easy_setopt(void *easy, int option, ...);
+
+int curl_easy_setopt(void *easy, int option, ...)
+{
+	__typeof__(curl_easy_setopt) *real = (__typeof__(curl_easy_setopt) *)dlsym(RTLD_NEXT, "curl_easy_setopt");
+	const char *lost = getenv("SETOPT_LOST");
+	va_list args;
+	void *value;
+
+	va_start(args, option);
+	value = va_arg(args, void *); /* a long or an offset is as large */
+	va_end(args);
+	return lost != NULL && atoi(lost) == option ? 27 /* CURLE_OUT_OF_MEMORY */ : real(easy, option, value);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """fetch/ against a real server that misbehaves on demand."""
-import hashlib, http.server, json, os, socket, subprocess, sys, threading, time
+import hashlib, http.server, json, os, signal, socket, subprocess, sys, threading, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import tap
 
@@ -282,6 +282,18 @@ def who_has_moved_is_looked_up_again():
     tap.equal(d.get(url)['error'], ERR['NETWORK'], 'at the old address')
     tap.until(lambda: d.get(url)['error'] == 0, 20, 'the new address')
     tap.equal(d.quit(), [])
+
+
+@tap.test
+def an_option_that_is_lost_asks_for_nothing():
+    """Without its range a request is one for the whole, without its protocols it may lead anywhere."""
+    for name, number in (('range', 10007), ('agent', 10018), ('fields', 10023), ('protocols', 10318), ('protocols of redirects', 10319)):
+        d = Driver({'LD_PRELOAD': tap.program('t/lib/memory.so'), 'SETOPT_LOST': str(number),
+                    'ASAN_OPTIONS': 'verify_asan_link_order=0:' + os.environ.get('ASAN_OPTIONS', '')})
+        d.say(f'get 1 {URL}/whole first=0 last=99')
+        answer = d.p.stdout.readline()
+        d.p.stdin.close()
+        tap.equal((answer, d.p.wait()), ('', -signal.SIGABRT), name)
 
 
 tap.run()
