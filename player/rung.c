@@ -9,9 +9,11 @@
 
 #include "base/blob.h"
 #include "base/log.h"
+#include "player/pathway.h"
 
 #define MAX_HEADER ((uint64_t)8 << 20)
 #define PATIENCE (20 * DUR_S)
+#define MOST_REFUSED 4
 
 static void dead(struct rung *u, const char *why)
 {
@@ -73,8 +75,23 @@ static void take_init(struct rung *u, const struct blob *bytes)
 	u->together = false;
 }
 
+/* A page to log in at, or what a broken cache has: all is asked for once more, from another base where there is one. */
+static bool again(struct rung *u, const char *key, const char *why, mono_us now)
+{
+	unsigned refused = u->refused + 1;
+
+	if (refused > (u->r->n_bases < MOST_REFUSED ? u->r->n_bases : MOST_REFUSED))
+		return false;
+	log_verbose("player/rung", "what came is no index id=%s base=%s reason=\"%s\"", u->r->representation->id, key, why);
+	pathway_fail(u->world->pathway, key, 0, now);
+	rung_end(u);
+	rung_begin(u, u->world, u->r, u->id, u->lane, u->live, now);
+	u->refused = refused;
+	return true;
+}
+
 /* An index may point to further ones: they are asked for one after another. */
-static void take_index(struct rung *u, const struct blob *bytes, mono_us now)
+static void take_index(struct rung *u, const struct blob *bytes, const char *key, mono_us now)
 {
 	uint64_t skip = u->index == NULL ? u->r->index_range.first - u->index_first : 0;
 	struct fault f = {0};
@@ -95,10 +112,10 @@ static void take_index(struct rung *u, const struct blob *bytes, mono_us now)
 		r = timeline_set_index(u->r, u->index, &f);
 	u->indexed = r == 0;
 	timeline_index_free(&u->index);
-	if (r < 0)
-		dead(u, fault_text(&f));
-	else if (u->r->n_segments == 0)
+	if (r == 0 && u->r->n_segments == 0)
 		dead(u, "its index is empty");
+	else if (r < 0 && !again(u, key, fault_text(&f), now))
+		dead(u, fault_text(&f));
 }
 
 static void step_one(struct rung *u, struct grab **g, bool index, mono_us now, mono_us *ret_next)
@@ -113,7 +130,7 @@ static void step_one(struct rung *u, struct grab **g, bool index, mono_us now, m
 	if (state == GRAB_FAILED) {
 		dead(u, result.error);
 	} else if (index) {
-		take_index(u, result.body, now);
+		take_index(u, result.body, result.key, now);
 	} else {
 		u->init = blob_ref(result.body);
 	}

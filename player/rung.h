@@ -23,6 +23,7 @@ struct rung {
 	bool indexed;                /* its segments were found through a sidx */
 	uint32_t ticks;              /* a second, in the track; 0: not known yet */
 	bool timed;                  /* a segment's decode time was what the index says: so are the others' */
+	unsigned refused;            /* times that a base gave something that is no index */
 	bool together;               /* the first index_grab brings the initialisation segment too */
 	uint64_t index_first;        /* file offset of what index_grab brings */
 	char error[256];

@@ -82,13 +82,19 @@ static int verdict(const struct wait *w, const char *url, struct fault *f)
 	return 0;
 }
 
+/* What may pass: a connection that was reset, a body cut off, 408, 429 and 5xx (RFC 9110 15.5, 15.6). */
+static bool may_pass(const struct fetch_result *r)
+{
+	return r->error == ERR_TRUNCATED || r->error == ERR_NETWORK || r->status == 408 || r->status == 429 || r->status >= 500;
+}
+
 static int get_http(const struct source_door *door, const char *url, struct buf *out, char **ret_url, struct fault *f)
 {
 	struct wait w;
 	int r;
 
 	get_once(door, url, &w);
-	if (w.result.error == ERR_TRUNCATED || w.result.status >= 500) { /* worth one more try */
+	if (may_pass(&w.result)) { /* worth one more try */
 		buf_fini(&w.body);
 		free(w.url);
 		get_once(door, url, &w);

@@ -195,6 +195,32 @@ def every_bad_answer_is_survived():
 
 
 @tap.test
+def a_page_in_place_of_an_index_costs_no_rendition():
+    for fault in ('404', 'garbage', 'portal', 'cut'):
+        a, b = servers()
+        a.fault = lambda q: fault if q.path.endswith('.mp4') and q.first == 0 else None
+        r, _ = play(badserver_mpd(b, a, b), '--speed', 'max')
+        whole(r)
+        tap.equal(r['errors'], [], fault)
+        tap.equal({s['service_location'] for s in r['segments']}, {'b'}, f'{fault}: where segments came from')
+    a, = servers(1)
+    once = []
+    a.fault = lambda q: 'garbage' if q.path == '/high.mp4' and q.first == 0 and not once and not once.append(q) else None
+    r, _ = play(a.url + mpd([a], renditions=['high']), '--speed', 'max')
+    whole(r)
+
+
+@tap.test
+def an_mpd_that_cannot_be_had_once_is_asked_for_again():
+    for fault in ('reset', 'cut', '503', '429'):
+        a, = servers(1)
+        once = []
+        a.fault = lambda q: fault if q.path.endswith('.mpd') and not once and not once.append(q) else None
+        r, _ = play(a.url + mpd([a], renditions=['low'], sound=False), '--speed', 'max')
+        whole(r)
+
+
+@tap.test
 def a_segment_of_another_time_is_not_believed():
     a, b = servers()
     a.fault = lambda q: 'other-segment' if media(q) and q.path == '/high.mp4' and q.first > 800_000 else None
