@@ -39,9 +39,12 @@ export function equal(got, want, what = 'value') {
 	check(a === b, `${what}: got ${a}, want ${b}`);
 }
 
+/** How much longer than usual all may take: under sanitizers (as in t/lib/tap.py). */
+export const patience = Number(process.env.RIBERA_PATIENCE ?? 1);
+
 /** Waits until f gives something true, and returns that; `what` is a text, or a function that gives one. */
 export async function until(f, seconds, what) {
-	const end = performance.now() + seconds * 1000;
+	const end = performance.now() + seconds * 1000 * patience;
 	for (;;) {
 		const value = await f();
 		if (value)
