@@ -108,9 +108,22 @@ def changed(a, b, x0, y0, x1, y1):
     return sum(a[y][x] != b[y][x] for y in range(y0, y1) for x in range(x0, x1))
 
 
+def pretended_card(pid):
+    """How often the threads of Mesa's llvmpipe were woken: SDL's own renderer needs none of them."""
+    n = 0
+    for thread in os.listdir(f'/proc/{pid}/task'):
+        with open(f'/proc/{pid}/task/{thread}/status') as f:
+            text = f.read()
+        n += int(re.search(r'^voluntary_ctxt_switches:\s*(\d+)', text, re.M).group(1)) if 'llvmpipe' in text.split('\n', 1)[0] else 0
+    return n
+
+
 @tap.test
 def the_picture_is_there_in_shape_and_text_stands_over_it():
     w = Window(film())
+    before, frames = pretended_card(w.p.pid), w.get('frame-count')
+    tap.until(lambda: w.get('frame-count') > frames + 5, 20, 'more pictures')
+    tap.equal(pretended_card(w.p.pid), before, 'wakes of the threads of a graphics card that is none')
     w.say('set_property', 'pause', True)
     w.say('seek', 2, 'absolute')
     tap.until(lambda: abs(w.get('time-pos') - 2) < 0.05, 20, 'the seek')
