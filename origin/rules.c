@@ -125,12 +125,19 @@ bool rules_banned(const struct rules *r, const char *title)
 	return has_policy(r, title, "ban");
 }
 
+static int by_place_and_key(const void *a, const void *b)
+{
+	int order = by_place(a, b);
+
+	return order != 0 ? order : strcmp(((const struct rule *)a)->key, ((const struct rule *)b)->key);
+}
+
 static const char *value_of(const struct rules *r, const char *place, const char *key)
 {
-	for (size_t i = 0; i < r->n_places; i++)
-		if (strcmp(r->places[i].place, place) == 0 && strcmp(r->places[i].key, key) == 0)
-			return rules_check(place, key, r->places[i].value) == NULL ? r->places[i].value : NULL;
-	return NULL;
+	struct rule wanted = {.place = (char *)place, .key = (char *)key};
+	const struct rule *found = r->n_places == 0 ? NULL : bsearch(&wanted, r->places, r->n_places, sizeof wanted, by_place_and_key);
+
+	return found != NULL && rules_check(place, key, found->value) == NULL ? found->value : NULL;
 }
 
 static unsigned number(const char *s, unsigned otherwise)
