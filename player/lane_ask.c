@@ -296,6 +296,7 @@ static void abandon(struct lane *l, mono_us now)
 {
 	struct abr_progress p = {.segment = l->grab_index, .rung = l->grab_rung, .buffer = lane_buffered(l)};
 	struct abr_sample s = {.segment = l->grab_index, .rung = l->grab_rung, .aborted = true};
+	bool tells;
 	int rung;
 
 	if (l->feed != NULL) /* how fast it comes is its maker's doing */
@@ -306,9 +307,8 @@ static void abandon(struct lane *l, mono_us now)
 	grab_progress(l->grab, now, &p.got, &p.size, &p.elapsed, &p.first_byte, &p.before);
 	if (p.size == 0 || p.got >= p.size)
 		return;
-	rung = l->set.kind == LANE_VIDEO && l->judge.abr != NULL && p.got > 0 && flow_tells(&l->flow, p.got, now)
-	               ? abr_abandon(l->judge.abr, &p)
-	               : -1;
+	tells = flow_tells(&l->flow, p.got, now) || l->grab_buffer == 0; /* while nothing plays, waiting for the kernel costs as much as asking anew */
+	rung = l->set.kind == LANE_VIDEO && l->judge.abr != NULL && p.got > 0 && tells ? abr_abandon(l->judge.abr, &p) : -1;
 	if (rung < 0 || (unsigned)rung >= l->grab_rung || l->rungs[rung].state != RUNG_READY) {
 		leave_slow_base(l, &p, now);
 		return;
