@@ -224,9 +224,13 @@ static int avformat_header(const struct track *t, uint8_t **ret_bytes, int *ret_
 	options_set(&options, "use_editlist", "0");
 	r = avformat_write_header(c, &options);
 	av_dict_free(&options);
+	if (r >= 0 && c->pb->error < 0)
+		r = c->pb->error;
 	*ret_n = avio_close_dyn_buf(c->pb, ret_bytes);
 	c->pb = NULL;
 	avformat_free_context(c);
+	if (*ret_bytes == NULL) /* it gives its memory up when it cannot have more, and still tells a size */
+		return fault_set(f, -ENOMEM, _("out of memory"));
 	return r < 0 ? fault_set(f, ERR_MEDIA, _("%s: its header cannot be made"), t->facts.file) : 0;
 }
 
