@@ -29,7 +29,7 @@
 
 #define SLICE (256 << 10)     /* TLS encrypts a whole slice at once */
 #define BUFFER (64 << 10)
-#define TURN (2 << 20) /* of sendfile, before the neighbours have theirs: most segments in one go */
+#define TURN (1 << 20) /* of sendfile, before the neighbours have theirs */
 
 static void proceed(struct serve_request *r);
 
@@ -532,13 +532,15 @@ static void start_sendfile(struct serve_request *r)
 {
 	struct lane *l = r->lane;
 	const int *watched;
-	int begun = head_begin(r);
+	int begun;
 
+	/* sendfile pushes after every 64 KB, which are no multiple of what goes in one packet: uncorked, a crumb follows each */
+	cork(r, 1);
+	begun = head_begin(r);
 	if (begun == 0)
 		run_sendfile(r);
 	if (begun >= 0)
 		return;
-	cork(r, 1);
 	watched = head_watch(r);
 	h2o_send(r->req, NULL, 0, H2O_SEND_STATE_IN_PROGRESS);
 	head_learn(l, watched);
