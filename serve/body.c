@@ -185,7 +185,6 @@ void body_on_messages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *mess
 
 static void cork(struct serve_request *r, int on)
 {
-	r->body.corked = on;
 	(void)setsockopt(h2o_socket_get_fd(r->conn->sock), IPPROTO_TCP, TCP_CORK, &on, sizeof on);
 }
 
@@ -319,8 +318,7 @@ static void await_room(struct serve_request *r)
 
 static void finish_sendfile(struct serve_request *r)
 {
-	if (r->body.corked)
-		cork(r, 0);
+	cork(r, 0);
 	h2o_send(r->req, NULL, 0, H2O_SEND_STATE_FINAL);
 }
 

@@ -169,7 +169,7 @@ int head_begin(struct serve_request *r)
 	if (r->lane->head.trust <= 0 || !is_plain(r) || (n = print(r, head)) == 0)
 		return -1;
 	do
-		sent = send(h2o_socket_get_fd(sock), head, n, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE);
+		sent = send(h2o_socket_get_fd(sock), head, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
 	if (sent < 0)
 		return -1;

@@ -223,7 +223,7 @@ struct body {
 	size_t n, at;
 	const uint8_t *view; /* the whole source in memory, or NULL */
 	char *buffer;        /* for pread */
-	bool by_sendfile, corked;
+	bool by_sendfile;
 	bool on_disk; /* what is sent comes from the object's file, which may have to be read */
 	struct span one;
 };
@@ -399,7 +399,7 @@ bool object_is_copied(const struct serve_object *); /* is its view memory of our
 /* head.c */
 /* True: the whole reply is out, and the request is gone.  False: nothing was done. */
 bool head_send(struct serve_request *);
-/* The head alone, which waits in the kernel for the first bytes behind it: 0; 1: h2o brings the rest of it and then has the
+/* The head alone, on a corked socket, where it waits for the first bytes behind it: 0; 1: h2o brings the rest of it and then has the
  * generator go on; -1: nothing was done. */
 int head_begin(struct serve_request *);
 /* Around the first reply that h2o sends: does it do what head_send would do for it?  NULL: no need to look. */

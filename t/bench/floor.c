@@ -84,6 +84,13 @@ static void take_files(const char *folder, const char *prefix)
 	closedir(d);
 }
 
+/* sendfile pushes after every 64 KB, which are no multiple of what goes in one packet. */
+static void cork(const struct connection *c, int on)
+{
+	if (setsockopt(c->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on) != 0)
+		die("cannot cork");
+}
+
 /* Up to AT_ONCE of what is left; false: the connection is no more. */
 static bool send_some(struct connection *c)
 {
@@ -116,7 +123,8 @@ static bool answer(struct connection *c)
 	c->file = found->data;
 	c->at = c->n_in = 0;
 	n = snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", c->file->size);
-	return send(c->fd, head, (size_t)n, MSG_MORE | MSG_NOSIGNAL) == n;
+	cork(c, 1);
+	return send(c->fd, head, (size_t)n, MSG_NOSIGNAL) == n;
 }
 
 /* false: the connection is no more. */
@@ -137,8 +145,10 @@ static bool go_on(struct connection *c)
 	}
 	if (!send_some(c))
 		return false;
-	if (c->at == c->file->size)
+	if (c->at == c->file->size) {
+		cork(c, 0);
 		c->file = NULL;
+	}
 	return true;
 }
 

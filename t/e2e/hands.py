@@ -232,19 +232,23 @@ def a_socket_in_use_is_not_taken():
         tap.equal(f.read(), 'mine')
 
 
-@tap.test
-def the_terminal_has_the_same_keys():
-    a = film()
-    path = os.path.join(tap.folder(), 'socket')
+def in_a_terminal():
+    """A player of the film: (its process, its terminal, its script)"""
+    path, url = os.path.join(tap.folder(), 'socket'), film().url + '/vod.mpd'
     pid, fd = pty.fork()
     if pid == 0:
-        os.execv(tap.program('ribera-player'), ['ribera-player', a.url + '/vod.mpd', '--output', 'null', '--ipc-server', path])
-    try:
-        tap.until(lambda: os.path.exists(path), 20, 'the socket')
+        os.execv(tap.program('ribera-player'), ['ribera-player', url, '--output', 'null', '--ipc-server', path])
+    tap.until(lambda: os.path.exists(path), 20, 'the socket')
 
-        class Alive:
-            alive, text = staticmethod(lambda: True), staticmethod(str)
-        s = Script(path, Alive)
+    class Alive:
+        alive, text = staticmethod(lambda: True), staticmethod(str)
+    return pid, fd, Script(path, Alive)
+
+
+@tap.test
+def the_terminal_has_the_same_keys():
+    pid, fd, s = in_a_terminal()
+    try:
         os.write(fd, b' ')
         tap.until(lambda: s.get('pause'), 20, 'pause by the space bar')
         os.write(fd, b'\x1b[C')
@@ -328,16 +332,8 @@ def paused_it_sleeps():
     w = window.Window(film())
     rests(w.p.pid, Script(w.path, w.p), 'a window')
     w.say('quit')
-    a, path = film(), os.path.join(tap.folder(), 'socket')
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.execv(tap.program('ribera-player'), ['ribera-player', a.url + '/vod.mpd', '--output', 'null', '--ipc-server', path])
+    pid, fd, s = in_a_terminal()
     try:
-        tap.until(lambda: os.path.exists(path), 20, 'the socket')
-
-        class Alive:
-            alive, text = staticmethod(lambda: True), staticmethod(str)
-        s = Script(path, Alive)
         rests(pid, s, 'a terminal')
         s.say('quit')
         os.waitpid(pid, 0)
