@@ -67,22 +67,33 @@ static void put_mends(struct buf *b, const struct filter *fl)
 	buf_puts(b, turns[fl->info->rotation / 90]);
 }
 
-/* scale keeps the master's colours: matrix and range are told, never guessed anew.  B = 0, C = 1 is the sharp end of Mitchell
- * and Netravali's cubics: what a cascade and the viewer's own scaling blur it gives back, which is worth 8 % of bits one step
- * down and a quarter four steps down (t/bench/ingest, SSIM at the size of the display). */
+/* B = 0, C = 1 is the sharp end of Mitchell and Netravali's cubics: what a cascade and the viewer's own scaling blur it gives back, which is
+ * worth 8 % of bits one step down and a quarter four steps down (t/bench/ingest, SSIM at the size of the display).  zscale (zimg) takes a third of
+ * scale's time (libswscale) for it. */
+static void put_size(struct buf *b, const struct plan_rung *r, const char *format)
+{
+	buf_printf(b, "zscale=%d:%d:filter=bicubic:param_a=0:param_b=1,setsar=1,format=%s", r->width, r->height, format);
+}
+
+/* scale keeps the master's colours: matrix and range are told, never guessed anew. */
 static void put_scale(struct buf *b, const struct plan_rung *r)
 {
 	buf_printf(b, "scale=%d:%d:flags=bicubic+accurate_rnd+full_chroma_int:param0=0:param1=1:out_range=tv,setsar=1,format=yuv420p",
 	           r->width, r->height);
 }
 
-/* Nothing to do for the largest size: scale would copy every picture. */
-static bool is_as_wanted(const struct filter *fl, const struct plan_rung *r)
+/* Nothing to do for the largest size: a scaler would copy every picture. */
+static bool is_as_large(const struct filter *fl, const struct plan_rung *r)
 {
 	bool turned = fl->info->rotation % 180 != 0;
 
-	return fl->format == AV_PIX_FMT_YUV420P && fl->range != AVCOL_RANGE_JPEG && (turned ? fl->height : fl->width) == r->width &&
-	       (turned ? fl->width : fl->height) == r->height;
+	return (turned ? fl->height : fl->width) == r->width && (turned ? fl->width : fl->height) == r->height;
+}
+
+/* Whatever the size: planar 4:2:0 in the range of television. */
+static bool is_as_coded(const struct filter *fl, enum AVPixelFormat format)
+{
+	return fl->format == format && fl->range != AVCOL_RANGE_JPEG;
 }
 
 static const char *matrix_name(enum AVColorSpace matrix)
@@ -116,26 +127,41 @@ static void put_first_scale(struct buf *b, const struct plan_rung *r, const stru
 	else if (is_rgb)
 		buf_printf(b, "scale=%d:%d:flags=bicubic+accurate_rnd+full_chroma_int:param0=0:param1=1:out_color_matrix=%s:out_range=tv,setsar=1,format=yuv420p", r->width,
 		           r->height, matrix_name(t->out.matrix));
-	else if (is_as_wanted(fl, r))
+	else if (!is_as_coded(fl, AV_PIX_FMT_YUV420P))
+		put_scale(b, r);
+	else if (is_as_large(fl, r))
 		buf_puts(b, "setsar=1");
 	else
-		put_scale(b, r);
+		put_size(b, r, "yuv420p");
+}
+
+static void put_first_deep(struct buf *b, const struct plan_rung *r, const struct filter *fl)
+{
+	const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(fl->format);
+
+	if (is_as_coded(fl, AV_PIX_FMT_YUV420P10) && is_as_large(fl, r)) {
+		buf_puts(b, "setsar=1");
+	} else if (is_as_coded(fl, AV_PIX_FMT_YUV420P10)) {
+		put_size(b, r, "yuv420p10");
+	} else {
+		buf_printf(b, "scale=%d:%d:flags=bicubic+accurate_rnd+full_chroma_int:param0=0:param1=1:out_range=tv", r->width, r->height);
+		if (d != NULL && (d->flags & AV_PIX_FMT_FLAG_RGB))
+			buf_printf(b, ":out_color_matrix=%s", matrix_name(fl->tone.in.matrix));
+		buf_puts(b, ",setsar=1,format=yuv420p10");
+	}
 }
 
 /* A cascade of its own beside the other: ten bits, and no change of colours but to the matrix that is said. */
 static void put_deep(struct buf *b, const struct filter *fl)
 {
-	const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(fl->format);
 	size_t n = fl->plan->n_rungs;
 
 	buf_puts(b, "split=2[shallow][deep];[deep]");
 	for (size_t i = fl->deep->n_rungs; i-- > 0;) {
-		const struct plan_rung *r = &fl->deep->rungs[i];
-
-		buf_printf(b, "scale=%d:%d:flags=bicubic+accurate_rnd+full_chroma_int:param0=0:param1=1:out_range=tv", r->width, r->height);
-		if (d != NULL && (d->flags & AV_PIX_FMT_FLAG_RGB))
-			buf_printf(b, ":out_color_matrix=%s", matrix_name(fl->tone.in.matrix));
-		buf_puts(b, ",setsar=1,format=yuv420p10");
+		if (i + 1 == fl->deep->n_rungs)
+			put_first_deep(b, &fl->deep->rungs[i], fl);
+		else
+			put_size(b, &fl->deep->rungs[i], "yuv420p10");
 		if (i > 0)
 			buf_printf(b, ",split=2[out%zu][deep%zu];[deep%zu]", n + i, i, i);
 		else
@@ -155,7 +181,7 @@ static void put_video_graph(struct buf *b, const struct filter *fl, const char *
 		if (n + 1 == p->n_rungs)
 			put_first_scale(b, &p->rungs[n], fl, table);
 		else
-			put_scale(b, &p->rungs[n]);
+			put_size(b, &p->rungs[n], "yuv420p");
 		if (n > 0)
 			buf_printf(b, ",split=2[out%zu][next%zu];[next%zu]", n, n, n);
 		else
@@ -207,6 +233,8 @@ static int build(struct filter *fl, const char *source_args, const char *text, b
 	fl->frame = av_frame_alloc();
 	MUST(fl->graph != NULL && fl->frame != NULL);
 	fl->graph->nb_threads = 1; /* the encoders have the other cores */
+	if (video && avfilter_get_by_name("zscale") == NULL)
+		return fault_set(f, ERR_UNSUPPORTED, _("this FFmpeg has no filter zscale; install one that was built with zimg"));
 	r = avfilter_graph_create_filter(&fl->source, avfilter_get_by_name(video ? "buffer" : "abuffer"), "in", source_args,
 	                                 NULL, fl->graph);
 	if (r < 0)

@@ -20,7 +20,7 @@
 #include "base/sha256.h"
 #include "base/words.h"
 
-#define FORMAT "chunks 3" /* changes when the same settings mean other chunks */
+#define FORMAT "chunks 4" /* changes when the same settings mean other chunks */
 #define END_BYTES ((size_t)1 << 20)
 
 static int put_end(int fd, uint64_t offset, struct buf *b)

@@ -349,6 +349,32 @@ def colours_are_told_and_kept():
         near_rgb(mean_rgb(path), (0x40, 0x80, 0xc0))
 
 
+def renditions(folder):
+    """Files of the pictures, the small ones first."""
+    return sorted(glob.glob(folder + 'video-*.mp4'), key=lambda path: int(stream(path)['height']))
+
+
+def samples(path):
+    """Hash of the decoded pictures."""
+    return tap.call('ffmpeg', '-v', 'error', '-nostdin', '-i', path, '-map', '0:v', '-f', 'md5', '-', check_exit=0).stdout
+
+
+@tap.test
+def words_about_pictures_do_not_change_them_when_scaled():
+    """Fields that are to be left alone, and colours that contradict each other or are unheard of."""
+    ladder, film = write('three', '80x48 crf 20 max 1M\n120x72 crf 20 max 2M\n160x96 crf 20 max 3M\n'), picture(1, '160x96')
+    lossless = ('-c:v', 'ffv1', '-pix_fmt', 'yuv420p')
+    plain = [samples(path) for path in renditions(package(make('unflagged.mkv', *film, *lossless), '--ladder', ladder))]
+    tap.equal(len(plain), 3)
+    flagged = package(make('flagged.mkv', *film, '-vf', 'setfield=bff', *lossless), '--ladder', ladder, '--deinterlace', 'off')
+    tap.equal(report(flagged)['source']['interlaced'], True)
+    tap.equal([samples(path) for path in renditions(flagged)], plain, 'flags of fields')
+    for name, said in (('matrix.mkv', ('-colorspace', 'rgb')), ('mixed.mkv', ('-color_primaries', 'film', '-color_trc', 'log316', '-colorspace', 'bt2020c')),
+                       ('ycgco.mkv', ('-colorspace', 'ycgco', '-color_trc', 'linear'))):
+        folder = package(make(name, *film, *said, *lossless), '--ladder', ladder)
+        tap.equal([samples(path) for path in renditions(folder)], plain, name)
+
+
 # --- AV1 and Opus ---------------------------------------------------------------------------------
 
 def film_with_sound(name='sound.mp4', seconds=6):
