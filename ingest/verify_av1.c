@@ -6,9 +6,9 @@
  */
 #include <stdio.h>
 
+#include "base/bits.h"
 #include "base/err.h"
 #include "base/words.h"
-#include "ingest/verify_bits.h"
 #include "ingest/verify_pictures.h"
 
 enum { OBU_SEQUENCE = 1, OBU_FRAME_HEADER = 3, OBU_FRAME = 6 }; /* 6.2.2 */

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "player/demux.h"
 #include "player/media.h"
+#include "player/refs.h"
 #include "player/skim.h"
 
 #define NEVER INT64_MIN
@@ -33,6 +34,9 @@ struct decode {
 	enum skim_codec skim;
 	unsigned length_size;    /* before NAL units */
 	mono_us sought, preview_next;
+	struct refs *refs;       /* of the segment in hand on the way to a place in it; or NULL */
+	size_t unit;             /* packets of it that were read from the key picture on */
+	unsigned cut;            /* so many pictures of this generation were not decoded: what comes of them is none */
 	bool key;                /* of this generation one key picture is wanted */
 	bool holds;              /* the decoder's threads may hold pictures back until more comes */
 	bool restarts;           /* the last segment began with a picture behind which none is made of one before */
@@ -142,7 +146,7 @@ static void preview(struct decode *d, dur_us pts, dur_us duration)
 	mono_us now = clock_mono();
 	struct media_frame *f = NULL;
 
-	if (d->lane != LANE_VIDEO || now < d->preview_next)
+	if (d->lane != LANE_VIDEO || now < d->preview_next || (d->cut > 0 && d->frame->pict_type == AV_PICTURE_TYPE_B))
 		return;
 	d->preview_next = now + AGAIN;
 	f = take_frame(d, pts, duration);
@@ -241,6 +245,7 @@ static bool goes_on(const struct decode *d, const AVCodecParameters *next)
 static int open_codec(struct decode *d, const AVStream *stream)
 {
 	const AVCodec *codec = avcodec_find_decoder(stream->codecpar->codec_id);
+	AVDictionary *options = NULL;
 	int r;
 
 	if (codec == NULL)
@@ -256,8 +261,11 @@ static int open_codec(struct decode *d, const AVStream *stream)
 		r = avcodec_parameters_to_context(d->codec, stream->codecpar);
 	d->codec->pkt_timebase = stream->time_base;
 	d->codec->thread_count = d->lane == LANE_VIDEO ? 0 : 1;
+	if (r >= 0 && codec->id == AV_CODEC_ID_H264) /* what is cut short on purpose need not be made up (cut_short) */
+		av_dict_set(&options, "enable_er", "0", 0);
 	if (r >= 0)
-		r = avcodec_open2(d->codec, codec, NULL);
+		r = avcodec_open2(d->codec, codec, &options);
+	av_dict_free(&options);
 	if (r < 0)
 		close_codec(d);
 	d->skim = codec->id == AV_CODEC_ID_H264 ? SKIM_AVC : codec->id == AV_CODEC_ID_HEVC ? SKIM_HEVC : SKIM_OTHER;
@@ -275,6 +283,18 @@ static bool on_the_way(const struct decode *d)
 	       av_rescale_q(p->pts + ahead * p->duration, d->time_base, AV_TIME_BASE_Q) + d->offset < d->from;
 }
 
+/* Nor are references that nothing wanted is made of: the decoder gets enough of them to keep its books. */
+static void cut_short(struct decode *d)
+{
+	size_t n;
+
+	if (d->refs == NULL || av_packet_make_writable(d->packet) < 0)
+		return;
+	n = refs_cut(d->refs, d->unit, d->packet->data, (size_t)d->packet->size);
+	d->cut += n < (size_t)d->packet->size;
+	av_shrink_packet(d->packet, (int)n);
+}
+
 static void decode_packet(struct decode *d, unsigned segment)
 {
 	bool passed = on_the_way(d);
@@ -282,6 +302,8 @@ static void decode_packet(struct decode *d, unsigned segment)
 
 	if (passed && skim_needless(d->skim, d->length_size, d->packet->data, (size_t)d->packet->size))
 		return;
+	if (passed)
+		cut_short(d);
 	d->codec->skip_frame = passed ? AVDISCARD_NONREF : AVDISCARD_DEFAULT;
 	d->holds = d->lane == LANE_VIDEO;
 	r = avcodec_send_packet(d->codec, d->packet);
@@ -348,12 +370,30 @@ static void place(struct decode *d, const struct media_segment *s, dur_us at)
 	d->agreed = s->first;
 }
 
+/* From the last key picture that is not behind s->from on, what is made of what. */
+static void note_refs(struct decode *d, const struct media_segment *s, const struct demux *x, bool key)
+{
+	const AVCodecParameters *c = demux_stream(x)->codecpar;
+	const AVPacket *p = d->packet;
+	AVRational base = demux_stream(x)->time_base;
+
+	if (key) {
+		refs_free(&d->refs);
+		d->refs = c->codec_id == AV_CODEC_ID_H264 && c->extradata_size > 0 ? refs_new(c->extradata, (size_t)c->extradata_size) : NULL;
+	}
+	if (d->refs != NULL)
+		refs_add(d->refs, p->data, (size_t)p->size, p->pts == AV_NOPTS_VALUE ||
+		         av_rescale_q(p->pts + LEARN * p->duration, base, AV_TIME_BASE_Q) + s->offset + d->shift >= s->from);
+}
+
 /* How many packets stand before the last key picture that is not behind s->from: nobody needs them. */
 static unsigned before_key(struct decode *d, const struct media_segment *s)
 {
 	struct demux *x = NULL;
 	unsigned n = 0, key = 0;
 
+	refs_free(&d->refs);
+	d->unit = 0;
 	if (d->lane != LANE_VIDEO || s->feed != NULL || s->from <= s->start || demux_new(s->init, s->body, 0, &x, NULL) < 0)
 		return 0;
 	for (; demux_read(x, d->packet) == 0; n++) {
@@ -364,8 +404,11 @@ static unsigned before_key(struct decode *d, const struct media_segment *s)
 			place(d, s, at + s->offset);
 		if ((p->flags & AV_PKT_FLAG_KEY) != 0 && p->pts != AV_NOPTS_VALUE && at + s->offset + d->shift <= s->from)
 			key = n;
+		note_refs(d, s, x, key == n);
 		av_packet_unref(d->packet);
 	}
+	if (d->refs != NULL)
+		refs_solve(d->refs);
 	demux_free(&x);
 	return key;
 }
@@ -416,6 +459,7 @@ static void decode_segment(struct decode *d, const struct media_segment *s)
 			skip--;
 		} else if (r == 0) {
 			decode_packet(d, s->index);
+			d->unit++;
 			if (d->key)
 				break;
 		} else if (r != ERR_NOT_FOUND && !stale(d)) {
@@ -428,6 +472,8 @@ static void decode_segment(struct decode *d, const struct media_segment *s)
 	av_packet_unref(d->packet);
 	if (d->key)
 		drain(d);
+	if (d->refs != NULL)
+		log_debug("player/decode", "on the way segment=%u packets=%zu not_decoded=%u", s->index, d->unit, d->cut);
 	demux_free(&x);
 }
 
@@ -437,6 +483,7 @@ static void begin_generation(struct decode *d, unsigned generation)
 	if (d->codec != NULL)
 		avcodec_flush_buffers(d->codec);
 	d->holds = false;
+	d->cut = 0;
 	d->generation = generation;
 	d->given = d->agreed = NEVER;
 	d->preview_next = d->sought + SOON;
@@ -551,6 +598,7 @@ void decode_free(struct decode **pd)
 		return;
 	pthread_join(d->thread, NULL);
 	close_codec(d);
+	refs_free(&d->refs);
 	av_packet_free(&d->packet);
 	av_frame_free(&d->frame);
 	free(d);

@@ -169,6 +169,45 @@ def check_six(channels, name):
         tap.check(sum(row) - row[c] < 0.02, f'{name}: other tones in channel {c}: {row}')
 
 
+def shown(url, *options):
+    """{time in us: hash} of what is presented, and the log."""
+    path = os.path.join(tap.folder(), 'hashes')
+    done = tap.call(tap.program('ribera-player'), url, '--output', 'null', '--speed', 'max', '--quiet', '--no-state', '--frames-hash', path, '--log-level', 'debug', *options, timeout=90)
+    tap.equal(done.returncode, 0, done.stderr[-1500:])
+    with open(path) as f:
+        rows = [line.split(',') for line in f if not line.startswith('#')]
+    return {int(r[0]): r[3].strip() for r in rows}, done.stderr
+
+
+LEFT_OUT = {  # how a film is coded, and whether pictures that others are made of can be left out on the way to a place
+    'B pyramid, one reference': ('bframes=3:b-pyramid=normal:ref=1', True),
+    'strict pyramid, four slices': ('bframes=3:b-pyramid=strict:ref=1:slices=4', True),
+    'no CABAC': ('bframes=3:b-pyramid=normal:ref=1:cabac=0', False),
+    'weighted, temporal direct': ('bframes=5:b-adapt=0:b-pyramid=normal:ref=1:weightp=2:weightb=1:direct=temporal', True),
+    'many references': ('bframes=3:b-pyramid=normal:ref=5:weightp=2:me=umh:b-adapt=2', None),
+    'no pyramid': ('bframes=2:b-pyramid=none:ref=3', False),
+    'fields': ('bframes=3:b-pyramid=normal:ref=1:tff=1', False),
+}
+
+
+@tap.test
+def a_place_shows_the_same_picture_from_wherever_one_comes():
+    for name, (coding, expected) in LEFT_OUT.items():
+        folder = tap.folder()
+        tap.call('ffmpeg', '-v', 'error', '-nostdin', '-f', 'lavfi', '-i', 'testsrc2=s=192x112:r=50:d=6,noise=alls=20:allf=t,fade=in:0:100', '-c:v', 'libx264', '-g', '150', '-keyint_min', '150', '-sc_threshold', '0',
+                 '-pix_fmt', 'yuv420p', '-b:v', '500k', '-x264-params', coding, '-f', 'dash', '-seg_duration', '3', os.path.join(folder, 'film.mpd'), check_exit=0)
+        url = badserver.Server(folder).url + '/film.mpd'
+        whole, _ = shown(url)
+        tap.equal(len(whole), 300, f'{name}: pictures')
+        left_out = 0
+        for start in '0.9s', '2.02s', '2.9s', '5.5s':
+            some, log = shown(url, '--start', start, '--duration', '300ms')
+            tap.check(len(some) >= 14 and all(whole.get(t) == h for t, h in some.items()), f'{name} from {start}: {[t for t, h in some.items() if whole.get(t) != h]} of {len(some)} are others')
+            left_out += sum(int(n) for n in re.findall(r'not_decoded=(\d+)', log))
+        if expected is not None:
+            tap.equal(left_out > 20, expected, f'{name}: {left_out} pictures were left out')
+
+
 @tap.test
 def six_channels_stay_six_and_two_have_all_that_is_heard():
     a = surround()

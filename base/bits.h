@@ -3,8 +3,8 @@
  * Reading the head of a NAL or OBU bit by bit.  Past the end come zeros, and
  * `bad` is set.
  */
-#ifndef RIBERA_INGEST_VERIFY_BITS_H
-#define RIBERA_INGEST_VERIFY_BITS_H
+#ifndef RIBERA_BASE_BITS_H
+#define RIBERA_BASE_BITS_H
 
 #include <stdbool.h>
 #include <stddef.h>
