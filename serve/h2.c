@@ -11,6 +11,8 @@
  * A reply that is ready before the body's end (intake.c) goes out the same way, with the next frame at the latest.
  *
  * Replies whose viewer makes no room for them (RFC 9113 5.2): nothing of them is in the kernel, and libh2o has no limit for them.
+ *
+ * What a connection that rests need not hold: libh2o keeps it until the end.
  */
 #include <dlfcn.h>
 
@@ -123,4 +125,22 @@ void h2_cut(h2o_req_t *req)
 	their_rst(&conn->_write.buf, stream->stream_id, CANCEL);
 	h2o_http2_conn_request_write(conn);
 	their_reset(conn, stream);
+}
+
+/* What the encoder has forgotten the decoder may still hold, and never needs: what comes in later stands in front of it in both
+ * tables, and the decoder drops from the far end (RFC 7541 2.3.3, 4.4).  The decoder's table is the peer's to fill, and stays. */
+static void forget_fields(h2o_hpack_header_table_t *t)
+{
+	h2o_hpack_dispose_header_table(t);
+	t->entries = NULL;
+	t->num_entries = t->entry_capacity = t->entry_start_index = t->hpack_size = 0;
+}
+
+void h2_rest(h2o_conn_t *any)
+{
+	h2o_http2_conn_t *conn = (h2o_http2_conn_t *)any;
+
+	forget_fields(&conn->_output_header_table);
+	if (h2o_linklist_is_empty(&conn->scheduler._all_refs))
+		h2o_http2_scheduler_dispose(&conn->scheduler); /* made anew with the next stream */
 }

@@ -204,7 +204,8 @@ struct conn {
 	int refuse;             /* over a limit: the status its request gets; 0: none */
 	struct limit_client client;
 	unsigned left;          /* replies given up of late */
-	const h2o_conn_t *h2;   /* once there was a request by HTTP/2 */
+	h2o_conn_t *h2;         /* once there was a request by HTTP/2 */
+	bool rests;             /* ... and h2_rest has been called since the last */
 	mono_us taken;          /* ... when it had no request half here, or the last body was whole */
 	uint32_t excess;        /* the HTTP/2 stream whose body was too large; 0: none */
 	uint32_t excess_frames; /* of it that came behind the answer, until it was reset */
@@ -385,6 +386,8 @@ bool h2_is_receiving(const h2o_conn_t *);
 bool h2_is_shut(h2o_req_t *);
 /* Ends this reply and leaves the others of the connection. */
 void h2_cut(h2o_req_t *);
+/* Of a connection without a request: gives back what the next one makes anew (2 KB). */
+void h2_rest(h2o_conn_t *);
 
 /* object.c */
 void object_answer(struct serve_request *);

@@ -28,6 +28,7 @@
 #define ACTIVE (500 * DUR_MS)
 #define COMING (2 * DUR_S) /* it was let in, and has not asked for anything */
 #define LAST_ACCEPTS 64 /* turns */
+#define RESTS_AFTER DUR_S
 #define FLUSH_TICKS 10
 #define LINGER (2 * DUR_S) /* after the limit: time for h2o to take down what was cut */
 
@@ -218,6 +219,12 @@ static bool is_dripping(struct conn *c, mono_us now)
 	return (c->running == 0 && now - c->since > limit) || (c->h2 != NULL && now - c->taken > limit);
 }
 
+/* What is given back costs the next reply some 300 bytes, of a segment nothing. */
+static bool may_rest(const struct conn *c, mono_us now)
+{
+	return c->h2 != NULL && !c->rests && c->running == 0 && now - c->since >= RESTS_AFTER && !h2_is_receiving(c->h2);
+}
+
 /* Once a second. */
 static void look_after_conns(struct lane *l)
 {
@@ -230,6 +237,9 @@ static void look_after_conns(struct lane *l)
 		if (is_dripping(c, now)) {
 			counters_add(l->serve->counters, C_CONNECTIONS_SLOW, 1);
 			shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
+		} else if (may_rest(c, now)) {
+			c->rests = true;
+			h2_rest(c->h2);
 		}
 	}
 }

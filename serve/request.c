@@ -467,6 +467,7 @@ struct serve_request *request_new(h2o_req_t *req)
 	}
 	c->running++;
 	c->asked = true;
+	c->rests = false;
 	return r;
 }
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """HTTP by hand: a server under test, requests as raw bytes, HTTP/2 as raw frames."""
-import os, resource, signal, socket, struct, subprocess, time
+import ctypes, os, resource, signal, socket, struct, subprocess, time
 
 import tap
 
@@ -139,6 +139,36 @@ def status_of(header_block):
                 out, bits = out + str(int(bits[:6], 2) - 0b011001 + 3), bits[6:]
         return int(out)
     return int(p[2:2 + n])
+
+
+class Inflater:
+    """The decoder's side of one connection (RFC 7541), curl's: nobody of ours wrote it."""
+
+    class Pair(ctypes.Structure):
+        _fields_ = [('name', ctypes.c_void_p), ('value', ctypes.c_void_p), ('name_n', ctypes.c_size_t), ('value_n', ctypes.c_size_t), ('flags', ctypes.c_uint8)]
+
+    def __init__(self):
+        self.library, self.p = ctypes.CDLL('libnghttp2.so.14'), ctypes.c_void_p()
+        self.library.nghttp2_hd_inflate_hd2.restype = ctypes.c_ssize_t
+        if self.library.nghttp2_hd_inflate_new(ctypes.byref(self.p)) != 0:
+            raise MemoryError
+
+    def fields(self, header_block):
+        """A list of (name, value)."""
+        out, pair, flags, at = [], self.Pair(), ctypes.c_int(), 0
+        while True:
+            n = self.library.nghttp2_hd_inflate_hd2(self.p, ctypes.byref(pair), ctypes.byref(flags), header_block[at:], ctypes.c_size_t(len(header_block) - at), 1)
+            if n < 0:
+                raise ValueError(f'a header block that cannot be read: {n}')
+            at += n
+            if flags.value & 2:
+                out.append((ctypes.string_at(pair.name, pair.name_n).decode(), ctypes.string_at(pair.value, pair.value_n).decode()))
+            if flags.value & 1:
+                self.library.nghttp2_hd_inflate_end_headers(self.p)
+                return out
+
+    def close(self):
+        self.library.nghttp2_hd_inflate_del(self.p)
 
 
 class H2:

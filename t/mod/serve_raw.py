@@ -515,6 +515,38 @@ def h2_what_is_too_much_gets_a_whole_answer():
         tap.equal((out.stdout, out.returncode), ('413 Content Too Large\n413', 0), 'curl')
 
 
+def head_of(c, stream):
+    """The header block of a reply, which is read to its end."""
+    head = b''
+    for kind, flags, of, payload in c.frames():
+        if of == stream and kind == HEADERS:
+            head = payload
+        if of == stream and flags & 1:
+            return head
+
+
+@tap.test
+def h2_after_a_rest():
+    """What the server forgets of its fields while nothing is asked is nothing that the viewer's decoder misses."""
+    want = {k.lower(): v for k, v in get(P, '/small.mpd').fields.items() if k.lower() not in ('connection', 'date', 'server-timing', 'x-request-id')}
+    want[':status'] = '200'
+    with H2(P, struct.pack('>HI', 4, 1 << 30)) as c:
+        c.s.sendall(frame(WINDOW, 0, 0, struct.pack('>I', 1 << 30)))
+        inflater, sizes = Inflater(), []
+        for rest in (0, 0, 3, 0, 3):
+            time.sleep(rest)
+            for i in range(40):  # more than either table holds
+                head = head_of(c, c.request(plain()))
+                found = dict(inflater.fields(head))
+                tap.equal({k: found.get(k) for k in want}, want, f'reply {i} after {rest} s')
+                if i == 0:
+                    sizes.append(len(head))
+            c.s.sendall(frame(PRIORITY, 0, c.next, struct.pack('>IB', 0, 15)))  # of a stream that is to come: it is in the tree meanwhile
+        inflater.close()
+    tap.check(sizes[1] < sizes[0] and sizes[3] < sizes[2], f'fields told before are not told again: {sizes}')
+    tap.check(sizes[2] > sizes[0] - 20 and sizes[4] > sizes[0] - 20, f'a connection that rests holds none of them: {sizes}')
+
+
 @tap.test
 def h2_streams_take_turns():
     window = struct.pack('>HI', 4, 1 << 30)
