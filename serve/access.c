@@ -119,9 +119,12 @@ static void put_number(struct line *l, uint64_t v)
 
 static void put_ms(struct line *l, dur_us d) /* milliseconds with three places */
 {
-	uint64_t us = d > 0 ? (uint64_t)d : 0;
+	unsigned us = (unsigned)(d > 0 ? d % 1000000 : 0);
 
-	put_number(l, us / 1000);
+	if (d < 1000)
+		*l->p++ = '0';
+	else
+		put_number(l, (uint64_t)d / 1000);
 	*l->p++ = '.';
 	*l->p++ = (char)('0' + us / 100 % 10);
 	*l->p++ = (char)('0' + us / 10 % 10);

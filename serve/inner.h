@@ -239,6 +239,7 @@ struct serve_request {
 	bool opened;         /* that has been seen to */
 	bool is_conditional; /* it may have fields of conditions or of ranges */
 	bool has_cmcd;       /* the same */
+	bool untraced;       /* it has no field that tells a trace or an id */
 	bool asked_alone;    /* of HTTP/1.1, without a body and with nothing behind it yet */
 	bool progress; /* since the stall timer last ran */
 	bool growing; /* the object's bytes are not all here yet */

@@ -15,6 +15,8 @@
 /* Of an absolute-form; NULL: it is none. */
 static const char *authority_of(const char *target, size_t n)
 {
+	if (n > 0 && *target == '/') /* as nearly all are */
+		return NULL;
 	if (n >= 7 && strncasecmp(target, "http://", 7) == 0)
 		return target + 7;
 	return n >= 8 && strncasecmp(target, "https://", 8) == 0 ? target + 8 : NULL;

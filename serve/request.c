@@ -304,13 +304,25 @@ static bool head_is_doubtful(struct serve_request *r)
 	return lengths + codings != 1 || (codings == 1 && req->version < 0x101);
 }
 
+/* Of the four fields of CTA-5004 the two that hold what is read here. */
+static bool is_cmcd(const h2o_iovec_t *name)
+{
+	return (name->len == 11 && memcmp(name->base, "cmcd-status", 11) == 0) || (name->len == 12 && memcmp(name->base, "cmcd-session", 12) == 0);
+}
+
 /* What most requests do not have need not be looked for again.  A field too many is none missed. */
 static void note_field(struct serve_request *r, const h2o_iovec_t *name)
 {
 	const char *s = name->base;
 
 	r->is_conditional |= (s[0] == 'i' && name->len >= 8) || (s[0] == 'r' && name->len == 5); /* If-Range, If-*-*, Range */
-	r->has_cmcd |= s[0] == 'c' && name->len > 10; /* CMCD-Status, CMCD-Session */
+	r->has_cmcd |= s[0] == 'c' && is_cmcd(name);
+}
+
+/* traceparent, X-Request-Id */
+static bool may_trace(const h2o_iovec_t *name)
+{
+	return (name->base[0] == 't' && name->len == 11) || (name->base[0] == 'x' && name->len == 12);
 }
 
 /* Fields of one connection that h2o lets pass on HTTP/2 (RFC 9113 8.2.2). */
@@ -346,6 +358,7 @@ static bool lacks_host(const h2o_req_t *req)
 static int check_head(struct serve_request *r)
 {
 	h2o_req_t *req = r->req;
+	bool traced = false;
 	size_t size = 0;
 
 	for (size_t i = 0; i < req->headers.size; i++) {
@@ -358,8 +371,10 @@ static int check_head(struct serve_request *r)
 		if (h->name == &H2O_TOKEN_CONNECTION->buf && h2o_contains_token(h->value.base, h->value.len, H2O_STRLIT("close"), ','))
 			req->http1_is_persistent = 0; /* RFC 9112 9.3: also beside a keep-alive, which is all that h2o looks for */
 		note_field(r, h->name);
+		traced |= may_trace(h->name);
 		size += h->name->len + h->value.len + 4;
 	}
+	r->untraced = !traced;
 	if (size > MAX_FIELDS_SIZE || req->headers.size > MAX_FIELDS)
 		return 431;
 	if (lacks_host(req))
@@ -519,7 +534,6 @@ static unsigned counter_of(int status)
 /* The viewer's own words about its playback, by query or by fields (CTA-5004). */
 static void read_cmcd(struct serve_request *r, struct cmcd *cmcd)
 {
-	static const char *const fields[] = {"cmcd-session", "cmcd-status"};
 	struct counters *counters = r->lane->serve->counters;
 	size_t n;
 	const char *raw = path_param(r->target.query, r->target.query_n, "CMCD", &n);
@@ -532,13 +546,13 @@ static void read_cmcd(struct serve_request *r, struct cmcd *cmcd)
 		if (any)
 			cmcd_read(text, n, cmcd);
 	}
-	for (size_t i = 0; r->has_cmcd && i < 2; i++) {
-		ssize_t at = h2o_find_header_by_str(&r->req->headers, fields[i], strlen(fields[i]), -1);
+	for (size_t i = 0; r->has_cmcd && i < r->req->headers.size; i++) {
+		const h2o_header_t *h = &r->req->headers.entries[i];
 
-		if (at < 0)
+		if (!is_cmcd(h->name))
 			continue;
 		any = true;
-		cmcd_read(r->req->headers.entries[at].value.base, r->req->headers.entries[at].value.len, cmcd);
+		cmcd_read(h->value.base, h->value.len, cmcd);
 	}
 	if (!any)
 		return;

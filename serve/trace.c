@@ -20,7 +20,7 @@ struct found {
 /* The only field of this name: with two nobody knows which is meant. */
 static bool only_field(const struct serve_request *r, const char *name, size_t n, h2o_iovec_t *ret)
 {
-	ssize_t i = h2o_find_header_by_str(&r->req->headers, name, n, -1);
+	ssize_t i = r->untraced ? -1 : h2o_find_header_by_str(&r->req->headers, name, n, -1);
 
 	if (i < 0 || h2o_find_header_by_str(&r->req->headers, name, n, i) >= 0)
 		return false;
