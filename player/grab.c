@@ -399,7 +399,7 @@ static void finish(struct grab *g, struct transfer *t, mono_us now)
 			pathway_rate(g->world->pathway, g->bases.keys[g->base], transfer_rate(t, now), now);
 		learn_answer(g, t);
 		g->world->rivals -= g->world->rivals > 0;
-		g->first_byte = t->result.first_byte;
+		g->first_byte = atomic_load(&t->began) != 0 ? atomic_load(&t->began) - g->asked : t->result.first_byte;
 		g->total = now - g->started;
 		hub_lock(g->world->hub);
 		g->before = t->before;

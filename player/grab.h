@@ -62,7 +62,7 @@ struct grab_result {
 	unsigned retries;
 	char key[128], host[128];/* of the base that finished it */
 	uint64_t bytes;
-	dur_us first_byte, total;/* of the last transfer; of the whole grab */
+	dur_us first_byte, total;/* of the last transfer's body, since it was asked for; of the whole grab */
 	uint64_t throughput;     /* of the line while its body came, bit/s */
 	uint64_t line_bytes;     /* that came over the line meanwhile, all transfers */
 	dur_us line_busy;

@@ -327,6 +327,12 @@ static void abandon(struct lane *l, mono_us now)
 	lane_ask(l, (unsigned)rung, l->grab_index, now);
 }
 
+/* A tick behind the last look, whatever woke the engine meanwhile. */
+static mono_us next_look(const struct lane *l, mono_us now)
+{
+	return l->looked + LANE_TICK > now ? l->looked + LANE_TICK : now + LANE_TICK;
+}
+
 int lane_follow(struct lane *l, mono_us now, mono_us *ret_next, struct fault *f)
 {
 	struct grab_result g;
@@ -338,8 +344,10 @@ int lane_follow(struct lane *l, mono_us now, mono_us *ret_next, struct fault *f)
 	state = grab_step(l->grab, now, ret_next);
 	begin_feeding(l);
 	if (state == GRAB_RUNNING) {
-		if (now + LANE_TICK < *ret_next)
-			*ret_next = now + LANE_TICK;
+		mono_us look = next_look(l, now);
+
+		if (look < *ret_next)
+			*ret_next = look;
 		return 0;
 	}
 	*ret_next = now; /* the line stands idle until the next one is asked for */
