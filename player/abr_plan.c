@@ -39,14 +39,14 @@ static double at(const float *row, const struct grid *g, double buffer)
 }
 
 /* One rung downloaded in t seconds from every level: what it brings, with what follows it. */
-static void take(const struct grid *g, double t, double segment, double reward, double stall, const float *restrict next,
-                 float *restrict out)
+static void take(const struct grid *g, double t, double segment, double reward, const struct plan_question *q,
+                 const float *restrict next, float *restrict out)
 {
 	double shift = (segment - fmin(t, LONG)) / g->step;
 	int first = (int)ceil(fmin(t, LONG) / g->step), whole = (int)floor(shift), end;
 	float part = (float)(shift - whole), top = next[g->n - 1] + (float)reward;
-	float empty = (float)(reward + at(next, g, segment)), per_level = (float)(stall * g->step);
-	float worst = (float)(empty - stall * t);
+	float empty = (float)(reward + at(next, g, segment)), per_level = (float)(q->stall * g->step);
+	float worst = (float)(empty - q->stall * (t + q->interruption));
 
 	if (first > (int)g->n)
 		first = (int)g->n;
@@ -91,7 +91,7 @@ static void step_back(struct plan *p, const struct abr_film *f, const struct gri
 {
 	for (unsigned i = 0; i < q->n_futures; i++) {
 		for (unsigned r = 0; r < f->n_rungs; r++)
-			take(g, q->latency + abr_film_mbit(f, q->segment + d, r) / q->mbps[i][d], f->segment, f->mbps[r], q->stall,
+			take(g, q->latency + abr_film_mbit(f, q->segment + d, r) / q->mbps[i][d], f->segment, f->mbps[r], q,
 			     p->value[i][from][r], p->value[i][from ^ 1][r]);
 		allow_switches(f, g, q->change, p->value[i][from ^ 1]);
 	}
@@ -121,7 +121,7 @@ static void add_future(const struct plan *p, const struct abr_film *f, const str
 		double t = first_time(f, q, r, q->mbps[i][0]), left = q->buffer - t;
 		double then = at(p->value[i][from][r], g, fmax(left, 0) + f->segment);
 
-		worth[r] += (f->mbps[r] + then - q->stall * fmax(-left, 0)) / q->n_futures;
+		worth[r] += (f->mbps[r] + then - (left < 0 ? q->stall * (q->interruption - left) : 0)) / q->n_futures;
 	}
 }
 

@@ -29,6 +29,7 @@ struct plan_question {
 	double mbps[PLAN_FUTURES][PLAN_DEPTH]; /* rate of the line in each, per segment ahead */
 	double redraw;             /* chance after a segment that the line goes on as in any of them, 0 to 1 */
 	double stall;              /* cost of a second of it, Mbit/s */
+	double interruption;       /* what any stall costs besides, as so many seconds of it */
 	double change;             /* cost of a Mbit/s of switching */
 	bool running;              /* the segment is under way with the rung `last` and so many Mbit are left */
 	double left;

@@ -29,7 +29,7 @@ struct tuning {
 	double reach, futures;              /* how far to look ahead, in full buffers */
 	double redraw, jitter;              /* chance that the line is drawn anew behind a segment, and more of it where errors even out */
 	double tail;                        /* seconds: memory of the rate within downloads */
-	double change;                      /* as in abr_plan.h */
+	double change, interruption;        /* as in abr_plan.h */
 	double trust, wild, gain;           /* seconds for which the forecast counts against a running download where its errors
 	                                       have this spread, less on calmer lines; top rates a restart must bring */
 	double full_time, full_size;        /* seconds and Mbit from which a download counts as a whole one */
@@ -39,7 +39,7 @@ static const struct tuning T = {.keep0 = 0.0171, .keep1 = 0.363, .keep2 = 0.389,
 	.trial = 0.962, .forget = 0.758, .latency = 0.498, .memory = 0.98, .max_error = 1.02, .max_mean = 0.446,
 	.prior_spread = 0.27, .prior_weight = 2.77, .prior_keep = 0.85, .prior_least = 0.225, .shift = -0.653, .width = 1.04,
 	.caution = 0.302, .caution_decay = 0.586, .reach = 0.92, .futures = 7, .redraw = -0.2, .jitter = 0.9, .tail = 0.3,
-	.change = 1.11, .trust = 15, .wild = 0.5, .gain = 0.159, .full_time = 0.05, .full_size = 0.25, .slow_time = 0.5};
+	.change = 1.11, .interruption = 0.1, .trust = 15, .wild = 0.5, .gain = 0.159, .full_time = 0.05, .full_size = 0.25, .slow_time = 0.5};
 
 enum { N_MEANS = 4, N_EXPERTS = N_MEANS + 1, N_SPANS = 4, HISTORY = 16 };
 static const unsigned spans[N_SPANS] = {1, 2, 4, 8};
@@ -283,6 +283,7 @@ static void set_question(const struct state *s, const struct abr_film *f, double
 	q->latency = s->latency;
 	q->stall = f->mbps[f->n_rungs - 1];
 	q->change = T.change;
+	q->interruption = T.interruption;
 	q->n_futures = (unsigned)T.futures;
 	for (unsigned i = 0; i < N_SPANS; i++)
 		expect(s, i, &mean[i], &spread[i]);

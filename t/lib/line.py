@@ -38,7 +38,8 @@ def _enter(path):
 class Host:
     def __init__(self, net, name, number, both, up, down):
         self.net, self.name, self.ns = net, name, f'{net.prefix}-{name}'
-        self.address, self._core_address = f'10.99.{number}.2', f'10.99.{number}.1'
+        net16 = f'10.{99 + number // 250}.{number % 250}'
+        self.address, self._core_address = f'{net16}.2', f'{net16}.1'
         self._lock = threading.Lock()
         net.add_namespace(self.ns)
         self._line = subprocess.Popen([net.program, str(net.seed * 1000 + number), self.ns, 'up0', net.core, f'h{number}'],
