@@ -569,9 +569,9 @@ static void add_trace(struct transfer *t, const struct traceparent *trace)
 	t->fields = curl_slist_append(t->fields, field);
 }
 
-static void set_address(const struct fetch *f, struct transfer *t, const char *url)
+static void set_address(const struct fetch *f, struct transfer *t, const struct fetch_request *req)
 {
-	char *address = names_find(f->names, url);
+	char *address = names_find(f->names, req->url, req->other_address);
 
 	if (address != NULL && (t->address = curl_slist_append(NULL, address)) != NULL)
 		SET(t->easy, CURLOPT_RESOLVE, t->address);
@@ -589,7 +589,7 @@ static void set_protocol(const struct fetch *f, struct transfer *t, const struct
 	SET(e, CURLOPT_MAXREDIRS, MAX_REDIRECTS);
 	SET(e, CURLOPT_NOSIGNAL, 1L);
 	SET(e, CURLOPT_QUICK_EXIT, 1L); /* one that ends while its name is looked up: else all would wait for the name server */
-	set_address(f, t, req->url);
+	set_address(f, t, req);
 	SET(e, CURLOPT_TCP_NODELAY, 1L);
 	SET(e, CURLOPT_BUFFERSIZE, 128L * 1024);
 	SET(e, CURLOPT_HTTP_VERSION, (long)(f->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
@@ -653,7 +653,7 @@ void fetch_know(struct fetch *f, const char *url)
 
 bool fetch_knows(struct fetch *f, const char *url)
 {
-	char *address = names_find(f->names, url);
+	char *address = names_find(f->names, url, false);
 
 	free(address);
 	return address != NULL;

@@ -50,6 +50,7 @@ struct fetch_request {
 	dur_us pause_timeout;   /* once the body flows, so long without a byte is too, if the first one did not take half of
 	                         * that; 0: as stall_timeout */
 	dur_us total_timeout;   /* 0: none */
+	bool other_address;     /* the server's second address before its first, where fetch_know has found several */
 };
 
 struct fetch_result {

@@ -241,18 +241,29 @@ void names_ask(struct names *n, const char *url, bool anew)
 	curl_free(name);
 }
 
-char *names_find(struct names *n, const char *url)
+/* To be freed. */
+static char *first_behind(const char *addresses)
+{
+	const char *rest = strchr(addresses, ',');
+
+	return rest != NULL ? mem_printf("%s,%.*s", rest + 1, (int)(rest - addresses), addresses) : mem_dup(addresses);
+}
+
+char *names_find(struct names *n, const char *url, bool second)
 {
 	unsigned port = 0;
-	char *name = host_of(url, &port), *r = NULL;
+	char *name = host_of(url, &port), *r = NULL, *order;
 	const struct host *h;
 
 	if (name == NULL)
 		return NULL;
 	pthread_mutex_lock(&n->lock);
 	h = find(n, name);
-	if (h != NULL && h->addresses != NULL)
-		r = mem_printf("+%s:%u:%s", name, port, h->addresses);
+	if (h != NULL && h->addresses != NULL) {
+		order = second ? first_behind(h->addresses) : mem_dup(h->addresses);
+		r = mem_printf("+%s:%u:%s", name, port, order);
+		free(order);
+	}
 	pthread_mutex_unlock(&n->lock);
 	curl_free(name);
 	return r;

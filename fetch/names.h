@@ -19,7 +19,8 @@ void names_free(struct names **);
  * by their address, and URLs that are none, are passed over.  As many as there are places in the table are known: of more,
  * those that were asked for last. */
 void names_ask(struct names *, const char *url, bool anew);
-/* "host:port:address,..." of the URL's server, with a "+" in front, as CURLOPT_RESOLVE takes it; caller frees.  NULL: not known. */
-char *names_find(struct names *, const char *url);
+/* "host:port:address,..." of the URL's server, with a "+" in front, as CURLOPT_RESOLVE takes it; caller frees.  NULL: not known.
+ * With `second` the first of several addresses is the last. */
+char *names_find(struct names *, const char *url, bool second);
 
 #endif

@@ -363,6 +363,7 @@ int live_new(const struct source_door *door, struct hub *hub, struct source *s, 
 	int r;
 
 	l->door = *door;
+	l->door.stop = NULL; /* it is asked again soon anyway */
 	l->hub = hub;
 	l->location = mem_dup(s->url);
 	l->text = s->text;

@@ -478,7 +478,7 @@ static const struct source_door *door_of(struct session *s)
 	if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
 		memcpy(random, &(mono_us){clock_mono()}, sizeof(mono_us));
 	cmcd_session_id(random, s->session_id);
-	s->door = (struct source_door){.fetch = s->fetch, .cmcd = s->run->cmcd, .session_id = s->session_id};
+	s->door = (struct source_door){.fetch = s->fetch, .cmcd = s->run->cmcd, .session_id = s->session_id, .stop = &stop};
 	return &s->door;
 }
 

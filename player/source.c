@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -21,12 +22,18 @@
 #include "fetch/local.h"
 #include "player/fit.h"
 
+#define SILENT (4 * DUR_S)        /* a place is asked a second time */
+#define SILENT_AGAIN (8 * DUR_S)
+#define MOST_LATER (10 * DUR_S)   /* nobody waits longer in front of a black screen */
+#define NAP (50 * DUR_MS)
+
 struct wait {
 	pthread_mutex_t lock;
 	pthread_cond_t ended;
 	bool done;
 	struct buf body;
 	struct fetch_result result;
+	dur_us retry_after;
 	char *url;
 };
 
@@ -41,18 +48,19 @@ static void on_done(void *ctx, const struct fetch_result *result, const struct f
 
 	pthread_mutex_lock(&w->lock);
 	w->result = *result;
+	w->retry_after = response != NULL ? response->retry_after : 0;
 	w->url = response != NULL ? mem_dup(response->effective_url) : NULL;
 	w->done = true;
 	pthread_cond_signal(&w->ended);
 	pthread_mutex_unlock(&w->lock);
 }
 
-static void get_once(const struct source_door *door, const char *url, struct wait *w)
+static void get_once(const struct source_door *door, const char *url, bool again, struct wait *w)
 {
 	const struct cmcd about = {.session_id = door->session_id, .type = 'm', .buffer = -1, .speed = -1};
 	struct cmcd_request told;
 	struct fetch_request req = {.max_bytes = MPD_MAX_BYTES, .connect_timeout = 4 * DUR_S,
-		.stall_timeout = 8 * DUR_S};
+		.stall_timeout = again ? SILENT_AGAIN : SILENT, .other_address = again};
 
 	*w = (struct wait){.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
 	buf_init(&w->body, MPD_MAX_BYTES);
@@ -60,6 +68,7 @@ static void get_once(const struct source_door *door, const char *url, struct wai
 	req.url = told.url;
 	req.fields = (const char *const *)told.fields;
 	req.n_fields = told.n;
+	fetch_know(door->fetch, url); /* its other addresses, should the first be silent */
 	fetch_start(door->fetch, &req, NULL, on_data, on_done, w);
 	pthread_mutex_lock(&w->lock);
 	while (!w->done)
@@ -82,10 +91,24 @@ static int verdict(const struct wait *w, const char *url, struct fault *f)
 	return 0;
 }
 
-/* What may pass: a connection that was reset, a body cut off, 408, 429 and 5xx (RFC 9110 15.5, 15.6). */
+/* What may pass: a connection that was reset, a body cut off, silence, 408, 429 and 5xx (RFC 9110 15.5, 15.6). */
 static bool may_pass(const struct fetch_result *r)
 {
-	return r->error == ERR_TRUNCATED || r->error == ERR_NETWORK || r->status == 408 || r->status == 429 || r->status >= 500;
+	return r->error == ERR_TRUNCATED || r->error == ERR_NETWORK || r->error == ERR_TIMEOUT || r->status == 408 || r->status == 429 || r->status >= 500;
+}
+
+static bool left(const struct source_door *door)
+{
+	return door->stop != NULL && *door->stop != 0;
+}
+
+/* RFC 9110 10.2.3 */
+static void wait_until_asked(const struct source_door *door, const struct wait *w)
+{
+	mono_us end = clock_mono() + (w->retry_after < MOST_LATER ? w->retry_after : MOST_LATER);
+
+	while (w->result.error == 0 && door->stop != NULL && !left(door) && clock_mono() < end)
+		nanosleep(&(struct timespec){.tv_nsec = NAP * 1000}, NULL);
 }
 
 static int get_http(const struct source_door *door, const char *url, struct buf *out, char **ret_url, struct fault *f)
@@ -93,11 +116,13 @@ static int get_http(const struct source_door *door, const char *url, struct buf 
 	struct wait w;
 	int r;
 
-	get_once(door, url, &w);
-	if (may_pass(&w.result)) { /* worth one more try */
+	get_once(door, url, false, &w);
+	if (may_pass(&w.result))
+		wait_until_asked(door, &w);
+	if (may_pass(&w.result) && !left(door)) { /* worth one more try */
 		buf_fini(&w.body);
 		free(w.url);
-		get_once(door, url, &w);
+		get_once(door, url, true, &w);
 	}
 	r = verdict(&w, url, f);
 	if (r == 0)

@@ -5,6 +5,8 @@
 #ifndef RIBERA_PLAYER_SOURCE_H
 #define RIBERA_PLAYER_SOURCE_H
 
+#include <signal.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 #include "dash/timeline.h"
@@ -17,6 +19,7 @@ struct source_door {
 	struct fetch *fetch;
 	enum cmcd_mode cmcd;
 	const char *session_id; /* of CMCD; NULL with CMCD_NONE */
+	const volatile sig_atomic_t *stop; /* not 0: no more waiting for a server that wants to be asked later; NULL: never wait for one */
 };
 
 struct source {
@@ -38,7 +41,8 @@ int source_parse(const struct source_door *, struct buf *text, const char *url, 
                  struct fault *);
 void source_close(struct source *);
 
-/* Waits for what stands at an absolute URL (http, https or file), MPD_MAX_BYTES at most.
+/* Waits for what stands at an absolute URL (http, https or file), MPD_MAX_BYTES at most.  What may pass is tried once more: of a
+ * server that is silent another address, if it has one, and one that says when (Retry-After) then, but within 10 s.
  * *ret_url (or NULL) is where it was found at last; caller frees. */
 int source_get(const struct source_door *, const char *url, struct buf *out, char **ret_url, struct fault *);
 

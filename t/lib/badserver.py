@@ -25,7 +25,7 @@ class Request:
 
 
 class Server:
-    def __init__(self, folder, etag=True, address='127.0.0.1'):
+    def __init__(self, folder, etag=True, address='127.0.0.1', port=0):
         self.folder, self.etag = folder, etag
         self.fault = lambda request: None
         self.rate = None
@@ -36,7 +36,7 @@ class Server:
         self.sockets = set()
         self.gone = threading.Event()
         self.next_free = 0.0
-        self.listener = socket.create_server((address, 0))
+        self.listener = socket.create_server((address, port))
         self.port = self.listener.getsockname()[1]
         self.url = f'http://127.0.0.1:{self.port}'
         threading.Thread(target=self._accept, daemon=True).start()

@@ -263,6 +263,47 @@ def a_lone_server_is_asked_again_when_it_wants_to_be():
     tap.check(again.at - refused[0].at >= 1.9, f'asked again after {again.at - refused[0].at:.2f} s')
 
 
+def is_mpd(q):
+    return q.path.endswith('.mpd')
+
+
+@in_real_time('hang', 'headers', 'stall')
+def an_mpd_that_does_not_come_is_asked_for_at_the_other_address(fault):
+    a, = servers(1)
+    b = badserver.Server(package(), address='127.0.0.2', port=a.port)
+    a.fault = lambda q: fault if is_mpd(q) else None
+    env = {**os.environ, 'LD_PRELOAD': tap.program('t/lib/names.so'), 'NAMES_GONE': os.path.join(package(), 'never'),
+           'ASAN_OPTIONS': 'verify_asan_link_order=0:' + os.environ.get('ASAN_OPTIONS', '')}
+    began = time.monotonic()
+    done = tap.call(*argv(f'http://two.test:{a.port}{mpd([a])}', '/dev/null', '--speed', 'max'), timeout=90, env=env)
+    tap.equal(done.returncode, 0, f'{fault}: exit code with: {done.stderr[-500:]}')
+    tap.equal([len([q for q in s.requests if is_mpd(q)]) for s in (a, b)], [1, 1], fault)
+    tap.check(3.5 < next(q.at for q in b.requests if is_mpd(q)) - began < 8, f'{fault}: asked elsewhere too late')
+
+
+@in_real_time('2', '3600')
+def an_mpd_is_asked_for_again_when_its_server_wants_it_but_not_after_an_hour(later):
+    a, = servers(1)
+    a.retry_after = int(later)
+    a.fault = lambda q: '503' if is_mpd(q) and len([x for x in a.requests if is_mpd(x)]) == 1 else None
+    done = tap.call(*argv(a.url + mpd([a]), '/dev/null', '--speed', 'max'), timeout=90)
+    tap.equal(done.returncode, 0, f'{later}: exit code with: {done.stderr[-500:]}')
+    first, second = (q.at for q in a.requests if is_mpd(q))
+    tap.check(min(int(later), 10) <= second - first < 13, f'{later}: asked again after {second - first:.2f} s')
+
+
+@tap.test
+def who_waits_for_a_server_that_is_busy_may_leave():
+    a, = servers(1)
+    a.retry_after = 9
+    a.fault = lambda q: '503' if is_mpd(q) else None
+    p = tap.Process(*argv(a.url + mpd([a]), '/dev/null'))
+    tap.until(lambda: a.requests, 20, 'the MPD to be asked for')
+    p.p.send_signal(signal.SIGINT)
+    p.p.wait(5)
+    tap.equal(len(a.requests), 1, 'asked again by somebody who wants to leave')
+
+
 @tap.test
 def a_server_that_ignores_ranges_still_plays():
     a, = servers(1)
