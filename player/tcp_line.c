@@ -17,6 +17,7 @@
 #define FIRST_WINDOW 10.0         /* packets (RFC 6928) */
 #define LEAST_WINDOW 2.0
 #define LEAST_RTO 200.0
+#define MOST_RTO 120000.0
 #define REORDER 3                 /* packets after which one that did not come is lost */
 #define BETA 0.7                  /* RFC 9438 4.6 */
 #define CUBE 0.4e-9               /* packets per ms^3; RFC 9438 5 */
@@ -70,6 +71,7 @@ struct tcp_line {
 	uint64_t flight;          /* packets sent that are neither acknowledged nor known as lost */
 	double timer;             /* where nothing is under way; INFINITY */
 	bool probed;
+	int timeouts;             /* since anything was acknowledged */
 };
 
 static void new_connection(struct tcp_line *l)
@@ -242,6 +244,13 @@ static void send_window(struct tcp_line *l, double t)
 		l->w.limited = l->n;
 }
 
+static void lose(struct tcp_line *l, const struct sent *s)
+{
+	l->flight--;
+	MEM_GROW(l->lost, l->cap_lost, l->n_lost);
+	l->lost[l->n_lost++] = s->number;
+}
+
 /* RFC 8985 6.2: what was sent before something that came, and did not. */
 static void find_lost(struct tcp_line *l, size_t came)
 {
@@ -254,9 +263,7 @@ static void find_lost(struct tcp_line *l, size_t came)
 			continue;
 		if (l->judged + REORDER > came && s->at + reorder > l->log[came].at && !l->probed)
 			return;
-		l->flight--;
-		MEM_GROW(l->lost, l->cap_lost, l->n_lost);
-		l->lost[l->n_lost++] = s->number;
+		lose(l, s);
 		if (!l->w.recovers)
 			begin_recovery(l);
 	}
@@ -310,6 +317,7 @@ static void acknowledge(struct tcp_line *l, size_t i, double t)
 	l->w.delivered++;
 	find_lost(l, i);
 	l->probed = false;
+	l->timeouts = 0;
 	if (l->w.recovers && i >= l->w.recovery_end) {
 		l->w.recovers = false;
 		l->w.size = fmax(LEAST_WINDOW, l->w.threshold);
@@ -330,6 +338,22 @@ static void probe(struct tcp_line *l, double t)
 		number = l->next++;
 	send_one(l, number, t);
 	l->timer = t + rto(l);
+}
+
+/* RFC 6298 5.4 to 5.7: nor does what was sent then.  All is lost; the first of it again, and then waiting for twice as long. */
+static void time_out(struct tcp_line *l, double t)
+{
+	struct window *w = &l->w;
+
+	for (; l->judged < l->n; l->judged++)
+		if (isinf(l->log[l->judged].arrives))
+			lose(l, &l->log[l->judged]);
+	if (l->timeouts++ == 0 && !w->recovers)
+		begin_recovery(l); /* for what it makes of the window */
+	w->recovers = false;
+	w->size = 1;
+	send_window(l, t);
+	l->timer = t + fmin(MOST_RTO, ldexp(rto(l), l->timeouts));
 }
 
 /* --- the client ---------------------------------------------------------------------------- */
@@ -370,8 +394,10 @@ static bool step(struct tcp_line *l, double t)
 		arrive(l, &l->log[l->to_arrive++]);
 	else if (ack <= timer)
 		acknowledge(l, l->to_ack++, ack);
-	else
+	else if (!l->probed)
 		probe(l, timer);
+	else
+		time_out(l, timer);
 	return true;
 }
 
@@ -385,6 +411,7 @@ static void clear(struct tcp_line *l, uint64_t bytes)
 	l->n = l->to_arrive = l->to_ack = l->judged = l->n_lost = l->lost_done = 0;
 	l->w.round_end = l->w.limited = 0;
 	l->w.recovers = l->probed = false;
+	l->timeouts = 0;
 	l->first = l->end = l->timer = INFINITY;
 	free(l->acked);
 	free(l->come);
@@ -415,6 +442,8 @@ void tcp_line_ask(struct tcp_line *l, double t, uint64_t bytes)
 		;
 	if (l->w.recovers)
 		l->w.size = fmax(LEAST_WINDOW, l->w.threshold);
+	if (l->srtt == 0) /* of the handshake */
+		measure(l, 2 * half_trip(l, t));
 	clear(l, bytes);
 	slow_after_idle(l, there);
 	l->now = there;

@@ -2,7 +2,7 @@
  *
  * A recorded line as TCP uses it: packet by packet through a queue of 200 kB that
  * drops what does not fit, from a server with CUBIC (RFC 9438), HyStart, PRR (RFC
- * 6937) and detection of losses by time (RFC 8985), as Linux has them.  The trace's
+ * 6937), detection of losses by time (RFC 8985) and timeouts that double (RFC 6298), as Linux has them.  The trace's
  * rate is the payload's.  What a line gives to a player is less than what it could
  * carry: TCP must find a new rate, and what a server has sent comes, wanted or not.
  *

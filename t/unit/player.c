@@ -545,6 +545,27 @@ Test(tcp_line, bytes_behind_one_that_was_lost_are_seen_when_it_has_come)
 	trace_free(&t);
 }
 
+Test(tcp_line, pauses_double_where_a_full_queue_stands_still)
+{
+	struct trace *t = trace_of("h\n5,3000,80\n12,0,80\n200,3000,80\n");
+	struct tcp_line *l = tcp_line_new(t);
+	double end, at = 6e3;
+
+	tcp_line_ask(l, 0, 8000000);
+	CHECK(!tcp_line_run(l, at, &end));
+	for (int i = 0; i < 6; i++) { /* each has its first window sent into the queue, until there is no more room */
+		tcp_line_leave(l, at);
+		tcp_line_ask(l, at += 100, 20000);
+		CHECK(!tcp_line_run(l, at, &end));
+	}
+	CHECK(tcp_line_run(l, INFINITY, &end));
+	CHECK(end > 20e3); /* not when the line goes on, nor when the queue has come: the sender waits, and each time twice as long */
+	CHECK(end < at + 2 * (17e3 - at) + 2e3); /* but no longer than that */
+	CHECK(body(l, end, 300000) < 2500); /* it has forgotten that */
+	tcp_line_free(&l);
+	trace_free(&t);
+}
+
 /* --- what is known of networks --- */
 
 static char *folder_with(const char *name, const char *text)
