@@ -116,7 +116,9 @@ def until(function, seconds=30, what='condition', every=0.02):
 
 def run(only=None):
     only = only or (sys.argv[1] if len(sys.argv) > 1 else None)
-    tests = [t for t in _tests if not only or only in t.__name__]
+    tests = [t for t in _tests if not only or only.replace(' ', '_') in t.__name__]
+    if not tests:
+        sys.exit(f'no test here has "{only}" in its name' if only else 'there is no test here')
     print(f'1..{len(tests)}', flush=True)
     failed = 0
     for number, function in enumerate(tests, 1):
