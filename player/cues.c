@@ -248,13 +248,22 @@ static bool is(struct line l, const char *word)
 	return l.n == strlen(word) && memcmp(l.s, word, l.n) == 0;
 }
 
+static bool is_decimal(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strchr("0123456789.", s[i]) == NULL || s[i] == '\0')
+			return false;
+	}
+	return true;
+}
+
 /* "-3", "12.5%"; *ret_percent: with the sign. */
 static bool read_number(struct line l, double *ret, bool *ret_percent)
 {
 	bool minus = l.n > 0 && l.s[0] == '-', percent = l.n > 0 && l.s[l.n - 1] == '%';
 	size_t n = l.n - minus - percent;
 
-	if (l.n <= (size_t)(minus + percent) || (minus && percent) || strspn(l.s + minus, "0123456789.") < n || str_parse_double(l.s + minus, n, ret) != 0)
+	if (l.n <= (size_t)(minus + percent) || (minus && percent) || !is_decimal(l.s + minus, n) || str_parse_double(l.s + minus, n, ret) != 0)
 		return false;
 	*ret = minus ? -*ret : *ret;
 	*ret_percent = percent;
