@@ -31,9 +31,11 @@ void cues_free(struct cues *c)
 static bool same_place(const struct cue_place *a, const struct cue_place *b)
 {
 	if (!a->set || !b->set)
-		return a->set == b->set;
+		return a->set == b->set && a->boxed == b->boxed;
 	return fabsf(a->left - b->left) < NEAR && fabsf(a->width - b->width) < NEAR && fabsf(a->y - b->y) < NEAR && a->align == b->align &&
-	       a->line == b->line && a->row == b->row && a->edge == b->edge;
+	       a->line == b->line && a->row == b->row && a->edge == b->edge && a->writing == b->writing && a->boxed == b->boxed &&
+	       a->window_lines == b->window_lines && fabsf(a->window_anchor - b->window_anchor) < NEAR && a->framed == b->framed &&
+	       fabsf(a->top - b->top) < NEAR && fabsf(a->height - b->height) < NEAR && a->frame == b->frame;
 }
 
 static bool same_words(const struct cue *c, const char *text, const struct cue_place *place)
@@ -231,9 +233,23 @@ static bool read_times(struct line l, dur_us *ret_start, dur_us *ret_end, struct
 
 /* --- cue settings (WebVTT 4.4, 6.3 and 7.2) --- */
 
+#define MAX_REGIONS 16
+
+struct region { /* WebVTT 3.3; percent, but for the lines */
+	struct line id;
+	double width, lines, anchor[2], view[2];
+};
+
+struct regions {
+	struct region v[MAX_REGIONS];
+	size_t n;
+};
+
 struct settings {
-	enum { ALIGN_CENTRE, ALIGN_LEFT, ALIGN_RIGHT } align;
+	enum { ALIGN_CENTRE, ALIGN_LEFT, ALIGN_RIGHT, ALIGN_START, ALIGN_END } align;
 	bool has_position, has_line, said;
+	int writing;
+	struct line region;
 	double position, size;   /* percent */
 	int anchor;              /* which part of the box `position` is: -1 left, 0 middle, 1 right; ANCHOR_AUTO */
 	bool snap;               /* `line` counts lines */
@@ -321,17 +337,57 @@ static void take_setting(struct settings *s, struct line name, struct line v)
 		s->size = size;
 		s->said = true;
 	} else if (is(name, "align")) {
-		s->align = is(v, "start") || is(v, "left") ? ALIGN_LEFT : is(v, "end") || is(v, "right") ? ALIGN_RIGHT : ALIGN_CENTRE;
+		s->align = is(v, "start") ? ALIGN_START : is(v, "left") ? ALIGN_LEFT : is(v, "end") ? ALIGN_END : is(v, "right") ? ALIGN_RIGHT : ALIGN_CENTRE;
 		s->said = true;
+	} else if (is(name, "vertical") && (is(v, "rl") || is(v, "lr"))) {
+		s->writing = is(v, "rl") ? CUE_DOWN_LEFT : CUE_DOWN_RIGHT;
+		s->said = true;
+	} else if (is(name, "region")) {
+		s->region = v;
 	}
 }
 
-/* Text that is written from right to left begins at the left here, too. */
-static struct cue_place place_of(const struct settings *s)
+/* The side where text that is aligned so stands; `rtl`: it is written from right to left, or seems to be. */
+static int side(const struct settings *s, bool rtl)
 {
-	double position = s->has_position ? s->position : s->align == ALIGN_LEFT ? 0 : s->align == ALIGN_RIGHT ? 100 : 50, most, size;
-	int align = s->align == ALIGN_LEFT ? -1 : s->align == ALIGN_RIGHT ? 1 : 0, anchor = s->anchor == ANCHOR_AUTO ? align : s->anchor;
-	struct cue_place p = {.set = s->said, .align = align, .line = !s->has_line ? CUE_LINE_AUTO : s->snap ? CUE_LINE_ROW : CUE_LINE_PART, .edge = s->edge};
+	switch (s->align) {
+	case ALIGN_LEFT: return -1;
+	case ALIGN_RIGHT: return 1;
+	case ALIGN_START: return rtl && s->writing == CUE_ACROSS ? 1 : -1;
+	case ALIGN_END: return rtl && s->writing == CUE_ACROSS ? -1 : 1;
+	default: return 0;
+	}
+}
+
+/* WebVTT 7.2: what has a line, a size or goes down is in no region. */
+static void put_into(struct cue_place *p, const struct settings *s, const struct regions *regions)
+{
+	if (s->region.n == 0 || s->has_line || s->size != 100 || s->writing != CUE_ACROSS)
+		return;
+	for (size_t i = regions->n; i-- > 0;) {
+		const struct region *r = &regions->v[i];
+		double left = (r->view[0] - r->width * r->anchor[0] / 100) / 100;
+
+		if (r->id.n != s->region.n || memcmp(r->id.s, s->region.s, r->id.n) != 0)
+			continue;
+		left = left < 0 ? 0 : left > 1 - r->width / 100 ? 1 - r->width / 100 : left; /* all of it can be seen */
+		p->set = true;
+		p->left = (float)(left + r->width / 100 * (double)p->left);
+		p->width = (float)(r->width / 100 * (double)p->width);
+		p->line = CUE_LINE_PART;
+		p->y = (float)r->view[1] / 100;
+		p->edge = 1;
+		p->window_lines = (int)r->lines;
+		p->window_anchor = (float)r->anchor[1] / 100;
+		return;
+	}
+}
+
+static struct cue_place place_of(const struct settings *s, bool rtl)
+{
+	int align = side(s, rtl), anchor = s->anchor == ANCHOR_AUTO ? align : s->anchor;
+	double position = s->has_position ? s->position : align < 0 ? 0 : align > 0 ? 100 : 50, most, size;
+	struct cue_place p = {.set = s->said, .writing = s->writing, .align = align, .line = !s->has_line ? CUE_LINE_AUTO : s->snap ? CUE_LINE_ROW : CUE_LINE_PART, .edge = s->edge};
 
 	most = anchor < 0 ? 100 - position : anchor > 0 ? position : 2 * (position < 50 ? position : 100 - position);
 	size = s->size < most ? s->size : most;
@@ -344,31 +400,75 @@ static struct cue_place place_of(const struct settings *s)
 	return p;
 }
 
-static struct cue_place read_settings(struct line l)
+/* The next "name:value" of those between white space. */
+static bool next_setting(struct line *l, struct line *ret_name, struct line *ret_value)
+{
+	const char *p = l->s, *end = l->s + l->n, *word = p, *colon = NULL;
+
+	while (p < end && colon == NULL) {
+		while (p < end && memchr(" \t\r\n", *p, 4) != NULL)
+			p++;
+		word = p;
+		while (p < end && memchr(" \t\r\n", *p, 4) == NULL)
+			p++;
+		colon = memchr(word, ':', (size_t)(p - word));
+	}
+	*l = (struct line){p, (size_t)(end - p)};
+	if (colon == NULL)
+		return false;
+	*ret_name = (struct line){word, (size_t)(colon - word)};
+	*ret_value = (struct line){colon + 1, (size_t)(p - colon - 1)};
+	return true;
+}
+
+static struct cue_place read_settings(struct line l, const struct regions *regions, bool rtl)
 {
 	struct settings s = {.size = 100, .anchor = ANCHOR_AUTO, .edge = -1};
-	const char *p = l.s, *end = l.s + l.n;
+	struct line name, value;
+	struct cue_place p;
 
-	while (p < end) {
-		struct line word, value;
-		const char *colon;
+	while (next_setting(&l, &name, &value))
+		take_setting(&s, name, value);
+	p = place_of(&s, rtl);
+	put_into(&p, &s, regions);
+	return p;
+}
 
-		while (p < end && (*p == ' ' || *p == '\t'))
-			p++;
-		word.s = p;
-		while (p < end && *p != ' ' && *p != '\t' && *p != '\n' && *p != '\r')
-			p++;
-		word.n = (size_t)(p - word.s);
-		if (word.n == 0)
-			p++;
-		colon = memchr(word.s, ':', word.n);
-		if (colon == NULL)
-			continue;
-		value = (struct line){colon + 1, (size_t)(p - colon - 1)};
-		word.n = (size_t)(colon - word.s);
-		take_setting(&s, word, value);
+/* "10%,90%" */
+static void read_pair(struct line v, double ret[static 2])
+{
+	struct line second = cut(&v);
+	double x, y;
+	bool percent[2];
+
+	if (read_number(v, &x, &percent[0]) && read_number(second, &y, &percent[1]) && percent[0] && percent[1] && x >= 0 && y >= 0) {
+		ret[0] = x;
+		ret[1] = y;
 	}
-	return place_of(&s);
+}
+
+/* WebVTT 4.3 and 6.2: the lines behind REGION.  Text scrolls up at once here, not little by little. */
+static void take_region(struct regions *regions, struct line l)
+{
+	struct region r = {.width = 100, .lines = 3, .anchor = {0, 100}, .view = {0, 100}};
+	struct line name, v;
+	double number;
+	bool percent;
+
+	while (next_setting(&l, &name, &v)) {
+		if (is(name, "id"))
+			r.id = v;
+		else if (is(name, "width") && read_number(v, &number, &percent) && percent && number >= 0)
+			r.width = number;
+		else if (is(name, "lines") && read_number(v, &number, &percent) && !percent && number >= 1)
+			r.lines = number;
+		else if (is(name, "regionanchor"))
+			read_pair(v, r.anchor);
+		else if (is(name, "viewportanchor"))
+			read_pair(v, r.view);
+	}
+	if (r.id.n > 0 && regions->n < MAX_REGIONS)
+		regions->v[regions->n++] = r;
 }
 
 static size_t put_entity(struct buf *out, const char *s, size_t n)
@@ -406,6 +506,38 @@ static size_t put_tag(struct buf *out, const char *s, size_t n)
 	return size;
 }
 
+/* The code point at *at, which goes behind it; what is no UTF-8 counts as one of its own. */
+static uint32_t next_character(const char *s, size_t n, size_t *at)
+{
+	uint32_t c = (uint8_t)s[(*at)++];
+	unsigned more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1 : 0;
+
+	c = more > 0 ? c & (0x3fu >> more) : c;
+	for (; more > 0 && *at < n && ((uint8_t)s[*at] & 0xc0) == 0x80; more--)
+		c = c << 6 | ((uint8_t)s[(*at)++] & 0x3fu);
+	return c;
+}
+
+/* The direction of the first character that has one (Unicode Bidirectional Algorithm, P2), by blocks; tags have none. */
+static bool from_the_right(const char *s, size_t n)
+{
+	bool tag = false;
+
+	for (size_t at = 0; at < n;) {
+		uint32_t c = next_character(s, n, &at);
+
+		if (c == '<' || c == '>')
+			tag = c == '<';
+		if (tag || c < 'A')
+			continue;
+		if (c == 0x200f || (c >= 0x590 && c < 0x900) || (c >= 0xfb1d && c < 0xfe00) || (c >= 0xfe70 && c < 0xff00) || (c >= 0x10800 && c < 0x11000) || (c >= 0x1e800 && c < 0x1f000))
+			return true;
+		if ((c | 32u) - 'a' < 26 || c == 0x200e || (c >= 0xc0 && (c < 0x2000 || c > 0x2bff)))
+			return false;
+	}
+	return false;
+}
+
 /* Cue text (WebVTT 4.2.2) for libass. */
 static void put_payload(struct buf *out, const char *s, size_t n)
 {
@@ -421,9 +553,9 @@ static void put_payload(struct buf *out, const char *s, size_t n)
 	}
 }
 
-static void add_payload(struct cues *c, dur_us start, dur_us end, const char *s, size_t n, struct line settings)
+static void add_payload(struct cues *c, dur_us start, dur_us end, const char *s, size_t n, struct line settings, const struct regions *regions)
 {
-	struct cue_place place = read_settings(settings);
+	struct cue_place place = read_settings(settings, regions, from_the_right(s, n));
 	struct buf text;
 
 	buf_init(&text, CUE_MAX_TEXT);
@@ -434,10 +566,28 @@ static void add_payload(struct cues *c, dur_us start, dur_us end, const char *s,
 	buf_fini(&text);
 }
 
+/* The lines up to an empty one: first to last. */
+static struct line read_block(const char **s, const char *end)
+{
+	struct line l, all = {*s, 0};
+
+	while (next_line(s, end, &l) && l.n > 0)
+		all.n = (size_t)(l.s + l.n - all.s);
+	return all;
+}
+
+static bool is_region(struct line l)
+{
+	while (l.n > 6 && (l.s[l.n - 1] == ' ' || l.s[l.n - 1] == '\t'))
+		l.n--;
+	return is(l, "REGION");
+}
+
 /* The lines up to an empty one are one block; a cue when one of the first two has times. */
 int cues_from_vtt(const char *text, size_t n, dur_us offset, struct cues *c, struct fault *f)
 {
 	const char *s = text, *end = text + n;
+	struct regions regions = {.n = 0};
 	struct line l, settings;
 	dur_us from, to;
 
@@ -446,14 +596,12 @@ int cues_from_vtt(const char *text, size_t n, dur_us offset, struct cues *c, str
 	if (end - s < 6 || memcmp(s, "WEBVTT", 6) != 0)
 		return fault_set(f, ERR_SYNTAX, _("it does not begin with WEBVTT"));
 	while (next_line(&s, end, &l)) {
-		const char *first, *last;
-
-		if (!read_times(l, &from, &to, &settings))
-			continue;
-		first = last = s;
-		while (next_line(&s, end, &l) && l.n > 0)
-			last = l.s + l.n;
-		add_payload(c, from + offset, to + offset, first, (size_t)(last - first), settings);
+		if (is_region(l)) {
+			take_region(&regions, read_block(&s, end));
+		} else if (read_times(l, &from, &to, &settings)) {
+			l = read_block(&s, end);
+			add_payload(c, from + offset, to + offset, l.s, l.n, settings, &regions);
+		}
 	}
 	return 0;
 }
@@ -461,7 +609,7 @@ int cues_from_vtt(const char *text, size_t n, dur_us offset, struct cues *c, str
 /* --- in ISO BMFF ---------------------------------------------------------------------------------- */
 
 /* 14496-30 7.5: payl is a cue's text, sttg its settings. */
-static void take_vttc(const uint8_t *s, size_t n, dur_us start, dur_us end, struct cues *c)
+static void take_vttc(const uint8_t *s, size_t n, dur_us start, dur_us end, const struct regions *regions, struct cues *c)
 {
 	struct line text = {"", 0}, settings = {"", 0};
 	struct bmff_box box;
@@ -476,18 +624,18 @@ static void take_vttc(const uint8_t *s, size_t n, dur_us start, dur_us end, stru
 			settings = l;
 	}
 	if (text.n > 0)
-		add_payload(c, start, end, text.s, text.n, settings);
+		add_payload(c, start, end, text.s, text.n, settings, regions);
 }
 
 /* 14496-30 7: a sample is boxes; each vttc holds a cue, and all of them are shown together. */
-static void take_wvtt(const uint8_t *s, size_t n, dur_us start, dur_us end, struct cues *c)
+static void take_wvtt(const uint8_t *s, size_t n, dur_us start, dur_us end, const struct regions *regions, struct cues *c)
 {
 	struct bmff_box box;
 	size_t pos = 0;
 
 	while (bmff_next(s, n, &pos, &box) == 0)
 		if (box.type == BMFF_TYPE('v', 't', 't', 'c'))
-			take_vttc(s + box.payload, box.end - box.payload, start, end, c);
+			take_vttc(s + box.payload, box.end - box.payload, start, end, regions, c);
 }
 
 static dur_us to_us(int64_t t, uint32_t timescale)
@@ -496,7 +644,7 @@ static dur_us to_us(int64_t t, uint32_t timescale)
 }
 
 static void take_samples(const struct bmff_track *track, int64_t shift, const struct bmff_fragment *fragment,
-                         const uint8_t *body, size_t n, dur_us offset, struct cues *c)
+                         const uint8_t *body, size_t n, dur_us offset, const struct regions *regions, struct cues *c)
 {
 	for (size_t i = 0; i < fragment->n_samples; i++) {
 		const struct bmff_sample *s = &fragment->samples[i];
@@ -506,10 +654,27 @@ static void take_samples(const struct bmff_track *track, int64_t shift, const st
 		if (s->offset > n || s->size > n - s->offset)
 			continue;
 		if (track->entry == BMFF_TYPE('w', 'v', 't', 't'))
-			take_wvtt(body + s->offset, s->size, start, start + to_us(s->duration, track->timescale), c);
+			take_wvtt(body + s->offset, s->size, start, start + to_us(s->duration, track->timescale), regions, c);
 		else
 			cues_from_ttml((const char *)body + s->offset, s->size, offset, c, NULL);
 	}
+}
+
+/* 14496-30 7.5: the sample entry's vttC box has the file's head, and in it the regions. */
+static void find_regions(const uint8_t *init, size_t n, struct regions *ret)
+{
+	const uint8_t *at = n > 8 ? memmem(init + 4, n - 4, "vttC", 4) : NULL;
+	uint32_t size = at != NULL ? (uint32_t)at[-4] << 24 | (uint32_t)at[-3] << 16 | (uint32_t)at[-2] << 8 | at[-1] : 0;
+	const char *s, *end;
+	struct line l;
+
+	if (at == NULL || size < 8 || size > n - (size_t)(at - 4 - init))
+		return;
+	s = (const char *)at + 4;
+	end = (const char *)at - 4 + size;
+	while (next_line(&s, end, &l))
+		if (is_region(l))
+			take_region(ret, read_block(&s, end));
 }
 
 int cues_from_mp4(const uint8_t *init, size_t n_init, const uint8_t *body, size_t n, dur_us offset, struct cues *c,
@@ -517,6 +682,7 @@ int cues_from_mp4(const uint8_t *init, size_t n_init, const uint8_t *body, size_
 {
 	struct bmff_movie *movie = NULL;
 	const struct bmff_track *track;
+	struct regions regions = {.n = 0};
 	size_t pos = 0;
 	int r = bmff_movie_read(init, n_init, &movie, f);
 
@@ -525,12 +691,13 @@ int cues_from_mp4(const uint8_t *init, size_t n_init, const uint8_t *body, size_
 	track = bmff_movie_track(movie, 0);
 	if (track == NULL || (track->entry != BMFF_TYPE('w', 'v', 't', 't') && track->entry != BMFF_TYPE('s', 't', 'p', 'p')))
 		r = fault_set(f, ERR_UNSUPPORTED, _("its track is neither wvtt nor stpp"));
+	find_regions(init, n_init, &regions);
 	while (r == 0) {
 		struct bmff_fragment *fragment = NULL;
 
 		r = bmff_fragment_read(body, n, 0, &pos, movie, track->id, &fragment, f);
 		if (r == 0)
-			take_samples(track, bmff_track_shift(track, movie->timescale), fragment, body, n, offset, c);
+			take_samples(track, bmff_track_shift(track, movie->timescale), fragment, body, n, offset, &regions, c);
 		bmff_fragment_free(&fragment);
 	}
 	bmff_movie_free(&movie);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * Subtitles as cues: WebVTT files (W3C), WebVTT and TTML in ISO BMFF (ISO/IEC
- * 14496-30), TTML files (W3C TTML2: text, colour, regions).  Pure: bytes in, cues out.
+ * 14496-30), TTML files (W3C TTML2: text, colours, regions, directions).  Pure: bytes in, cues out.
  * Text is as libass takes it: \N for a new line, {\i1}, {\c&Hbbggrr&}.
  */
 #ifndef RIBERA_PLAYER_CUES_H
@@ -22,12 +22,21 @@
 /* Where text stands in the picture, in parts of its width and height. */
 struct cue_place {
 	bool set;             /* else it stands where subtitles do: at the bottom, in the middle */
+	/* DOWN: lines are written downwards, the next one to the left or to the right of it.  Then the box is as high as `width`
+	 * from `left` on, lines are numbered from the side of the first, and y, left and right stand where x, top and bottom would. */
+	enum { CUE_ACROSS, CUE_DOWN_LEFT, CUE_DOWN_RIGHT } writing;
 	float left, width;    /* of its box */
 	int align;            /* of lines in the box: -1 left, 0 middle, 1 right */
 	enum { CUE_LINE_AUTO, CUE_LINE_ROW, CUE_LINE_PART } line; /* AUTO: at the bottom, above what stands there already */
 	int row;              /* ROW: 0 is the first line of the picture, -1 the last */
 	float y;              /* PART */
 	int edge;             /* what of the text stands there: -1 its top, 0 its middle, 1 its bottom */
+	int window_lines;     /* not 0, and PART: through a window of so many lines; the text stands at its bottom and is cut off at its top, */
+	float window_anchor;  /* and this part of the window is above y */
+	bool boxed;           /* the text has a background; its colour is in the text's tags, \3c and \3a */
+	bool framed;          /* the whole box has one, from `top` on */
+	float top, height;
+	uint32_t frame;       /* 0xAARRGGBB, AA 255 is opaque */
 };
 
 struct cue {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * TTML2 (and EBU-TT-D, IMSC 1 Text): the text of each p with its line breaks, times
- * inherited from body and div, colour, weight and slant by attribute or by style, in
- * the region it names.
+ * inherited from body and div, colours, weight, slant and direction by attribute or by style,
+ * in the region it names.
  */
 #include <libxml/tree.h>
 #include <math.h>
@@ -20,7 +20,7 @@
 #define MAX_STYLES 64
 #define MAX_REGIONS 64
 #define NO_REGION -1
-#define ALIGN_UNSAID -2
+enum { ALIGN_UNSAID, ALIGN_LEFT, ALIGN_CENTRE, ALIGN_RIGHT, ALIGN_START, ALIGN_END };
 #define MAX_DEPTH 32
 #define FOREVER (24 * DUR_HOUR)
 
@@ -29,9 +29,11 @@ struct rates {
 };
 
 struct look {
-	uint32_t colour;    /* 0xRRGGBB */
-	bool has_colour, has_italic, italic, has_bold, bold;
-	int align;          /* -1 left, 0 middle, 1 right, ALIGN_UNSAID */
+	uint32_t colour, back; /* 0xAARRGGBB; AA of 255 is opaque */
+	bool has_colour, has_back, has_italic, italic, has_bold, bold;
+	bool has_direction, from_right; /* lines are written from the right */
+	int align;          /* ALIGN_... */
+	enum { BIDI_UNSAID, BIDI_NORMAL, BIDI_EMBED, BIDI_OVERRIDE, BIDI_ISOLATE } bidi; /* not inherited */
 };
 
 static const struct look plain = {.align = ALIGN_UNSAID};
@@ -41,6 +43,9 @@ struct region {
 	char id[64];
 	double x, y, width, height;
 	int edge;           /* -1 before: the text stands at the top; 0 center; 1 after */
+	int writing;        /* CUE_ACROSS ... */
+	uint32_t back;      /* of the region itself */
+	bool has_back;
 	struct look look;
 };
 
@@ -133,6 +138,30 @@ static bool time_of(const xmlNode *node, const char *name, const struct rates *r
 
 /* --- looks -------------------------------------------------------------------------------------- */
 
+/* TTML2 10.3.5: (r,g,b) or a(r,g,b,a), each up to 255 */
+static bool read_rgb(const char *s, uint32_t *ret)
+{
+	uint32_t v[4] = {0, 0, 0, 255};
+	size_t n = s[0] == 'a' ? 4 : 3;
+
+	s += n - 3;
+	for (size_t i = 0; i < n; i++) {
+		char *end;
+		unsigned long k;
+
+		if (*s != (i == 0 ? '(' : ','))
+			return false;
+		s += 1 + strspn(s + 1, " ");
+		k = strtoul(s, &end, 10);
+		if (end == s || k > 255)
+			return false;
+		v[i] = (uint32_t)k;
+		s = end + strspn(end, " ");
+	}
+	*ret = v[3] << 24 | v[0] << 16 | v[1] << 8 | v[2];
+	return *s == ')';
+}
+
 static bool read_colour(const char *s, uint32_t *ret)
 {
 	static const struct {
@@ -146,28 +175,56 @@ static bool read_colour(const char *s, uint32_t *ret)
 
 	if (s[0] == '#' && (strlen(s) == 7 || strlen(s) == 9) && strspn(s + 1, "0123456789abcdefABCDEF") == strlen(s) - 1) {
 		memcpy(hex, s + 1, 6);
-		*ret = (uint32_t)strtoul(hex, NULL, 16);
+		*ret = (uint32_t)strtoul(hex, NULL, 16) | (s[7] != '\0' ? (uint32_t)strtoul(s + 7, NULL, 16) : 255) << 24;
+		return true;
+	}
+	if (strncmp(s, "rgb", 3) == 0)
+		return read_rgb(s + 3, ret);
+	if (strcmp(s, "transparent") == 0) {
+		*ret = 0;
 		return true;
 	}
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (strcmp(s, names[i].name) == 0) {
-			*ret = names[i].v;
+			*ret = names[i].v | 0xff000000;
 			return true;
 		}
 	return false;
 }
 
-/* Text that is written from right to left starts at the left here, too. */
 static int read_align(const char *s)
 {
-	return strcmp(s, "center") == 0 ? 0 : strcmp(s, "right") == 0 || strcmp(s, "end") == 0 ? 1 : -1;
+	return strcmp(s, "center") == 0 ? ALIGN_CENTRE : strcmp(s, "right") == 0 ? ALIGN_RIGHT : strcmp(s, "end") == 0 ? ALIGN_END : strcmp(s, "left") == 0 ? ALIGN_LEFT : ALIGN_START;
+}
+
+/* TTML2 10.2.48, 10.2.12 */
+static void add_direction(const xmlNode *node, struct look *look)
+{
+	static const char *const names[] = {[BIDI_NORMAL] = "normal", [BIDI_EMBED] = "embed", [BIDI_OVERRIDE] = "bidiOverride", [BIDI_ISOLATE] = "isolate"};
+	char *bidi = attribute(node, "unicodeBidi"), *direction = attribute(node, "direction"), *mode = attribute(node, "writingMode");
+
+	for (unsigned i = BIDI_NORMAL; bidi != NULL && i <= BIDI_ISOLATE; i++)
+		if (strcmp(bidi, names[i]) == 0)
+			look->bidi = i;
+	if (mode != NULL && (strcmp(mode, "rltb") == 0 || strcmp(mode, "rl") == 0))
+		look->has_direction = look->from_right = true;
+	if (direction != NULL) {
+		look->has_direction = true;
+		look->from_right = strcmp(direction, "rtl") == 0;
+	}
+	free(bidi);
+	free(direction);
+	free(mode);
 }
 
 static void add_own(const xmlNode *node, struct look *look)
 {
 	char *colour = attribute(node, "color"), *style = attribute(node, "fontStyle"), *weight = attribute(node, "fontWeight"),
-	     *align = attribute(node, "textAlign");
+	     *align = attribute(node, "textAlign"), *back = attribute(node, "backgroundColor");
 
+	add_direction(node, look);
+	if (back != NULL && read_colour(back, &look->back))
+		look->has_back = true;
 	if (colour != NULL && read_colour(colour, &look->colour))
 		look->has_colour = true;
 	if (style != NULL) {
@@ -184,6 +241,7 @@ static void add_own(const xmlNode *node, struct look *look)
 	free(style);
 	free(weight);
 	free(align);
+	free(back);
 }
 
 /* What `over` says is stronger. */
@@ -193,6 +251,15 @@ static struct look merged(struct look under, const struct look *over)
 		under.has_colour = true;
 		under.colour = over->colour;
 	}
+	if (over->has_back) {
+		under.has_back = true;
+		under.back = over->back;
+	}
+	if (over->has_direction) {
+		under.has_direction = true;
+		under.from_right = over->from_right;
+	}
+	under.bidi = over->bidi != BIDI_UNSAID ? over->bidi : under.bidi;
 	if (over->has_italic) {
 		under.has_italic = true;
 		under.italic = over->italic;
@@ -211,6 +278,7 @@ static struct look look_of(const struct document *d, const xmlNode *node, struct
 {
 	char *styles = attribute(node, "style");
 
+	look.bidi = BIDI_UNSAID;
 	for (const char *s = styles; s != NULL && *s != '\0';) {
 		size_t n = strcspn(s, " \t\n");
 
@@ -279,13 +347,21 @@ static bool read_lengths(const struct document *d, const char *s, double *ret_x,
 /* What stands at a region, at a style in it, or at one that it names. */
 static void add_area(const struct document *d, const xmlNode *node, struct region *r)
 {
-	char *origin = attribute(node, "origin"), *extent = attribute(node, "extent"), *edge = attribute(node, "displayAlign");
+	char *origin = attribute(node, "origin"), *extent = attribute(node, "extent"), *edge = attribute(node, "displayAlign"),
+	     *back = attribute(node, "backgroundColor"), *mode = attribute(node, "writingMode");
 
 	read_lengths(d, origin, &r->x, &r->y);
 	read_lengths(d, extent, &r->width, &r->height);
 	if (edge != NULL)
 		r->edge = strcmp(edge, "center") == 0 ? 0 : strcmp(edge, "after") == 0 ? 1 : -1;
+	if (mode != NULL)
+		r->writing = strcmp(mode, "tblr") == 0 ? CUE_DOWN_RIGHT : strcmp(mode, "tbrl") == 0 || strcmp(mode, "tb") == 0 ? CUE_DOWN_LEFT : CUE_ACROSS;
+	if (back != NULL && read_colour(back, &r->back))
+		r->has_back = r->back >> 24 != 0;
 	r->look = look_of(d, node, r->look);
+	r->look.has_back = false; /* that is the region's, not the text's */
+	free(back);
+	free(mode);
 	free(origin);
 	free(extent);
 	free(edge);
@@ -365,12 +441,22 @@ static int region_of(const struct document *d, const xmlNode *node, int region)
 	return region;
 }
 
+static int side(const struct look *look, bool across)
+{
+	int start = look->from_right && across ? 1 : -1;
+
+	return look->align == ALIGN_CENTRE ? 0 : look->align == ALIGN_LEFT ? -1 : look->align == ALIGN_RIGHT ? 1 : look->align == ALIGN_END ? -start : start;
+}
+
+/* Across, lines go from top to bottom, and before is the top; downwards before is where the first line is. */
 static struct cue_place place_in(const struct region *r, const struct look *look)
 {
-	struct cue_place p = {.set = true, .left = (float)r->x, .width = (float)r->width, .align = look->align == ALIGN_UNSAID ? -1 : look->align,
-		.line = CUE_LINE_PART, .edge = r->edge};
+	bool across = r->writing == CUE_ACROSS;
+	double from = across ? r->y : r->x, size = across ? r->height : r->width;
+	struct cue_place p = {.set = true, .writing = r->writing, .left = (float)(across ? r->x : r->y), .width = (float)(across ? r->width : r->height), .align = side(look, across),
+		.line = CUE_LINE_PART, .edge = r->writing == CUE_DOWN_LEFT ? -r->edge : r->edge, .framed = r->has_back, .top = (float)from, .height = (float)size, .frame = r->back};
 
-	p.y = (float)(r->edge < 0 ? r->y : r->edge == 0 ? r->y + r->height / 2 : r->y + r->height);
+	p.y = (float)(p.edge < 0 ? from : p.edge == 0 ? from + size / 2 : from + size);
 	return p;
 }
 
@@ -394,11 +480,40 @@ static void put_text(struct buf *out, const char *s)
 static void put_look(struct buf *out, const struct look *look)
 {
 	if (look->has_colour)
-		buf_printf(out, "{\\c&H%02X%02X%02X&}", look->colour & 0xff, look->colour >> 8 & 0xff, look->colour >> 16);
+		buf_printf(out, "{\\c&H%02X%02X%02X&}", look->colour & 0xff, look->colour >> 8 & 0xff, look->colour >> 16 & 0xff);
+	if (look->has_back)
+		buf_printf(out, "{\\3c&H%02X%02X%02X&\\3a&H%02X&}", look->back & 0xff, look->back >> 8 & 0xff, look->back >> 16 & 0xff, 255 - (look->back >> 24));
 	if (look->italic)
 		buf_puts(out, "{\\i1}");
 	if (look->bold)
 		buf_puts(out, "{\\b1}");
+}
+
+/* The Unicode Bidirectional Algorithm's signs: how what follows is to be ordered; and the one that ends it. */
+static const char *opening(const struct look *l)
+{
+	switch (l->bidi) {
+	case BIDI_EMBED: return l->from_right ? "\xe2\x80\xab" : "\xe2\x80\xaa";
+	case BIDI_OVERRIDE: return l->from_right ? "\xe2\x80\xae" : "\xe2\x80\xad";
+	case BIDI_ISOLATE: return l->from_right ? "\xe2\x81\xa7" : "\xe2\x81\xa6";
+	default: return "";
+	}
+}
+
+static const char *closing(const struct look *l)
+{
+	return l->bidi == BIDI_ISOLATE ? "\xe2\x81\xa9" : l->bidi == BIDI_EMBED || l->bidi == BIDI_OVERRIDE ? "\xe2\x80\xac" : "";
+}
+
+/* A line's direction is that of its first letter: a mark that is none to the eye. */
+static const char *first_letter(const struct look *l)
+{
+	return !l->has_direction ? "" : l->from_right ? "\xe2\x80\x8f" : "\xe2\x80\x8e";
+}
+
+static bool same_look(const struct look *a, const struct look *b)
+{
+	return a->colour == b->colour && a->has_colour == b->has_colour && a->back == b->back && a->has_back == b->has_back && a->italic == b->italic && a->bold == b->bold;
 }
 
 static void put_content(const struct document *d, const xmlNode *node, const struct look *look, struct buf *out, unsigned depth)
@@ -407,14 +522,16 @@ static void put_content(const struct document *d, const xmlNode *node, const str
 		if (c->type == XML_TEXT_NODE || c->type == XML_CDATA_SECTION_NODE) {
 			put_text(out, (const char *)c->content);
 		} else if (is(c, "br")) {
-			buf_puts(out, "\\N");
+			buf_printf(out, "\\N%s", first_letter(look));
 		} else if (is(c, "span")) {
 			struct look inner = look_of(d, c, *look);
-			bool changes = inner.colour != look->colour || inner.has_colour != look->has_colour || inner.italic != look->italic || inner.bold != look->bold;
+			bool changes = !same_look(&inner, look);
 
 			if (changes)
 				put_look(out, &inner);
+			buf_puts(out, opening(&inner));
 			put_content(d, c, &inner, out, depth + 1);
+			buf_puts(out, closing(&inner));
 			if (changes) {
 				buf_puts(out, "{\\r}");
 				put_look(out, look);
@@ -429,13 +546,17 @@ static void take_p(struct document *d, const xmlNode *p, dur_us start, dur_us en
 	struct cue_place place = {.set = false};
 	struct buf text;
 
+	look.bidi = own->bidi;
 	if (region != NO_REGION)
 		place = place_in(&d->regions[region], &look);
 	buf_init(&text, CUE_MAX_TEXT);
 	put_look(&text, &look);
+	buf_printf(&text, "%s%s", first_letter(&look), opening(&look));
 	put_content(d, p, &look, &text, 0);
 	while (text.size > 0 && text.bytes[text.size - 1] == ' ')
 		text.bytes[--text.size] = '\0';
+	buf_puts(&text, closing(&look));
+	place.boxed = strstr(buf_text(&text), "{\\3c") != NULL;
 	if (buf_error(&text) == 0 && text.size > 0)
 		cues_add(d->cues, start + d->offset, end + d->offset, buf_take(&text), &place);
 	buf_fini(&text);

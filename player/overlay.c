@@ -143,15 +143,20 @@ static void put_head(struct buf *s, const struct overlay_facts *f, int width, in
 	int big = height / 16, small = at_least(height / 32, 11, scale), words = at_least(height / 22, 14, scale);
 
 	buf_printf(s, "[Script Info]\nScriptType: v4.00+\nPlayResX: %d\nPlayResY: %d\nWrapStyle: 0\nScaledBorderAndShadow: yes\n\n[V4+ Styles]\n"
-	              "Format: Name, Fontname, Fontsize, PrimaryColour, OutlineColour, BackColour, Bold, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV\n",
+	              "Format: Name, Fontname, Fontsize, PrimaryColour, OutlineColour, BackColour, Bold, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding, Angle\n",
 	           width, height);
-	buf_printf(s, "Style: Sub,sans-serif,%d,&H00FFFFFF,&H00000000,&H80000000,0,1,%d,0,2,%d,%d,%d\n", big, big / 16 + 1, width / 20,
+	/* encoding -1: the direction of a line is that of its first letter */
+	buf_printf(s, "Style: Sub,sans-serif,%d,&H00FFFFFF,&H00000000,&H80000000,0,1,%d,0,2,%d,%d,%d,-1,0\n", big, big / 16 + 1, width / 20,
 	           width / 20, low);
+	/* border 3 is a box behind each run of text, of the border's colour; @ has signs of the Far East stand upright in turned lines */
+	buf_printf(s, "Style: Box,sans-serif,%d,&H00FFFFFF,&HFF000000,&H80000000,0,3,%d,0,2,%d,%d,%d,-1,0\n", big, big / 12 + 1, width / 20, width / 20, low);
+	buf_printf(s, "Style: Down,@sans-serif,%d,&H00FFFFFF,&H00000000,&H80000000,0,1,%d,0,2,%d,%d,%d,-1,270\n", big, big / 16 + 1, width / 20, width / 20, low);
+	buf_printf(s, "Style: DownBox,@sans-serif,%d,&H00FFFFFF,&HFF000000,&H80000000,0,3,%d,0,2,%d,%d,%d,-1,270\n", big, big / 12 + 1, width / 20, width / 20, low);
 	/* border 4 is libass' own: one box behind all lines, the shadow is its padding */
-	buf_printf(s, "Style: Small,monospace,%d,&H00FFFFFF,&H00000000,&H60000000,0,4,0,%d,7,%d,10,%d\n", small, small / 2, small, small);
-	buf_printf(s, "Style: Message,sans-serif,%d,&H0080FFFF,&H00000000,&H40000000,0,4,0,%d,8,%d,%d,%d\n", words, words / 2, width / 10,
+	buf_printf(s, "Style: Small,monospace,%d,&H00FFFFFF,&H00000000,&H60000000,0,4,0,%d,7,%d,10,%d,1,0\n", small, small / 2, small, small);
+	buf_printf(s, "Style: Message,sans-serif,%d,&H0080FFFF,&H00000000,&H40000000,0,4,0,%d,8,%d,%d,%d,1,0\n", words, words / 2, width / 10,
 	           width / 10, height / 12);
-	buf_puts(s, "Style: Draw,sans-serif,10,&H00FFFFFF,&H00000000,&H00000000,0,1,0,0,7,0,0,0\n\n[Events]\n"
+	buf_puts(s, "Style: Draw,sans-serif,10,&H00FFFFFF,&H00000000,&H00000000,0,1,0,0,7,0,0,0,1,0\n\n[Events]\n"
 	            "Format: Layer, Start, End, Style, MarginL, MarginR, Text\n");
 }
 
@@ -237,14 +242,73 @@ static int margin(int n)
 	return n > 1 ? n : 1;
 }
 
+/* The last line first. */
+static void put_backwards(struct buf *s, const char *text)
+{
+	const char *end = text + strlen(text);
+
+	while (end > text) {
+		const char *line = end;
+
+		while (line > text && !(line - text >= 2 && line[-2] == '\\' && line[-1] == 'N'))
+			line--;
+		buf_append(s, line, (size_t)(end - line));
+		if (line > text)
+			buf_puts(s, "\\N");
+		end = line > text ? line - 2 : text;
+	}
+}
+
+/* Lines that are written downwards are lines that are turned clockwise about where they stand: their top is then at the right, and
+ * each next one to the left; where it is to be at the right they are written in turn.  WebVTT 7.2 counts from the first line's side. */
+static void put_down(struct buf *s, const struct cue_place *p, const char *text, int width, int height, const int picture[static 4])
+{
+	int length = (int)(p->width * (float)picture[3]), y = picture[1] + (int)(p->left * (float)picture[3]), row = height / 16, edge = p->edge, x;
+	int n = p->line == CUE_LINE_ROW ? p->row : -1, from = n < 0 ? -n - 1 : n;
+
+	y += p->align < 0 ? 0 : p->align > 0 ? length : length / 2;
+	if (p->line == CUE_LINE_PART) {
+		x = picture[0] + (int)(p->y * (float)picture[2]);
+	} else {
+		edge = (p->writing == CUE_DOWN_LEFT) == (n >= 0) ? 1 : -1;
+		x = edge > 0 ? picture[0] + picture[2] - from * row : picture[0] + from * row;
+	}
+	buf_printf(s, "Dialogue: 0,0:00:00.00,1:00:00.00,%s,%d,%d,{\\an%d\\pos(%d,%d)}", p->boxed ? "DownBox" : "Down", margin((width - length) / 2), margin((width - length) / 2),
+	           (edge < 0 ? 2 : edge > 0 ? 8 : 5) + p->align, x, y);
+	if (p->writing == CUE_DOWN_RIGHT)
+		put_backwards(s, text);
+	else
+		buf_puts(s, text);
+	buf_putc(s, '\n');
+}
+
+/* Behind all of the text's box. */
+static void put_frame(struct buf *s, const struct cue_place *p, const int picture[static 4])
+{
+	float left = p->writing == CUE_ACROSS ? p->left : p->top, width = p->writing == CUE_ACROSS ? p->width : p->height;
+	float top = p->writing == CUE_ACROSS ? p->top : p->left, height = p->writing == CUE_ACROSS ? p->height : p->width;
+	char colour[8], alpha[4];
+
+	snprintf(colour, sizeof colour, "%02X%02X%02X", p->frame & 255, p->frame >> 8 & 255, p->frame >> 16 & 255);
+	snprintf(alpha, sizeof alpha, "%02X", 255 - (p->frame >> 24));
+	put_box(s, 0, colour, alpha, picture[0] + (int)(left * (float)picture[2]), picture[1] + (int)(top * (float)picture[3]), (int)(width * (float)picture[2]), (int)(height * (float)picture[3]));
+}
+
 /* Text with a place of its own.  Where its line is not said libass finds room at the bottom, else it stands where it is to stand. */
 static void put_placed(struct buf *s, const struct cue_place *p, const char *text, int width, int height, const int picture[static 4], int bottom)
 {
 	int left = picture[0] + (int)(p->left * (float)picture[2]), box = (int)(p->width * (float)picture[2]), row = height / 16, edge = p->edge, y;
 	int x = p->align < 0 ? left : p->align > 0 ? left + box : left + box / 2;
+	char clip[64] = "";
 
+	if (p->framed)
+		put_frame(s, p, picture);
+	if (p->writing != CUE_ACROSS) {
+		put_down(s, p, text, width, height, picture);
+		return;
+	}
 	if (p->line == CUE_LINE_AUTO) {
-		buf_printf(s, "Dialogue: 0,0:00:00.00,1:00:00.00,Sub,%d,%d,{\\an%d}%s\n", margin(left), margin(width - left - box), 2 + p->align, text);
+		buf_printf(s, "Dialogue: 0,0:00:00.00,1:00:00.00,%s,%d,%d,{\\an%d}%s\n", p->boxed ? "Box" : "Sub", margin(left), margin(width - left - box), 2 + p->align, text);
 		return;
 	}
 	if (p->line == CUE_LINE_ROW) {
@@ -253,10 +317,14 @@ static void put_placed(struct buf *s, const struct cue_place *p, const char *tex
 	} else {
 		y = picture[1] + (int)(p->y * (float)picture[3]);
 	}
+	if (p->window_lines > 0)
+		y += (int)((1 - p->window_anchor) * (float)(p->window_lines * row));
 	if (edge > 0 && y > bottom)
 		y = bottom;
-	buf_printf(s, "Dialogue: 0,0:00:00.00,1:00:00.00,Sub,%d,%d,{\\an%d\\pos(%d,%d)}%s\n", margin(left), margin(width - left - box),
-	           (edge < 0 ? 8 : edge > 0 ? 2 : 5) + p->align, x, y, text);
+	if (p->window_lines > 0)
+		snprintf(clip, sizeof clip, "\\clip(%d,%d,%d,%d)", left, y - p->window_lines * row, left + box, y);
+	buf_printf(s, "Dialogue: 0,0:00:00.00,1:00:00.00,%s,%d,%d,{\\an%d\\pos(%d,%d)%s}%s\n", p->boxed ? "Box" : "Sub", margin(left), margin(width - left - box),
+	           (edge < 0 ? 8 : edge > 0 ? 2 : 5) + p->align, x, y, clip, text);
 }
 
 static void put_subtitles(struct buf *s, const struct overlay_facts *f, int width, int height, const int picture[static 4])
@@ -268,7 +336,7 @@ static void put_subtitles(struct buf *s, const struct overlay_facts *f, int widt
 			put_placed(s, &f->subtitles.v[i].place, text, width, height, picture, f->bar < 0 ? height : height - height / 10);
 			continue;
 		}
-		put_line(s, 0, "Sub");
+		put_line(s, 0, f->subtitles.v[i].place.boxed ? "Box" : "Sub");
 		buf_puts(s, text);
 		buf_putc(s, '\n');
 	}

@@ -262,6 +262,89 @@ def regions_of_ttml_stand_where_they_are():
 
 
 @tap.test
+def webvtt_goes_down_and_stands_in_regions():
+    cases = (('vertical:rl line:0', (88, 5, 101, 101)), ('vertical:rl', (0, 5, 12, 101)), ('vertical:lr line:0 align:start', (0, 0, 12, 101)), ('vertical:lr', (88, 5, 101, 101)),
+             ('vertical:rl line:30%,center position:0% align:left', (20, 0, 40, 101)), ('region:r', (40, 10, 80, 36)))
+    vtt = ('WEBVTT\n\nREGION\nid:r\nwidth:40%\nlines:4\nregionanchor:0%,0%\nviewportanchor:40%,10%\nscroll:up\n\n' +
+           ''.join(f'00:0{i}.000 --> 00:0{i + 1}.000 {settings}\nMMMMM MMM\n\n' for i, (settings, _) in enumerate(cases)))
+    # two lines: the second stands on the other side of the first
+    vtt += '00:06.000 --> 00:06.400 vertical:rl line:0\n<b>MM</b>\nMMMMMMMM\n\n'
+    # five lines of a region of four: the first has gone out of it
+    vtt += ''.join(f'00:06.{500 + 80 * i} --> 00:08.000 region:r\n{"MMMMMM" if i == 0 else "MNHBE"[i]}\n\n' for i in range(5))
+    folder = subtitled(text_set('text/vtt', 't.vtt'))
+    with open(os.path.join(folder, 't.vtt'), 'w') as f:
+        f.write(vtt)
+    w, picture = still(folder, 0.5)
+
+    def look(at, place):
+        w.say('seek', at, 'absolute')
+        tap.until(lambda: abs(w.get('time-pos') - at) < 0.05, 20, 'the seek')
+        return stands(w, picture, 'white', *place)
+    for i, (settings, place) in enumerate(cases):
+        at = look(i + 0.5, place)
+        if 'vertical' in settings:
+            tap.check(at[3] - at[1] > 30, f'{settings}: it does not go down: {at}')
+        else:
+            tap.check(at[3] > 28, f'it does not stand at the bottom of its region: {at}')
+    at = look(6.2, (80, 0, 101, 101))
+    shot = w.shot()
+    left, top, right, bottom = picture
+    half = (left + (right - left) * (at[0] + at[2]) // 200, right)  # between the two lines
+    first, second = ([y for y in range(top, bottom) for x in band if named('white', shot[y][x])] for band in (range(*half), range(left + (right - left) * at[0] // 100, half[0])))
+    first, second = max(first) - min(first), max(second) - min(second)
+    tap.check(second > 2 * first > 0, f'the second line is not to the left of the first: {first}, {second}')
+    wide = look(6.52, (40, 10, 80, 36))
+    narrow = look(6.92, (40, 10, 80, 36))
+
+    def scrolled():
+        nonlocal narrow
+        narrow = where(w.shot(), picture, 'white')
+        return narrow and narrow[2] - narrow[0] < (wide[2] - wide[0]) / 3 and narrow[3] - narrow[1] > 15
+    tap.until(scrolled, 15, lambda: f'{wide}, and after four more lines not {narrow}, but one letter wide', every=0.2)
+    end(w)
+
+
+@tap.test
+def ttml_has_backgrounds_and_directions():
+    hebrew = '\u05d0\u05d1\u05d2'
+    folder = subtitled(text_set('application/ttml+xml', 't.ttml'))
+    with open(os.path.join(folder, 't.ttml'), 'w') as f:
+        f.write('<tt xmlns="http://www.w3.org/ns/ttml" xmlns:tts="http://www.w3.org/ns/ttml#styling"><head><layout>'
+                '<region xml:id="a" tts:origin="5% 10%" tts:extent="40% 30%" tts:backgroundColor="#ff0000ff"/>'
+                '<region xml:id="b" tts:origin="50% 60%" tts:extent="45% 30%" tts:textAlign="start"/>'
+                '<region xml:id="c" tts:origin="70% 10%" tts:extent="20% 70%" tts:writingMode="tbrl"/></layout></head><body><div>'
+                '<p begin="0s" end="1s" region="a">M</p>'
+                '<p begin="1s" end="2s" region="b"><span tts:backgroundColor="blue" tts:color="lime">MM</span></p>'
+                '<p begin="2s" end="3s" region="b" tts:backgroundColor="rgba(0,0,255,255)" tts:color="red">MM</p>'
+                f'<p begin="3s" end="4s" region="b" tts:direction="rtl"><span tts:color="red">{hebrew}</span><span tts:color="lime">{hebrew}</span></p>'
+                '<p begin="4s" end="5s" region="b" tts:direction="rtl" tts:unicodeBidi="bidiOverride"><span tts:color="red">MM</span><span tts:color="lime">MM</span></p>'
+                '<p begin="5s" end="6s" region="b" tts:direction="rtl" tts:textAlign="end"><span tts:color="red">MM</span><span tts:color="lime">MM</span></p>'
+                '<p begin="6s" end="7s" region="c" tts:color="red">MMMM MM</p></div></body></tt>')
+    w, picture = still(folder, 0.5)
+
+    def go(at):
+        w.say('seek', at, 'absolute')
+        tap.until(lambda: abs(w.get('time-pos') - at) < 0.05, 20, 'the seek')
+    frame = stands(w, picture, 'red', 4, 9, 46, 41)
+    tap.check(frame[0] <= 5 and frame[1] <= 10 and frame[2] >= 45 and frame[3] >= 40, f'the whole region is red: {frame}')
+    for at, colour in ((1.5, 'lime'), (2.5, 'red')):
+        go(at)
+        blue, text = stands(w, picture, 'blue', 48, 58, 95, 90), stands(w, picture, colour, 50, 60, 95, 90)
+        tap.check(blue[0] <= text[0] and blue[2] >= text[2] and blue[1] <= text[1] and blue[3] >= text[3] and blue[2] < 80, f'at {at}: {text} on {blue}')
+    for at, why in ((3.5, 'Hebrew'), (4.5, 'overridden')):
+        go(at)
+        red, lime = stands(w, picture, 'red', 50, 60, 96, 90), stands(w, picture, 'lime', 50, 60, 96, 90)
+        tap.check(lime[2] <= red[0] + 1 and red[2] > 90, f'{why}: the first, {red}, is not to the right of the second, {lime}, at the right')
+    go(5.5)
+    red, lime = stands(w, picture, 'red', 50, 60, 95, 90), stands(w, picture, 'lime', 50, 60, 95, 90)
+    tap.check(red[2] <= lime[0] + 1 and red[0] < 55, f'letters keep their order, and the end is at the left: {red} {lime}')
+    go(6.5)
+    red = stands(w, picture, 'red', 80, 10, 91, 81)
+    tap.check(red[3] - red[1] > 15 and red[1] < 14 and red[2] > 88, f'downwards from the top, at the right: {red}')
+    end(w)
+
+
+@tap.test
 def small_text_grows_with_the_desktop():
     """X11: Xft.dpi says how large."""
     tap.need('xrdb', 'x11-xserver-utils')

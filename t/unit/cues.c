@@ -352,6 +352,39 @@ Test(cues, reads_wvtt_in_fragments)
 	buf_fini(&body);
 }
 
+Test(cues, go_down_stand_in_regions_and_begin_at_the_right)
+{
+	static const char vtt[] = "WEBVTT\n\nREGION\nid:a width:50%\nlines:2 regionanchor:0%,100%\nviewportanchor:25%,75% scroll:up\n\n"
+		"00:00.000 --> 00:01.000 region:a position:100% align:right\nin\n\n00:01.000 --> 00:02.000 region:a line:0\nnot in\n\n00:02.000 --> 00:03.000 vertical:rl line:2\ndown\n\n"
+		"00:03.000 --> 00:04.000 align:start\n<i>\xd7\x90\xd7\x91</i> x\n\n00:04.000 --> 00:05.000 align:start\n1 x \xd7\x90\n";
+	static const char ttml[] = TT "<head><layout><region xml:id=\"r\" tts:origin=\"10% 20%\" tts:extent=\"30% 40%\" tts:writingMode=\"tblr\" tts:backgroundColor=\"rgba(1, 2,3,128)\"/></layout></head>"
+		"<body><div><p begin=\"0s\" end=\"1s\" region=\"r\">a</p><p begin=\"1s\" end=\"2s\" tts:backgroundColor=\"#0102037f\" tts:direction=\"rtl\" tts:unicodeBidi=\"embed\">b<br/>c</p>"
+		"<p begin=\"2s\" end=\"3s\" tts:backgroundColor=\"rgb(1,2,256)\" tts:color=\"rgba(1,2)\">d</p></div></body></tt>";
+	struct cues c = {0};
+	struct fault f = {0};
+
+	cr_assert(cues_from_vtt(vtt, sizeof vtt - 1, 0, &c, &f) == 0, "%s", f.text);
+	CHECK_INT(c.n, 5);
+	check_place(&c, 0, 25, 50, 1, CUE_LINE_PART, 0, 75, 1);
+	CHECK_INT(c.v[0].place.window_lines, 2);
+	CHECK(c.v[0].place.window_anchor == 1);
+	check_place(&c, 1, 0, 100, 0, CUE_LINE_ROW, 0, 0, -1);
+	CHECK_INT(c.v[1].place.window_lines, 0);
+	CHECK_INT(c.v[2].place.writing, CUE_DOWN_LEFT);
+	check_place(&c, 3, 0, 100, 1, CUE_LINE_AUTO, 0, 0, -1);
+	check_place(&c, 4, 0, 100, -1, CUE_LINE_AUTO, 0, 0, -1);
+	cues_free(&c);
+	cr_assert(cues_from_ttml(ttml, sizeof ttml - 1, 0, &c, &f) == 0, "%s", f.text);
+	CHECK_INT(c.n, 3);
+	check_place(&c, 0, 20, 40, -1, CUE_LINE_PART, 0, 10, -1);
+	CHECK_INT(c.v[0].place.writing, CUE_DOWN_RIGHT);
+	CHECK(c.v[0].place.framed && c.v[0].place.frame == 0x80010203);
+	check_cue(&c, 1, DUR_S, 2 * DUR_S, "{\\3c&H030201&\\3a&H80&}\xe2\x80\x8f\xe2\x80\xab" "b\\N\xe2\x80\x8f" "c\xe2\x80\xac");
+	CHECK(c.v[1].place.boxed && !c.v[1].place.set);
+	check_cue(&c, 2, 2 * DUR_S, 3 * DUR_S, "d");
+	cues_free(&c);
+}
+
 Test(cues, reads_stpp_in_fragments)
 {
 	static const char text[] = TT "<body><div><p begin=\"6s\" end=\"7s\" tts:color=\"#00FF00\">green</p></div></body></tt>";
