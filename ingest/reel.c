@@ -243,6 +243,14 @@ int reel_take(struct reel *p, const AVFrame *frame, AVRational time_base, struct
 	return 0;
 }
 
+static void end_renditions(struct reel *p)
+{
+	for (size_t i = 0; i < p->setup.plan->n_rungs; i++)
+		rendition_end(p->renditions[i]);
+	for (size_t i = 0; i < p->setup.av1->n_rungs; i++)
+		rendition_end(p->av1[i]);
+}
+
 int reel_end(struct reel *p, struct fault *f)
 {
 	int r;
@@ -255,6 +263,7 @@ int reel_end(struct reel *p, struct fault *f)
 		r = filter_push(p->filter, NULL, filtered, p, f);
 	if (r == 0)
 		r = tiles_end(p->tiles, f);
+	end_renditions(p);
 	for (size_t i = 0; r == 0 && i < p->setup.plan->n_rungs; i++)
 		r = rendition_finish(p->renditions[i], p->frames, f);
 	for (size_t i = 0; r == 0 && i < p->setup.av1->n_rungs; i++)

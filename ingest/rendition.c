@@ -189,7 +189,7 @@ static void give_turn(struct lane *lane)
 static void have_turn(struct lane *lane)
 {
 	const struct rendition_setup *s = &lane->rendition->setup;
-	struct turn turn = {s->rank, lane->place};
+	struct turn turn = {s->rank, lane->place, (uint64_t)s->code.rung->width * (uint64_t)s->code.rung->height};
 
 	if (s->turns == NULL)
 		return;
@@ -409,7 +409,7 @@ int rendition_new(const struct rendition_setup *s, struct rendition **ret_rendit
 
 /* --- for the owner ------------------------------------------------------------------------ */
 
-static void end_lanes(struct rendition *r, bool drop)
+static void tell_end(struct rendition *r, bool drop)
 {
 	pthread_mutex_lock(&r->lock);
 	if (r->current != NULL)
@@ -419,6 +419,11 @@ static void end_lanes(struct rendition *r, bool drop)
 	r->dropped = r->dropped || drop;
 	pthread_cond_broadcast(&r->changed);
 	pthread_mutex_unlock(&r->lock);
+}
+
+static void end_lanes(struct rendition *r, bool drop)
+{
+	tell_end(r, drop);
 	while (r->n_lanes > 0)
 		pthread_join(r->lanes[--r->n_lanes].thread, NULL);
 }
@@ -520,6 +525,11 @@ int rendition_push(struct rendition *r, const AVFrame *frame, struct fault *f)
 	if (error != 0)
 		av_frame_free(&mine);
 	return error;
+}
+
+void rendition_end(struct rendition *r)
+{
+	tell_end(r, false);
 }
 
 int rendition_finish(struct rendition *r, uint64_t frames, struct fault *f)

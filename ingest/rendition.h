@@ -31,6 +31,10 @@ void rendition_free(struct rendition **); /* ends the lanes, drops what is unfin
  * Fails with the first lane's fault. */
 int rendition_push(struct rendition *, const AVFrame *, struct fault *);
 
+/* No more frames: the lanes code what they have, and nobody waits.  Before one rendition is finished all are ended, for each has as
+ * many frames in hand as its encoder looks ahead. */
+void rendition_end(struct rendition *);
+
 /* No more frames after `frames`: waits for the lanes and writes the track file. */
 int rendition_finish(struct rendition *, uint64_t frames, struct fault *);
 

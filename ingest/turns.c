@@ -47,7 +47,9 @@ void turns_free(struct turns **pt)
 
 static bool goes_before(const struct turn *a, const struct turn *b)
 {
-	return a->rank != b->rank ? a->rank < b->rank : a->place < b->place;
+	if (a->rank != b->rank)
+		return a->rank < b->rank;
+	return a->place != b->place ? a->place < b->place : a->pixels > b->pixels;
 }
 
 static void wait_for_call(struct turns *t, const struct turn *turn) /* locked */

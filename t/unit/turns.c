@@ -52,26 +52,26 @@ Test(turns, no_more_work_than_there_are_cores)
 	turns_free(&t);
 }
 
-/* With the only core taken all of them wait; the smaller rank goes first, and of one rank who is further back in the film. */
+/* With the only core taken all of them wait; the smaller rank goes first, of one rank who is further back in the film, and there the larger picture. */
 Test(turns, the_smaller_one_goes_first)
 {
-	static const struct turn turns[] = {{1, 50}, {0, 90}, {1, 40}, {0, 80}};
-	static const unsigned places[] = {3, 1, 2, 0};
+	static const struct turn turns[] = {{1, 50, 9}, {0, 90, 1}, {1, 40, 1}, {0, 80, 1}, {1, 50, 10}};
+	static const unsigned places[] = {4, 1, 2, 0, 3};
 	struct turns *t = turns_new(1);
 	atomic_uint at_work = 0, most = 0, order = 0;
-	struct worker w[4];
+	struct worker w[5];
 
-	turns_take(t, (struct turn){0, 0});
-	for (unsigned i = 0; i < 4; i++) {
+	turns_take(t, (struct turn){0, 0, 0});
+	for (unsigned i = 0; i < 5; i++) {
 		w[i] = (struct worker){.turns = t, .turn = turns[i], .at_work = &at_work, .most = &most, .order = &order};
 		CHECK_INT(pthread_create(&w[i].thread, NULL, work, &w[i]), 0);
 	}
-	while (turns_waiting(t) < 4)
+	while (turns_waiting(t) < 5)
 		sched_yield();
 	turns_give(t);
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < 5; i++)
 		pthread_join(w[i].thread, NULL);
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < 5; i++)
 		CHECK_INT(w[i].place, places[i]);
 	CHECK_INT(atomic_load(&most), 1);
 	turns_free(&t);
