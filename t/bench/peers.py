@@ -210,8 +210,8 @@ class RiberaPull(RiberaEdge):
 
 
 class Varnish(Server):
-    """With varnishncsa beside it, for that is how it has an access log."""
-    logger = None
+    """With varnishncsa beside it, for that is how it has an access log.  Set up at its best for one core: all in memory, one pool of threads."""
+    logger, storage, more = None, 'malloc', ['-p', 'thread_pools=1']
 
     def wait(self, path, seconds=60):
         super().wait(path, seconds)
@@ -229,10 +229,22 @@ class Varnish(Server):
     def start(self):
         host, port = self.setting.origin[7:].split(':')
         vcl = self.write('bench.vcl', f'vcl 4.1;\nbackend default {{ .host = "{host}"; .port = "{port}"; }}\n')
-        return ['varnishd', '-F', '-j', 'none', '-n', f'{self.work}/n', '-a', f'127.0.0.1:{self.plain}', '-f', vcl, '-s', f'malloc,{self.setting.set_mb + 500}M', '-p', 'thread_pools=1']
+        storage = f'{self.storage},{self.work}/storage' if self.storage == 'file' else self.storage
+        return ['varnishd', '-F', '-j', 'none', '-n', f'{self.work}/n', '-a', f'127.0.0.1:{self.plain}', '-f', vcl, '-s', f'{storage},{self.setting.set_mb + 500}M', *self.more]
+
+
+class VarnishAsItIs(Varnish):
+    """With as many threads as it has by itself."""
+    more = []
+
+
+class VarnishFile(VarnishAsItIs):
+    """The same, with a file for storage: for more than memory holds."""
+    storage = 'file'
 
 
 class TrafficServer(Server):
+    """Set up at its best for one core: all in memory, one thread."""
     records = '''CONFIG proxy.config.exec_thread.autoconfig INT 0
 CONFIG proxy.config.exec_thread.limit INT 1
 CONFIG proxy.config.accept_threads INT 0
@@ -283,7 +295,15 @@ cachedir: {w}/cache
         return ['traffic_server', f'--run-root={root}']
 
 
-PROGRAMS = {Nginx: 'nginx', NginxPlain: 'nginx', Slow: 'nginx', NginxCache: 'nginx', Lighttpd: 'lighttpd', H2o: 'h2o', Varnish: 'varnishd', TrafficServer: 'traffic_server'}
+class TrafficServerAsItIs(TrafficServer):
+    """With the memory and threads it takes by itself."""
+    records = '''CONFIG proxy.config.admin.user_id STRING nobody
+CONFIG proxy.config.http.keep_alive_no_activity_timeout_in INT 600
+CONFIG proxy.config.http.server_ports STRING '''
+
+
+PROGRAMS = {Nginx: 'nginx', NginxPlain: 'nginx', Slow: 'nginx', NginxCache: 'nginx', Lighttpd: 'lighttpd', H2o: 'h2o', Varnish: 'varnishd', VarnishAsItIs: 'varnishd', VarnishFile: 'varnishd',
+            TrafficServer: 'traffic_server', TrafficServerAsItIs: 'traffic_server'}
 
 
 def installed(kind):
