@@ -166,6 +166,9 @@ struct lane {
 		int64_t second; /* of `date` */
 		char date[CLOCK_RFC3339_SIZE];
 	} head; /* head.c */
+	struct {
+		int in, out, nowhere; /* in < 0: there is none */
+	} pipe; /* pipe.c */
 	char traces[17]; /* traces that begin in this lane: these digits, then the request's id */
 	mono_us closed; /* since when the doors are; 0: open */
 	bool told;      /* HTTP/2 connections were sent their GOAWAY */
@@ -197,6 +200,7 @@ struct conn {
 	h2o_timeout_entry_t silence; /* until its first bytes */
 	h2o_linklist_t link;         /* in lane->conns */
 	struct serve_request *sending; /* whose sendfile waits for room */
+	size_t room;                   /* bytes that the socket took at once of late; 0: none yet */
 	struct serve_request *taking;  /* whose body is being read */
 	char peer[46];
 	mono_us since;          /* when it came, or its last request ended */
@@ -389,6 +393,12 @@ bool h2_is_shut(h2o_req_t *);
 void h2_cut(h2o_req_t *);
 /* Of a connection without a request: gives back what the next one makes anew (2 KB). */
 void h2_rest(h2o_conn_t *);
+
+/* pipe.c */
+void pipe_begin(struct lane *);
+void pipe_end(struct lane *);
+/* As sendfile(2) to the connection's socket.  *ret_full: it has no room for more now, which another call would find out too. */
+ssize_t pipe_send(struct conn *, int from, uint64_t offset, size_t n, bool *ret_full);
 
 /* object.c */
 void object_answer(struct serve_request *);

@@ -397,6 +397,7 @@ static void lane_init(struct lane *l)
 	l->mailbox->lane = l;
 	h2o_multithread_register_receiver(l->ctx.queue, &l->mailbox->receiver, body_on_messages);
 	lag_begin(l);
+	pipe_begin(l);
 	take_context(l);
 	open_doors(l);
 }
@@ -433,6 +434,7 @@ static void lane_fini(struct lane *l)
 	h2o_timeout_unlink(&l->tick_entry);
 	h2o_timeout_unlink(&l->turn_entry);
 	lag_end(l);
+	pipe_end(l);
 	h2o_timeout_unlink(&l->ctx.http2._graceful_shutdown_timeout);
 	free(l->doors);
 	SSL_CTX_free(l->tls);

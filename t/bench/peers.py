@@ -126,6 +126,10 @@ class Floor(Server):
         return [program, self.plain, s.folder, s.base[:-1], self.how]
 
 
+class FloorPipe(Floor):
+    how = 'pipe'
+
+
 class FloorCopy(Floor):
     how = 'copy'
 

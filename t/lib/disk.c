@@ -343,6 +343,11 @@ ssize_t sendfile64(int to, int from, off_t *offset, size_t n)
 	return read_fails(from) ? -1 : (ssize_t)syscall(SYS_sendfile, to, from, offset, n);
 }
 
+ssize_t splice(int from, __off64_t *at, int to, __off64_t *to_at, size_t n, unsigned flags)
+{
+	return read_fails(from) ? -1 : (ssize_t)syscall(SYS_splice, from, at, to, to_at, n, flags);
+}
+
 /* --- bytes ----------------------------------------------------------------------------- */
 
 static ssize_t write_at(int fd, const void *bytes, size_t n, off_t offset)

@@ -159,3 +159,11 @@ ssize_t sendfile64(int to, int from, off_t *offset, size_t n)
 		n = AT_ONCE;
 	return passes(from, at, n) ? (ssize_t)syscall(SYS_sendfile, to, from, offset, n) : -1;
 }
+
+/* Out of a pipe there is nothing to wait for. */
+ssize_t splice(int from, __off64_t *at, int to, __off64_t *to_at, size_t n, unsigned flags)
+{
+	if (at != NULL && n > AT_ONCE)
+		n = AT_ONCE;
+	return at == NULL || passes(from, (uint64_t)*at, n) ? (ssize_t)syscall(SYS_splice, from, at, to, to_at, n, flags) : -1;
+}
