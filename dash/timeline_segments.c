@@ -302,7 +302,7 @@ static int put_numbered(struct output *out)
 
 	run.number = m->has_start_number ? m->start_number : 1;
 	run.parts = m->has_k && !listed ? m->k : 1;
-	if (run.parts == 0 || run.parts > m->duration)
+	if (run.parts == 0 || (m->duration > 0 && run.parts > m->duration))
 		return fault_at(l, m->line, ERR_SYNTAX, _("@k is impossible, expected 1 up to @duration"));
 	if (m->duration == 0 || m->duration > INT64_MAX)
 		return fault_at(l, m->line, ERR_SYNTAX, _("@duration is 0 or past 63 bits, expected the length of a segment"));

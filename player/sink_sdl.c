@@ -52,6 +52,8 @@ struct window {
 	SDL_Rect over_area;      /* all of it that is not empty: blending costs by the pixel */
 	mono_us moved;           /* when the mouse did */
 	bool held;               /* its button, since it was on the bar */
+	bool covers;             /* full screen without a window manager: it was as `small` says */
+	SDL_Rect small;
 	int mouse_x, mouse_y;
 	struct SwsContext *sws;
 	AVFrame *converted;
@@ -319,13 +321,49 @@ static void sound_clear(struct sink *s)
 		device_clear(of(s)->sound);
 }
 
+/* X11 without a window manager: nobody does what SDL asks for, and SDL believes that it was done. */
+static bool unmanaged(SDL_Window *w)
+{
+	const char *driver = SDL_GetCurrentVideoDriver();
+	int top = 0, left = 0, bottom = 0, right = 0;
+
+	return driver != NULL && strcmp(driver, "x11") == 0 && (SDL_GetWindowBordersSize(w, &top, &left, &bottom, &right) < 0 || (top | left | bottom | right) == 0);
+}
+
+/* A window that is as large as the screen already is nothing new to a manager that draws no borders. */
+static void cover(struct window *w)
+{
+	SDL_Rect all;
+
+	w->covers = unmanaged(w->window) && SDL_GetDisplayBounds(SDL_GetWindowDisplayIndex(w->window), &all) == 0;
+	if (!w->covers)
+		return;
+	SDL_GetWindowPosition(w->window, &w->small.x, &w->small.y);
+	SDL_GetWindowSize(w->window, &w->small.w, &w->small.h);
+	SDL_SetWindowSize(w->window, all.w, all.h);
+	SDL_SetWindowPosition(w->window, all.x, all.y);
+}
+
+static void uncover(struct window *w)
+{
+	if (!w->covers)
+		return;
+	SDL_SetWindowSize(w->window, w->small.w, w->small.h);
+	SDL_SetWindowPosition(w->window, w->small.x, w->small.y);
+	w->covers = false;
+}
+
 static bool full_screen(struct sink *s, int how)
 {
 	SDL_Window *w = of(s)->window;
 	bool full = (SDL_GetWindowFlags(w) & SDL_WINDOW_FULLSCREEN_DESKTOP) != 0, wanted = how == -1 ? !full : how == -2 ? full : how != 0;
 
+	if (wanted && !full)
+		cover(of(s));
 	if (wanted != full)
 		SDL_SetWindowFullscreen(w, wanted ? SDL_WINDOW_FULLSCREEN_DESKTOP : 0);
+	if (!wanted && full)
+		uncover(of(s));
 	return wanted;
 }
 

@@ -452,6 +452,12 @@ def full_screen_by_key_by_double_click_and_by_script():
         manager.wait()
 
 
+@tap.test
+def full_screen_where_no_window_manager_is():
+    tap.need('xdotool')
+    full_screen(Window(film()))
+
+
 def picture(shot):
     """The same of the picture alone: words and bar stand neither at its sides nor in its leftmost columns."""
     left, _, right, _ = box(shot)

@@ -320,7 +320,7 @@ def what_is_wrong_is_said_with_its_place():
             ('S@d 0', vod(line('<S t="0" d="0"/>')), 'S@d'),
             ('S backwards', vod(line('<S t="9" d="1"/><S t="5" d="1"/>')), 'S@t'),
             ('@timescale 0', vod(template('timescale="0" duration="1"')), '@timescale is 0'),
-            ('@duration 0', vod(template('duration="0"')), '@duration'),
+            ('@duration 0', vod(template('duration="0"')), '@duration is 0'),
             ('a number with letters', vod(template('duration="1s"')), 'duration'),
             ('a number past 64 bits', vod(template('duration="99999999999999999999"')), 'duration'),
             ('a negative duration', vod(template('duration="1"'), 'mediaPresentationDuration="-PT5S"'), 'mediaPresentationDuration'),
