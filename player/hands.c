@@ -274,6 +274,8 @@ static void obey(struct present *p, struct command c, mono_us now)
 		set_pause(p, c.value != 0, now);
 		break;
 	case CMD_SEEK_BY:
+		p->bar_end = now + 2 * DUR_S;
+		p->drawn_next = 0;
 		seek(p, present_clock(p, now) + (dur_us)(c.value * 1e6));
 		break;
 	case CMD_SEEK_TO:
@@ -495,7 +497,9 @@ static void put_bar(struct present *p, const struct engine_view *v, mono_us now)
 	bool wanted = p->set.sink->wants_bar != NULL && p->set.sink->wants_bar(p->set.sink, &hover);
 
 	p->facts.bar = p->facts.hover = -1;
-	if (!wanted || !whole(p, v, &from, &to))
+	if (!wanted)
+		hover = -1;
+	if ((!wanted && now >= p->bar_end) || !whole(p, v, &from, &to))
 		return;
 	if (hover >= 0)
 		put_hover(p, v, hover, from + (dur_us)((double)(to - from) * hover));

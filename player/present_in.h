@@ -55,6 +55,7 @@ struct present {
 	bool status_stands;      /* it was the same the last time */
 	char notice[128];        /* a moment's message */
 	mono_us notice_end;
+	mono_us bar_end;         /* the bar is shown until then: somebody stepped along it */
 	int width, height;       /* of the last picture */
 	bool terminal;
 	struct wake *wake;       /* NULL: there is none */
