@@ -299,15 +299,8 @@ cachedir: {w}/cache
         return ['traffic_server', f'--run-root={root}']
 
 
-class TrafficServerAsItIs(TrafficServer):
-    """With the memory and threads it takes by itself."""
-    records = '''CONFIG proxy.config.admin.user_id STRING nobody
-CONFIG proxy.config.http.keep_alive_no_activity_timeout_in INT 600
-CONFIG proxy.config.http.server_ports STRING '''
-
-
 PROGRAMS = {Nginx: 'nginx', NginxPlain: 'nginx', Slow: 'nginx', NginxCache: 'nginx', Lighttpd: 'lighttpd', H2o: 'h2o', Varnish: 'varnishd', VarnishAsItIs: 'varnishd', VarnishFile: 'varnishd',
-            TrafficServer: 'traffic_server', TrafficServerAsItIs: 'traffic_server'}
+            TrafficServer: 'traffic_server'}
 
 
 def installed(kind):
