@@ -372,9 +372,17 @@ static void times(const struct present *p, const struct engine_view *v, mono_us 
 		snprintf(out, n, "%s / %s", at, whole);
 }
 
-static const char *state(const struct present *p)
+/* Media are here, so it is not the line. */
+static bool waits_for_decoder(const struct present *p, const struct engine_view *v)
 {
-	return p->stall_began != 0 ? _("  (waiting for media)") : p->paused ? _("  (paused)") : "";
+	return p->stall_began != 0 && v->buffer > DUR_S;
+}
+
+static const char *state(const struct present *p, const struct engine_view *v)
+{
+	if (p->stall_began == 0)
+		return p->paused ? _("  (paused)") : "";
+	return waits_for_decoder(p, v) ? _("  (waiting for the decoder)") : _("  (waiting for media)");
 }
 
 void hands_status(struct present *p, mono_us now)
@@ -394,7 +402,7 @@ void hands_status(struct present *p, mono_us now)
 		         (unsigned long long)p->report->dropped, (double)p->report->max_av_offset / 1000);
 	snprintf(line, sizeof line, _("%s%s%s  buffer %.1f s  %s %.2f Mbit/s  line %.2f Mbit/s  from %s%s%s"), p->terminal ? "\r\033[K" : "", at,
 	         speed, (double)v.buffer / 1e6, l->rendition, (double)l->bandwidth / 1e6, (double)l->throughput / 1e6, l->key,
-	         statistics, state(p));
+	         statistics, state(p, &v));
 	p->status_next = now + (p->terminal ? STATUS : PLAIN_STATUS);
 	p->status_stands = p->terminal && strcmp(line, p->status) == 0;
 	if (p->status_stands)
@@ -418,7 +426,7 @@ static void put_message(struct present *p, const struct engine_view *v, mono_us 
 	if (p->stall_began != 0 && now - p->stall_began > DUR_S / 2 && v->trouble[0] != '\0')
 		snprintf(out, n, _("waiting for media\n%s\nasking again, and elsewhere"), v->trouble);
 	else if (p->stall_began != 0 && now - p->stall_began > DUR_S / 2)
-		snprintf(out, n, _("waiting for media: the line is slow"));
+		snprintf(out, n, "%s", waits_for_decoder(p, v) ? _("waiting for the decoder") : _("waiting for media: the line is slow"));
 	else if (trouble[0] != '\0')
 		snprintf(out, n, _("%s\nplaying on with what is known; asking again"), trouble);
 	else if (p->notice[0] != '\0' && now < p->notice_end)

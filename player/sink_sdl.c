@@ -32,7 +32,7 @@ int sink_sdl_new(const char *title, unsigned height, struct sink **ret_sink, str
 #include "player/device.h"
 #include "player/overlay.h"
 
-#define BAR (2 * DUR_S)          /* the bar stays so long after the mouse has moved */
+#define BAR (2 * DUR_S)          /* the bar stays so long after the mouse has moved, and as long as it rests on it */
 
 struct window {
 	struct sink sink;
@@ -285,7 +285,9 @@ static bool wants_bar(struct sink *s, double *ret_hover)
 
 	SDL_GetWindowSize(w->window, &width, &height);
 	*ret_hover = overlay_bar_at(width, height, w->mouse_x, w->mouse_y);
-	return of(s)->moved != 0 && clock_mono() - of(s)->moved < BAR;
+	if (w->moved == 0)
+		return false;
+	return clock_mono() - w->moved < BAR || (*ret_hover >= 0 && SDL_GetMouseFocus() == w->window);
 }
 
 static int sound_open(struct sink *s, int rate, int *channels)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The window of ribera-player under Xvfb: the picture is there, in shape, with subtitles, statistics and words for trouble over it."""
-import json, os, re, signal, socket, subprocess, sys
+import json, os, re, signal, socket, subprocess, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import badserver, livesim, tap, textmp4
 
@@ -431,6 +431,12 @@ def the_seek_bar_shows_what_is_there():
             s = w.shot()
             return sum(all(abs(a - b) < 24 for a, b in zip(s[j][i], want)) for j in range(bottom - 220, bottom - 30, 3) for i in range(left, right, 3)) > 300
         tap.until(seen, 20, f'the picture of second {second}', every=0.1)
+    low = (left, bottom - (bottom - top) // 12, right, bottom)
+    with_bar = w.shot()
+    time.sleep(3)
+    tap.check(changed(with_bar, w.shot(), *low) < 50, 'the bar goes while the mouse rests on it')
+    mouse('mousemove', at(5), (top + bottom) // 2)
+    tap.until(lambda: changed(with_bar, w.shot(), *low) > 500, 20, 'the bar, which goes when the mouse has left it', every=0.2)
     mouse('mousemove', at(5), y, 'click', 1)
     tap.until(lambda: abs(w.get('time-pos') - 5.5) < 0.3, 20, 'a click on the bar')
     exact = lambda second: second + 0.5
