@@ -238,6 +238,16 @@ bool file_is_folder(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+int folder_sync_parent(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *parent = slash == NULL ? mem_dup(".") : mem_dup_n(path, slash == path ? 1 : (size_t)(slash - path));
+	int r = folder_sync(parent);
+
+	free(parent);
+	return r == -EACCES || r == -EINVAL ? 0 : r; /* who may not read it, and systems that have no such thing */
+}
+
 int folder_make(const char *path, mode_t mode)
 {
 	char *copy = mem_dup(path);
@@ -249,7 +259,9 @@ int folder_make(const char *path, mode_t mode)
 		if (c != '/' && c != '\0')
 			continue;
 		*p = '\0';
-		if (mkdir(copy, mode) < 0 && errno != EEXIST)
+		if (mkdir(copy, mode) == 0)
+			r = folder_sync_parent(copy);
+		else if (errno != EEXIST)
 			r = -errno;
 		*p = c;
 		if (c == '\0')

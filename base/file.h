@@ -31,8 +31,9 @@ int file_size(const char *path, uint64_t *ret_size);
 bool file_exists(const char *path);
 bool file_is_folder(const char *path);
 
-int folder_make(const char *path, mode_t mode);   /* with its parents; an existing folder is fine */
+int folder_make(const char *path, mode_t mode);   /* with its parents; what it makes survives a power cut; an existing folder is fine */
 int folder_sync(const char *path);                /* fsync of the folder itself */
+int folder_sync_parent(const char *path);         /* of the one that holds it, which need not be readable: then 0 and no fsync */
 int folder_remove(const char *path);              /* with all below, symbolic links not followed; absent is fine */
 int folder_free_bytes(const char *path, uint64_t *ret_free, uint64_t *ret_total);
 /* Calls `each` for every name in the folder ('.' and '..' left out), sorted;

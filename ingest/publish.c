@@ -102,8 +102,9 @@ int publish_begin(const char *library, const char *title, const char *key, struc
 	struct publish_work w = {.lock = -1};
 	int r;
 
-	if (mkdir(library, 0755) < 0 && errno != EEXIST)
-		return said(f, -errno, library, "the library cannot be made");
+	r = mkdir(library, 0755) == 0 ? folder_sync_parent(library) : errno != EEXIST ? -errno : 0;
+	if (r != 0)
+		return said(f, r, library, "the library cannot be made");
 	if (!file_is_folder(library))
 		return said(f, -ENOTDIR, library, "is no folder");
 	folder_list(library, clean_one, (void *)(uintptr_t)library);
@@ -130,7 +131,7 @@ static int sync_one(void *ctx, const char *name)
 	return r;
 }
 
-static int move_in(const char *library, const char *title_folder, const char *work, const char *place)
+static int move_in(const char *title_folder, const char *work, const char *place)
 {
 	int r = folder_list(work, sync_one, (void *)(uintptr_t)work);
 
@@ -140,10 +141,6 @@ static int move_in(const char *library, const char *title_folder, const char *wo
 		r = -errno;
 	if (r == 0 && rename(work, place) < 0)
 		r = -errno;
-	if (r == 0)
-		r = folder_sync(title_folder);
-	if (r == 0)
-		r = folder_sync(library);
 	return r;
 }
 
@@ -152,12 +149,16 @@ int publish_end(const char *library, const char *title, const char *revision, st
 {
 	char *title_folder = path_join(library, title), *place = path_join(title_folder, revision);
 	bool existed = file_is_folder(place);
-	int r = existed ? 0 : move_in(library, title_folder, w->package, place);
+	int r = existed ? 0 : move_in(title_folder, w->package, place);
 
 	if (r == -ENOTEMPTY || r == -EEXIST) { /* another ingest of the same content was first */
 		existed = true;
 		r = 0;
 	}
+	if (r == 0) /* also what was there: who moved it in may have been killed before this */
+		r = folder_sync(title_folder);
+	if (r == 0)
+		r = folder_sync(library);
 	if (r != 0) {
 		said(f, r, place, "cannot be published");
 		rmdir(title_folder); /* only if nothing is in it */

@@ -23,7 +23,7 @@ static void lay_out(const struct mpd *mpd)
 				struct timeline_rendition *r = &t->periods[i].tracks[j].renditions[k];
 				int found = timeline_find(r, 0);
 
-				MUST(found < (int)r->n_segments && r->timescale > 0 && r->n_bases > 0);
+				MUST(found < (int)r->n_segments && r->timescale > 0 && (r->n_bases > 0 || r->fault != NULL));
 				if (found >= 0)
 					free(timeline_resolve(r, 0, r->segments[found].url));
 			}

@@ -399,6 +399,26 @@ ssize_t pwritev64(int fd, const struct iovec *parts, int n, off_t offset)
 	return done;
 }
 
+/* By reading and writing, so that its bytes are seen and either can fail; a part of what was asked for, as the kernel may. */
+ssize_t copy_file_range(int from, __off64_t *at, int to, __off64_t *to_at, size_t n, unsigned flags)
+{
+	static _Thread_local char bytes[1 << 16];
+	char path[4096];
+	ssize_t r;
+
+	if (!path_of(to, path))
+		return (ssize_t)syscall(SYS_copy_file_range, from, at, to, to_at, n, flags);
+	n = n < sizeof bytes ? n : sizeof bytes;
+	r = at != NULL ? pread64(from, bytes, n, *at) : read(from, bytes, n);
+	if (r > 0)
+		r = write_at(to, bytes, (size_t)r, to_at != NULL ? *to_at : -1);
+	if (r > 0 && at != NULL)
+		*at += r;
+	if (r > 0 && to_at != NULL)
+		*to_at += r;
+	return r;
+}
+
 int ftruncate64(int fd, off_t size)
 {
 	char path[4096];
