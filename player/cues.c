@@ -46,11 +46,17 @@ static bool same_words(const struct cue *c, const char *text, const struct cue_p
 /* The place of the first cue behind `start`. */
 static size_t behind(const struct cues *c, dur_us start)
 {
-	size_t at = c->n;
+	size_t first = 0, end = c->n;
 
-	while (at > 0 && c->v[at - 1].start > start)
-		at--;
-	return at;
+	while (first < end) {
+		size_t middle = first + (end - first) / 2;
+
+		if (c->v[middle].start > start)
+			end = middle;
+		else
+			first = middle + 1;
+	}
+	return first;
 }
 
 /* Makes a cue longer that is the same and touches; false: there is none. */

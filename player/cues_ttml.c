@@ -51,8 +51,9 @@ struct region {
 
 struct document {
 	struct rates rates;
-	struct {
+	struct style {
 		char id[64];
+		const xmlNode *node;
 		struct look look;
 	} styles[MAX_STYLES];
 	size_t n_styles;
@@ -273,21 +274,32 @@ static struct look merged(struct look under, const struct look *over)
 	return under;
 }
 
+/* The next of the styles that a list names, and what is left of the list; NULL at its end.  A list longer than there can be styles
+ * ends there: its work would grow with its square. */
+static const struct style *next_style(const struct document *d, const char **list, unsigned *n_named)
+{
+	while (*list != NULL && (*n_named)++ < MAX_STYLES) {
+		const char *id = *list + strspn(*list, " \t\n");
+		size_t n = strcspn(id, " \t\n");
+
+		*list = n > 0 ? id + n : NULL;
+		for (size_t i = 0; n > 0 && i < d->n_styles; i++)
+			if (strlen(d->styles[i].id) == n && memcmp(d->styles[i].id, id, n) == 0)
+				return &d->styles[i];
+	}
+	return NULL;
+}
+
 /* What its styles say, in their order, then what it says itself. */
 static struct look look_of(const struct document *d, const xmlNode *node, struct look look)
 {
 	char *styles = attribute(node, "style");
+	const char *list = styles;
+	unsigned n_named = 0;
 
 	look.bidi = BIDI_UNSAID;
-	for (const char *s = styles; s != NULL && *s != '\0';) {
-		size_t n = strcspn(s, " \t\n");
-
-		for (size_t i = 0; i < d->n_styles; i++)
-			if (strlen(d->styles[i].id) == n && memcmp(d->styles[i].id, s, n) == 0)
-				look = merged(look, &d->styles[i].look);
-		s += n;
-		s += strspn(s, " \t\n");
-	}
+	for (const struct style *s; (s = next_style(d, &list, &n_named)) != NULL;)
+		look = merged(look, &s->look);
 	free(styles);
 	add_own(node, &look);
 	return look;
@@ -303,6 +315,7 @@ static void find_styles(struct document *d, const xmlNode *node, unsigned depth)
 				struct look look = look_of(d, c, plain); /* it may build on those before it */
 
 				memcpy(d->styles[d->n_styles].id, id, strlen(id) + 1);
+				d->styles[d->n_styles].node = c;
 				d->styles[d->n_styles++].look = look;
 			}
 			free(id);
@@ -367,39 +380,18 @@ static void add_area(const struct document *d, const xmlNode *node, struct regio
 	free(edge);
 }
 
-static const xmlNode *find_style(const xmlNode *node, const char *id, size_t n, unsigned depth)
-{
-	const xmlNode *found = NULL;
-
-	for (const xmlNode *c = node->children; c != NULL && found == NULL && depth < MAX_DEPTH; c = c->next) {
-		char *own = is(c, "style") ? attribute(c, "id") : NULL;
-
-		if (own != NULL && strlen(own) == n && memcmp(own, id, n) == 0)
-			found = c;
-		else if (c->type == XML_ELEMENT_NODE)
-			found = find_style(c, id, n, depth + 1);
-		free(own);
-	}
-	return found;
-}
-
-static void add_named_areas(const struct document *d, const xmlNode *root, const xmlNode *node, struct region *r)
+static void add_named_areas(const struct document *d, const xmlNode *node, struct region *r)
 {
 	char *styles = attribute(node, "style");
+	const char *list = styles;
+	unsigned n_named = 0;
 
-	for (const char *s = styles; s != NULL && *s != '\0';) {
-		size_t n = strcspn(s, " \t\n");
-		const xmlNode *style = n > 0 ? find_style(root, s, n, 0) : NULL;
-
-		if (style != NULL)
-			add_area(d, style, r);
-		s += n;
-		s += strspn(s, " \t\n");
-	}
+	for (const struct style *s; (s = next_style(d, &list, &n_named)) != NULL;)
+		add_area(d, s->node, r);
 	free(styles);
 }
 
-static void take_region(struct document *d, const xmlNode *root, const xmlNode *node)
+static void take_region(struct document *d, const xmlNode *node)
 {
 	struct region *r = &d->regions[d->n_regions];
 	char *id = attribute(node, "id");
@@ -407,7 +399,7 @@ static void take_region(struct document *d, const xmlNode *root, const xmlNode *
 	if (id != NULL && strlen(id) < sizeof r->id && d->n_regions < MAX_REGIONS) {
 		*r = (struct region){.width = 1, .height = 1, .edge = -1, .look = plain};
 		memcpy(r->id, id, strlen(id) + 1);
-		add_named_areas(d, root, node, r);
+		add_named_areas(d, node, r);
 		for (const xmlNode *c = node->children; c != NULL; c = c->next)
 			if (is(c, "style"))
 				add_area(d, c, r);
@@ -421,13 +413,13 @@ static void take_region(struct document *d, const xmlNode *root, const xmlNode *
 	free(id);
 }
 
-static void find_regions(struct document *d, const xmlNode *root, const xmlNode *node, unsigned depth)
+static void find_regions(struct document *d, const xmlNode *node, unsigned depth)
 {
 	for (const xmlNode *c = node->children; c != NULL && depth < MAX_DEPTH; c = c->next)
 		if (is(c, "region"))
-			take_region(d, root, c);
+			take_region(d, c);
 		else if (is(c, "head") || is(c, "layout"))
-			find_regions(d, root, c, depth + 1);
+			find_regions(d, c, depth + 1);
 }
 
 static int region_of(const struct document *d, const xmlNode *node, int region)
@@ -649,7 +641,7 @@ int cues_from_ttml(const char *text, size_t n, dur_us offset, struct cues *c, st
 		d.rates = rates_of(root);
 		find_styles(&d, root, 0);
 		read_root(&d, root);
-		find_regions(&d, root, root, 0);
+		find_regions(&d, root, 0);
 		walk(&d, root, 0, FOREVER, plain, NO_REGION, 0);
 	}
 	xmlFreeDoc(doc);
