@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Bodies of the control API: whatever is sent, a form that is taken holds values of
- * the form's types and bounds, and one that is not names the field and says why.
+ * Bodies of the control API, and the parameters behind its paths: whatever is sent, a form that is taken holds
+ * values of the form's types and bounds, and one that is not names the field and says why.
  */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/must.h"
 #include "base/str.h"
 #include "origin/form.h"
@@ -51,14 +53,33 @@ static void check(const struct values *v)
 	MUST(v->list == NULL || (json_is_array(v->list) && json_array_size(v->list) <= 8));
 }
 
+static void check_query(const char *query, size_t n)
+{
+	static const char *const names[] = {NULL, "limit after", "limit"};
+	struct form_error error = {"", ""};
+
+	if (form_check_query(query, n, &error) != 0)
+		MUST(error.text[0] != '\0' && strlen(error.field) < sizeof error.field);
+	for (int i = 0; i < 3; i++) {
+		error = (struct form_error){"", ""};
+		if (form_check_names(query, n, names[i], &error) != 0)
+			MUST(error.text[0] != '\0' && strlen(error.field) < sizeof error.field);
+		else
+			MUST(i > 0 || n == 0 || strspn(query, "&") >= n);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct values v = {.size = 2}, item;
 	struct form_error error = {"", ""};
 	json_t *root = NULL;
+	char *query = mem_dup_n((const char *)data, n);
 	size_t i;
 	json_t *one;
 
+	check_query(query, n);
+	free(query);
 	if (form_read(data, n, rows, N_ROWS, &v, &root, &error) != 0) {
 		MUST(error.text[0] != '\0' && strlen(error.field) < sizeof error.field);
 		return 0;

@@ -45,12 +45,14 @@ static void write_and_read(const struct mpd *mpd)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
-	static const struct mpd_place place = {"http://e/", "e"};
+	static const struct mpd_place places[] = {{"http://e/", "e"}, {"http://f/v/", "f"}};
 	struct mpd *mpd = NULL;
 	struct fault f = {0};
+	bool good;
 	struct buf out;
 
-	if (mpd_read(bytes, n, "fuzz", &mpd, &f) == 0) {
+	good = mpd_read(bytes, n, "fuzz", &mpd, &f) == 0;
+	if (good) {
 		write_and_read(mpd);
 		lay_out(mpd);
 	} else {
@@ -58,7 +60,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	}
 	mpd_free(&mpd);
 	buf_init(&out, MPD_MAX_BYTES);
-	mpd_localise(bytes, n, &place, 1, &out, &f);
+	mpd_localise(bytes, n, places, 1, &out, &f);
+	out.size = 0;
+	if (mpd_localise_steered(bytes, n, places, 2, "http://o/steer/x?y=1&z=2", &out, &f) == 0 && good) {
+		MUST(mpd_read(out.bytes, out.size, "localised", &mpd, &f) == 0);
+		mpd_free(&mpd);
+	}
 	buf_fini(&out);
 	return 0;
 }
