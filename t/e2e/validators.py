@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What nobody here wrote must agree that a package is right: schemas, FFmpeg, GStreamer, Shaka Packager, libtorrent.
+"""What nobody here wrote must agree that a package is right: schemas, FFmpeg, GStreamer, Shaka Packager, libtorrent; and a CMCD validator
+that what the player tells servers is.
 
 What is missing fails with the cure.  SHAKA_PACKAGER may name the packager's program; RIBERA_PACKAGE a finished package
 to judge instead of a small one made here.
 """
 import glob, json, os, platform, re, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
-import film, harm, mpd_schema, tap
+import badserver, film, harm, mpd_schema, tap
 
 if os.environ.get('RIBERA_PACKAGE'):
     PACKAGE = os.path.abspath(os.environ['RIBERA_PACKAGE'])
@@ -153,6 +154,27 @@ def libtorrent_reads_the_digest():
     names = json.loads(tap.call('/usr/bin/python3', '-c', read, PACKAGE + '/package.torrent', check_exit=0).stdout)  # Debian's Python has Debian's libtorrent
     there = {n: os.path.getsize(os.path.join(PACKAGE, n)) for n in os.listdir(PACKAGE) if n not in ('package.torrent', 'package.leaves')}
     tap.equal(names, there, 'files of the digest')
+
+
+def complaints(requests):
+    """Of (url, fields) pairs."""
+    told = os.path.join(tap.folder(), 'told.json')
+    with open(told, 'w') as f:
+        json.dump([{'url': url, 'fields': fields} for url, fields in requests], f)
+    return tap.call(tap.need('node', 'nodejs'), os.path.join(tap.SOURCE, 't/lib/cmcd-judge.mjs'), told, check_exit=0).stdout.splitlines()
+
+
+@tap.test
+def a_cmcd_validator_takes_what_the_player_tells():
+    for mode in 'headers', 'query':
+        server = badserver.Server(PACKAGE)
+        tap.call(tap.program('ribera-player'), server.url + '/manifest.mpd', '--output', 'null', '--quiet', '--speed', '8', '--cmcd', mode, check_exit=0)
+        asked = [(server.url + q.path, dict(q.headers)) for q in server.requests]
+        tap.check(len(asked) > 5, asked)
+        tap.equal(complaints(asked), [], mode)
+        url, fields = asked[-1]
+        wrong = [(url.replace('st%3Dv', 'st%3Dq'), {k: v.replace('st=v', 'st=q') for k, v in fields.items()}), (server.url + '/x', {'host': 'h'})]
+        tap.equal([c.split()[0] for c in complaints(wrong)], ['invalid-value', 'no-CMCD-request'], 'what is wrong it finds')
 
 
 tap.run()
