@@ -354,16 +354,9 @@ struct parse_body {
 	uint64_t length; /* when it is not chunked */
 	size_t head_n;
 };
-struct parse_chunks { /* picohttpparser's phr_chunked_decoder */
-	size_t left;
-	char consume_trailer, hex_count, state;
-};
 void parse_begin(const struct serve *); /* on the lane's thread */
 bool parse_take_body(struct parse_body *ret); /* of the request that begins now; false: libh2o has it, if there is one */
 bool parse_is_taken(const struct serve *, h2o_iovec_t method, h2o_iovec_t raw_path);
-/* Decodes in place (RFC 9112 7.1), *n becoming the bytes of the body: -1: it cannot be read; -2: more is to come; else it
- * has ended, and so many bytes behind it are something else. */
-ssize_t parse_chunks(struct parse_chunks *, char *bytes, size_t *n);
 
 /* intake.c */
 void intake_begin_1(struct serve_request *, const struct parse_body *); /* HTTP/1.1 */

@@ -20,6 +20,7 @@
 #include "base/counter.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "serve/chunks.h"
 #include "serve/inner.h"
 
 #define UNREAD_MAX ((uint64_t)16 << 20) /* of a body that nobody takes: read past, so that the client comes to the reply */
@@ -31,7 +32,7 @@ struct intake {
 	uint64_t left;        /* UINT64_MAX: not known */
 	uint64_t taken, seen; /* bytes; at the last look */
 	size_t head_n;        /* HTTP/1.1: bytes of the head, in front of the body in the socket's buffer */
-	struct parse_chunks chunks;
+	struct chunks chunks;
 	bool chunked, expects, reading, ended;
 };
 
@@ -119,7 +120,7 @@ static const char *next_bytes(struct serve_request *r, size_t *ret_n, size_t *re
 	*ret_rest = 0;
 	if (in->chunked) {
 		*ret_n = n;
-		rest = parse_chunks(&in->chunks, bytes, ret_n);
+		rest = chunks_decode(&in->chunks, bytes, ret_n);
 		in->ended = rest >= 0;
 		*ret_rest = rest > 0 ? (size_t)rest : 0;
 		return rest == -1 ? NULL : bytes;
@@ -208,7 +209,6 @@ void intake_begin_1(struct serve_request *r, const struct parse_body *body)
 
 	in->head_n = body->head_n;
 	in->chunked = body->chunked;
-	in->chunks.consume_trailer = 1;
 	in->expects = body->expects;
 }
 

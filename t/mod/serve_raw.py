@@ -137,6 +137,19 @@ def lengths_that_are_doubtful():
 
 
 @tap.test
+def chunks_that_two_readers_take_differently():
+    """RFC 9112 7.1; on the route whose bodies are collected, and on that which takes them as they come."""
+    for body in (b'3\nabc\r\n0\r\n\r\n', b'3\r\nabc\n0\r\n\r\n', b'3\r\nabc\r\n0\n\r\n', b'3\r\nabc\r\n0\r\n\n', b'3;a\nabc\r\n0\r\n\r\n', b'3;a\rb\r\nabc\r\n0\r\n\r\n',
+                 b'3\rabc\r\n0\r\n\r\n', b'3\r\nabc\r\r\n0\r\n\r\n', b'0x3\r\nabc\r\n0\r\n\r\n', b'+3\r\nabc\r\n0\r\n\r\n', b' 3\r\nabc\r\n0\r\n\r\n', b'3_0\r\nabc\r\n0\r\n\r\n',
+                 b'3\0\r\nabc\r\n0\r\n\r\n', b'\r\nabc\r\n0\r\n\r\n', b'3\r\nabc\r\n0\r\nX: y\n\r\n', b'3\r\nabc\r\n0\r\nX: y\r\n z\r\n\r\n', b'3\r\nabc\r\n0\r\nGET /small.mpd HTTP/1.1\r\nHost: x\r\n\r\n'):
+        for path in (b'/h/echo', b'/take'):
+            refused(f'{path} {body}', b'POST ' + path + b' ' + H + b'Transfer-Encoding: chunked\r\n\r\n' + body)
+    for path, want in ((b'/h/echo', b'body=abc'), (b'/take', b'3 ')):
+        got = everything(P, b'POST ' + path + b' ' + H + b'Transfer-Encoding: chunked\r\n\r\n3;a=b;c="d"\r\nabc\r\n0\r\nX-Trailer: y\r\n\r\n' + NEXT)
+        tap.check(want in got and b'q=next' in got, f'{path}: {got}')
+
+
+@tap.test
 def metrics_in_the_format_that_is_asked_for():
     text, openmetrics = 'text/plain; version=0.0.4; charset=utf-8', 'application/openmetrics-text; version=1.0.0; charset=utf-8'
     accepts = {None: text, '*/*': text, 'text/plain': text, 'application/openmetrics-text': openmetrics, 'application/openmetrics-text;q=0': text,

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "serve/chunks.h"
 #include "serve/cmcd.h"
 #include "serve/condition.h"
 #include "serve/sign.h"
@@ -321,4 +322,71 @@ Test(serve, keys_that_are_none)
 		CHECK(strstr(f.text, "the-file") != NULL);
 		CHECK(strstr(f.text, "00112233445566778899") == NULL); /* no secrets in messages */
 	}
+}
+
+/* In two parts, cut at `cut`: the body, and behind it what stands behind the end; "more" or "wrong". */
+static const char *chunks_of(const char *text, size_t text_n, size_t cut)
+{
+	static char out[256];
+	struct chunks k = {0};
+	size_t made = 0;
+	ssize_t r = -2;
+
+	for (size_t at = 0, n; r == -2 && at < text_n; at = cut) {
+		size_t size = n = at == 0 && cut > 0 ? cut : text_n - at;
+
+		memcpy(out + made, text + at, size);
+		r = chunks_decode(&k, out + made, &n);
+		made += n;
+		if (r >= 0 && at + size < text_n) { /* the end came with the first part */
+			memcpy(out + made + r, text + at + size, text_n - at - size);
+			r += (ssize_t)(text_n - at - size);
+		}
+		if (cut <= at)
+			break;
+	}
+	if (r < 0)
+		return r == -2 ? "more" : "wrong";
+	memmove(out + made + 1, out + made, (size_t)r);
+	out[made] = '|';
+	out[made + 1 + (size_t)r] = '\0';
+	return out;
+}
+
+static void check_chunks(const char *text, size_t n, const char *want)
+{
+	for (size_t cut = 0; cut < n; cut++)
+		CHECK_STR(chunks_of(text, n, cut), want);
+}
+#define CHUNKS(text, want) check_chunks(text, sizeof text - 1, want)
+
+Test(serve, chunks)
+{
+	CHUNKS("3\r\nabc\r\n0\r\n\r\n", "abc|");
+	CHUNKS("3\r\nabc\r\nB\r\n0\r\n\r\n234567\r\n00\r\n\r\nGET", "abc0\r\n\r\n234567|GET");
+	CHUNKS("1;a=b; c=\"d\xc3\xa9\"\t\r\na\r\n0;e\r\nX-y: \t z\r\nEmpty:\r\n\r\n", "a|");
+	CHUNKS("000000000000003\r\nabc\r\n000000000000000\r\n\r\n", "abc|");
+	CHUNKS("3\r\nabc\r\n0\r\n", "more");
+	CHUNKS("fffffffffffffff\r\nabc\r\n0\r\n\r\n", "more");
+	CHUNKS("0000000000000003\r\nabc\r\n0\r\n\r\n", "wrong"); /* more digits than a size needs */
+	CHUNKS("\r\n", "wrong");
+	CHUNKS(";a\r\n", "wrong");
+	CHUNKS("-1\r\n", "wrong");
+	CHUNKS("0x3\r\nabc\r\n0\r\n\r\n", "wrong");
+	CHUNKS("3_0\r\nabc\r\n0\r\n\r\n", "wrong");
+	CHUNKS("3 \r\nabc\r\n0\r\n\r\n", "wrong");
+	CHUNKS("3\nabc\r\n0\r\n\r\n", "wrong");
+	CHUNKS("3;a\nabc\r\n0\r\n\r\n", "wrong");
+	CHUNKS("3;a\rb\r\nabc\r\n0\r\n\r\n", "wrong");
+	CHUNKS("3;\0\r\nabc\r\n0\r\n\r\n", "wrong");
+	CHUNKS("3\r\nabc\n0\r\n\r\n", "wrong");
+	CHUNKS("3\r\nabc\r\r\n0\r\n\r\n", "wrong");
+	CHUNKS("3\r\nabcX\r\n0\r\n\r\n", "wrong");
+	CHUNKS("0\n\r\n", "wrong");
+	CHUNKS("0\r\n\n", "wrong");
+	CHUNKS("0\r\nA: b\n\r\n", "wrong");
+	CHUNKS("0\r\nA: b\rc\r\n\r\n", "wrong");
+	CHUNKS("0\r\nA: b\r\n c\r\n\r\n", "wrong");
+	CHUNKS("0\r\nA : b\r\n\r\n", "wrong");
+	CHUNKS("0\r\nGET / HTTP/1.1\r\n\r\n", "wrong");
 }
