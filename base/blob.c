@@ -42,6 +42,11 @@ struct blob *blob_ref(struct blob *b)
 	return b;
 }
 
+bool blob_is_shared(const struct blob *b)
+{
+	return __atomic_load_n(&b->refs, __ATOMIC_RELAXED) > 1;
+}
+
 void blob_unref(struct blob **pb)
 {
 	struct blob *b = *pb;

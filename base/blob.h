@@ -6,6 +6,7 @@
 #ifndef RIBERA_BASE_BLOB_H
 #define RIBERA_BASE_BLOB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,5 +23,6 @@ struct blob *blob_copy(const void *bytes, size_t n); /* NULL without memory; one
 struct blob *blob_take_buf(struct buf *);            /* takes the buffer's bytes; it is empty afterwards */
 struct blob *blob_ref(struct blob *);                /* any thread */
 void blob_unref(struct blob **);                     /* any thread; takes NULL, sets NULL */
+bool blob_is_shared(const struct blob *);            /* is there a reference besides the caller's? */
 
 #endif

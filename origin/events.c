@@ -52,7 +52,7 @@ struct ring {
 struct events {
 	uint32_t epoch; /* of the ids: another process, other ids */
 	struct blob *beat;
-	atomic_size_t n_subscribers;
+	atomic_size_t n_subscribers, n_viewers; /* all, and those among them who need no token */
 	atomic_ullong n_said, n_dropped, n_refused;
 	pthread_mutex_t lock; /* guards all below */
 	struct ring lasting, passing;
@@ -65,6 +65,7 @@ struct events {
 
 struct subscriber {
 	struct events *events;
+	bool is_viewer;
 	unsigned wanted; /* bit per kind */
 	struct blob *hello; /* what it is told first; NULL: it has been */
 	uint64_t lasting, passing, beats; /* the last it has seen */
@@ -268,11 +269,27 @@ static int next(void *ctx, struct serve_waiter *waiter, struct blob **ret_piece)
 	return r;
 }
 
+static void give_place_back(struct events *e, bool is_viewer)
+{
+	atomic_fetch_sub(&e->n_subscribers, 1);
+	atomic_fetch_sub(&e->n_viewers, is_viewer);
+}
+
+static bool take_place(struct events *e, bool is_viewer)
+{
+	bool room = atomic_fetch_add(&e->n_subscribers, 1) < EVENTS_SUBSCRIBERS;
+
+	room &= atomic_fetch_add(&e->n_viewers, is_viewer) < EVENTS_VIEWERS || !is_viewer;
+	if (!room)
+		give_place_back(e, is_viewer);
+	return room;
+}
+
 static void leave(void *ctx)
 {
 	struct subscriber *s = ctx;
 
-	atomic_fetch_sub(&s->events->n_subscribers, 1);
+	give_place_back(s->events, s->is_viewer);
 	blob_unref(&s->hello);
 	free(s);
 }
@@ -365,17 +382,16 @@ void events_answer(struct events *e, struct serve_request *req, bool is_public)
 		reply_form_error(req, &fe);
 		return;
 	}
-	if (atomic_fetch_add(&e->n_subscribers, 1) >= EVENTS_SUBSCRIBERS) {
-		atomic_fetch_sub(&e->n_subscribers, 1);
+	if (!take_place(e, is_public)) {
 		atomic_fetch_add(&e->n_refused, 1);
-		reply_problem(req, 503, "%d listen already", EVENTS_SUBSCRIBERS);
+		reply_problem(req, 503, "%d listen already", is_public ? EVENTS_VIEWERS : EVENTS_SUBSCRIBERS);
 		return;
 	}
 	id = serve_field(req, "last-event-id", &n);
 	if (id == NULL && (id = serve_param(req, "last-event-id")) != NULL)
 		n = strlen(id);
 	s = mem_new(sizeof *s);
-	*s = (struct subscriber){.events = e, .wanted = wanted};
+	*s = (struct subscriber){.events = e, .is_viewer = is_public, .wanted = wanted};
 	begin(e, s, id, n);
 	serve_reply_stream(req, "text/event-stream", fields, 2, &stream, s);
 }

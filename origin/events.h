@@ -24,6 +24,7 @@ struct events; /* hidden */
 struct serve_request;
 
 #define EVENTS_SUBSCRIBERS 10000
+#define EVENTS_VIEWERS 8000 /* of them: who needs no token shall not keep edges and operators out */
 
 /*        kind                  name                 passing  viewers see it */
 #define EVENTS(X)                                                            \

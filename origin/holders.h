@@ -15,12 +15,15 @@
 
 struct holders; /* hidden */
 
+#define HOLDERS_WITNESSES 8
+
 /* An edge as viewers see it.  Immutable but for what is atomic. */
 struct holders_edge {
 	char *name;
 	char *url;              /* without a slash at the end */
 	uint32_t load_permille; /* atomic */
 	uint32_t witnesses;     /* atomic: players who could not use it, of late */
+	uint64_t witnessed_by[HOLDERS_WITNESSES]; /* atomic: the keys of the last of them, who count once; 0: none */
 	uint32_t sent;          /* atomic: viewers it was named first to, of late */
 	uint64_t sent_last;     /* atomic: the key of the last of them, who counts once */
 	bool unreachable;       /* atomic: it says that it lives, and cannot be reached */

@@ -51,6 +51,7 @@
 #define CATALOGUE_RETRY (2 * DUR_S)
 #define CONTROL_GRACE DUR_S
 #define VIEWERS_MAX_BODY 65536 /* they have nothing to send */
+#define VIEWERS_MAX_HELD ((uint64_t)32 << 20) /* of lists; the largest has 4 MB */
 #define STATUS_SIZE 160
 
 /* --- start --- */
@@ -66,6 +67,7 @@ static int open_listeners(struct origin *o, struct fault *f)
 		.min_rate = s->min_rate,
 		.max_lag = s->max_lag,
 		.max_body = VIEWERS_MAX_BODY,
+		.max_held = VIEWERS_MAX_HELD,
 		.access_log = s->access_log,
 		.tls_cert = s->tls_cert,
 		.tls_key = s->tls_key,

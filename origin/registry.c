@@ -347,9 +347,21 @@ void registry_note_probe(struct registry *r, const char *name, const char *url, 
 	pthread_mutex_unlock(&r->lock);
 }
 
-static void halve(uint32_t *v)
+static uint32_t halve(uint32_t *v)
 {
-	__atomic_store_n(v, __atomic_load_n(v, __ATOMIC_RELAXED) / 2, __ATOMIC_RELAXED);
+	uint32_t half = __atomic_load_n(v, __ATOMIC_RELAXED) / 2;
+
+	__atomic_store_n(v, half, __ATOMIC_RELAXED);
+	return half;
+}
+
+/* When nothing is left of what they said they may say it again. */
+static void fade_witnesses(struct holders_edge *e)
+{
+	if (halve(&e->witnesses) > 0)
+		return;
+	for (size_t i = 0; i < HOLDERS_WITNESSES; i++)
+		__atomic_store_n(&e->witnessed_by[i], 0, __ATOMIC_RELAXED);
 }
 
 void registry_tick(struct registry *r, mono_us now)
@@ -363,7 +375,7 @@ void registry_tick(struct registry *r, mono_us now)
 		struct registry_edge *e = r->edges[i];
 
 		if (fade) {
-			halve(&e->shown->witnesses);
+			fade_witnesses(e->shown);
 			halve(&e->shown->sent);
 		}
 		if (e->up && now - e->last > REGISTRY_MISSED * interval(r)) {

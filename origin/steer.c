@@ -304,13 +304,24 @@ static const char *clone_host(const struct steering *s, const char *url)
 	return url + scheme;
 }
 
-static void bear_witness(const struct question *q, const struct holders_set *set)
+/* Anybody may say what players say: who says it again, from the same place, is one witness. */
+static void take_witness(struct holders_edge *e, const char *address)
+{
+	uint64_t key = strchr(address, ':') != NULL ? nearness_network(address) : steer_client_key(address);
+
+	for (size_t i = 0; i < HOLDERS_WITNESSES; i++)
+		if (__atomic_load_n(&e->witnessed_by[i], __ATOMIC_RELAXED) == key)
+			return;
+	__atomic_store_n(&e->witnessed_by[__atomic_fetch_add(&e->witnesses, 1, __ATOMIC_RELAXED) % HOLDERS_WITNESSES], key, __ATOMIC_RELAXED);
+}
+
+static void bear_witness(const struct question *q, const struct holders_set *set, const char *address)
 {
 	if (q->was == NULL || q->report.n_used == 0 || used(q, q->was))
 		return;
 	for (size_t i = 0; i < set->n; i++)
 		if (strcmp(set->edges[i]->name, q->was) == 0)
-			__atomic_add_fetch(&set->edges[i]->witnesses, 1, __ATOMIC_RELAXED);
+			take_witness(set->edges[i], address);
 }
 
 static void add_edges(const struct steering *s, const struct question *q, const char *address, json_t *priority, json_t *clones)
@@ -321,7 +332,7 @@ static void add_edges(const struct steering *s, const struct question *q, const 
 
 	if (set == NULL)
 		return;
-	bear_witness(q, set);
+	bear_witness(q, set, address);
 	edges = mem_new_array(set->n, sizeof *edges);
 	steering_describe(s, set, address, edges);
 	n = steer_choose(steer_client_key(address), steer_report_place(&q->report), edges, set->n,

@@ -60,6 +60,7 @@ enum {
 	C_REFUSED_TARGET,
 	C_REFUSED_FRAMING,
 	C_REFUSED_SIGNATURE,
+	C_REFUSED_UNREAD,
 	C_CUT_STALLED,
 	C_CUT_FAILED,
 	C_CUT_LEFT,
@@ -111,6 +112,7 @@ struct serve {
 	atomic_bool stopping;
 	_Atomic mono_us stop_at; /* when what is still running is cut */
 	_Atomic int64_t open;
+	_Atomic uint64_t held; /* bytes (held.c) */
 	/* The kernel gives out the lowest number that is free: a connection with one from max_fd on
 	 * is refused, for files have to be opened too; one from last_fd on is closed at once. */
 	int max_fd, last_fd;
@@ -154,6 +156,7 @@ struct lane {
 	h2o_linklist_t waiting; /* requests of HTTP/1.1 that wait for bytes */
 	h2o_linklist_t intakes; /* requests of HTTP/2 whose bodies are taken as they come */
 	h2o_linklist_t leftovers; /* bodies that nobody takes (intake.c) */
+	unsigned n_leftovers;
 	h2o_linklist_t later;   /* requests that wait for their turn */
 	h2o_timeout_t turn;     /* the first of them has its own */
 	h2o_timeout_entry_t turn_entry;
@@ -264,6 +267,7 @@ struct serve_request {
 	const char *cache;
 	struct serve_object *object;
 	struct blob *blob;
+	uint64_t held_bytes; /* of it (held.c) */
 	struct serve_waiter *waiter;
 	const struct serve_stream_ops *stream; /* a reply without an end, or NULL */
 	void *stream_ctx;
@@ -426,6 +430,10 @@ bool body_wait_disk(struct serve_request *, uint64_t offset, uint64_t length); /
 void body_wait_open(struct serve_request *); /* for the object's file to be opened */
 void body_wake(struct serve_waiter *, int error); /* takes over a reference; any thread */
 void body_on_messages(h2o_multithread_receiver_t *, h2o_linklist_t *);
+
+/* held.c */
+int held_take(struct serve_request *, const struct blob *body); /* body may be NULL.  0, or the status to refuse with */
+void held_release(struct serve_request *); /* the request ends */
 
 /* stream.c */
 void stream_run(struct serve_request *);

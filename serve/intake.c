@@ -23,6 +23,7 @@
 #include "serve/chunks.h"
 #include "serve/inner.h"
 
+#define MAX_LEFTOVERS 64 /* they are no connection that counts */
 #define UNREAD_MAX ((uint64_t)16 << 20) /* of a body that nobody takes: read past, so that the client comes to the reply */
 
 struct intake {
@@ -301,11 +302,13 @@ struct leftover {
 	h2o_socket_t *sock;
 	h2o_timeout_entry_t limit;
 	h2o_linklist_t link; /* in lane->leftovers */
+	struct lane *lane;
 	uint64_t n;
 };
 
 static void leftover_end(struct leftover *o)
 {
+	o->lane->n_leftovers--;
 	h2o_timeout_unlink(&o->limit);
 	h2o_linklist_unlink(&o->link);
 	h2o_socket_close(o->sock);
@@ -330,14 +333,15 @@ static void on_leftover_limit(h2o_timeout_entry_t *e)
 static void read_past(struct serve_request *r)
 {
 	struct lane *l = r->lane;
-	int fd = fcntl(h2o_socket_get_fd(r->conn->sock), F_DUPFD_CLOEXEC, 0);
+	int fd = l->n_leftovers < MAX_LEFTOVERS ? fcntl(h2o_socket_get_fd(r->conn->sock), F_DUPFD_CLOEXEC, 0) : -1;
 	struct leftover *o;
 
 	if (fd < 0)
 		return;
+	l->n_leftovers++;
 	shutdown(fd, SHUT_WR); /* the reply is the last that comes */
 	o = mem_new(sizeof *o);
-	*o = (struct leftover){.sock = h2o_evloop_socket_create(l->loop, fd, 0), .limit.cb = on_leftover_limit};
+	*o = (struct leftover){.lane = l, .sock = h2o_evloop_socket_create(l->loop, fd, 0), .limit.cb = on_leftover_limit};
 	o->sock->data = o;
 	h2o_linklist_insert(&l->leftovers, &o->link);
 	h2o_timeout_link(l->loop, &l->ctx.http1.req_timeout, &o->limit);

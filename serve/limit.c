@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * A hash table of clients with at least one connection.  Taken once when a
- * connection comes and once when it goes, never by a request; its locks are many,
+ * connection comes and once when it goes, and by requests whose replies were made for them alone; its locks are many,
  * so that lanes hardly meet.  The hash has a seed: who may choose addresses (a
  * network of its own) must not choose collisions.
  */
@@ -24,6 +24,7 @@ struct entry {
 	struct entry *next;
 	struct limit_client client;
 	unsigned n;
+	uint64_t held; /* bytes */
 };
 
 struct limit {
@@ -114,6 +115,33 @@ unsigned limit_enter(struct limit *l, const struct limit_client *c)
 	n = ++(*e)->n;
 	pthread_mutex_unlock(&l->locks[bucket % N_LOCKS]);
 	return n;
+}
+
+bool limit_hold(struct limit *l, const struct limit_client *c, uint64_t bytes, uint64_t most)
+{
+	size_t bucket = bucket_of(l, c);
+	struct entry *e;
+	bool fits;
+
+	pthread_mutex_lock(&l->locks[bucket % N_LOCKS]);
+	e = *find(l, bucket, c);
+	MUST(e != NULL);
+	fits = e->held == 0 || e->held + bytes <= most;
+	e->held += fits ? bytes : 0;
+	pthread_mutex_unlock(&l->locks[bucket % N_LOCKS]);
+	return fits;
+}
+
+void limit_let_go(struct limit *l, const struct limit_client *c, uint64_t bytes)
+{
+	size_t bucket = bucket_of(l, c);
+	struct entry *e;
+
+	pthread_mutex_lock(&l->locks[bucket % N_LOCKS]);
+	e = *find(l, bucket, c);
+	MUST(e != NULL && e->held >= bytes);
+	e->held -= bytes;
+	pthread_mutex_unlock(&l->locks[bucket % N_LOCKS]);
 }
 
 void limit_leave(struct limit *l, const struct limit_client *c)

@@ -153,8 +153,16 @@ void request_begin_reply(struct serve_request *r, int status, const char *type, 
 void serve_reply(struct serve_request *r, int status, const char *type, struct blob *body, const struct serve_header *extra,
                  size_t n_extra)
 {
-	request_begin_reply(r, status, type, extra, n_extra);
+	int refusal = held_take(r, body);
+
 	r->blob = body;
+	if (refusal != 0) {
+		counters_add(r->lane->serve->counters, C_REFUSED_UNREAD, 1);
+		blob_unref(&r->blob);
+		request_refuse(r, refusal);
+		return;
+	}
+	request_begin_reply(r, status, type, extra, n_extra);
 	request_send_memory(r, body != NULL ? body->bytes : NULL, body != NULL ? body->size : 0);
 }
 
@@ -620,6 +628,7 @@ void request_end(h2o_logger_t *self, h2o_req_t *req)
 	body_release(r);
 	stream_release(r);
 	blob_unref(&r->blob);
+	held_release(r);
 	serve_object_unref(&r->object);
 	c->running--;
 	if (c->excessive == r)

@@ -61,6 +61,8 @@ static const struct counter_row rows[N_COUNTERS] = {
 	                       "Requests refused before any look-up."},
 	[C_REFUSED_SIGNATURE] = {"ribera_http_refused_total", "reason=\"signature\"", COUNTER_TOTAL,
 	                         "Requests refused before any look-up."},
+	[C_REFUSED_UNREAD] = {"ribera_http_refused_total", "reason=\"unread\"", COUNTER_TOTAL,
+	                      "Requests refused before any look-up."},
 	[C_CUT_STALLED] = {"ribera_http_cut_total", "reason=\"stalled\"", COUNTER_TOTAL, "Replies that did not end whole."},
 	[C_CUT_FAILED] = {"ribera_http_cut_total", "reason=\"failed\"", COUNTER_TOTAL, "Replies that did not end whole."},
 	[C_CUT_LEFT] = {"ribera_http_cut_total", "reason=\"left\"", COUNTER_TOTAL, "Replies that did not end whole."},

@@ -38,6 +38,7 @@ struct serve_settings {
 	uint64_t min_rate;         /* bytes per second that a viewer has to take, looked at over stall_timeout; 0: 500 */
 	dur_us max_lag;            /* new connections get 503 while a loop is later than this; 0: never */
 	uint64_t max_body;         /* of requests to handlers; 0: 1 MiB */
+	uint64_t max_held;         /* bytes of replies by handlers that one client may leave unread, all together 8 times as much; 0: no limit */
 	bool problems;             /* what is refused before a handler sees it is told as problem+json (RFC 9457), not as text */
 	dur_us idle_timeout;       /* of keep-alive connections and of slow requests; 0: 30 s */
 	dur_us stall_timeout;      /* a reply that makes no progress for so long is cut; 0: 60 s */

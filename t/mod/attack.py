@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Attacks that are not told by HTTP's framing (serve_raw, serve_limits): on an edge's cache, by edges on the origin, by origins
 on edges and players, by MPDs on players.  Each gets the answer that doc/PROOF.md promises."""
-import gzip, hashlib, json, os, socket, subprocess, sys, threading, time
+import gzip, hashlib, http.client, json, os, socket, struct, subprocess, sys, threading, time
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import lab, package, tap
 from lab import Edge, Lab, Package
 from origins import Origin, places, raw
+from rawhttp import H2, HEADERS, plain, status_of
 
 os.environ['XDG_STATE_HOME'] = tap.folder()
 NEVER = ('--window-duration', '0s')
@@ -100,6 +101,74 @@ def a_heartbeat_sent_again_or_under_another_name_does_nothing():
     tap.equal(o.api('/edges/edge-a', 'DELETE').status, 204)
     o.headers = {'Authorization': 'Bearer ' + mine['token']}
     tap.equal(o.beat('edge-a').status, 404, 'a heartbeat of an edge that was removed, sent again')
+    tap.equal(o.p.stop(), 0)
+
+
+# --- hostile viewers, to an origin -----------------------------------------------------------------------------
+
+def get_from(address, port, path):
+    c = http.client.HTTPConnection('127.0.0.1', port, timeout=20, source_address=(address, 0))
+    c.request('GET', path)
+    r = c.getresponse()
+    out = r.status, r.read()
+    c.close()
+    return out
+
+
+@tap.test
+def lists_that_nobody_reads_take_little_memory():
+    o = Origin(start=False)
+    for i in range(300):
+        package.write(o.library, f'film{i:03}')
+    o.start()
+    tap.until(lambda: o.api('/titles').json()['total'] == 300, 30, 'the titles')
+    for i in range(300):
+        tap.equal(o.api(f'/titles/film{i:03}/metadata', 'PUT', {'description': 'd' * 3900}).status, 200)
+    path, port = '/api/v1/titles?limit=1000', o.ports['viewers']
+    want = o.get(path).body
+    tap.check(len(want) > 1_000_000, len(want))
+
+    def memory():
+        with open(f'/proc/{o.p.pid}/status') as f:
+            return int(next(line for line in f if line.startswith('VmRSS')).split()[1]) >> 10
+    before, statuses = memory(), []
+    with H2(port, struct.pack('>HI', 4, 0)) as c:  # no window for any of them
+        streams = [c.request(plain(path)) for _ in range(100)]
+        for kind, flags, stream, payload in c.frames():
+            if kind == HEADERS:
+                statuses.append(status_of(payload))
+                if len(statuses) == len(streams):
+                    break
+        tap.check(memory() - before < 80, f'{memory() - before} MB for 100 requests')
+        tap.check(statuses[0] == 200 and statuses[-1] == 429, statuses)
+        tap.check(get_from('127.0.0.2', port, path) == (200, want), 'another client gets the list')
+        tap.equal(get_from('127.0.0.1', port, path)[0], 429, 'this one gets no more of such')
+        tap.equal(o.get('/healthz').status, 200, 'what is small it gets')
+        tap.check(tap.metric(tap.http(o.control + '/metrics').body.decode(), 'ribera_http_refused_total{reason="unread"}') >= 2, 'they are counted')
+    tap.until(lambda: o.get(path).body == want, 10, 'the list, as soon as the others are gone')
+    tap.equal(o.p.stop(), 0)
+
+
+@tap.test
+def viewers_who_listen_leave_room_for_edges():
+    o = Origin()
+    held, refused = [], 0
+    while len(held) < 110 and not refused:
+        c = H2(o.ports['viewers'])
+        held.append(c)
+        streams = {c.request(plain('/api/v1/events')) for _ in range(100)}
+        for kind, flags, stream, payload in c.frames():
+            if kind == HEADERS:
+                refused += status_of(payload) == 503
+                streams.discard(stream)
+                if not streams:
+                    break
+    tap.check(refused > 0, 'all were let in')
+    with socket.create_connection(('127.0.0.1', o.ports['control']), 10) as s:
+        s.sendall(b'GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        tap.check(s.recv(100).startswith(b'HTTP/1.1 200 '), 'an edge that wants to listen')
+    for c in held:
+        c.s.close()
     tap.equal(o.p.stop(), 0)
 
 

@@ -210,6 +210,23 @@ def who_leaves_drips_or_lies():
 
 
 @tap.test
+def who_is_refused_keeps_few_descriptors():
+    """What is read past, so that a refusal arrives, is no connection of anybody's any more: nothing else would limit it."""
+    def files():
+        return len(os.listdir(f'/proc/{S.p.pid}/fd'))
+    before, held = files(), []
+    for _ in range(150):
+        s = connect(P)
+        s.sendall(head(40 << 20, path='/take?refuse') + b'x' * 100)
+        held.append(s)
+    tap.until(lambda: S.metric('ribera_http_open_connections') <= 2, 10, 'the end of their connections')
+    tap.check(files() - before < 100, f'{files() - before} descriptors')
+    for s in held:
+        s.close()
+    tap.until(lambda: files() <= before + 2, 10, 'the end of all')
+
+
+@tap.test
 def a_refusal_comes_through():
     # to one who sends without looking, much more than sockets hold
     for path, status in [('/take?refuse', 409), ('/take?most=100000', 413)]:

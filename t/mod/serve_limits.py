@@ -143,6 +143,32 @@ def requests_given_up_in_a_row():
 
 
 @tap.test
+def resets_that_we_are_made_to_send():
+    """What is wrong in a stream makes us reset it, and costs as much as a reset of the client's own (CVE-2025-8671)."""
+    cut, request = 'ribera_http_connections_cut_total{reason="flood"}', block(plain('/stuck/big.mp4'))
+    for name, wrong in (('a window of nothing', lambda s: frame(WINDOW, 0, s, bytes(4))), ('a window too large', lambda s: frame(WINDOW, 0, s, struct.pack('>I', 0x7fffffff))),
+                        ('a body behind the end', lambda s: frame(DATA, 1, s, b'x'))):
+        before, sent = S.metric(cut), 0
+        with H2(P) as c:
+            try:
+                for _ in range(40):
+                    c.s.sendall(b''.join(frame(HEADERS, 5, s, request) + wrong(s) for s in range(c.next, c.next + 100, 2)))
+                    c.s.sendall(frame(PING, 0, 0, b'together'))
+                    c.next, sent = c.next + 100, sent + 50
+                    while next(c.frames())[0] != PING:
+                        pass
+            except (OSError, StopIteration):
+                pass
+        tap.check(sent < 1000, f'{name}: {sent} requests')
+        tap.until(lambda: S.metric(cut) == before + 1, 5, f'{name}: the end of the flood ({sent} sent)')
+    for name, wrong in (('a head behind the end', frame(HEADERS, 5, 1, request)), ('on itself', frame(PRIORITY, 0, 1, struct.pack('>IB', 1, 1))), ('a frame of another size', frame(RST, 0, 1, b'abc'))):
+        with H2(P) as c:
+            c.request(plain('/stuck/big.mp4'))
+            c.s.sendall(wrong)
+            tap.check(any(kind == GOAWAY for kind, *_ in c.frames()), f'{name}: the connection ends')
+
+
+@tap.test
 def http2_that_drips():
     """A body that comes byte by byte, and a connection that only pings: neither is ever idle."""
     for name, drop in (('body', lambda c, stream: frame(DATA, 0, stream, b'a')), ('pings', lambda c, stream: frame(6, 0, 0, b'12345678'))):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Content steering as players ask for it, draining, near networks, and names through the real pdns_server."""
-import glob, http.server, os, re, socket, sys, threading, urllib.parse
+import glob, http.client, http.server, os, re, socket, sys, threading, urllib.parse
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import film, mmdb, package, tap
 from origins import Origin, places
@@ -243,8 +243,17 @@ def players_who_could_not_use_an_edge_bear_witness():
     for _ in range(5):  # never told to stay: no witness
         steer(o, steer(o, q)['RELOAD-URI'], _DASH_pathway=f'"{other}"')
     tap.equal(steer(o, q)['PATHWAY-PRIORITY'][0], first)
-    for _ in range(3):
-        d = steer(o, steer(o, q, _DASH_pathway=first)['RELOAD-URI'], _DASH_pathway=f'"{other}"')
+    def witness(address):
+        again = steer(o, q, _DASH_pathway=first)['RELOAD-URI'].removeprefix(o.viewers)
+        c = http.client.HTTPConnection('127.0.0.1', o.ports['viewers'], timeout=20, source_address=(address, 0))
+        c.request('GET', again + f'&_DASH_pathway=%22{other}%22')
+        tap.equal(c.getresponse().status, 200)
+        c.close()
+    for _ in range(5):
+        witness('127.0.0.1')
+    tap.equal(steer(o, q)['PATHWAY-PRIORITY'][0], first, 'one viewer says it again and again')
+    for i in range(2, 4):
+        witness(f'127.0.0.{i}')
     tap.equal(steer(o, q)['PATHWAY-PRIORITY'], [other, first, 'origin'], 'for a newcomer')
     tap.equal(steer(o, q, _DASH_pathway=f'"{first}"')['PATHWAY-PRIORITY'][0], other, 'for one who is there')
 
