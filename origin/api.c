@@ -169,6 +169,16 @@ static enum token_role loopback_role(const struct origin *o, struct serve_reques
 	return ROLE_ADMIN;
 }
 
+/* Of "Bearer TOKEN" the token. */
+static bool read_bearer(const char **field, size_t *n)
+{
+	if (*n < 8 || strncasecmp(*field, "Bearer ", 7) != 0)
+		return false;
+	for (*field += 7, *n -= 7; *n > 0 && **field == ' '; ++*field, --*n)
+		;
+	return true;
+}
+
 /* The caller's role; 0: it has been answered. */
 static enum token_role authenticate(struct api_call *c)
 {
@@ -185,18 +195,26 @@ static enum token_role authenticate(struct api_call *c)
 	}
 	if (field == NULL)
 		return loopback_role(c->origin, c->req);
-	if (n < 8 || strncasecmp(field, "Bearer ", 7) != 0) {
+	if (!read_bearer(&field, &n)) {
 		reply_unauthorized(c->req, "expected Authorization: Bearer TOKEN");
 		return 0;
 	}
-	for (field += 7, n -= 7; n > 0 && *field == ' '; field++, n--)
-		;
 	role = tokens_check(c->origin->tokens, field, n, clock_wall(), c->who, c->edge);
 	if (role == 0) {
 		failures_add(c->origin->failures, serve_peer(c->req), now);
 		reply_unauthorized(c->req, "the token is unknown, expired or revoked");
 	}
 	return role;
+}
+
+bool api_trusts(void *ctx, const char *authorization, size_t n)
+{
+	struct origin *o = ctx;
+	char who[sizeof((struct api_call *)0)->who], edge[sizeof((struct api_call *)0)->edge];
+
+	if (authorization == NULL)
+		return !tokens_any(o->tokens);
+	return read_bearer(&authorization, &n) && tokens_check(o->tokens, authorization, n, clock_wall(), who, edge) != 0;
 }
 
 /* --- routing --- */

@@ -16,6 +16,8 @@ struct serve_request;
 #define API_MAX_BODY ((size_t)16 << 20)
 
 void api_route(struct origin *); /* before serve_start */
+/* serve_settings.trusts of the control listener; the context is the origin. */
+bool api_trusts(void *origin, const char *authorization, size_t n);
 
 /* What a route's answer gets. */
 struct api_call {

@@ -82,6 +82,8 @@ static int open_listeners(struct origin *o, struct fault *f)
 		.threads = 1,
 		.max_connections = 20000,
 		.max_body = API_MAX_BODY,
+		.trusts = api_trusts,
+		.trusts_ctx = o,
 		.problems = true,
 		.tls_cert = s->control_tls ? s->tls_cert : NULL,
 		.tls_key = s->control_tls ? s->tls_key : NULL,

@@ -36,7 +36,7 @@ void frames_begin(struct lane *l)
 {
 	h2o_linklist_init_anchor(&l->intakes);
 	h2o_linklist_init_anchor(&l->leftovers);
-	if (l->serve->takes_bodies)
+	if (l->serve->takes_bodies || l->serve->settings.trusts != NULL)
 		here.lane = l;
 }
 
@@ -83,6 +83,20 @@ static bool is_answered(h2o_http2_stream_t *stream, const struct serve_request *
 	return is;
 }
 
+static bool is_trusted(const h2o_req_t *req)
+{
+	ssize_t i = h2o_find_header(&req->headers, H2O_TOKEN_AUTHORIZATION, -1);
+
+	return i < 0 ? parse_is_trusted(here.lane->serve, NULL, 0)
+	             : parse_is_trusted(here.lane->serve, req->headers.entries[i].value.base, req->headers.entries[i].value.len);
+}
+
+static bool is_collected(const h2o_req_t *req)
+{
+	return !parse_is_taken(here.lane->serve, req->input.method, req->input.path) ||
+	       h2o_find_header_by_str(&req->headers, "idempotency-key", 15, -1) >= 0;
+}
+
 /* A frame of `stream` is about to be appended to its buffer.  False: no more of it is to come, for it is answered, or is to be
  * reset (h2.c). */
 static bool on_frame(h2o_http2_stream_t *stream, h2o_buffer_t **b)
@@ -92,9 +106,8 @@ static bool on_frame(h2o_http2_stream_t *stream, h2o_buffer_t **b)
 	bool well;
 
 	if (r == NULL) {
-		if (here.ends || !parse_is_taken(here.lane->serve, req->input.method, req->input.path) ||
-		    h2o_find_header_by_str(&req->headers, "idempotency-key", 15, -1) >= 0)
-			return true; /* it is collected */
+		if (here.ends || (is_trusted(req) && is_collected(req)))
+			return true;
 		prepare(req);
 		r = request_new(req);
 		intake_begin_2(r, stream->_expected_content_length);

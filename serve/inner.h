@@ -361,6 +361,7 @@ struct parse_body {
 void parse_begin(const struct serve *); /* on the lane's thread */
 bool parse_take_body(struct parse_body *ret); /* of the request that begins now; false: libh2o has it, if there is one */
 bool parse_is_taken(const struct serve *, h2o_iovec_t method, h2o_iovec_t raw_path);
+bool parse_is_trusted(const struct serve *, const char *authorization, size_t n); /* NULL: it has none */
 
 /* intake.c */
 void intake_begin_1(struct serve_request *, const struct parse_body *); /* HTTP/1.1 */

@@ -102,7 +102,7 @@ static void drop_expectations(struct phr_header *fields, size_t *n)
 
 void parse_begin(const struct serve *s)
 {
-	serving = s->takes_bodies ? s : NULL;
+	serving = s->takes_bodies || s->settings.trusts != NULL ? s : NULL;
 }
 
 bool parse_is_taken(const struct serve *s, h2o_iovec_t method, h2o_iovec_t path)
@@ -141,8 +141,9 @@ static bool is_value(const struct phr_header *h, const char *value, size_t n)
 	return h->value_n == n && strncasecmp(h->value, value, n) == 0;
 }
 
-/* Has it one body, whose length is told in one way?  Everything else is libh2o's to refuse. */
-static struct phr_header *find_length(struct phr_header *fields, size_t n, struct phr_header **ret_expect)
+/* Has it one body, whose length is told in one way?  Everything else is libh2o's to refuse.  `whole`: one with a key of idempotency is to be
+ * known as a whole before it is looked at. */
+static struct phr_header *find_length(struct phr_header *fields, size_t n, bool whole, struct phr_header **ret_expect)
 {
 	struct phr_header *length = NULL;
 
@@ -151,8 +152,8 @@ static struct phr_header *find_length(struct phr_header *fields, size_t n, struc
 		struct phr_header *h = &fields[i];
 		bool codes = is_field(h, "transfer-encoding", 17);
 
-		if (is_field(h, "idempotency-key", 15))
-			return NULL; /* the whole has to be known before */
+		if (whole && is_field(h, "idempotency-key", 15))
+			return NULL;
 		if (is_field(h, "expect", 6) && (*ret_expect != NULL || !is_value(h, "100-continue", 12)))
 			return NULL;
 		if (is_field(h, "expect", 6))
@@ -167,10 +168,10 @@ static struct phr_header *find_length(struct phr_header *fields, size_t n, struc
 }
 
 /* Takes the body out of the head, in which names become small as libh2o would make them. */
-static void hide_body(const char *head, size_t head_n, struct phr_header *fields, size_t *n)
+static void hide_body(const char *head, size_t head_n, struct phr_header *fields, size_t *n, bool trusted)
 {
 	static char name[] = "content-length"; /* libh2o writes into it what is there */
-	struct phr_header *expect, *length = find_length(fields, *n, &expect);
+	struct phr_header *expect, *length = find_length(fields, *n, trusted, &expect);
 	uint64_t size = 0;
 	bool chunked = length != NULL && length->name_n == 17;
 
@@ -184,9 +185,30 @@ static void hide_body(const char *head, size_t head_n, struct phr_header *fields
 		drop_expectations(fields, n);
 }
 
-static bool has_body_taken(const char *method, size_t method_n, const char *path, size_t path_n)
+bool parse_is_trusted(const struct serve *s, const char *authorization, size_t n)
 {
-	return serving != NULL && parse_is_taken(serving, h2o_iovec_init(method, method_n), h2o_iovec_init(path, path_n));
+	return s->settings.trusts == NULL || s->settings.trusts(s->settings.trusts_ctx, authorization, n);
+}
+
+static bool is_trusted(const struct phr_header *fields, size_t n)
+{
+	const struct phr_header *found = NULL;
+
+	for (size_t i = 0; i < n && found == NULL; i++)
+		found = is_field(&fields[i], "authorization", 13) ? &fields[i] : NULL;
+	return parse_is_trusted(serving, found != NULL ? found->value : NULL, found != NULL ? found->value_n : 0);
+}
+
+static void look_for_body(const char *head, size_t head_n, h2o_iovec_t method, h2o_iovec_t path, struct phr_header *fields, size_t *n)
+{
+	struct phr_header *expect;
+	bool trusted;
+
+	if (find_length(fields, *n, false, &expect) == NULL)
+		return;
+	trusted = is_trusted(fields, *n);
+	if (!trusted || parse_is_taken(serving, method, path))
+		hide_body(head, head_n, fields, n, trusted);
 }
 
 int phr_parse_request(const char *bytes, size_t n, const char **method, size_t *method_n, const char **path, size_t *path_n, int *minor,
@@ -210,8 +232,8 @@ int phr_parse_request(const char *bytes, size_t n, const char **method, size_t *
 		if (end > 0 && *minor == 0)
 			drop_expectations(fields, n_fields);
 		body.is = false;
-		if (end > 0 && has_body_taken(*method, *method_n, *path, *path_n))
-			hide_body(bytes, (size_t)end, fields, n_fields);
+		if (end > 0 && serving != NULL)
+			look_for_body(bytes, (size_t)end, h2o_iovec_init(*method, *method_n), h2o_iovec_init(*path, *path_n), fields, n_fields);
 		return end;
 	}
 	if (*method == NULL || *path == NULL || *path_n == 0 || **path != '/') { /* the line itself is what is wrong */

@@ -39,6 +39,10 @@ struct serve_settings {
 	dur_us max_lag;            /* new connections get 503 while a loop is later than this; 0: never */
 	uint64_t max_body;         /* of requests to handlers; 0: 1 MiB */
 	uint64_t max_held;         /* bytes of replies by handlers that one client may leave unread, all together 8 times as much; 0: no limit */
+	/* Are the bodies of requests with this Authorization (NULL: none) worth waiting for?  Of others no body is taken in: their
+	 * handlers are called when the head is there, see none, and refuse them.  NULL: all are.  Any loop thread; must not block. */
+	bool (*trusts)(void *ctx, const char *authorization, size_t n);
+	void *trusts_ctx;
 	bool problems;             /* what is refused before a handler sees it is told as problem+json (RFC 9457), not as text */
 	dur_us idle_timeout;       /* of keep-alive connections and of slow requests; 0: 30 s */
 	dur_us stall_timeout;      /* a reply that makes no progress for so long is cut; 0: 60 s */

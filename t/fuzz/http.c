@@ -70,6 +70,13 @@ static void echo(void *ctx, struct serve_request *r)
 	serve_reply(r, 200, "text/plain", blob_take_buf(&out), NULL, 0);
 }
 
+/* Whose Authorization begins with 'x' sends its bodies in vain. */
+static bool trusts(void *ctx, const char *authorization, size_t n)
+{
+	(void)ctx;
+	return n == 0 || authorization[0] != 'x';
+}
+
 /* A body that is taken as it comes; begins with 'n': no more of it is wanted. */
 struct taken {
 	uint64_t told, bytes;
@@ -125,7 +132,7 @@ static void make_object(void)
 
 static uint16_t start(struct serve **ret, const char *keys)
 {
-	const struct serve_settings settings = {.name = "fuzz", .threads = 1, .idle_timeout = 20 * DUR_S, .stall_timeout = 20 * DUR_S,
+	const struct serve_settings settings = {.name = "fuzz", .threads = 1, .idle_timeout = 20 * DUR_S, .trusts = trusts, .stall_timeout = 20 * DUR_S,
 	                                        .max_connections = 1000, .max_per_client = 1000, .allow_origin = "*", .url_keys = keys};
 	struct fault f = {0};
 	uint16_t port = 0;

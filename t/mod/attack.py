@@ -7,7 +7,7 @@ sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'
 import lab, package, tap
 from lab import Edge, Lab, Package
 from origins import Origin, places, raw
-from rawhttp import H2, HEADERS, plain, status_of
+from rawhttp import DATA, H2, HEADERS, PING, frame, plain, status_of
 
 os.environ['XDG_STATE_HOME'] = tap.folder()
 NEVER = ('--window-duration', '0s')
@@ -146,6 +146,39 @@ def lists_that_nobody_reads_take_little_memory():
         tap.equal(o.get('/healthz').status, 200, 'what is small it gets')
         tap.check(tap.metric(tap.http(o.control + '/metrics').body.decode(), 'ribera_http_refused_total{reason="unread"}') >= 2, 'they are counted')
     tap.until(lambda: o.get(path).body == want, 10, 'the list, as soon as the others are gone')
+    tap.equal(o.p.stop(), 0)
+
+
+@tap.test
+def strangers_bodies_are_not_taken_in():
+    """What the control listener refuses for its head it refuses before the body has come, and keeps none of it."""
+    o = Origin()
+    o.headers = {'Authorization': 'Bearer ' + o.api('/tokens', 'POST', {'role': 'admin'}).json()['token']}
+    port = o.ports['control']
+    for field in ('', 'Authorization: Bearer wrong\r\n', 'Idempotency-Key: a\r\n'):
+        for length in ('Content-Length: 10000000\r\n', 'Transfer-Encoding: chunked\r\n', 'Content-Length: 10000000\r\nExpect: 100-continue\r\n'):
+            got = raw(port, f'POST /api/v1/edges HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{field}{length}\r\n'.encode())
+            tap.check(got.startswith(b'HTTP/1.1 401 '), f'{field}{length}: {got[:60]}')
+
+    def memory():
+        with open(f'/proc/{o.p.pid}/status') as f:
+            return int(next(line for line in f if line.startswith('VmRSS')).split()[1]) >> 10
+    before, statuses, chunk = memory(), [], bytes(16384)
+    with H2(port) as c:
+        streams = [c.request([*plain('/api/v1/edges', 'POST', ('idempotency-key', 'a'))], end=False) for _ in range(90)]
+        for _ in range(50):  # 70 MB
+            c.s.sendall(b''.join(frame(DATA, 0, s, chunk) for s in streams) + frame(PING, 0, 0, bytes(8)))
+            for kind, flags, stream, payload in c.frames():
+                if kind == HEADERS:
+                    statuses.append(status_of(payload))
+                elif kind == PING:
+                    break
+        tap.check(memory() - before < 30, f'{memory() - before} MB for 90 requests')
+        tap.equal(statuses, [401] * 90)
+    tap.equal(o.register('edge-a').status, 201, 'who has a token is heard')
+    tap.equal(o.api('/edges/edge-a/heartbeat', 'POST', {'free_bytes': 1, 'load': 0.0, 'holds': [], 'trouble': 'x' * 100 + ' ' * 90}).status, 200)
+    big = {'free_bytes': 1, 'load': 0.0, 'holds': [f'film-{i}/' + '0' * 20 for i in range(50_000)]}
+    tap.equal(o.api('/edges/edge-a/heartbeat', 'POST', big).status, 200, 'more than one frame')
     tap.equal(o.p.stop(), 0)
 
 
