@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/journald.h"
 
 static int current_level = LOG_INFO;
@@ -93,6 +94,5 @@ void log_write(enum log_level level, const char *where, const char *fmt, ...)
 	if (r == 0)
 		return;
 	line[n++] = '\n';
-	if (write(STDERR_FILENO, line, n) < 0)
-		return; /* nowhere left to say it */
+	(void)file_write_all(STDERR_FILENO, line, n); /* if it fails there is nowhere left to say it */
 }

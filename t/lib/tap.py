@@ -159,10 +159,20 @@ def program(name):
     return path
 
 
+def environment(program, more):
+    """What a program is given.  RIBERA_SHORT=SEED: ours have their reads and writes cut short (lib/short.c), in any test."""
+    env = {**os.environ, **(more or {})}
+    if os.environ.get('RIBERA_SHORT') and str(program).startswith(os.path.join(BUILD, 'ribera-')):
+        preload = [os.path.join(BUILD, 't', 'lib', 'short.so'), env.get('LD_PRELOAD', '')]
+        env.update(LD_PRELOAD=':'.join(filter(None, preload)), SHORT_SEED=os.environ['RIBERA_SHORT'],
+                   ASAN_OPTIONS='verify_asan_link_order=0:' + env.get('ASAN_OPTIONS', ''))
+    return env
+
+
 def call(*argv, timeout=120, env=None, stdin=None, check_exit=None):
     """Runs a program to its end; returns CompletedProcess with text output."""
     p = subprocess.run([str(a) for a in argv], stdin=stdin or subprocess.DEVNULL, stdout=subprocess.PIPE,
-                       stderr=subprocess.PIPE, timeout=timeout * PATIENCE, env={**os.environ, **(env or {})}, text=True,
+                       stderr=subprocess.PIPE, timeout=timeout * PATIENCE, env=environment(argv[0], env), text=True,
                        errors='replace')
     if check_exit is not None and p.returncode != check_exit:
         raise AssertionError(f'{argv[0]} ended with {p.returncode}, want {check_exit}: {p.stderr[-2000:]}{p.stdout[-500:]}')
@@ -179,7 +189,7 @@ class Process:
         self.log_path = log or os.path.join(folder(), os.path.basename(str(argv[0])) + '.log')
         self.log = open(self.log_path, 'ab')
         self.p = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=self.log,
-                                  stderr=subprocess.STDOUT, env={**os.environ, **(env or {})})
+                                  stderr=subprocess.STDOUT, env=environment(argv[0], env))
         _running.append(self)
 
     @property

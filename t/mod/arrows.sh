@@ -3,7 +3,7 @@
 # The arrows of doc/ARCHITECTURE.md: which room may include which, and where foreign libraries may stand.
 cd "${RIBERA_SOURCE:-$(dirname "$0")/../..}" || exit 1
 n=0
-echo 1..12
+echo 1..13
 
 # holds NAME OUTPUT: ok when OUTPUT is empty
 holds() {
@@ -34,3 +34,9 @@ holds "player does not know servers" "$(only player 'base|dash|fetch|player')"
 holds "FFmpeg only in ingest and player" "$(includes base dash cdn fetch serve origin edge | grep -E '<lib(av|sw)')"
 holds "SQLite only in catalogue and store" "$(includes base dash cdn fetch serve ingest origin edge player | grep '<sqlite3' | grep -vE '^(origin/catalogue|edge/store)')"
 holds "h2o only in serve, curl only in fetch" "$(includes base dash cdn fetch ingest origin edge player | grep '<h2o'; includes base dash cdn serve ingest origin edge player | grep '<curl/')"
+unlisted() {
+	for f in t/mod/*.py t/mod/*.sh t/e2e/*.py t/e2e/*.sh t/browser/*.mjs t/issue/*.t t/unit/*.c; do
+		grep -qs -- "${f%.c}" ./*/*.inc ./*/*/*.inc Makefile.am || echo "$f is in no list of tests: nothing runs it"
+	done
+}
+holds "every test is run" "$(unlisted)"
