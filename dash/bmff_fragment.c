@@ -32,6 +32,7 @@ enum {
 };
 
 #define TIME_MAX ((uint64_t)INT64_MAX / 2)
+#define MAX_EMPTY 4096 /* samples of a run that take no byte, neither in the moof nor in the mdat */
 
 struct reading {
 	const struct bmff_movie *movie;
@@ -147,6 +148,20 @@ static void read_run(struct reading *r, struct bmff_in *in, const struct run *ru
 	}
 }
 
+/* Of another track only their place counts, and where they are all of one size it is not counted one by one. */
+static bool pass_run(struct reading *r, const struct run *run)
+{
+	uint64_t size = (uint64_t)run->count * r->defaults.size;
+
+	if (r->is_track || (run->flags & TRUN_SIZE) != 0)
+		return false;
+	if (size > UINT64_MAX - r->data)
+		fail(r, ERR_SYNTAX, _("trun has samples at impossible places"));
+	else
+		r->data += size;
+	return true;
+}
+
 static bool place_run(struct reading *r, int32_t data_offset)
 {
 	if (data_offset < 0 ? (uint64_t)-(int64_t)data_offset > r->base : (uint32_t)data_offset > UINT64_MAX - r->base)
@@ -172,6 +187,12 @@ static void read_trun(struct reading *r, struct bmff_in *in)
 		return;
 	if (run.count > BMFF_MAX_SAMPLES || (r->is_track && r->fragment->n_samples + run.count > BMFF_MAX_SAMPLES)) {
 		fail(r, ERR_LIMIT, _("a fragment has more than 1048576 samples"));
+		return;
+	}
+	if (pass_run(r, &run))
+		return;
+	if (run.row == 0 && r->defaults.size == 0 && run.count > MAX_EMPTY) {
+		fail(r, ERR_LIMIT, _("trun has more than 4096 samples for which there is no byte anywhere"));
 		return;
 	}
 	if (r->is_track) {

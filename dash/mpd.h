@@ -22,6 +22,8 @@
 struct buf;
 
 #define MPD_MAX_BYTES ((size_t)16 << 20)
+/* Times and durations: 18,000 years, so that sums of a few of them fit 63 bits.  More is ERR_OUT_OF_RANGE. */
+#define MPD_MAX_TIME ((dur_us)(INT64_MAX / 16))
 
 struct mpd_range {
 	uint64_t first, last; /* inclusive bytes; last is UINT64_MAX for "first-", up to the end */

@@ -20,6 +20,8 @@
 #include "dash/mpd_xml.h"
 
 #define PATCH_NAMESPACE "urn:mpeg:dash:schema:mpd-patch:2020"
+#define MAX_STEPS 50000000 /* elements, attributes and pieces of their values that all selectors of a patch look at */
+#define PIECE 64           /* bytes */
 
 /* What a selector found: an element, one of its attributes, or its text. */
 struct target {
@@ -52,16 +54,18 @@ static bool is_named(const xmlNode *node, const char *name, size_t n)
 	       ((n == 1 && *name == '*') || (strlen((const char *)node->name) == n && memcmp(node->name, name, n) == 0));
 }
 
-static bool has_value(const xmlNode *node, const char *name, size_t n, const char *value, size_t n_value)
+static bool has_value(const xmlNode *node, const char *name, size_t n, const char *value, size_t n_value, size_t *steps)
 {
 	for (const xmlAttr *a = node->properties; a != NULL; a = a->next) {
 		xmlChar *v;
 		bool same;
 
+		++*steps;
 		if (strlen((const char *)a->name) != n || memcmp(a->name, name, n) != 0)
 			continue;
 		v = xmlNodeGetContent((const xmlNode *)a);
 		same = v != NULL && strlen((const char *)v) == n_value && memcmp(v, value, n_value) == 0;
+		*steps += v != NULL ? strlen((const char *)v) / PIECE : 0;
 		xmlFree(v);
 		return same;
 	}
@@ -124,29 +128,30 @@ static const char *read_step(const char *s, struct step *step)
 	return step->n > 0 && s != NULL && (*s == '\0' || *s == '/') ? s : NULL;
 }
 
-static bool passes(const xmlNode *node, struct step *step)
+static bool passes(const xmlNode *node, struct step *step, size_t *steps)
 {
+	++*steps;
 	if (!is_named(node, step->name, step->n))
 		return false;
 	for (size_t i = 0; i < step->n_tests; i++) {
 		struct test *t = &step->tests[i];
 
-		if (t->name != NULL ? !has_value(node, t->name, t->n_name, t->value, t->n_value) : ++t->seen != t->position)
+		if (t->name != NULL ? !has_value(node, t->name, t->n_name, t->value, t->n_value, steps) : ++t->seen != t->position)
 			return false;
 	}
 	return true;
 }
 
-static xmlNodePtr take_step(xmlNodePtr list, struct step *step)
+static xmlNodePtr take_step(xmlNodePtr list, struct step *step, size_t *steps)
 {
-	for (; list != NULL; list = list->next)
-		if (passes(list, step))
+	for (; list != NULL && *steps <= MAX_STEPS; list = list->next)
+		if (passes(list, step, steps))
 			return list;
 	return NULL;
 }
 
-/* RFC 5261 4.1: the first of what it selects.  ERR_SYNTAX for another language, ERR_NOT_FOUND. */
-static int find(xmlDocPtr doc, const char *selector, struct target *ret)
+/* RFC 5261 4.1: the first of what it selects.  ERR_SYNTAX for another language, ERR_NOT_FOUND, ERR_LIMIT. */
+static int find(xmlDocPtr doc, const char *selector, size_t *steps, struct target *ret)
 {
 	struct target t = {0};
 	const char *s = selector;
@@ -170,9 +175,9 @@ static int find(xmlDocPtr doc, const char *selector, struct target *ret)
 			s = read_step(s, &step);
 			if (s == NULL)
 				return ERR_SYNTAX;
-			t.node = take_step(list, &step);
+			t.node = take_step(list, &step, steps);
 			if (t.node == NULL)
-				return ERR_NOT_FOUND;
+				return *steps > MAX_STEPS ? ERR_LIMIT : ERR_NOT_FOUND;
 			list = t.node->children;
 		}
 	}
@@ -326,15 +331,28 @@ static void remove_target(const struct target *t)
 		drop(t->node);
 }
 
-static int apply(xmlDocPtr doc, xmlNodePtr op, const char *name, struct fault *f)
+/* Each operation may add an attribute to the same element, and looks at all of them. */
+static size_t count_attributes(const struct target *t)
+{
+	size_t n = 0;
+
+	for (const xmlAttr *a = t->node != NULL ? t->node->properties : NULL; a != NULL; a = a->next)
+		n++;
+	return n;
+}
+
+static int apply(xmlDocPtr doc, xmlNodePtr op, const char *name, size_t *steps, struct fault *f)
 {
 	const char *verb = (const char *)op->name;
 	char *selector = get(op, "sel");
 	struct target t = {0};
-	int e = selector != NULL ? find(doc, selector, &t) : ERR_SYNTAX;
+	int e = selector != NULL ? find(doc, selector, steps, &t) : ERR_SYNTAX;
 	bool root = e == 0 && t.node == xmlDocGetRootElement(doc) && t.attribute == NULL;
 
-	if (e != 0)
+	*steps += count_attributes(&t);
+	if (*steps > MAX_STEPS)
+		e = fault_set(f, ERR_LIMIT, _("%s:%ld: the patch takes too long: it is too large for so large an MPD"), name, xmlGetLineNo(op));
+	else if (e != 0)
 		fault_set(f, ERR_SYNTAX, _("%s:%ld: %s@sel \"%.200s\" %s"), name, xmlGetLineNo(op), verb, selector != NULL ? selector : "",
 		          e == ERR_SYNTAX ? _("is no selector of MPD patches") : _("finds nothing in the MPD"));
 	else if (strcmp(verb, "add") == 0)
@@ -349,7 +367,7 @@ static int apply(xmlDocPtr doc, xmlNodePtr op, const char *name, struct fault *f
 		e = fault_set(f, ERR_SYNTAX, _("%s:%ld: <%s>, expected add, replace or remove"), name, xmlGetLineNo(op), verb);
 	free(t.attribute);
 	free(selector);
-	return e != 0 ? ERR_SYNTAX : 0;
+	return e == ERR_LIMIT ? e : e != 0 ? ERR_SYNTAX : 0;
 }
 
 /* --- the whole ------------------------------------------------------------------------------ */
@@ -382,11 +400,12 @@ static int check(const xmlNode *mpd, const xmlNode *patch, const char *name, str
 
 static int apply_all(xmlDocPtr doc, const xmlNode *patch, const char *name, struct fault *f)
 {
+	size_t steps = 0;
 	int e = 0;
 
 	for (xmlNodePtr op = patch->children; op != NULL && e == 0; op = op->next)
 		if (op->type == XML_ELEMENT_NODE)
-			e = apply(doc, op, name, f);
+			e = apply(doc, op, name, &steps, f);
 	return e;
 }
 

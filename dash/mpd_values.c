@@ -172,7 +172,7 @@ static int read_part(const char **s, const char *end, const struct duration_unit
 		return ERR_SYNTAX;
 	++*s;
 	if (__builtin_mul_overflow((dur_us)micro, units[*next].seconds, &part) ||
-	    __builtin_add_overflow(*sum, part, sum))
+	    __builtin_add_overflow(*sum, part, sum) || *sum > MPD_MAX_TIME)
 		return ERR_OUT_OF_RANGE;
 	++*next;
 	return 0;

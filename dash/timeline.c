@@ -16,6 +16,8 @@
 #include "dash/timeline_build.h"
 #include "dash/timeline_kind.h"
 
+#define MOST_BASES 1000 /* of one level that are looked at: they may all name the same place */
+
 /* The alternatives at one level of BaseURLs. */
 struct bases {
 	struct timeline_base v[TIMELINE_MAX_BASES];
@@ -61,15 +63,14 @@ static void copy_bases(const struct bases *from, struct bases *to)
 	to->partial_offset = from->partial_offset;
 }
 
-/* The lowest priority number that is larger than `than`, or 0. */
-static uint64_t next_priority(const struct mpd_base_urls *list, uint64_t than)
+/* Those without a priority first; of one priority as written. */
+static int by_priority(const void *a, const void *b)
 {
-	uint64_t best = UINT64_MAX;
+	const struct mpd_base_url *x = *(const struct mpd_base_url *const *)a, *y = *(const struct mpd_base_url *const *)b;
 
-	for (size_t i = 0; i < list->n; i++)
-		if (list->v[i].priority > than && list->v[i].priority < best)
-			best = list->v[i].priority;
-	return best != UINT64_MAX ? best : 0;
+	if (x->priority != y->priority)
+		return x->priority < y->priority ? -1 : 1;
+	return x < y ? -1 : x > y;
 }
 
 static void join_all(const struct bases *parent, const struct mpd_base_url *b, struct bases *to)
@@ -83,17 +84,19 @@ static void join_all(const struct bases *parent, const struct mpd_base_url *b, s
  * in order of DVB's priority, then as written. */
 static int inherit_bases(const struct bases *parent, const struct mpd_base_urls *list, struct bases *to)
 {
+	const struct mpd_base_url **order;
+
 	if (list->n == 0) {
 		copy_bases(parent, to);
 		return 0;
 	}
-	for (size_t i = 0; i < list->n && to->n < TIMELINE_MAX_BASES; i++)
-		if (list->v[i].priority == 0)
-			join_all(parent, &list->v[i], to);
-	for (uint64_t p = next_priority(list, 0); p != 0 && to->n < TIMELINE_MAX_BASES; p = next_priority(list, p))
-		for (size_t i = 0; i < list->n; i++)
-			if (list->v[i].priority == p)
-				join_all(parent, &list->v[i], to);
+	order = mem_new_array(list->n, sizeof *order);
+	for (size_t i = 0; i < list->n; i++)
+		order[i] = &list->v[i];
+	qsort(order, list->n, sizeof *order, by_priority);
+	for (size_t i = 0; i < list->n && i < MOST_BASES && to->n < TIMELINE_MAX_BASES; i++)
+		join_all(parent, order[i], to);
+	free(order);
 	to->availability_offset = parent->availability_offset;
 	to->partial_offset = parent->partial_offset;
 	if (list->v[0].has_availability_offset) {
@@ -343,7 +346,7 @@ static int find_start(const struct timeline_build *b, size_t i, const struct tim
 		*ret_start = former->start; /* until it is resolved it takes no time */
 	} else if (!former->period->has_duration) {
 		return ERR_NOT_FOUND;
-	} else if (__builtin_add_overflow(former->start, former->period->duration, ret_start)) {
+	} else if ((*ret_start = former->start + former->period->duration) > MPD_MAX_TIME) {
 		return fault_set(b->fault, ERR_OUT_OF_RANGE, _("Period \"%s\" (line %u): starts past all time"),
 		                 or_question(p->id), p->line);
 	}

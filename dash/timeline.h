@@ -89,6 +89,8 @@ struct timeline {
 /* What a timeline may hold, over all renditions; more is ERR_LIMIT. */
 #define TIMELINE_MAX_SEGMENTS ((size_t)1000000)
 #define TIMELINE_MAX_URL_BYTES ((size_t)256 << 20)
+/* S elements and the like that are looked at, over all renditions: many may share a long SegmentTimeline. */
+#define TIMELINE_MAX_STEPS ((size_t)50000000)
 /* Alternatives kept of a tree of BaseURLs. */
 #define TIMELINE_MAX_BASES 16
 /* A dynamic MPD without end of its time shift buffer: so many of the newest segments. */
@@ -124,6 +126,9 @@ char *timeline_resolve(const struct timeline_rendition *, size_t base, const cha
 /* Index of the segment that holds Period time t (timescale units), the one after the gap when t is in one,
  * clamped to the ends; -1 without segments. */
 int timeline_find(const struct timeline_rendition *, int64_t t);
+
+/* Microseconds, rounded to the nearest; MPD_MAX_TIME (or minus that) for what goes past it, as an offset may. */
+dur_us timeline_us(int64_t ticks, uint32_t timescale);
 
 /* RFC 3986 5.2, without the fragment; what may not stand in a URI (spaces, non-ASCII) is percent-encoded.
  * Caller frees; NULL for garbage (control characters, more than 16 KiB). */

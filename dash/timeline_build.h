@@ -19,7 +19,7 @@ struct timeline_build {
 	const char *url; /* the MPD's own, absolute */
 	wall_us now;
 	struct fault *fault;
-	size_t n_segments, n_url_bytes; /* so far, against the limits */
+	size_t n_segments, n_url_bytes, n_steps; /* so far, against the limits; steps are S and what they are looked up in */
 	size_t n_good;                  /* renditions */
 	struct fault first;             /* of the first bad one */
 };
@@ -67,6 +67,9 @@ struct timeline_names {
 /* Appends the template with its identifiers replaced and "$$" as "$"; anything
  * else between dollars stays as it is.  The buffer's errors stick. */
 void timeline_expand(const char *template, const struct timeline_names *, struct buf *out);
+
+/* Is this a time that can be reckoned with, in ticks and in microseconds? */
+bool timeline_fits(timeline_wide ticks, uint32_t timescale);
 
 /* Microseconds in units of the timescale, rounded down; the product may pass 64 bits. */
 timeline_wide timeline_ticks(dur_us us, uint32_t timescale);

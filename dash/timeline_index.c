@@ -201,6 +201,9 @@ int timeline_set_index(struct timeline_rendition *r, const struct timeline_index
 		return fault_set(f, ERR_SYNTAX, _("the index is not complete"));
 	if (rescale_pto(r, x->timescale, &pto) != 0)
 		return fault_set(f, ERR_SYNTAX, _("@presentationTimeOffset does not fit the sidx"));
+	if (!timeline_fits((wide)x->items[0].time - pto, x->timescale) ||
+	    !timeline_fits((wide)x->items[x->n - 1].time + x->items[x->n - 1].duration - pto, x->timescale))
+		return fault_set(f, ERR_SYNTAX, _("the sidx goes past 62 bits"));
 	v = mem_try(x->n, sizeof *v);
 	if (v == NULL)
 		return fault_set(f, ERR_LIMIT, _("no memory for %zu entries of a sidx"), x->n);
@@ -248,6 +251,14 @@ int timeline_find(const struct timeline_rendition *r, int64_t t)
 			low = mid + 1;
 	}
 	return (int)(low < r->n_segments ? low : r->n_segments - 1);
+}
+
+dur_us timeline_us(int64_t ticks, uint32_t timescale)
+{
+	wide us = (wide)ticks * DUR_S, half = timescale / 2;
+
+	us = (us >= 0 ? us + half : us - half) / timescale;
+	return us > MPD_MAX_TIME ? MPD_MAX_TIME : us < -MPD_MAX_TIME ? -MPD_MAX_TIME : (dur_us)us;
 }
 
 char *timeline_resolve(const struct timeline_rendition *r, size_t base, const char *reference)

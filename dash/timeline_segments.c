@@ -30,6 +30,13 @@ wide timeline_ticks(dur_us us, uint32_t timescale)
 	return ticks >= 0 ? ticks / DUR_S : -((-ticks + DUR_S - 1) / DUR_S);
 }
 
+bool timeline_fits(wide ticks, uint32_t timescale)
+{
+	wide size = ticks >= 0 ? ticks : -ticks;
+
+	return size <= INT64_MAX / 2 && size * DUR_S / timescale <= MPD_MAX_TIME;
+}
+
 /* A length in whole ticks that it does not pass: with a coarse timescale nothing at its end is lost. */
 static wide ticks_up(dur_us us, uint32_t timescale)
 {
@@ -134,7 +141,7 @@ static int put_segment(struct output *out, const struct timeline_run *run, uint6
 
 		if (time < 0 && out->l->segments.ept_delta < 0 && !out->l->segments.has_timeline)
 			time = 0; /* begun before the track's own time, so no address has it */
-		if (a < INT64_MIN / 2 || b > INT64_MAX / 2 || time < 0 || time > (wide)UINT64_MAX)
+		if (!timeline_fits(a, ts) || !timeline_fits(b, ts) || time < 0 || time > (wide)UINT64_MAX)
 			return fault_at(out->l, run->line, ERR_OUT_OF_RANGE, _("a segment's time does not fit 63 bits"));
 		if (!is_part(out, run, run->number + i, k + 1, b))
 			break;

@@ -16,6 +16,14 @@ static int fault_at(struct timeline_layout *l, unsigned line, int code, const ch
 	return fault_set(l->build->fault, code, _("line %u: %s"), line, text);
 }
 
+static int charge(struct timeline_layout *l, unsigned line, size_t steps)
+{
+	l->build->n_steps += steps;
+	return l->build->n_steps <= TIMELINE_MAX_STEPS
+	               ? 0
+	               : fault_at(l, line, ERR_LIMIT, _("the SegmentTimelines are too long for so many Representations and Patterns"));
+}
+
 wide timeline_period_end(const struct timeline_layout *l)
 {
 	if (l->period->duration < 0)
@@ -186,8 +194,11 @@ static int walk_pattern(struct timeline_layout *l, struct walk *w, size_t i, str
 	wide left = s->r >= 0 ? (wide)s->r + 1 : TIMELINE_WIDE_MAX, end = TIMELINE_WIDE_MAX;
 	uint64_t skip = 0;
 	size_t p = 0, n = 0;
-	int e = pattern != NULL ? find_entry(l, s, pattern, &p, &skip)
-	                        : fault_at(l, s->line, ERR_SYNTAX, _("S@p names no Pattern of its SegmentTimeline"));
+	int e = charge(l, s->line, l->segments.n_patterns + (pattern != NULL ? pattern->n : 0));
+
+	if (e == 0)
+		e = pattern != NULL ? find_entry(l, s, pattern, &p, &skip)
+		                    : fault_at(l, s->line, ERR_SYNTAX, _("S@p names no Pattern of its SegmentTimeline"));
 
 	if (e == 0 && s->r < 0)
 		e = open_end(l, i, &end);
@@ -209,7 +220,9 @@ static int walk_pattern(struct timeline_layout *l, struct walk *w, size_t i, str
 			break;
 		left -= run->count;
 		skip = 0;
-		e = take_run(l, w, i, run);
+		e = charge(l, s->line, 1);
+		if (e == 0)
+			e = take_run(l, w, i, run);
 		run->start = w->next;
 		run->number = w->number;
 	}
@@ -221,13 +234,16 @@ int timeline_walk(struct timeline_layout *l, timeline_run_f *each, void *ctx, wi
 	const struct mpd_segments *m = &l->segments;
 	struct walk w = {.each = each, .ctx = ctx, .next = -(wide)l->rendition->pto, .former = -TIMELINE_WIDE_MAX,
 		.number = m->has_start_number ? m->start_number : 1};
+	int e;
 
+	if ((e = charge(l, m->line, m->n_timeline)) != 0)
+		return e;
 	for (size_t i = 0; i < m->n_timeline; i++) {
 		const struct mpd_s *s = &m->timeline[i];
 		struct timeline_run run = {.duration = s->d, .parts = s->k, .line = s->line,
 			.start = s->has_t ? (wide)s->t - l->rendition->pto : w.next, .number = s->has_n ? s->n : w.number};
-		int e = check_s(l, s, run.start, w.former);
 
+		e = check_s(l, s, run.start, w.former);
 		if (e == 0 && s->has_pattern) {
 			e = walk_pattern(l, &w, i, &run);
 		} else if (e == 0) {

@@ -73,6 +73,7 @@ struct fetch {
 	fetch_id *cancels;
 	size_t n_cancels, cap_cancels;
 	fetch_id last_id;
+	bool stopped; /* whatever is started is cancelled */
 	bool stop;
 };
 
@@ -411,7 +412,7 @@ static bool take_orders(struct fetch *f)
 	struct transfer *fresh, *reversed = NULL;
 	fetch_id *cancels;
 	size_t n;
-	bool stop;
+	bool stop, stopped;
 
 	pthread_mutex_lock(&f->lock);
 	fresh = f->fresh;
@@ -421,6 +422,7 @@ static bool take_orders(struct fetch *f)
 	f->cancels = NULL;
 	f->n_cancels = f->cap_cancels = 0;
 	stop = f->stop;
+	stopped = f->stopped;
 	pthread_mutex_unlock(&f->lock);
 	while (fresh != NULL) { /* oldest first */
 		struct transfer *t = fresh;
@@ -432,6 +434,8 @@ static bool take_orders(struct fetch *f)
 	take_fresh(f, reversed);
 	cancel_ids(f, cancels, n);
 	free(cancels);
+	for (struct transfer *t = f->running; t != NULL && stopped; t = t->next)
+		t->cancelled = true;
 	return stop;
 }
 
@@ -642,6 +646,14 @@ void fetch_cancel(struct fetch *f, fetch_id id)
 	pthread_mutex_lock(&f->lock);
 	MEM_GROW(f->cancels, f->cap_cancels, f->n_cancels);
 	f->cancels[f->n_cancels++] = id;
+	pthread_mutex_unlock(&f->lock);
+	curl_multi_wakeup(f->multi);
+}
+
+void fetch_stop(struct fetch *f)
+{
+	pthread_mutex_lock(&f->lock);
+	f->stopped = true;
 	pthread_mutex_unlock(&f->lock);
 	curl_multi_wakeup(f->multi);
 }

@@ -105,6 +105,8 @@ typedef uint64_t fetch_id;
 fetch_id fetch_start(struct fetch *, const struct fetch_request *req, fetch_header_f, fetch_data_f, fetch_done_f, void *ctx);
 /* The done callback comes with ERR_CANCELLED unless it came already.  Unknown ids are fine. */
 void fetch_cancel(struct fetch *, fetch_id);
+/* Cancels what runs, and from now on whatever is started: all who wait for something go on. */
+void fetch_stop(struct fetch *);
 
 /* Waits for the whole body (max_bytes must be set).  Returns result.error, or
  * ERR_HTTP for a status of 400 and above (the body is returned all the same).

@@ -16,6 +16,7 @@
 #include "base/words.h"
 #include "dash/bmff_fragment.h"
 #include "dash/bmff_track.h"
+#include "dash/mpd.h"
 
 #define NEAR 0.001f     /* of the picture: one place */
 #define LOOK_BACK 64    /* cues */
@@ -84,7 +85,7 @@ static bool lengthen(struct cues *c, size_t at, dur_us start, dur_us end, const 
 void cues_add(struct cues *c, dur_us start, dur_us end, char *text, const struct cue_place *place)
 {
 	const struct cue_place nowhere = {.set = false};
-	size_t at = behind(c, start);
+	size_t at = c->n < CUES_MAX ? behind(c, start) : 0;
 
 	if (place == NULL)
 		place = &nowhere;
@@ -644,21 +645,25 @@ static void take_wvtt(const uint8_t *s, size_t n, dur_us start, dur_us end, cons
 			take_vttc(s + box.payload, box.end - box.payload, start, end, regions, c);
 }
 
-static dur_us to_us(int64_t t, uint32_t timescale)
+static dur_us to_us(__int128_t t, uint32_t timescale)
 {
-	return (dur_us)((__int128_t)t * DUR_S / timescale);
+	__int128_t us = t * DUR_S / timescale;
+
+	return us < -MPD_MAX_TIME ? -MPD_MAX_TIME : us > MPD_MAX_TIME ? MPD_MAX_TIME : (dur_us)us;
 }
 
+/* No byte is of two samples, whatever the fragments say: *left of the bytes are still to be read. */
 static void take_samples(const struct bmff_track *track, int64_t shift, const struct bmff_fragment *fragment,
-                         const uint8_t *body, size_t n, dur_us offset, const struct regions *regions, struct cues *c)
+                         const uint8_t *body, size_t n, size_t *left, dur_us offset, const struct regions *regions, struct cues *c)
 {
 	for (size_t i = 0; i < fragment->n_samples; i++) {
 		const struct bmff_sample *s = &fragment->samples[i];
-		int64_t t = (int64_t)s->time + s->composition - shift;
+		__int128_t t = (__int128_t)s->time + s->composition - shift;
 		dur_us start = to_us(t, track->timescale) + offset;
 
-		if (s->offset > n || s->size > n - s->offset)
+		if (s->offset > n || s->size > n - s->offset || s->size > *left)
 			continue;
+		*left -= s->size;
 		if (track->entry == BMFF_TYPE('w', 'v', 't', 't'))
 			take_wvtt(body + s->offset, s->size, start, start + to_us(s->duration, track->timescale), regions, c);
 		else
@@ -689,7 +694,7 @@ int cues_from_mp4(const uint8_t *init, size_t n_init, const uint8_t *body, size_
 	struct bmff_movie *movie = NULL;
 	const struct bmff_track *track;
 	struct regions regions = {.n = 0};
-	size_t pos = 0;
+	size_t pos = 0, left = n, samples = 0;
 	int r = bmff_movie_read(init, n_init, &movie, f);
 
 	if (r != 0)
@@ -702,8 +707,10 @@ int cues_from_mp4(const uint8_t *init, size_t n_init, const uint8_t *body, size_
 		struct bmff_fragment *fragment = NULL;
 
 		r = bmff_fragment_read(body, n, 0, &pos, movie, track->id, &fragment, f);
+		if (r == 0 && (samples += fragment->n_samples) > BMFF_MAX_SAMPLES)
+			r = fault_set(f, ERR_LIMIT, _("a segment has more than %zu samples"), BMFF_MAX_SAMPLES);
 		if (r == 0)
-			take_samples(track, bmff_track_shift(track, movie->timescale), fragment, body, n, offset, &regions, c);
+			take_samples(track, bmff_track_shift(track, movie->timescale), fragment, body, n, &left, offset, &regions, c);
 		bmff_fragment_free(&fragment);
 	}
 	bmff_movie_free(&movie);

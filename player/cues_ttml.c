@@ -22,6 +22,7 @@
 #define NO_REGION -1
 enum { ALIGN_UNSAID, ALIGN_LEFT, ALIGN_CENTRE, ALIGN_RIGHT, ALIGN_START, ALIGN_END };
 #define MAX_DEPTH 32
+#define MAX_VALUE 65536   /* bytes of an attribute */
 #define FOREVER (24 * DUR_HOUR)
 
 struct rates {
@@ -65,13 +66,13 @@ struct document {
 	struct cues *cues;
 };
 
-/* Any namespace: TTML has had several, and prefixes differ. */
+/* Any namespace: TTML has had several, and prefixes differ.  NULL for one that is longer than any that means something. */
 static char *attribute(const xmlNode *node, const char *name)
 {
 	for (const xmlAttr *a = node->properties; a != NULL; a = a->next)
 		if (strcmp((const char *)a->name, name) == 0) {
 			xmlChar *v = xmlNodeGetContent((const xmlNode *)a);
-			char *copy = mem_dup((const char *)v);
+			char *copy = v != NULL && strlen((const char *)v) <= MAX_VALUE ? mem_dup((const char *)v) : NULL;
 
 			xmlFree(v);
 			return copy;

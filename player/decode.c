@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "dash/mpd.h"
 #include "player/demux.h"
 #include "player/media.h"
 #include "player/refs.h"
@@ -23,6 +24,7 @@
 #define NEVER INT64_MIN
 #define SOON (100 * DUR_MS)   /* after a seek: where the place itself takes longer, a picture on the way is shown ... */
 #define AGAIN (300 * DUR_MS)  /* ... and then another */
+#define MAX_PIXELS 35651584   /* the largest picture that level 6.2 of H.264, HEVC and VP9 has, 8192x4352: a few bytes can ask for any */
 #define LEARN 6               /* pictures before the place, all of which show a decoder how they are reordered */
 
 struct decode {
@@ -88,12 +90,26 @@ static void hand_on(struct decode *d, struct media_frame *f)
 	media_frame_free(&f);
 }
 
+/* The media's own times may be anything: these can be reckoned with. */
+static dur_us to_us(int64_t t, AVRational base)
+{
+	int64_t us = av_rescale_q(t, base, AV_TIME_BASE_Q);
+
+	return us < -MPD_MAX_TIME ? -MPD_MAX_TIME : us > MPD_MAX_TIME ? MPD_MAX_TIME : us;
+}
+
+/* Of the packet so many behind this one. */
+static int64_t later(const AVPacket *p, int64_t n)
+{
+	return av_sat_add64(p->pts, n * (p->duration < INT64_MAX / LEARN ? p->duration : INT64_MAX / LEARN));
+}
+
 static dur_us duration_of(struct decode *d, const AVFrame *frame)
 {
 	if (frame->nb_samples > 0 && frame->sample_rate > 0)
 		return av_rescale(frame->nb_samples, DUR_S, frame->sample_rate);
 	if (frame->pkt_duration > 0)
-		d->frame_duration = av_rescale_q(frame->pkt_duration, d->time_base, AV_TIME_BASE_Q);
+		d->frame_duration = to_us(frame->pkt_duration, d->time_base);
 	return d->frame_duration > 0 ? d->frame_duration : DUR_S / 25;
 }
 
@@ -168,7 +184,7 @@ static void give(struct decode *d)
 	struct media_frame *f;
 
 	atomic_fetch_add(&d->decoded, 1);
-	pts = ts != AV_NOPTS_VALUE ? av_rescale_q(ts, d->time_base, AV_TIME_BASE_Q) + d->offset
+	pts = ts != AV_NOPTS_VALUE ? to_us(ts, d->time_base) + d->offset
 	                           : (d->given != NEVER ? d->given : d->from);
 	/* a frame that only reaches into the window from before it is kept when it is sound: the presenter cuts it */
 	if (d->key) {
@@ -250,6 +266,8 @@ static int open_codec(struct decode *d, const AVStream *stream)
 
 	if (codec == NULL)
 		return AVERROR_DECODER_NOT_FOUND;
+	if ((int64_t)stream->codecpar->width * stream->codecpar->height > MAX_PIXELS)
+		return AVERROR(ERANGE);
 	d->codec = avcodec_alloc_context3(codec);
 	d->parameters = avcodec_parameters_alloc();
 	if (d->codec == NULL || d->parameters == NULL) {
@@ -261,6 +279,7 @@ static int open_codec(struct decode *d, const AVStream *stream)
 		r = avcodec_parameters_to_context(d->codec, stream->codecpar);
 	d->codec->pkt_timebase = stream->time_base;
 	d->codec->thread_count = d->lane == LANE_VIDEO ? 0 : 1;
+	d->codec->max_pixels = MAX_PIXELS;
 	if (r >= 0 && codec->id == AV_CODEC_ID_H264) /* what is cut short on purpose need not be made up (cut_short) */
 		av_dict_set(&options, "enable_er", "0", 0);
 	if (r >= 0)
@@ -280,7 +299,7 @@ static bool on_the_way(const struct decode *d)
 	int64_t ahead = d->codec->has_b_frames > 0 ? 1 : LEARN;
 
 	return d->lane == LANE_VIDEO && p->pts != AV_NOPTS_VALUE &&
-	       av_rescale_q(p->pts + ahead * p->duration, d->time_base, AV_TIME_BASE_Q) + d->offset < d->from;
+	       to_us(later(p, ahead), d->time_base) + d->offset < d->from;
 }
 
 /* Nor are references that nothing wanted is made of: the decoder gets enough of them to keep its books. */
@@ -383,7 +402,7 @@ static void note_refs(struct decode *d, const struct media_segment *s, const str
 	}
 	if (d->refs != NULL)
 		refs_add(d->refs, p->data, (size_t)p->size, p->pts == AV_NOPTS_VALUE ||
-		         av_rescale_q(p->pts + LEARN * p->duration, base, AV_TIME_BASE_Q) + s->offset + d->shift >= s->from);
+		         to_us(later(p, LEARN), base) + s->offset + d->shift >= s->from);
 }
 
 /* How many packets stand before the last key picture that is not behind s->from: nobody needs them. */
@@ -398,7 +417,7 @@ static unsigned before_key(struct decode *d, const struct media_segment *s)
 		return 0;
 	for (; demux_read(x, d->packet) == 0; n++) {
 		const AVPacket *p = d->packet;
-		dur_us at = av_rescale_q(p->pts, demux_stream(x)->time_base, AV_TIME_BASE_Q);
+		dur_us at = to_us(p->pts, demux_stream(x)->time_base);
 
 		if (n == 0 && p->pts != AV_NOPTS_VALUE)
 			place(d, s, at + s->offset);
@@ -419,7 +438,7 @@ static int read_first(struct decode *d, const struct media_segment *s, struct de
 	int r = demux_read(x, d->packet);
 
 	if (r == 0 && d->packet->pts != AV_NOPTS_VALUE)
-		place(d, s, av_rescale_q(d->packet->pts, demux_stream(x)->time_base, AV_TIME_BASE_Q) + s->offset);
+		place(d, s, to_us(d->packet->pts, demux_stream(x)->time_base) + s->offset);
 	return r;
 }
 
@@ -451,7 +470,7 @@ static void decode_segment(struct decode *d, const struct media_segment *s)
 	read = read_first(d, s, x);
 	r = ready_codec(d, s, x);
 	if (r < 0)
-		note_error(d, s->index, "no decoder", r);
+		note_error(d, s->index, r == AVERROR(ERANGE) ? "pictures larger than 8192x4352 are not decoded" : "no decoder", r);
 	d->restarts = read == 0 && restarts(d);
 	while (r == 0 && !stale(d)) {
 		r = read;

@@ -6,10 +6,12 @@
 #include "player/demux.h"
 
 #include <libavformat/avformat.h>
+#include <libavutil/opt.h>
 #include <string.h>
 
 #include "base/blob.h"
 #include "base/mem.h"
+#include "base/must.h"
 #include "base/words.h"
 #include "dash/bmff.h"
 #include "dash/bmff_track.h"
@@ -105,6 +107,8 @@ static int open_format(struct demux *d, struct fault *f)
 	}
 	d->format->pb = d->io;
 	d->format->flags |= AVFMT_FLAG_CUSTOM_IO;
+	/* what claims to be a segment may be a list of files, or a description of a stream to be listened for */
+	MUST(av_opt_set(d->format, "protocol_whitelist", "none", 0) >= 0);
 	r = avformat_open_input(&d->format, NULL, d->feed != NULL ? av_find_input_format("mp4") : NULL, NULL);
 	if (r < 0)
 		return fault_set(f, ERR_MEDIA, _("the segment cannot be read: %s"), av_make_error_string(text, sizeof text, r));

@@ -66,6 +66,12 @@ static void seek_to(struct present *p, dur_us to, bool keys)
 	sound_reset(&p->sound, to);
 }
 
+/* Of seconds that somebody asked for: any number. */
+static dur_us time_of(double seconds)
+{
+	return seconds > 1e9 ? (dur_us)1e15 : seconds < -1e9 ? -(dur_us)1e15 : (dur_us)(seconds * 1e6);
+}
+
 static void seek(struct present *p, dur_us to)
 {
 	p->scan = 0;
@@ -276,17 +282,17 @@ static void obey(struct present *p, struct command c, mono_us now)
 	case CMD_SEEK_BY:
 		p->bar_end = now + 2 * DUR_S;
 		p->drawn_next = 0;
-		seek(p, present_clock(p, now) + (dur_us)(c.value * 1e6));
+		seek(p, present_clock(p, now) + time_of(c.value));
 		break;
 	case CMD_SEEK_TO:
-		seek(p, (dur_us)(c.value * 1e6));
+		seek(p, time_of(c.value));
 		break;
 	case CMD_SEEK_PART:
 		seek_part(p, c.value);
 		break;
 	case CMD_SEEK_BY_PART:
 		if (p->set.duration > 0)
-			seek(p, present_clock(p, now) + (dur_us)(c.value * (double)p->set.duration));
+			seek(p, present_clock(p, now) + time_of(c.value * ((double)p->set.duration / 1e6)));
 		break;
 	case CMD_SPEED_BY:
 		set_speed(p, p->set.speed * c.value, now);

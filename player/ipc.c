@@ -5,6 +5,7 @@
 #include "player/ipc.h"
 
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -197,7 +198,7 @@ static bool value_of(const json_t *v, double *ret)
 
 	if (json_is_number(v) || json_is_boolean(v)) {
 		*ret = json_is_boolean(v) ? json_is_true(v) : json_number_value(v);
-		return true;
+		return isfinite(*ret);
 	}
 	if (s != NULL && (strcmp(s, "yes") == 0 || strcmp(s, "no") == 0)) {
 		*ret = s[0] == 'y';
@@ -206,7 +207,7 @@ static bool value_of(const json_t *v, double *ret)
 	if (s == NULL || *s == '\0')
 		return false;
 	*ret = strtod(s, &end);
-	return *end == '\0';
+	return *end == '\0' && isfinite(*ret);
 }
 
 /* One word of seek's flags, which are joined by +.  All seeks are exact here, so `keyframes` is granted and more. */

@@ -37,7 +37,7 @@ const struct timeline_period *lane_period(const struct lane *l)
 
 static dur_us to_us(const struct lane *l, const struct timeline_rendition *r, int64_t t)
 {
-	return lane_period(l)->start + av_rescale(t, DUR_S, r->timescale);
+	return lane_period(l)->start + timeline_us(t, r->timescale);
 }
 
 dur_us lane_segment_start(const struct lane *l, const struct timeline_rendition *r, unsigned i)
@@ -72,13 +72,14 @@ dur_us lane_buffered(const struct lane *l)
 static void set_time(struct rung *u, unsigned index, struct grab_want *w)
 {
 	const struct timeline_segment *s = &u->r->segments[index];
+	int64_t start;
 	uint64_t length = index > 0 && s[-1].duration > s->duration ? s[-1].duration : s->duration;
 
 	if (u->ticks == 0 && u->init != NULL)
 		u->ticks = demux_timescale(u->init);
-	if (u->ticks == 0 || !u->indexed || s->start + u->r->pto < 0)
+	if (u->ticks == 0 || !u->indexed || __builtin_add_overflow(s->start, u->r->pto, &start) || start < 0)
 		return;
-	w->time = (uint64_t)av_rescale(s->start + u->r->pto, u->ticks, u->r->timescale);
+	w->time = (uint64_t)av_rescale(start, u->ticks, u->r->timescale);
 	w->slack = (uint64_t)av_rescale((int64_t)length, u->ticks, u->r->timescale) / 2 + 1;
 }
 
@@ -149,7 +150,7 @@ static struct media_segment *new_segment(struct lane *l, struct blob *body)
 	m->body = body;
 	m->feed = l->fed ? feed_ref(l->feed) : NULL;
 	m->skipped = body == NULL && m->feed == NULL;
-	m->offset = lane_period(l)->start - av_rescale((int64_t)u->r->pto, DUR_S, u->r->timescale);
+	m->offset = lane_period(l)->start - timeline_us(u->r->pto, u->r->timescale);
 	m->first = lane_period(l)->start;
 	m->from = l->window > m->first ? l->window : m->first;
 	m->to = l->set.end < end ? l->set.end : end;

@@ -67,7 +67,7 @@ static wall_us now_there(struct live *l)
 
 static dur_us time_of(const struct timeline_period *p, const struct timeline_rendition *r, int64_t t)
 {
-	return p->start + av_rescale(t, DUR_S, r->timescale);
+	return p->start + timeline_us(t, r->timescale);
 }
 
 void live_window(const struct timeline *t, dur_us *ret_from, dur_us *ret_to)
@@ -112,7 +112,7 @@ static dur_us segment_of(const struct timeline *t)
 			const struct timeline_rendition *r = track->n_renditions > 0 ? &track->renditions[0] : NULL;
 
 			if (r != NULL && r->n_segments > 0) {
-				dur_us d = av_rescale((int64_t)r->segments[r->n_segments - 1].duration, DUR_S, r->timescale);
+				dur_us d = timeline_us((int64_t)r->segments[r->n_segments - 1].duration, r->timescale);
 
 				return d > 100 * DUR_MS ? d : 100 * DUR_MS;
 			}
@@ -454,7 +454,7 @@ dur_us live_start(struct live *l, const struct source *s)
 	if (m->has_suggested_delay)
 		delay = m->suggested_delay;
 	if (m->service.latency_target > 0)
-		delay = (dur_us)m->service.latency_target * DUR_MS;
+		delay = m->service.latency_target < (uint64_t)(MPD_MAX_TIME / DUR_MS) ? (dur_us)m->service.latency_target * DUR_MS : MPD_MAX_TIME;
 	if (m->min_buffer_time > delay)
 		delay = m->min_buffer_time;
 	if (l->partial && edge != INT64_MAX && edge - to < 2 * l->segment)

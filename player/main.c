@@ -396,8 +396,11 @@ static int play(struct session *s, struct fault *f)
 	if (wants_resume(s->run) && !s->source.timeline->dynamic)
 		resume_store(s->run->url, s->report.finished ? 0 : end);
 	r = engine_failure(s->engine, f);
-	if (r == 0 && s->sink->finish != NULL)
-		r = s->sink->finish(s->sink, f);
+	if (s->sink->finish != NULL) { /* what was played until a failure stays recorded */
+		int e = s->sink->finish(s->sink, r == 0 ? f : NULL);
+
+		r = r == 0 ? e : r;
+	}
 	if (r == 0)
 		r = frames_hash_end(&s->hashes, f);
 	return r;
@@ -411,6 +414,8 @@ static void end_session(struct session *s)
 		engine_stop(s->engine);
 	if (s->engine != NULL && s->state != NULL)
 		known_store(s->state, s->network, engine_line(s->engine), clock_wall());
+	if (s->fetch != NULL)
+		fetch_stop(s->fetch); /* those below may wait for a server that says a byte now and then */
 	subtitles_free(&s->subtitles);
 	live_free(&s->live);
 	thumbs_free(&s->thumbs);

@@ -13,7 +13,7 @@
 
 struct pace pace_of(const struct mpd_service *s)
 {
-	struct pace p = {.target = s->latency_target < (uint64_t)INT64_MAX / DUR_MS ? (dur_us)s->latency_target * DUR_MS : 0,
+	struct pace p = {.target = s->latency_target < (uint64_t)(MPD_MAX_TIME / DUR_MS) ? (dur_us)s->latency_target * DUR_MS : 0,
 		.slow = 1, .fast = UNHEARD};
 
 	if (s->rate_max > 0)

@@ -3,7 +3,8 @@
  * The sink that records what is played, losslessly, at its presentation times:
  * H.264 without loss and ALAC in MP4.  Pictures of another size than the first are
  * scaled to it, as a window would.  A failure ends the recording, not the playing,
- * and is told at the end.
+ * and is told at the end.  The file has its name when it is whole; until then it is
+ * `.NAME.part` beside it, and one that cannot become whole is removed.
  */
 #include <errno.h>
 #include <libavcodec/avcodec.h>
@@ -13,6 +14,8 @@
 #include <libswscale/swscale.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/words.h"
@@ -23,7 +26,7 @@
 
 struct dump {
 	struct sink sink;
-	char *path;
+	char *path, *part;      /* part: where it grows; the same for what is no plain file, a pipe or a device */
 	AVFormatContext *file;
 	AVCodecContext *video, *audio;
 	AVStream *video_stream, *audio_stream;
@@ -31,7 +34,7 @@ struct dump {
 	AVPacket *packet;
 	AVFrame *early[EARLY];
 	unsigned n_early;
-	bool open;              /* the header is written */
+	bool made, open;        /* there is a file; the header is written */
 	int64_t last_pts;       /* of the last picture; INT64_MIN: none */
 	int64_t duration;       /* of the last picture; encoders forget it */
 	int rate, channels;     /* 0: no sound yet */
@@ -147,6 +150,16 @@ static void encode_picture(struct dump *d, const AVFrame *f)
 	av_frame_free(&copy);
 }
 
+static bool make_file(struct dump *d)
+{
+	char *url = mem_printf("file:%s", d->part);
+	int r = avio_open(&d->file->pb, url, AVIO_FLAG_WRITE);
+
+	free(url);
+	d->made = r >= 0;
+	return !failed(d, r, "opening");
+}
+
 /* The streams must be known before the first byte. */
 static bool open_file(struct dump *d)
 {
@@ -158,8 +171,7 @@ static bool open_file(struct dump *d)
 	if ((d->n_early > 0 && !open_video(d, d->early[0])) || (d->rate > 0 && !open_audio(d)))
 		return false;
 	av_dict_set(&options, "video_track_timescale", "1000000", 0);
-	bad = failed(d, avio_open(&d->file->pb, d->path, AVIO_FLAG_WRITE), "opening") ||
-	      failed(d, avformat_write_header(d->file, &options), "the header");
+	bad = !make_file(d) || failed(d, avformat_write_header(d->file, &options), "the header");
 	av_dict_free(&options);
 	d->open = !bad;
 	for (unsigned i = 0; i < d->n_early; i++) {
@@ -277,6 +289,8 @@ static int finish(struct sink *s, struct fault *f)
 		failed(d, av_write_trailer(d->file), "the end of the file");
 	if (d->file->pb != NULL)
 		failed(d, avio_closep(&d->file->pb), "closing");
+	if (d->error == 0 && d->open && strcmp(d->part, d->path) != 0 && !failed(d, rename(d->part, d->path) < 0 ? AVERROR(errno) : 0, "giving it its name"))
+		d->made = false; /* it is no longer ours to remove */
 	if (d->error == 0 && !d->open)
 		return fault_set(f, ERR_MEDIA, _("%s: nothing was played, so nothing was recorded"), d->path);
 	if (d->error != 0)
@@ -292,6 +306,8 @@ static void sink_free(struct sink *s)
 		av_frame_free(&d->early[i]);
 	if (d->file != NULL && d->file->pb != NULL)
 		avio_closep(&d->file->pb);
+	if (d->made && strcmp(d->part, d->path) != 0)
+		unlink(d->part);
 	avcodec_free_context(&d->video);
 	avcodec_free_context(&d->audio);
 	avformat_free_context(d->file);
@@ -299,7 +315,18 @@ static void sink_free(struct sink *s)
 	sws_freeContext(d->sws);
 	free(d->pending);
 	free(d->path);
+	free(d->part);
 	free(d);
+}
+
+static char *name_part(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+	struct stat st;
+
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return mem_dup(path);
+	return mem_printf("%.*s.%s.part", (int)(name - path), path, name);
 }
 
 int sink_dump_new(const char *path, struct sink **ret_sink, struct fault *f)
@@ -309,6 +336,7 @@ int sink_dump_new(const char *path, struct sink **ret_sink, struct fault *f)
 	d->sink = (struct sink){.show = show, .all = true, .sound_open = sound_open, .sound_put = sound_put, .poll = poll_events,
 		.finish = finish, .free = sink_free};
 	d->path = mem_dup(path);
+	d->part = name_part(path);
 	d->last_pts = INT64_MIN;
 	d->packet = av_packet_alloc();
 	if (d->packet == NULL || avformat_alloc_output_context2(&d->file, NULL, "mp4", path) < 0) {

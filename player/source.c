@@ -24,6 +24,7 @@
 
 #define SILENT (4 * DUR_S)        /* a place is asked a second time */
 #define SILENT_AGAIN (8 * DUR_S)
+#define LONGEST DUR_MIN           /* for one MPD, however it drips, and for all its remote parts */
 #define MOST_LATER (10 * DUR_S)   /* nobody waits longer in front of a black screen */
 #define NAP (50 * DUR_MS)
 
@@ -55,12 +56,38 @@ static void on_done(void *ctx, const struct fetch_result *result, const struct f
 	pthread_mutex_unlock(&w->lock);
 }
 
+static bool left(const struct source_door *door)
+{
+	return door->stop != NULL && *door->stop != 0;
+}
+
+static void wait_for_end(const struct source_door *door, fetch_id id, struct wait *w)
+{
+	pthread_mutex_lock(&w->lock);
+	while (!w->done) {
+		struct timespec at;
+
+		clock_gettime(CLOCK_MONOTONIC, &at);
+		at.tv_nsec += NAP * 1000;
+		at.tv_sec += at.tv_nsec / 1000000000;
+		at.tv_nsec %= 1000000000;
+		if (left(door))
+			fetch_cancel(door->fetch, id);
+		if (door->stop != NULL)
+			pthread_cond_clockwait(&w->ended, &w->lock, CLOCK_MONOTONIC, &at);
+		else
+			pthread_cond_wait(&w->ended, &w->lock);
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
 static void get_once(const struct source_door *door, const char *url, bool again, struct wait *w)
 {
 	const struct cmcd about = {.session_id = door->session_id, .type = 'm', .buffer = -1, .speed = -1};
 	struct cmcd_request told;
 	struct fetch_request req = {.max_bytes = MPD_MAX_BYTES, .connect_timeout = 4 * DUR_S,
-		.stall_timeout = again ? SILENT_AGAIN : SILENT, .other_address = again};
+		.stall_timeout = again ? SILENT_AGAIN : SILENT, .total_timeout = LONGEST, .other_address = again};
+	fetch_id id;
 
 	*w = (struct wait){.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
 	buf_init(&w->body, MPD_MAX_BYTES);
@@ -69,11 +96,8 @@ static void get_once(const struct source_door *door, const char *url, bool again
 	req.fields = (const char *const *)told.fields;
 	req.n_fields = told.n;
 	fetch_know(door->fetch, url); /* its other addresses, should the first be silent */
-	fetch_start(door->fetch, &req, NULL, on_data, on_done, w);
-	pthread_mutex_lock(&w->lock);
-	while (!w->done)
-		pthread_cond_wait(&w->ended, &w->lock);
-	pthread_mutex_unlock(&w->lock);
+	id = fetch_start(door->fetch, &req, NULL, on_data, on_done, w);
+	wait_for_end(door, id, w);
 	pthread_cond_destroy(&w->ended);
 	pthread_mutex_destroy(&w->lock);
 	cmcd_request_fini(&told);
@@ -91,15 +115,12 @@ static int verdict(const struct wait *w, const char *url, struct fault *f)
 	return 0;
 }
 
-/* What may pass: a connection that was reset, a body cut off, silence, 408, 429 and 5xx (RFC 9110 15.5, 15.6). */
+/* What may pass: a connection that was reset, a body cut off, silence, 408, 429 and 5xx (RFC 9110 15.5, 15.6); not what went on for a minute. */
 static bool may_pass(const struct fetch_result *r)
 {
+	if (r->total >= LONGEST)
+		return false;
 	return r->error == ERR_TRUNCATED || r->error == ERR_NETWORK || r->error == ERR_TIMEOUT || r->status == 408 || r->status == 429 || r->status >= 500;
-}
-
-static bool left(const struct source_door *door)
-{
-	return door->stop != NULL && *door->stop != 0;
 }
 
 /* RFC 9110 10.2.3 */
@@ -167,6 +188,7 @@ int source_get(const struct source_door *door, const char *url, struct buf *out,
 
 struct parts {
 	const struct source_door *door;
+	mono_us end;  /* then no more of them is got */
 	bool network; /* one came from there */
 };
 
@@ -175,6 +197,8 @@ static int get_part(void *ctx, const char *url, struct buf *out, char **ret_url,
 	struct parts *p = ctx;
 
 	p->network = p->network || !local_is(url);
+	if (clock_mono() > p->end)
+		return fault_set(f, ERR_TIMEOUT, "%s: %s", url, words_error(ERR_TIMEOUT));
 	return source_get(p->door, url, out, ret_url, f);
 }
 
@@ -232,7 +256,7 @@ int source_parse(const struct source_door *door, struct buf *text, const char *u
                  struct fault *f)
 {
 	struct source s = {.url = mem_dup(url)};
-	struct parts parts = {.door = door};
+	struct parts parts = {.door = door, .end = clock_mono() + LONGEST};
 	int r = mpd_read(text->bytes, text->size, name, &s.mpd, f);
 
 	buf_init(&s.text, MPD_MAX_BYTES);

@@ -129,7 +129,7 @@ static bool get_index(struct subtitles *s, struct timeline_rendition *r)
 static void read_part(struct subtitles *s, const struct timeline_rendition *r, const struct timeline_period *p,
                       const struct blob *b, struct cues *c)
 {
-	dur_us offset = p->start - av_rescale(r->pto, DUR_S, r->timescale);
+	dur_us offset = p->start - timeline_us(r->pto, r->timescale);
 	const char *text = (const char *)b->bytes;
 	struct fault f = {0};
 	int code;
@@ -209,7 +209,7 @@ static bool step(struct subtitles *s, unsigned track, dur_us t)
 	i = timeline_find(r, av_rescale(t - p->start, r->timescale, DUR_S));
 	while ((size_t)i < r->n_segments && s->done[i])
 		i++;
-	if ((size_t)i >= r->n_segments || p->start + av_rescale(r->segments[i].start, DUR_S, r->timescale) > t + AHEAD)
+	if ((size_t)i >= r->n_segments || p->start + timeline_us(r->segments[i].start, r->timescale) > t + AHEAD)
 		return false;
 	s->done[i] = true;
 	b = get(s, r, r->segments[i].url, r->segments[i].has_range, r->segments[i].range);

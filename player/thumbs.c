@@ -21,6 +21,7 @@
 
 #define MAX_SHEET ((size_t)16 << 20)
 #define MAX_SIDE 16384
+#define MAX_PIXELS ((int64_t)1 << 25) /* of a sheet: a few bytes can be a picture of any size */
 #define MAX_TILES 10000
 #define MAX_WIDTH 320
 #define SHEETS 4
@@ -132,8 +133,8 @@ static bool find_place(const struct timeline *t, dur_us at, struct sheets *ret_s
 	w.segment = timeline_find(ret_sheets->r, av_rescale_rnd(at - p->start, scale, DUR_S, AV_ROUND_DOWN));
 	n = (int64_t)ret_sheets->columns * ret_sheets->rows;
 	/* in microseconds: the timescale may be as coarse as a second */
-	length = av_rescale(sheet_duration(ret_sheets, p, w.segment), DUR_S, scale);
-	in = at - p->start - av_rescale(ret_sheets->r->segments[w.segment].start, DUR_S, scale);
+	length = timeline_us(sheet_duration(ret_sheets, p, w.segment), scale);
+	in = at - p->start - timeline_us(ret_sheets->r->segments[w.segment].start, scale);
 	if (length <= 0)
 		return false;
 	w.tile = in <= 0 ? 0 : in >= length ? (unsigned)n - 1 : (unsigned)av_rescale_rnd(in, n, length, AV_ROUND_DOWN);
@@ -173,6 +174,8 @@ static AVFrame *decode(const struct blob *b)
 	AVFrame *f = av_frame_alloc();
 	bool ok = false;
 
+	if (c != NULL)
+		c->max_pixels = MAX_PIXELS;
 	if (c != NULL && packet != NULL && f != NULL && avcodec_open2(c, codec, NULL) == 0 && av_new_packet(packet, (int)b->size) == 0) {
 		memcpy(packet->data, b->bytes, b->size);
 		ok = avcodec_send_packet(c, packet) == 0 && avcodec_send_packet(c, NULL) == 0 && avcodec_receive_frame(c, f) == 0 &&

@@ -11,6 +11,20 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
+/* Sums of a few times of a timeline fit 63 bits, in ticks and in microseconds. */
+static void check_times(const struct timeline_period *p, const struct timeline_rendition *r)
+{
+	__extension__ const __int128 most = MPD_MAX_TIME;
+
+	MUST(p->start >= 0 && p->start <= MPD_MAX_TIME && p->duration <= MPD_MAX_TIME);
+	MUST(timeline_us(r->pto, r->timescale) <= MPD_MAX_TIME && timeline_us(r->pto, r->timescale) >= -MPD_MAX_TIME);
+	for (size_t i = 0; i < r->n_segments; i++) {
+		__extension__ __int128 start = r->segments[i].start, end = start + r->segments[i].duration;
+
+		MUST(start * DUR_S / r->timescale >= -most && end * DUR_S / r->timescale <= most && end <= INT64_MAX);
+	}
+}
+
 static void lay_out(const struct mpd *mpd)
 {
 	struct timeline *t = NULL;
@@ -24,6 +38,7 @@ static void lay_out(const struct mpd *mpd)
 				int found = timeline_find(r, 0);
 
 				MUST(found < (int)r->n_segments && r->timescale > 0 && (r->n_bases > 0 || r->fault != NULL));
+				check_times(&t->periods[i], r);
 				if (found >= 0)
 					free(timeline_resolve(r, 0, r->segments[found].url));
 			}

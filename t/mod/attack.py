@@ -331,6 +331,17 @@ MPDS = {
     'd of one tick': one('<SegmentTemplate timescale="4294967295" duration="1" media="$Number$.m4s"/>', 'type="static" mediaPresentationDuration="P9999Y"'),
     'durations past the end': head('<Period/>', f'type="static" mediaPresentationDuration="PT{HUGE}S"'), 'a width of 100 million digits': one('<SegmentTemplate timescale="1" duration="1" media="$Number%0100000000d$.m4s"/>'),
     'negative times': one('<SegmentTemplate timescale="0" duration="-1" startNumber="-5" presentationTimeOffset="-1" media="$Time$.m4s"/>'),
+    'a year of years': one('<SegmentTemplate timescale="1" duration="2" media="$Number$.m4s"/>', f'type="static" mediaPresentationDuration="PT{2**63 // 10**6 - 2}S"'),
+    'periods past all time': head('<Period duration="P15000Y"/><Period duration="P15000Y"/><Period/>'),
+    # what is cheap to say and dear to do
+    'places without number': head(''.join(f'<BaseURL dvb:priority="{i + 2}">a</BaseURL>' for i in range(250_000)) + one('<SegmentTemplate duration="1" media="$Number$"/>')[1:].split('>', 1)[1][:-6],
+                                  'xmlns:dvb="urn:dvb:dash:dash-extensions:2014-1" type="static" mediaPresentationDuration="PT5S"'),
+    'one long timeline': head('<Period><AdaptationSet mimeType="video/mp4"><SegmentTemplate media="$Number$"><SegmentTimeline>' + '<S d="9"/>' * 150_000 + '</SegmentTimeline></SegmentTemplate>'
+                              + '<Representation id="v" bandwidth="1"/>' * 30_000 + '</AdaptationSet></Period>'),
+    'patterns without end': one('<SegmentTemplate media="$Number$"><SegmentTimeline><Pattern id="1"><P d="1"/></Pattern>' + '<S p="1" r="900000"/>' * 30_000 + '</SegmentTimeline></SegmentTemplate>'),
+    'long patterns': one('<SegmentTemplate media="$Number$"><SegmentTimeline><Pattern id="1">' + '<P d="1"/>' * 300_000 + '</Pattern>' + '<S p="1"/>' * 200_000 + '</SegmentTimeline></SegmentTemplate>'),
+    'many patterns': one('<SegmentTemplate media="$Number$"><SegmentTimeline>' + ''.join(f'<Pattern id="{i}"><P d="1"/></Pattern>' for i in range(150_000)) + '<S p="149999"/>' * 150_000
+                         + '</SegmentTimeline></SegmentTemplate>'),
     'links': head('<Period xmlns:xlink="http://www.w3.org/1999/xlink" xlink:href="links.mpd" xlink:actuate="onLoad"/>'),
 }
 

@@ -207,6 +207,47 @@ Test(mpd_patch, adds_replaces_and_removes)
 	mpd_free(&m);
 }
 
+static void fill(struct buf *b, const char *head, const char *row, unsigned n, bool numbered, const char *tail)
+{
+	buf_init(b, (size_t)16 << 20);
+	buf_puts(b, head);
+	for (unsigned i = 0; i < n; i++) {
+		buf_puts(b, row);
+		if (numbered)
+			buf_printf(b, "%u\">1</add>", i);
+	}
+	buf_puts(b, tail);
+	CHECK_INT(buf_error(b), 0);
+}
+
+/* Each operation looks for its place among all elements, or all attributes, or in one as long as the MPD. */
+Test(mpd_patch, is_not_worked_on_for_hours)
+{
+#define MPD_HEAD "<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" id=\"m\" publishTime=\"2026-01-01T00:00:00Z\">"
+#define PATCH_HEAD "<Patch xmlns=\"urn:mpeg:dash:schema:mpd-patch:2020\" mpdId=\"m\" originalPublishTime=\"2026-01-01T00:00:00Z\">"
+	static const struct {
+		const char *head, *row, *tail, *operation;
+	} rows[] = {
+		{MPD_HEAD, "<a/>", "<b/></MPD>", "<add sel=\"/MPD/b\" type=\"@x"},
+		{MPD_HEAD "<b id=\"", "xxxx", "\"/><b id=\"y\"/></MPD>", "<add sel=\"/MPD/b[@id='y']\" type=\"@x"},
+		{MPD_HEAD "<b", "", "/></MPD>", "<add sel=\"/MPD/b\" type=\"@x"},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct buf mpd, patch, out;
+		struct fault f = {0};
+
+		fill(&mpd, rows[i].head, rows[i].row, 1000000, false, rows[i].tail);
+		fill(&patch, PATCH_HEAD, rows[i].operation, 100000, true, "</Patch>");
+		buf_init(&out, (size_t)16 << 20);
+		CHECK_INT(mpd_patch(mpd.bytes, mpd.size, patch.bytes, patch.size, "p.mpp", &out, &f), ERR_LIMIT);
+		CHECK(strstr(f.text, "p.mpp:1: the patch takes too long") != NULL);
+		buf_fini(&out);
+		buf_fini(&patch);
+		buf_fini(&mpd);
+	}
+}
+
 /* Attributes with a prefix, text, a patch that does not date what it makes, and the same moment in other words. */
 Test(mpd_patch, takes_what_others_write)
 {

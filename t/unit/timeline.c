@@ -538,6 +538,8 @@ Test(timeline, refuses_evil_counts)
 	              ERR_SYNTAX, "S@d");
 	check_refused(STATIC("9"), ONE("<SegmentTemplate timescale=\"0\" duration=\"1\" media=\"a\"/>"), ERR_SYNTAX, "@timescale is 0");
 	check_refused(STATIC("9"), ONE("<SegmentTemplate duration=\"1\"/>"), ERR_SYNTAX, "no @media");
+	check_refused("type=\"static\"", ONE("<SegmentTemplate media=\"$Time$\"><SegmentTimeline><S d=\"4611686018427387000\"/></SegmentTimeline></SegmentTemplate>"),
+	              ERR_OUT_OF_RANGE, "63 bits"); /* of microseconds */
 	check_refused(STATIC("9"), ONE("<SegmentTemplate duration=\"1\" startNumber=\"18446744073709551610\" media=\"$Number$\"/>"),
 	              ERR_OUT_OF_RANGE, "64 bits");
 }
