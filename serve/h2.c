@@ -13,21 +13,28 @@
  * Replies whose viewer makes no room for them (RFC 9113 5.2): nothing of them is in the kernel, and libh2o has no limit for them.
  *
  * What a connection that rests need not hold: libh2o keeps it until the end.
+ *
+ * Heads whose fields are in a table already and cost a byte each: libh2o counts bytes, of which it takes 400 KB, and makes a hundred
+ * times as many of them.
  */
 #include <dlfcn.h>
 
+#include "base/counter.h"
 #include "base/must.h"
 #include "serve/inner.h"
 
 #include <h2o/http2.h>
 #include <h2o/http2_internal.h>
 
+#define MAX_BLOCK ((size_t)64 << 10) /* of a head; what is taken of one is half as much (request.c) */
+#define MAX_COUNT 256                /* fields in it; more than 100 get their refusal */
 #define NO_ERROR 0 /* RFC 9113 7 */
 #define CANCEL 8
 #define PATIENCE 256 /* frames behind the answer, 4 MiB as most cut them: more than a client has under way that heeds it */
 
 static __typeof__(h2o_http2__encode_rst_stream_frame) *their_rst;
 static __typeof__(h2o_http2_stream_reset) *their_reset;
+static __typeof__(h2o_hpack_parse_headers) *their_parse;
 static _Thread_local uint32_t refused; /* the stream that libh2o said it refuses, and resets with its next call; 0: none */
 static _Thread_local uint32_t let_go;  /* whose reply is ready, and that it resets next; 0: none */
 static _Thread_local uint32_t spared;  /* the one that is being answered, and that it resets for what still comes */
@@ -36,7 +43,8 @@ void h2_init(void)
 {
 	their_rst = (__typeof__(their_rst))dlsym(RTLD_NEXT, "h2o_http2__encode_rst_stream_frame");
 	their_reset = (__typeof__(their_reset))dlsym(RTLD_NEXT, "h2o_http2_stream_reset");
-	MUST(their_rst != NULL && their_reset != NULL);
+	their_parse = (__typeof__(their_parse))dlsym(RTLD_NEXT, "h2o_hpack_parse_headers");
+	MUST(their_rst != NULL && their_reset != NULL && their_parse != NULL);
 }
 
 void h2_let_go(uint32_t stream_id)
@@ -143,4 +151,61 @@ void h2_rest(h2o_conn_t *any)
 	forget_fields(&conn->_output_header_table);
 	if (h2o_linklist_is_empty(&conn->scheduler._all_refs))
 		h2o_http2_scheduler_dispose(&conn->scheduler); /* made anew with the next stream */
+}
+
+/* --- heads that grow as they are read ---------------------------------------------- */
+
+/* Behind the number that begins in the last `bits` of *p (RFC 7541 5.1), or `end`. */
+static const uint8_t *read_number(const uint8_t *p, const uint8_t *end, unsigned bits, size_t *ret)
+{
+	uint8_t mask = (uint8_t)((1u << bits) - 1);
+
+	*ret = *p & mask;
+	if (*ret < mask)
+		return p + 1;
+	for (unsigned shift = 0; ++p < end && shift < 28; shift += 7) {
+		*ret += (size_t)(*p & 0x7f) << shift;
+		if ((*p & 0x80) == 0)
+			return p + 1;
+	}
+	return end;
+}
+
+static const uint8_t *skip_string(const uint8_t *p, const uint8_t *end)
+{
+	size_t n;
+
+	if (p == end)
+		return end;
+	p = read_number(p, end, 7, &n);
+	return n < (size_t)(end - p) ? p + n : end;
+}
+
+/* The fields of a block, and changes of the table's size (RFC 7541 6); of one that is broken those before that. */
+static size_t count_fields(const uint8_t *p, const uint8_t *end)
+{
+	size_t n = 0, index;
+
+	for (; p < end; n++) {
+		bool indexed = (*p & 0x80) != 0, literal = !indexed && (*p & 0xe0) != 0x20;
+
+		p = read_number(p, end, indexed ? 7 : (*p & 0x40) != 0 ? 6 : literal ? 4 : 5, &index);
+		if (literal && index == 0)
+			p = skip_string(p, end);
+		if (literal)
+			p = skip_string(p, end);
+	}
+	return n;
+}
+
+int h2o_hpack_parse_headers(h2o_req_t *req, h2o_hpack_header_table_t *table, const uint8_t *block, size_t n, int *pseudo, size_t *length,
+                            h2o_cache_digests_t **digests, const char **why)
+{
+	struct conn *c = req->conn->callbacks->get_socket(req->conn)->on_close.data;
+
+	if (n <= MAX_BLOCK && count_fields(block, block + n) <= MAX_COUNT)
+		return their_parse(req, table, block, n, pseudo, length, digests, why);
+	counters_add(c->lane->serve->counters, C_CONNECTIONS_FLOOD, 1);
+	*why = "a head of too many fields";
+	return H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM;
 }

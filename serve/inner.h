@@ -336,6 +336,8 @@ struct serve_request *request_new(h2o_req_t *);
 void request_set_status(struct serve_request *, int status);
 const char *status_text(int status);
 const char *request_field(const struct serve_request *, const h2o_token_t *, size_t *ret_n);
+/* The lines of a list field as one (RFC 9110 5.3), in the request's pool; base NULL: there is none. */
+h2o_iovec_t request_list(const struct serve_request *, const h2o_iovec_t *lower_case_name);
 static inline struct serve_request *request_of(h2o_req_t *req)
 {
 	return (struct serve_request *)(void *)req->filereq;

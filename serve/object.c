@@ -106,19 +106,11 @@ const uint8_t *object_view(struct serve_object *o)
 
 /* --- fields ------------------------------------------------------------------------ */
 
-/* A list field, whose lines count as one (RFC 9110 5.3). */
 static struct condition_field list_field(const struct serve_request *r, const h2o_token_t *token)
 {
-	const h2o_headers_t *all = &r->req->headers;
-	ssize_t i = h2o_find_header(all, token, -1);
-	h2o_iovec_t joined;
+	h2o_iovec_t list = request_list(r, &token->buf);
 
-	if (i < 0)
-		return (struct condition_field){0};
-	joined = all->entries[i].value;
-	while ((i = h2o_find_header(all, token, i)) >= 0)
-		joined = h2o_concat(&r->req->pool, joined, h2o_iovec_init(H2O_STRLIT(", ")), all->entries[i].value);
-	return (struct condition_field){joined.base, joined.len};
+	return (struct condition_field){list.base, list.len};
 }
 
 static const char *date_text(struct serve_request *r, wall_us t)

@@ -168,6 +168,11 @@ void serve_reply(struct serve_request *r, int status, const char *type, struct b
 
 /* --- what handlers ask ------------------------------------------------------------- */
 
+static bool is_named(const h2o_header_t *h, const h2o_iovec_t *name)
+{
+	return h->name == name || (h->name->len == name->len && memcmp(h->name->base, name->base, name->len) == 0);
+}
+
 const char *request_field(const struct serve_request *r, const h2o_token_t *token, size_t *ret_n)
 {
 	ssize_t i = h2o_find_header(&r->req->headers, token, -1);
@@ -176,6 +181,33 @@ const char *request_field(const struct serve_request *r, const h2o_token_t *toke
 		return NULL;
 	*ret_n = r->req->headers.entries[i].value.len;
 	return r->req->headers.entries[i].value.base;
+}
+
+h2o_iovec_t request_list(const struct serve_request *r, const h2o_iovec_t *name)
+{
+	static const char comma[] = ", ";
+	const h2o_headers_t *all = &r->req->headers;
+	h2o_iovec_t list = {NULL, 0};
+	size_t n = 0, lines = 0;
+	char *p = NULL;
+
+	for (size_t i = 0; i < all->size; i++)
+		if (is_named(&all->entries[i], name)) {
+			list = all->entries[i].value;
+			n += list.len + sizeof comma - 1;
+			lines++;
+		}
+	if (lines < 2)
+		return list;
+	list.base = p = h2o_mem_alloc_pool(&r->req->pool, n); /* once: each time a line more would be the square of them */
+	for (size_t i = 0; i < all->size; i++)
+		if (is_named(&all->entries[i], name)) {
+			if (p > list.base)
+				p = mempcpy(p, comma, sizeof comma - 1);
+			p = mempcpy(p, all->entries[i].value.base, all->entries[i].value.len);
+		}
+	list.len = (size_t)(p - list.base);
+	return list;
 }
 
 static const char *terminated(const struct serve_request *r, h2o_iovec_t v)

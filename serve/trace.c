@@ -74,16 +74,11 @@ void trace_answer(struct serve_request *r)
 /* Several lines count as one list (3.3.1.1); without a valid traceparent there is none (3.3). */
 static char *state_field(struct serve_request *r)
 {
-	static const char name[] = "tracestate";
-	const h2o_headers_t *all = &r->req->headers;
-	ssize_t i = h2o_find_header_by_str(all, name, sizeof name - 1, -1);
+	static const h2o_iovec_t name = REQUEST_NAME("tracestate");
 	h2o_iovec_t v;
 
-	if (i < 0 || trace_of(r)->parent == NULL)
+	if (trace_of(r)->parent == NULL || (v = request_list(r, &name)).base == NULL)
 		return NULL;
-	v = all->entries[i].value;
-	while ((i = h2o_find_header_by_str(all, name, sizeof name - 1, i)) >= 0)
-		v = h2o_concat(&r->req->pool, v, h2o_iovec_init(H2O_STRLIT(",")), all->entries[i].value);
 	return tracestate_is_good(v.base, v.len) ? mem_printf("tracestate: %.*s", (int)v.len, v.base) : NULL;
 }
 

@@ -170,6 +170,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         lab = self.server.lab
         if b.get('status'):
             return self.reply(b['status'])
+        if b.get('raw'):
+            self.close_connection = True
+            try:
+                b['raw'](self.connection, data, first, last)
+            except OSError:
+                pass
+            return None
         part = data[first:last + 1]
         if 'wrong_at' in b and len(part) > b['wrong_at']:
             at = b['wrong_at']
@@ -217,7 +224,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 class Lab:
     """One listener that is control API and package server at once.  `behaviour(title, file, first byte)` gives a dict of:
-    status, wrong_at, cut_at, stall_at, stall_for, rate; called under the lock."""
+    status, wrong_at, cut_at, stall_at, stall_for, rate, raw (a function of socket, file, first and last byte that answers); called under the lock."""
 
     def __init__(self, *packages, hold=True, port=0):
         self.lock = threading.Lock()

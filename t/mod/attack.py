@@ -249,6 +249,104 @@ def bomb():
     return gzip.compress(b' ' * 50_000_000)
 
 
+def answer(s, body, *fields, status='206 Partial Content', length=None):
+    s.sendall('\r\n'.join([f'HTTP/1.1 {status}', f'Content-Length: {len(body) if length is None else length}', *fields, '', '']).encode() + body)
+
+
+def of(data, a, b, size=None):
+    return f'Content-Range: bytes {a}-{b}/{len(data) if size is None else size}'
+
+
+def drip(s, text, pause):
+    for i in range(len(text)):
+        s.sendall(text[i:i + 1])
+        time.sleep(pause)
+
+
+def forever(s, head, part):
+    s.sendall(head)
+    while True:
+        s.sendall(part)
+
+
+# what an origin may answer where bytes a to b of d were asked for
+LIES = {
+    'another part': lambda s, d, a, b: answer(s, d[a + 1:b + 2], of(d, a + 1, b + 1)),
+    'less than asked for': lambda s, d, a, b: answer(s, d[a:b], of(d, a, b - 1)),
+    'more than asked for': lambda s, d, a, b: answer(s, d[a:b + 1] + b'x', of(d, a, b)),
+    'another size': lambda s, d, a, b: answer(s, d[a:b + 1], of(d, a, b, len(d) + 1)),
+    'a range of no number': lambda s, d, a, b: answer(s, d[a:b + 1], f'Content-Range: bytes {1 << 70}-{b}/{len(d)}'),
+    'no range': lambda s, d, a, b: answer(s, d[a:b + 1]),
+    'all of it, shifted': lambda s, d, a, b: answer(s, d[1:] + b'x', status='200 OK'),
+    'parts': lambda s, d, a, b: answer(s, b'--x\r\n\r\n' + d[a:b + 1] + b'\r\n--x--\r\n', 'Content-Type: multipart/byteranges; boundary=x', of(d, a, b)),
+    'a coding nobody asked for': lambda s, d, a, b: answer(s, gzip.compress(d[a:b + 1]), 'Content-Encoding: gzip', of(d, a, b)),
+    'a bomb': lambda s, d, a, b: answer(s, bomb(), 'Content-Encoding: gzip', of(d, a, b)),
+    'a length too long': lambda s, d, a, b: answer(s, d[a:b + 1], of(d, a, b), length=b - a + 2),
+    'a length too short': lambda s, d, a, b: answer(s, d[a:b + 1], of(d, a, b), length=100),
+    'two lengths': lambda s, d, a, b: answer(s, d[a:b + 1], 'Content-Length: 5', of(d, a, b)),
+    'not modified': lambda s, d, a, b: answer(s, b'', status='304 Not Modified'),
+    'an error with the bytes': lambda s, d, a, b: answer(s, d[a:b + 1], of(d, a, b), status='500 Oops'),
+    'a loop': lambda s, d, a, b: answer(s, b'', 'Location: manifest.mpd', status='302 Found'),
+    'a file': lambda s, d, a, b: answer(s, b'', 'Location: file:///etc/passwd', status='302 Found'),
+    'nothing': lambda s, d, a, b: None,
+    'no http': lambda s, d, a, b: s.sendall(d[a:b + 1]),
+    'broken chunks': lambda s, d, a, b: s.sendall(f'HTTP/1.1 206 x\r\nTransfer-Encoding: chunked\r\n{of(d, a, b)}\r\n\r\nzz\r\n'.encode()),
+    'endless chunks': lambda s, d, a, b: endless(s, f'HTTP/1.1 206 x\r\nTransfer-Encoding: chunked\r\n{of(d, a, b)}\r\n\r\n'.encode()),
+    'endless fields': lambda s, d, a, b: forever(s, b'HTTP/1.1 206 x\r\n', b'X: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n' * 100),
+    'an endless field': lambda s, d, a, b: forever(s, b'HTTP/1.1 206 x\r\nX: ', b'a' * 65536),
+    'endless interim answers': lambda s, d, a, b: forever(s, b'', b'HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n' * 100),
+    'a head that drips': lambda s, d, a, b: drip(s, b'HTTP/1.1 206 x\r\n' + b'X-Y: z\r\n' * 100, 0.5),
+    'a body that drips': lambda s, d, a, b: (s.sendall(f'HTTP/1.1 206 x\r\nContent-Length: {b - a + 1}\r\n{of(d, a, b)}\r\n\r\n'.encode()), drip(s, d[a:b + 1], 0.5)),
+}
+
+
+def what_viewers_get(lies, edge_of):
+    """The edge, and what it gave for files whose origin lied about them `once`, and `always`: {(lie, when): (status, body, seconds, file)}."""
+    packages = {(name, when): Package(f'{when}-{i}', 300_000) for i, name in enumerate(lies) for when in ('once', 'always')}
+    by_title = {p.title: key for key, p in packages.items()}
+    origin, told, got = Lab(*packages.values(), hold=False), set(), {}
+
+    def behaviour(title, file, first):
+        name, when = by_title[title]
+        if file != 'video.mp4' or (when == 'once' and title in told):
+            return None
+        told.add(title)
+        return {'raw': LIES[name]}
+    origin.behaviour = behaviour
+    edge = edge_of(origin)
+    for p in packages.values():
+        edge.wait_prepared(p)
+
+    def ask(key, p):
+        begun = time.monotonic()
+        try:
+            r = edge.file(p, 'video.mp4', timeout=60)
+            got[key] = r.status, r.body, time.monotonic() - begun, p.files['video.mp4']
+        except http.client.IncompleteRead as e:  # cut
+            got[key] = 'cut', e.partial, time.monotonic() - begun, p.files['video.mp4']
+    threads = [threading.Thread(target=ask, args=x) for x in packages.items()]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    tap.equal(len(got), len(packages))
+    return edge, got
+
+
+@tap.test
+def what_an_origin_says_of_its_bytes_is_not_believed():
+    wrong_bytes = [name for name in LIES if name in ('all of it, shifted', 'parts', 'a coding nobody asked for', 'a bomb', 'endless chunks')]  # whose source is avoided for a while
+    for lies in ([name for name in LIES if name not in wrong_bytes], wrong_bytes):
+        edge, got = what_viewers_get(lies, lambda origin: Edge(origin, *NEVER))
+        for (name, when), (status, body, seconds, want) in got.items():
+            what = f'{name}, {when}: {status}, {len(body)} bytes after {seconds:.1f} s'
+            tap.check(body == want if status == 200 else status in (502, 504) or (status == 'cut' and want.startswith(body)), what)
+            tap.check(status == 200 or when == 'always' or lies is wrong_bytes or 'drips' in name, what)  # who waited for seconds is not made to wait again
+            tap.check(status != 200 or when == 'once' or name in ('a length too long', 'endless interim answers'), what)
+            tap.check(seconds < 40 * tap.PATIENCE, what)
+        tap.equal(edge.process.stop(), 0)
+
+
 @tap.test
 def a_plan_of_any_kind_leaves_the_edge_serving():
     p = Package('film', 300_000)

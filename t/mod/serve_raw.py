@@ -528,6 +528,52 @@ def h2_what_is_too_much_gets_a_whole_answer():
         tap.equal((out.stdout, out.returncode), ('413 Content Too Large\n413', 0), 'curl')
 
 
+@tap.test
+def h2_heads_that_grow_as_they_are_read():
+    """A field of the table costs its sender a byte each time (RFC 7541 7.3); what is held of it here meanwhile is bounded."""
+    def memory():
+        with open(f'/proc/{S.p.pid}/status') as f:
+            return int(next(line for line in f if line.startswith('VmRSS')).split()[1]) >> 10
+
+    def begin(name, value):
+        c = H2(P, struct.pack('>HI', 4, 0))  # no window: whatever is answered stays
+        literal = block([(name, value)])
+        c.s.sendall(frame(HEADERS, 5, c.next, block(plain('/none')) + b'\x40' + literal[1:]))  # into the table, at 62
+        c.next += 2
+        return c
+
+    def answers(c, n):
+        """The statuses of so many, or of those before the end of the connection, and whether that has come."""
+        got = []
+        try:
+            for kind, flags, stream, payload in c.frames():
+                if kind == HEADERS:
+                    got.append(status_of(payload))
+                if kind == GOAWAY or len(got) == n:
+                    return got, kind == GOAWAY
+        except OSError:
+            pass
+        return got, True
+    before = memory()
+    with begin('if-none-match', '"' + 'a' * 320 + '"') as c:
+        c.s.sendall(b''.join(frame(HEADERS, 5, s, block(plain('/big.mp4')) + b'\xbe' * 94) for s in range(c.next, c.next + 190, 2)))
+        tap.equal(answers(c, 96), ([404] + [200] * 95, False), 'lists of 94 lines')
+        tap.check(memory() - before < 30, f'{memory() - before} MB of lists')
+    with begin('x', 'y') as c:
+        for s in range(c.next, c.next + 20, 2):
+            try:
+                c.s.sendall(frame(HEADERS, 1, s, block(plain('/big.mp4')) + b'\xbe' * 15000) + frame(CONTINUATION, 0, s, b'\xbe' * 16384) * 20 + frame(CONTINUATION, 4, s, b'\xbe' * 16384))
+            except OSError:
+                break
+        tap.equal(answers(c, 11)[1], True, 'the connection ends')
+        tap.check(memory() - before < 30, f'{memory() - before} MB of fields')
+    for n, want in ((90, (200, small)), (240, 431)):
+        with begin('x', 'y') as c:
+            c.s.sendall(frame(SETTINGS, 0, 0, struct.pack('>HI', 4, 65535)) + frame(HEADERS, 5, c.next, block(plain()) + b'\xbe' * n))
+            got = c.answer(c.next)
+            tap.equal(got if n == 90 else got[0], want, f'{n} fields')
+
+
 def head_of(c, stream):
     """The header block of a reply, which is read to its end."""
     head = b''
