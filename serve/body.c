@@ -426,7 +426,9 @@ static ssize_t read_some(struct serve_request *r, uint64_t offset, void *buffer,
 	rcu_read_begin();
 	from = source_of(r, offset, &length);
 	*ret_gone = from < 0;
-	got = from < 0 ? 0 : pread(from, buffer, (size_t)length, (off_t)offset);
+	do
+		got = from < 0 ? 0 : pread(from, buffer, (size_t)length, (off_t)offset);
+	while (got < 0 && errno == EINTR);
 	rcu_read_end();
 	return got;
 }

@@ -12,7 +12,8 @@ class Server:
         def limit():
             resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
         self.log = os.path.join(tap.folder(), 'access.log')
-        self.p = subprocess.Popen([tap.program('t/lib/serve-test'), '--root', root, '--log', self.log, *args],
+        program = tap.program('t/lib/serve-test')
+        self.p = subprocess.Popen([program, '--root', root, '--log', self.log, *args], env=tap.environment(program, {}),
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=limit if files else None)
         self.port = self.tls = None
         for _ in range(2 if '--tls-listen' in args else 1):

@@ -162,8 +162,8 @@ def program(name):
 def environment(program, more):
     """What a program is given.  RIBERA_SHORT=SEED: ours have their reads and writes cut short (lib/short.c), in any test."""
     env = {**os.environ, **(more or {})}
-    if os.environ.get('RIBERA_SHORT') and str(program).startswith(os.path.join(BUILD, 'ribera-')):
-        preload = [os.path.join(BUILD, 't', 'lib', 'short.so'), env.get('LD_PRELOAD', '')]
+    if os.environ.get('RIBERA_SHORT') and str(program).startswith((os.path.join(BUILD, 'ribera-'), os.path.join(BUILD, 't', 'lib', 'serve-test'))):
+        preload = [env.get('LD_PRELOAD', ''), os.path.join(BUILD, 't', 'lib', 'short.so')]  # faults of a test's own first
         env.update(LD_PRELOAD=':'.join(filter(None, preload)), SHORT_SEED=os.environ['RIBERA_SHORT'],
                    ASAN_OPTIONS='verify_asan_link_order=0:' + env.get('ASAN_OPTIONS', ''))
     return env
