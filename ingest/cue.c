@@ -97,11 +97,9 @@ static void take_override(struct ass *a, const char *s, size_t n)
 		reset_styles(a);
 }
 
-/* From behind '{' to behind '}'. */
-static const char *take_overrides(struct ass *a, const char *s)
+/* From behind '{' to behind '}', which is at `end`. */
+static const char *take_overrides(struct ass *a, const char *s, const char *end)
 {
-	const char *end = strchr(s, '}');
-
 	for (const char *at = s; (at = memchr(at, '\\', (size_t)(end - at))) != NULL; at++)
 		take_override(a, at + 1, (size_t)(end - at - 1));
 	return end + 1;
@@ -123,10 +121,13 @@ static void put_place(int place, char ret[static CUE_SETTINGS_SIZE])
 void cue_from_ass(const char *s, char ret_settings[static CUE_SETTINGS_SIZE], struct buf *out)
 {
 	struct ass a = {.out = out};
+	const char *close = s; /* the next '}', looked for once: there may be a million '{' in front of it, or of nothing */
 
 	while (*s != '\0') {
-		if (*s == '{' && strchr(s, '}') != NULL) {
-			s = take_overrides(&a, s + 1);
+		if (*s == '{' && close != NULL && (close < s || *close != '}'))
+			close = strchr(s, '}');
+		if (*s == '{' && close != NULL) {
+			s = take_overrides(&a, s + 1, close);
 		} else if (s[0] == '\\' && s[1] == 'N') {
 			a.breaks++;
 			s += 2;
@@ -211,16 +212,18 @@ static int by_start(const void *pa, const void *pb)
 	return strcmp(a->text, b->text);
 }
 
-static void close_open(struct cue *c, size_t n, size_t i)
+/* *next is at or before the first cue that starts behind this one. */
+static void close_open(struct cue *c, size_t n, size_t i, size_t *next)
 {
 	if (c[i].end != CUE_OPEN)
 		return;
 	c[i].end = c[i].start + OPEN_LENGTH;
-	for (size_t k = i + 1; k < n; k++)
-		if (c[k].start > c[i].start) {
-			c[i].end = c[k].start < c[i].end ? c[k].start : c[i].end;
-			return;
-		}
+	if (*next <= i)
+		*next = i + 1;
+	while (*next < n && c[*next].start <= c[i].start)
+		++*next;
+	if (*next < n && c[*next].start < c[i].end)
+		c[i].end = c[*next].start;
 }
 
 /* Times leave in milliseconds: what is nothing then is nothing now. */
@@ -238,7 +241,7 @@ static bool same(const struct cue *a, const struct cue *b)
 
 size_t cue_arrange(struct cue *c, size_t n, int64_t zero, int64_t length, size_t *ret_outside)
 {
-	size_t kept = 0, outside = 0;
+	size_t kept = 0, outside = 0, next = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		c[i].start -= zero;
@@ -249,7 +252,7 @@ size_t cue_arrange(struct cue *c, size_t n, int64_t zero, int64_t length, size_t
 	for (size_t i = 0; i < n; i++) {
 		bool in;
 
-		close_open(c, n, i);
+		close_open(c, n, i, &next);
 		in = shrink(&c[i], length);
 		outside += !in;
 		if (in && (kept == 0 || !same(&c[kept - 1], &c[i]))) {

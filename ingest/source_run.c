@@ -362,7 +362,7 @@ int source_run(struct source *s, source_frame_f frame, void *ctx, struct source_
 	result.strays = s->strays;
 	result.first_stray = s->first_stray;
 	result.late_stream = s->late_stream;
-	result.all_seconds = (double)(s->read_end - s->start) / AV_TIME_BASE;
+	result.all_seconds = ((double)s->read_end - (double)s->start) / AV_TIME_BASE;
 	*ret_result = result;
 	return 0;
 }

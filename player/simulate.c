@@ -20,6 +20,7 @@
 #define LOOK 50.0            /* between two thoughts about abandoning */
 #define LOOK_BITS 12000.0
 #define TCP_LOOK 100.0       /* as the player does (LANE_TICK) */
+#define LONGEST 3.6e6        /* what is not here by then is waited for without a further thought: a line may stand still for years */
 
 struct run {
 	const struct trace *trace;
@@ -43,7 +44,7 @@ struct download {
 
 static dur_us to_us(double ms)
 {
-	return (dur_us)llround(1000 * ms);
+	return (dur_us)llround(1000 * fmin(ms, 1e15));
 }
 
 static double size_of(const struct run *x, unsigned rung)
@@ -63,7 +64,7 @@ static double watch(struct run *x, unsigned rung, double begin, double end, stru
 			.buffer = to_us(fmax(0, x->buffer - (next - x->now)))};
 		double got = trace_bits(x->trace, next) - base;
 
-		if (next >= end)
+		if (next >= end || next - x->now > LONGEST)
 			break;
 		p.got = (uint64_t)(got / 8);
 		d->restart = abr_abandon(x->abr, &p);
@@ -84,7 +85,7 @@ static double watch_tcp(struct run *x, unsigned rung, bool first, struct downloa
 	struct flow flow;
 
 	flow_begin(&flow, to_us(at));
-	while (!tcp_line_run(x->tcp, at += first || rung == 0 ? INFINITY : TCP_LOOK, &end)) {
+	while (!tcp_line_run(x->tcp, at += first || rung == 0 || at - x->now > LONGEST ? INFINITY : TCP_LOOK, &end)) {
 		struct abr_progress p = {.segment = x->index, .rung = rung, .size = (uint64_t)(d->size / 8), .got = tcp_line_got(x->tcp),
 			.elapsed = to_us(at - x->now), .buffer = to_us(fmax(0, x->buffer - (at - x->now)))};
 

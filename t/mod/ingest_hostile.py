@@ -123,6 +123,43 @@ def metadata_without_end():
 
 
 @tap.test
+def subtitles_that_cost_more_than_they_weigh():
+    """A million braces that nothing closes, and as many cues at one time that say no end: each was looked at with all behind it."""
+    head = '[Script Info]\nScriptType: v4.00+\n\n[Events]\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n'
+    line = 'Dialogue: 0,0:00:00.10,0:00:00.90,Default,,0,0,0,,'
+    braces = write('braces.ass', f'{head}{line}one\n{line}{"{" * 5_000_000}\n{line}{{\\i1}}two{{\n')
+    open_ones = write('open.srt', ''.join(f'{i}\n00:00:00,100 --> 00:00:00,100\nx{i}\n\n' for i in range(199_000)))
+    report, notes = taken(make('braces.mkv', '-i', FILM, '-i', braces, '-map', '0', '-map', '1', '-c', 'copy'))
+    tap.equal([t['cues'] for t in report['subtitles']], [2])
+    tap.has(notes, '1 entries could not be read')
+    report, _ = taken(make('open.mkv', '-i', FILM, '-i', open_ones, '-map', '0', '-map', '1', '-c', 'copy'))
+    tap.equal([t['cues'] for t in report['subtitles']], [199_000])
+
+
+@tap.test
+def times_beyond_reckoning():
+    """Fragments whose decode times are at the ends of 64 bits, counted in ticks, seconds and less."""
+    frag = make('frag.mp4', '-i', FILM, '-c', 'copy', '-movflags', 'frag_keyframe+empty_moov+default_base_moof', '-min_frag_duration', '200000')
+    with open(frag, 'rb') as f:
+        data = f.read()
+    times = [i for i in range(len(data)) if data.startswith(b'tfdt', i)]
+    for value in (2**40, 2**62, 2**63 - 1, -1, -2**63):
+        for scale in (None, 1, 2**32 - 1):
+            for these in (times[:1], times[1:2], times):
+                new = bytearray(data)
+                for at in these:
+                    new[at + 8:at + 16] = (value % 2**64).to_bytes(8, 'big')
+                if scale is not None:
+                    at = data.index(b'mdhd') + 16
+                    new[at:at + 4] = scale.to_bytes(4, 'big')
+                done, library = ingest(write('times.mp4', bytes(new)))
+                where = f'{value}, scale {scale}, {len(these)} of {len(times)}: {done.stderr[-800:]}'
+                tap.check(done.returncode in (0, 1) and 'runtime error' not in done.stderr, where)
+                tap.check(done.returncode == 0 or 'ribera-ingest: ' in done.stderr, where)
+                tap.equal(os.listdir(library) if os.path.isdir(library) else [], ['t'] if done.returncode == 0 else [], where)
+
+
+@tap.test
 def lists_do_not_lead_to_other_files():
     """FFmpeg would open what a playlist, a list to join or a manifest names; whoever may upload a master must not read files by that."""
     other = make('other.ts', '-i', FILM, '-c', 'copy')

@@ -141,6 +141,16 @@ def odd_ladders_and_odd_lines_are_played_to_the_end():
 
 
 @tap.test
+def a_line_that_stands_still_for_years_ends():
+    trace = write('years.csv', 'h\n1000000000,0.000000001,1\n1,1000000000,1\n')
+    ladder = write('years.json', json.dumps(dict(segment_duration_ms=4000, bitrates_kbps=[300, 1000, 3000], segment_sizes_bytes=[[150_000, 500_000, 1_500_000]] * 20)))
+    for model in ('std', 'tcp', 'pensieve'):
+        for rule in ('ribera', 'rate', 'bola-e', 'dynamic', 'robustmpc'):
+            r, = simulate(trace, ladder, '--model', model, '--abr', rule)
+            tap.check(r['segments'] == 20 and r['stall_s'] >= 0, f'{model} {rule}: {r}')
+
+
+@tap.test
 def a_peer_that_talks_nonsense_is_told_where():
     hello = 'V 2 3 2000 25000\nB 300 800\n' + ''.join(f'S {i} 75000 200000\n' for i in range(3)) + 'G\n'
     for bad in ('', 'X 1\n', 'V\n', 'V 0 3 2000 25000\n', 'V 65 3 2000 25000\n', 'V 2 1e9 2000 25000\n', 'V 2 3 -1 25000\n', 'V 2 3 nan 25000\n', 'G\n', 'R 0 0 1 1 1\n', 'D 0 0 0 0\n', 'V ' + '9' * 100000 + '\n',
