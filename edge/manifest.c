@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Objects are sent from a descriptor, so the text lives in a memfd.  It is made when somebody asks for it, beside
+ * Objects are sent from a descriptor, so the text lives in a memfd, or in memory when it is one viewer's own.  It is made when somebody asks for it, beside
  * the loops (serve_object_ops.open), for the package's manifest has to be read.
- * Invariant: size and etag stand before the descriptor does, and change no more.
+ * Invariant: size and etag stand before the descriptor (or the memory) does, and change no more.
  */
 #include "edge/manifest.h"
 
@@ -51,17 +51,20 @@ static int keep(struct manifest *m, const struct buf *text)
 {
 	char hex[SHA256_HEX_SIZE];
 	struct sha256 hash;
-	int fd = memfd_create("manifest", MFD_CLOEXEC);
-	int r = fd >= 0 ? file_write_all(fd, text->bytes, text->size) : -errno;
+	int fd, r;
 
+	sha256_of(text->bytes, text->size, &hash);
+	sha256_to_hex(&hash, hex);
+	snprintf(m->etag, sizeof m->etag, "\"%.32s\"", hex);
+	if (*m->prefix != '\0') /* one viewer's own, who may take long */
+		return serve_object_keep(&m->object, text->bytes, text->size);
+	fd = memfd_create("manifest", MFD_CLOEXEC);
+	r = fd >= 0 ? file_write_all(fd, text->bytes, text->size) : -errno;
 	if (r != 0) {
 		if (fd >= 0)
 			close(fd);
 		return r;
 	}
-	sha256_of(text->bytes, text->size, &hash);
-	sha256_to_hex(&hash, hex);
-	snprintf(m->etag, sizeof m->etag, "\"%.32s\"", hex);
 	m->object.size = text->size;
 	__atomic_store_n(&m->object.fd, fd, __ATOMIC_RELEASE);
 	return 0;
@@ -175,7 +178,7 @@ static int open_object(struct serve_object *o)
 	int r = 0;
 
 	pthread_mutex_lock(&m->lock);
-	if (o->fd < 0 && (r = make(m)) != 0)
+	if (o->fd < 0 && o->view == NULL && (r = make(m)) != 0)
 		__atomic_store_n(&m->fail_until, clock_mono() + TRY_AGAIN, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&m->lock);
 	return r;

@@ -18,6 +18,7 @@
 
 #define WHERE "edge"
 #define VIEWERS_MAX_BODY 65536 /* they have nothing to send */
+#define VIEWERS_MAX_HELD ((uint64_t)32 << 20) /* of manifests that are theirs alone */
 
 /* --- what viewers ask of copies --------------------------------------------------------- */
 
@@ -119,6 +120,7 @@ static int make_server(struct node *n, const char *listen, unsigned threads, boo
 		.min_rate = n->settings->min_rate,
 		.max_lag = n->settings->max_lag,
 		.max_body = VIEWERS_MAX_BODY,
+		.max_held = VIEWERS_MAX_HELD,
 		.access_log = tls || threads > 0 ? n->settings->access_log : NULL,
 		.tls_cert = tls ? n->settings->tls_cert : NULL,
 		.tls_key = tls ? n->settings->tls_key : NULL,

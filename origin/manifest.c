@@ -2,7 +2,8 @@
  *
  * The cache is an array of ways of slots.  An entry carries its whole key (the
  * revision and the places, as text), so that a hit is right by comparison, not
- * by hash.  The bytes live in a memfd: for serve/ they are a file like others.
+ * by hash.  The bytes live in a memfd: for serve/ they are a file like others;
+ * those of a manifest with one viewer's token, in memory.
  */
 #include "origin/manifest.h"
 
@@ -164,41 +165,49 @@ struct manifest_object {
 
 static void free_object(struct serve_object *object)
 {
-	close(object->fd);
+	if (object->fd >= 0)
+		close(object->fd);
 	free(object);
 }
 
 static const struct serve_object_ops manifest_ops = {.free = free_object};
 
-static int new_object(const struct buf *b, const char *file, struct serve_object **ret_object)
+static int keep(struct serve_object *o, const struct buf *b, const char *file, bool lone)
 {
-	struct manifest_object *m;
+	if (lone)
+		return serve_object_keep(o, b->bytes, b->size);
+	o->fd = memfd_create(file, MFD_CLOEXEC);
+	o->size = b->size;
+	return o->fd < 0 ? -errno : file_pwrite_all(o->fd, b->bytes, b->size, 0);
+}
+
+/* `lone`: for one viewer, who may take long. */
+static int new_object(const struct buf *b, const char *file, bool lone, struct serve_object **ret_object)
+{
+	struct manifest_object *m = mem_new(sizeof *m);
+	struct serve_object *o = &m->object;
 	char hex[SHA256_HEX_SIZE];
 	struct sha256 hash;
-	int fd = memfd_create(file, MFD_CLOEXEC);
-	int e = fd < 0 ? -errno : file_pwrite_all(fd, b->bytes, b->size, 0);
+	int e;
 
-	if (e != 0) {
-		if (fd >= 0)
-			close(fd);
-		return e;
-	}
-	m = mem_new(sizeof *m);
 	sha256_of(b->bytes, b->size, &hash);
 	sha256_to_hex(&hash, hex);
 	snprintf(m->etag, sizeof m->etag, "\"%.32s\"", hex);
 	m->object = (struct serve_object){
 		.magic = SERVE_OBJECT_MAGIC,
 		.refs = 1,
-		.fd = fd,
-		.size = b->size,
+		.fd = -1,
 		.type = package_media_type(file, strlen(file)),
 		.etag = m->etag,
 		.cache_control = PACKAGE_CACHE_MANIFEST,
 		.ops = &manifest_ops,
 	};
-	*ret_object = &m->object;
-	return 0;
+	e = keep(o, b, file, lone);
+	if (e == 0)
+		*ret_object = o;
+	else
+		serve_object_unref(&o);
+	return e;
 }
 
 static int make_object(const struct manifest_cache *c, const struct revision *r, const char *file, const struct places *p,
@@ -218,7 +227,7 @@ static int make_object(const struct manifest_cache *c, const struct revision *r,
 	else if (e == 0)
 		e = mpd_localise_steered(in.bytes, in.size, p->v, p->n, steering, &out, f);
 	if (e == 0)
-		e = new_object(&out, file, ret_object);
+		e = new_object(&out, file, p->prefix_n > 0, ret_object);
 	buf_fini(&in);
 	buf_fini(&out);
 	free(steering);

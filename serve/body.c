@@ -574,7 +574,7 @@ void body_start(struct serve_request *r)
 	if (b->n > 0 && b->view == NULL) {
 		bool sendfile_fits = may_sendfile(r);
 
-		if (!r->growing && (!sendfile_fits || b->spans[0].left <= SMALL_BODY))
+		if (!r->growing && (!sendfile_fits || b->spans[0].left <= SMALL_BODY || object_is_memory(r->object)))
 			b->view = object_view(r->object);
 		b->by_sendfile = b->view == NULL && sendfile_fits;
 		b->on_disk = !object_is_copied(r->object);

@@ -6,26 +6,29 @@
  *
  * Invariant: what is counted is let go when its request ends.
  */
-#include "base/blob.h"
+#include "base/counter.h"
 #include "serve/inner.h"
 
 #define SMALL 4096 /* as much as the request itself takes */
 #define CLIENTS 8  /* with as much as one may: then there is no room for anybody's */
 
-int held_take(struct serve_request *r, const struct blob *body)
+int held_take(struct serve_request *r, uint64_t bytes)
 {
 	struct serve *s = r->lane->serve;
 	uint64_t most = s->settings.max_held, all;
 
-	if (most == 0 || body == NULL || body->size <= SMALL || blob_is_shared(body) || !r->conn->counted)
+	if (most == 0 || bytes <= SMALL || !r->conn->counted)
 		return 0;
-	if (!limit_hold(s->limit, &r->conn->client, body->size, most))
+	if (!limit_hold(s->limit, &r->conn->client, bytes, most)) {
+		counters_add(s->counters, C_REFUSED_UNREAD, 1);
 		return 429;
-	all = atomic_fetch_add_explicit(&s->held, body->size, memory_order_relaxed);
-	r->held_bytes = body->size;
+	}
+	all = atomic_fetch_add_explicit(&s->held, bytes, memory_order_relaxed);
+	r->held_bytes = bytes;
 	if (all <= (CLIENTS - 1) * most)
 		return 0;
 	held_release(r);
+	counters_add(s->counters, C_REFUSED_UNREAD, 1);
 	return 503;
 }
 

@@ -405,6 +405,7 @@ void object_answer(struct serve_request *);
 /* All bytes of a complete object in memory, kept as long as the object; NULL: cannot be had. */
 const uint8_t *object_view(struct serve_object *);
 bool object_is_open(const struct serve_object *);
+bool object_is_memory(const struct serve_object *); /* has its bytes, and no file */
 void object_not_opened(struct serve_request *, int error);
 bool object_is_copied(const struct serve_object *); /* is its view memory of ours, not the file's? */
 
@@ -435,7 +436,7 @@ void body_wake(struct serve_waiter *, int error); /* takes over a reference; any
 void body_on_messages(h2o_multithread_receiver_t *, h2o_linklist_t *);
 
 /* held.c */
-int held_take(struct serve_request *, const struct blob *body); /* body may be NULL.  0, or the status to refuse with */
+int held_take(struct serve_request *, uint64_t bytes); /* made for it alone.  0, or the status to refuse with */
 void held_release(struct serve_request *); /* the request ends */
 
 /* stream.c */

@@ -64,7 +64,35 @@ void serve_object_unref(struct serve_object **po)
 
 bool object_is_open(const struct serve_object *o)
 {
-	return o->ops->open == NULL || __atomic_load_n(&o->fd, __ATOMIC_ACQUIRE) >= 0;
+	return o->ops->open == NULL || __atomic_load_n(&o->fd, __ATOMIC_ACQUIRE) >= 0 || object_is_memory(o);
+}
+
+bool object_is_memory(const struct serve_object *o)
+{
+	return __atomic_load_n(&o->fd, __ATOMIC_ACQUIRE) < 0 && __atomic_load_n(&o->view, __ATOMIC_ACQUIRE) != NULL;
+}
+
+/* As drop_view takes it. */
+static void *new_view(uint64_t size)
+{
+	void *p;
+
+	if (size <= SMALL_VIEW)
+		return mem_try(size + 1, 1);
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+int serve_object_keep(struct serve_object *o, const void *bytes, size_t n)
+{
+	void *p = new_view(n);
+
+	if (p == NULL)
+		return -ENOMEM;
+	memcpy(p, bytes, n);
+	o->size = n;
+	__atomic_store_n(&o->view, p, __ATOMIC_RELEASE);
+	return 0;
 }
 
 static void *make_view(const struct serve_object *o)
@@ -78,7 +106,7 @@ static void *make_view(const struct serve_object *o)
 		p = mmap(NULL, o->size, PROT_READ, MAP_SHARED, o->fd, 0);
 		return p == MAP_FAILED ? NULL : p;
 	}
-	p = mem_try(o->size + 1, 1);
+	p = new_view(o->size);
 	if (p != NULL && file_pread_all(o->fd, p, o->size, 0) != (ssize_t)o->size) {
 		free(p);
 		return NULL;
@@ -88,7 +116,7 @@ static void *make_view(const struct serve_object *o)
 
 bool object_is_copied(const struct serve_object *o)
 {
-	return o->size <= SMALL_VIEW && __atomic_load_n(&o->view, __ATOMIC_ACQUIRE) != NULL;
+	return (o->size <= SMALL_VIEW && __atomic_load_n(&o->view, __ATOMIC_ACQUIRE) != NULL) || object_is_memory(o);
 }
 
 const uint8_t *object_view(struct serve_object *o)
@@ -410,10 +438,16 @@ static void answer_found(struct serve_request *r)
 {
 	enum condition condition;
 	enum range_verdict range;
+	int refusal;
 
 	if (!r->opened && !object_is_open(r->object)) {
 		r->resume = answer_found;
 		body_wait_open(r);
+		return;
+	}
+	refusal = object_is_memory(r->object) && __atomic_load_n(&r->object->refs, __ATOMIC_RELAXED) == 1 ? held_take(r, r->object->size) : 0;
+	if (refusal != 0) {
+		request_refuse(r, refusal);
 		return;
 	}
 	condition = r->is_conditional ? judge(r) : CONDITION_PASSED;

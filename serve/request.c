@@ -153,11 +153,10 @@ void request_begin_reply(struct serve_request *r, int status, const char *type, 
 void serve_reply(struct serve_request *r, int status, const char *type, struct blob *body, const struct serve_header *extra,
                  size_t n_extra)
 {
-	int refusal = held_take(r, body);
+	int refusal = body != NULL && !blob_is_shared(body) ? held_take(r, body->size) : 0;
 
 	r->blob = body;
 	if (refusal != 0) {
-		counters_add(r->lane->serve->counters, C_REFUSED_UNREAD, 1);
 		blob_unref(&r->blob);
 		request_refuse(r, refusal);
 		return;

@@ -38,7 +38,7 @@ struct serve_settings {
 	uint64_t min_rate;         /* bytes per second that a viewer has to take, looked at over stall_timeout; 0: 500 */
 	dur_us max_lag;            /* new connections get 503 while a loop is later than this; 0: never */
 	uint64_t max_body;         /* of requests to handlers; 0: 1 MiB */
-	uint64_t max_held;         /* bytes of replies by handlers that one client may leave unread, all together 8 times as much; 0: no limit */
+	uint64_t max_held;         /* bytes made for one request (replies by handlers, objects in memory) that a client may leave unread, all together 8 times as much; 0: no limit */
 	/* Are the bodies of requests with this Authorization (NULL: none) worth waiting for?  Of others no body is taken in: their
 	 * handlers are called when the head is there, see none, and refuse them.  NULL: all are.  Any loop thread; must not block. */
 	bool (*trusts)(void *ctx, const char *authorization, size_t n);
@@ -98,7 +98,7 @@ struct serve_object_ops {
 struct serve_object {
 	unsigned magic;             /* SERVE_OBJECT_MAGIC */
 	unsigned refs;              /* by serve_object_ref and _unref */
-	int fd;                     /* for pread, sendfile and mmap; closed by ops->free; negative: ops->open comes first */
+	int fd;                     /* for pread, sendfile and mmap; closed by ops->free; negative: ops->open comes first, or its bytes are in memory */
 	uint64_t size;
 	wall_us modified;           /* 0: no Last-Modified */
 	wall_us since;              /* when the bytes came from their origin, for Age; 0: they are at home here; atomic */
@@ -114,6 +114,9 @@ struct serve_object {
 #define SERVE_OBJECT_MAGIC 0x5e0b1ec7u
 
 struct serve_object *serve_object_ref(struct serve_object *); /* any thread */
+/* Gives it its bytes (copied) and size once and for all, in place of a descriptor: what is made for one request would hold one for as
+ * long as its viewer likes.  Within ops->open, or before it is first returned; all else it says is set before.  -ENOMEM. */
+int serve_object_keep(struct serve_object *, const void *bytes, size_t n);
 void serve_object_unref(struct serve_object **);              /* any thread; takes NULL, sets NULL */
 
 /* Whose bytes are wanted; within want() only. */

@@ -150,6 +150,48 @@ def lists_that_nobody_reads_take_little_memory():
 
 
 @tap.test
+def manifests_made_for_one_viewer_hold_no_descriptor():
+    """Behind a token of a signed URL, which a server without keys passes over, a manifest is made anew for each who asks."""
+    p = Package('film', 300_000)
+    lab_ = Lab(p)
+    edge, o = Edge(lab_, *NEVER), Origin()
+    package.write(o.library, 'film')
+    edge.wait_prepared(p)
+    tap.until(lambda: o.get('/v/film/manifest.mpd').status == 200)
+    for port, pid in ((o.ports['viewers'], o.p.pid), (edge.port, edge.process.pid)):
+        path = '/s/token/v/film/manifest.mpd'
+        url = f'http://127.0.0.1:{port}{path}'
+        tap.http(url)
+        before, heads = len(os.listdir(f'/proc/{pid}/fd')), 0
+        with H2(port, struct.pack('>HI', 4, 0)) as c:
+            for _ in range(100):
+                c.request(plain(path))
+            for kind, *_ in c.frames():
+                heads += kind == HEADERS
+                if heads == 100:
+                    break
+            now = len(os.listdir(f'/proc/{pid}/fd'))
+        tap.check(now - before < 20, f'{url}: {now - before} descriptors for 100 requests')
+        whole = tap.http(url)
+        tap.equal((whole.status, b'/s/token/v/film/' in whole.body), (200, True), url)
+        tap.equal(whole.body.replace(b'/s/token/v/', b'/v/'), tap.http(url.replace('/s/token', '')).body, url)
+        part = tap.http(url, headers={'Range': 'bytes=5-99', 'If-Range': whole.headers['ETag']})
+        tap.equal((part.status, part.body), (206, whole.body[5:100]), url)
+        tap.equal(tap.http(url, headers={'If-None-Match': whole.headers['ETag']}).status, 304, url)
+        with H2(port) as c:
+            tap.equal(c.answer(c.request(plain(path))), (200, whole.body), url)
+    package.write(o.library, 'long', files={'manifest.mpd': package.MPD.encode() + b'<!--' + b'x' * 300_000 + b'-->', 'video.mp4': bytes(1000)})
+    url = f'{o.viewers}/s/token/v/long/manifest.mpd'
+    tap.until(lambda: tap.http(url).status == 200, 10, 'one of more than 64 KiB')
+    whole = tap.http(url).body
+    tap.equal((len(whole) > 300_000, whole.replace(b'/s/token/v/', b'/v/') == o.get('/v/long/manifest.mpd').body), (True, True))
+    tap.check(tap.http(url, headers={'Range': 'bytes=70000-200000'}).body == whole[70000:200001], 'a part of it')
+    with H2(o.ports['viewers']) as c:
+        tap.check(c.answer(c.request(plain('/s/token/v/long/manifest.mpd'))) == (200, whole), 'by HTTP/2')
+    tap.equal((edge.process.stop(), o.p.stop()), (0, 0))
+
+
+@tap.test
 def strangers_bodies_are_not_taken_in():
     """What the control listener refuses for its head it refuses before the body has come, and keeps none of it."""
     o = Origin()
