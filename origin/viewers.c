@@ -101,15 +101,27 @@ static void find_object(void *ctx, const char *path, size_t n, struct serve_requ
 
 /* --- the rest --- */
 
+static void answer_list(void *ctx, struct serve_request *req)
+{
+	titles_answer_list(req, ctx);
+}
+
+static void answer_title(void *ctx, struct serve_request *req)
+{
+	titles_answer_one(req, ctx, serve_path(req, NULL) + strlen(TITLES "/"));
+}
+
+/* A title's report, or a list of a thousand, takes milliseconds: anybody may ask for them, and nobody else shall wait. */
 static void answer_titles(void *ctx, struct serve_request *req)
 {
-	struct origin *o = ctx;
 	const char *path = serve_path(req, NULL), *title = path + strlen(TITLES);
 
-	if (*title == '\0')
-		titles_answer_list(req, o);
+	if (*title == '\0' && serve_param(req, "limit") == NULL)
+		titles_answer_list(req, ctx);
+	else if (*title == '\0')
+		serve_later(req, answer_list, ctx);
 	else if (*title == '/' && str_is_name(title + 1, strlen(title + 1)))
-		titles_answer_one(req, o, title + 1);
+		serve_later(req, answer_title, ctx);
 	else
 		reply_problem(req, 404, "there is nothing at this path");
 }

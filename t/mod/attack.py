@@ -7,7 +7,7 @@ sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'
 import lab, package, tap
 from lab import Edge, Lab, Package
 from origins import Origin, places, raw
-from rawhttp import DATA, H2, HEADERS, PING, frame, plain, status_of
+from rawhttp import DATA, H2, HEADERS, PING, block, frame, plain, status_of
 
 os.environ['XDG_STATE_HOME'] = tap.folder()
 NEVER = ('--window-duration', '0s')
@@ -146,6 +146,35 @@ def lists_that_nobody_reads_take_little_memory():
         tap.equal(o.get('/healthz').status, 200, 'what is small it gets')
         tap.check(tap.metric(tap.http(o.control + '/metrics').body.decode(), 'ribera_http_refused_total{reason="unread"}') >= 2, 'they are counted')
     tap.until(lambda: o.get(path).body == want, 10, 'the list, as soon as the others are gone')
+    tap.equal(o.p.stop(), 0)
+
+
+@tap.test
+def what_takes_long_lets_others_come_between():
+    """Answers of some milliseconds each, by the hundred: nobody else of their loop waits for all of them."""
+    o = Origin(options=['--threads', '1'])
+    parts = [{'segment_bytes': [1234567] * 14400, 'segment_ssim': [0.987654] * 14400, 'segment_psnr': [43.2134] * 14400} for _ in range(8)]  # of two hours there would be an eighth
+    package.write(o.library, 'film', files={'manifest.mpd': package.MPD.encode(), 'video.mp4': bytes(1000), 'report.json': json.dumps({'video': parts}).encode()})
+    tap.until(lambda: o.get('/api/v1/titles/film').status == 200, 10, 'the title')
+
+    with H2(o.ports['viewers']) as c:
+        o.get('/healthz')
+        c.s.sendall(b''.join(frame(HEADERS, 5, i, block(plain('/api/v1/titles/film'))) for i in range(1, 200, 2)))
+        got = b''
+        while len(got) < 1000:  # it is at it
+            got += c.s.recv(65536)
+        tap.equal(o.get('/healthz').status, 200)
+        c.s.setblocking(False)
+        try:
+            while part := c.s.recv(1 << 20):
+                got += part
+        except BlockingIOError:
+            pass
+        answered = at = 0
+        while at < len(got):
+            answered += got[at + 3] == HEADERS
+            at += 9 + int.from_bytes(got[at:at + 3], 'big')
+        tap.check(0 < answered < 90, f'{answered} were answered before one who came then')
     tap.equal(o.p.stop(), 0)
 
 
