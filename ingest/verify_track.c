@@ -18,6 +18,7 @@
 #define HEAD_LEAST ((size_t)64 << 10)
 #define HEAD_MAX ((size_t)16 << 20)
 #define SEGMENT_MAX ((size_t)1 << 30)
+#define MOST_TIME ((uint64_t)1 << 56)
 
 int verify_wrong(struct fault *f, int code, const char *what, ...)
 {
@@ -199,8 +200,10 @@ static int check_segments(struct reading *r)
 	int q = 0;
 
 	/* the limit keeps comparisons between timescales within 128 bits */
-	if (r->sidx->earliest_time > (uint64_t)1 << 56)
+	if (r->sidx->earliest_time > MOST_TIME)
 		return verify_wrong(&t->fault, ERR_OUT_OF_RANGE, _("%s: its index begins at an impossible time"), t->name);
+	if (t->shift > (int64_t)MOST_TIME || t->shift < -(int64_t)MOST_TIME)
+		return verify_wrong(&t->fault, ERR_OUT_OF_RANGE, _("%s: its edit list puts it at an impossible time"), t->name);
 	if (r->sidx->timescale != t->timescale || r->sidx->reference_id != t->track->id || r->sidx->n_entries == 0)
 		return verify_wrong(&t->fault, ERR_CORRUPT, _("%s: its index is of another track or timescale, or empty"), t->name);
 	r->next_start = (int64_t)r->sidx->earliest_time;

@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/blob.h"
 #include "base/mem.h"
 #include "base/must.h"
 #include "player/media.h"
 
 #define PAST 8 /* segments of each lane that stay within reach behind the playhead */
+#define PAST_BYTES ((uint64_t)64 << 20) /* and so much of them, but one */
 
 static void fifo_init(struct fifo *f, size_t cap)
 {
@@ -83,6 +85,20 @@ static bool all_whole(const struct fifo *q)
 	return true;
 }
 
+uint64_t hub_segment_bytes(const struct fifo *q)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < q->n; i++)
+		n += at(q, i)->body != NULL ? at(q, i)->body->size : 0;
+	return n;
+}
+
+static bool is_heavy(const struct fifo *past, const struct media_segment *s)
+{
+	return past->n > 0 && hub_segment_bytes(past) + (s->body != NULL ? s->body->size : 0) > PAST_BYTES;
+}
+
 /* What a decoder has now, or had, stays within reach. */
 static void remember(struct hub *h, int lane, const struct media_segment *s)
 {
@@ -93,7 +109,7 @@ static void remember(struct hub *h, int lane, const struct media_segment *s)
 		empty(past);
 	if (s->feed != NULL || s->skipped)
 		return;
-	if (fifo_full(past)) {
+	while (fifo_full(past) || is_heavy(past, s)) {
 		struct media_segment *oldest = fifo_take(past);
 
 		media_segment_free(&oldest);

@@ -82,6 +82,8 @@ void hub_seek(struct hub *, dur_us to, bool keys);
 /* All of these with the lock held. */
 /* The next segment for a lane's decoder, which frees it; NULL: none yet. */
 struct media_segment *hub_take(struct hub *, int lane);
+/* What the segments in a queue weigh, so far as their bytes are here. */
+uint64_t hub_segment_bytes(const struct fifo *segments);
 bool fifo_full(const struct fifo *);
 void fifo_put(struct fifo *, void *item);       /* must not be full */
 void fifo_put_first(struct fifo *, void *item); /* there is room, `spare` counted */

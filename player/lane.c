@@ -299,12 +299,13 @@ static dur_us next_duration(const struct lane *l)
 static bool has_room(struct lane *l, dur_us other_end, mono_us now, mono_us *ret_next)
 {
 	struct hub *h = l->set.world->hub;
+	const struct fifo *q = &h->segments[l->set.kind];
 	dur_us next = next_duration(l), most = target(l) - next > next ? target(l) - next : next;
 	dur_us have = lane_buffered(l), ahead = (other_end - lane_position(l)) / 2;
 	bool full, still;
 
 	hub_lock(h);
-	full = fifo_full(&h->segments[l->set.kind]);
+	full = fifo_full(q) || (q->n > 1 && hub_segment_bytes(q) >= BUFFER_BYTES); /* whatever the MPD says of their bandwidth */
 	still = h->still;
 	hub_unlock(h);
 	if (!full && have <= most && (l->wait_above == 0 || have <= l->wait_above) &&

@@ -22,6 +22,7 @@
 #include "player/report.h"
 
 #define PATIENCE (30 * DUR_S)
+#define RUN_OUT DUR_MIN
 #define SHORT_PATIENCE (3 * DUR_S)
 #define MAX_SKIPPED 3                 /* lost for want of any answer, in a row: nobody is there */
 #define SLOW_HAND (2.0 / 3) /* of what is in hand may pass until it is here */
@@ -136,14 +137,16 @@ void lane_ask(struct lane *l, unsigned rung, unsigned index, mono_us now)
 	l->grab = grab_new(l->set.world, &want, now);
 }
 
-/* Frames are cut at the Period's ends (ISO/IEC 23009-1 5.3.2); the last one runs out by itself. */
+/* Frames are cut at the Period's ends (ISO/IEC 23009-1 5.3.2); the last one runs out by itself, but not for years. */
 static struct media_segment *new_segment(struct lane *l, struct blob *body)
 {
 	const struct rung *u = &l->rungs[l->grab_rung];
 	const struct timeline *t = l->set.source->timeline;
 	struct media_segment *m = mem_new(sizeof *m);
-	dur_us end = l->period + 1 < t->n_periods ? source_period_end(t, l->period) : INT64_MAX;
+	dur_us end = source_period_end(t, l->period);
 
+	if (l->period + 1 == t->n_periods && end < INT64_MAX)
+		end += RUN_OUT;
 	m->rendition = u->id;
 	m->index = l->grab_index;
 	m->init = u->init != NULL ? blob_ref(u->init) : NULL;

@@ -18,6 +18,12 @@
 
 #define TOLERANCE (5 * DUR_MS)
 #define MAX_SILENCE (5 * DUR_S)
+/* Silence in front of a sound that is for a later time.  A device is given no more ahead than is in hand; else a Period may be without
+ * sound for long.  What is for a time beyond that, or of a rate that none has, is not put. */
+#define MAX_GAP (24 * DUR_HOUR)
+#define MAX_GAP_HEARD (15 * DUR_MIN)
+#define LEAST_RATE 4000
+#define MOST_RATE 768000
 
 void sound_init(struct sound *s, struct sink *sink, unsigned max_channels)
 {
@@ -248,13 +254,15 @@ void sound_put(struct sound *s, const struct media_frame *m)
 	dur_us gap;
 	size_t cut = 0;
 
-	if (m->av->sample_rate <= 0)
+	if (m->av->sample_rate < LEAST_RATE || m->av->sample_rate > MOST_RATE)
 		return;
 	if (!s->opened) {
 		s->anchor = sound_end(s);
 		open_device(s, m->av);
 	}
 	gap = m->pts - sound_end(s);
+	if (gap > (s->device ? MAX_GAP_HEARD : MAX_GAP) || gap < -MAX_GAP)
+		return;
 	while (gap > TOLERANCE) {
 		lay_silence(s, gap);
 		gap = m->pts - sound_end(s);

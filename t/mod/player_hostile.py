@@ -138,6 +138,27 @@ def pictures_of_any_size_are_not_made():
     tap.has(r.stderr, 'nothing could be decoded')
 
 
+@tap.test
+def segments_that_weigh_more_than_they_say_take_no_more_memory():
+    """An MPD says a kilobit a second, and each second weighs 20 MB: what is in hand is counted as it came."""
+    s = Server()
+    s.film()
+    s.files['/1.m4s'] = SEGMENTS[0] + box(b'free', bytes(20_000_000))
+    s.files['/film.mpd'] = s.files['/film.mpd'].replace(b'$Number$', b'1').replace(b'PT6S', b'PT60S')
+    p = tap.Process(PLAYER, s.url + '/film.mpd', '--output', 'null', '--no-state', '--quiet')
+    counts = []
+
+    def rests():
+        counts.append(len(s.asked))
+        return len(counts) > 10 and counts[-1] == counts[-10] >= 8 or not p.alive()
+    tap.until(rests, 30, 'a player that has enough', every=0.05)
+    tap.check(p.alive(), p.text())
+    with open(f'/proc/{p.pid}/status') as f:
+        peak = int(next(line for line in f if line.startswith('VmHWM')).split()[1]) >> 10
+    tap.check(peak < 450, f'{peak} MB for {counts[-1]} answers')
+    p.stop()
+
+
 def patched(data, box, offset, value):
     """With `value` at so many bytes behind the name of the box."""
     at = data.index(box) + 4 + offset
@@ -161,6 +182,42 @@ def numbers_of_any_size_end():
             tap.check(r.returncode in (0, 1), f'{name} {start}: {r.returncode} {r.stderr[-1500:]}')
             tap.check(r.returncode == 0 or 'ribera-player: ' in r.stderr, f'{name}: no reason: {r.stderr}')
             tap.check('runtime error' not in r.stderr, f'{name} {start}: {r.stderr[-1500:]}')
+
+
+def sound_segments(name, *coder):
+    """(init, segment) of a second of sound."""
+    ffmpeg('-f', 'lavfi', '-i', 'sine=440:duration=60', *coder, '-strict', '-2', '-f', 'dash', '-seg_duration', '100', '-init_seg_name', f'{name}-init.mp4', '-media_seg_name', f'{name}.m4s',
+           os.path.join(WORK, f'{name}.mpd'))
+    return made(f'{name}-init.mp4'), made(f'{name}.m4s')
+
+
+@tap.test
+def sound_from_any_time_at_any_rate_ends():
+    """Silence up to the time of a sound was laid in pieces of five seconds, for as many years as that took; and at a hundred samples
+    a second there was none so short as was wanted."""
+    init, segment = sound_segments('aac', '-c:a', 'aac')
+    slow_init, slow = sound_segments('slow', '-ar', '100', '-c:a', 'flac', '-frame_size', '1024')
+    slow_init = patched(slow_init, b'mdhd', 12, struct.pack('>I', 99))
+    at = segment.index(b'trun') + 4
+    flags, count = struct.unpack('>II', segment[at:at + 8])
+    flags, count, size = flags & 0xffffff, count, 4 * bin(flags & 0xf00).count('1')
+    row = at + 8 + (4 if flags & 1 else 0) + (4 if flags & 4 else 0)
+    far = bytearray(segment)
+    if flags & 0x100:
+        for i in range(5, count):
+            far[row + i * size:row + i * size + 4] = b'\xff' * 4
+    else:
+        far = bytearray(patched(segment, b'tfhd', 8, b'\xff' * 4))
+    seconds = patched(init, b'mdhd', 12, struct.pack('>I', 1))
+    for name, start, media in (('years apart', seconds, bytes(far)), ('days apart', init, bytes(far)), ('a second a sample', seconds, segment), ('100 Hz', slow_init, slow)):
+        s = Server()
+        s.files |= {'/a.mp4': start, '/a.m4s': media}
+        url = s.film(more='<AdaptationSet mimeType="audio/mp4" contentType="audio"><Representation id="a" bandwidth="1000"><SegmentTemplate timescale="1" duration="60" media="a.m4s" '
+                          'initialization="a.mp4"/></Representation></AdaptationSet>')
+        for output in ('null', 'dump:' + os.path.join(tap.folder(), 'film.mp4')):
+            r = tap.call(PLAYER, url, '--output', output, '--no-state', '--speed', 'max' if output == 'null' else '3', timeout=60)
+            tap.check(r.returncode == 0 or 'ribera-player: ' in r.stderr, f'{name}, {output}: {r.returncode} {r.stderr[-800:]}')
+            tap.check('runtime error' not in r.stderr, f'{name}, {output}: {r.stderr[-800:]}')
 
 
 # --- subtitles -------------------------------------------------------------------------------------------------
