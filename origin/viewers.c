@@ -111,12 +111,14 @@ static void answer_title(void *ctx, struct serve_request *req)
 	titles_answer_one(req, ctx, serve_path(req, NULL) + strlen(TITLES "/"));
 }
 
-/* A title's report, or a list of a thousand, takes milliseconds: anybody may ask for them, and nobody else shall wait. */
+/* A title's report, a list of a thousand, a search take milliseconds: anybody may ask for them, and nobody else shall wait. */
 static void answer_titles(void *ctx, struct serve_request *req)
 {
 	const char *path = serve_path(req, NULL), *title = path + strlen(TITLES);
+	size_t asked;
 
-	if (*title == '\0' && serve_param(req, "limit") == NULL)
+	(void)serve_query(req, &asked);
+	if (*title == '\0' && asked == 0)
 		titles_answer_list(req, ctx);
 	else if (*title == '\0')
 		serve_later(req, answer_list, ctx);
@@ -126,12 +128,17 @@ static void answer_titles(void *ctx, struct serve_request *req)
 		reply_problem(req, 404, "there is nothing at this path");
 }
 
+static void count_tags(void *ctx, struct serve_request *req)
+{
+	titles_answer_tags(req, ctx);
+}
+
 static void answer_tags(void *ctx, struct serve_request *req)
 {
 	if (strcmp(serve_path(req, NULL), TAGS) != 0)
 		reply_problem(req, 404, "there is nothing at this path");
 	else
-		titles_answer_tags(req, ctx);
+		serve_later(req, count_tags, ctx);
 }
 
 static void answer_steer(void *ctx, struct serve_request *req)
