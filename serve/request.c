@@ -416,7 +416,7 @@ static int check_head(struct serve_request *r)
 	r->untraced = !traced;
 	if (size > MAX_FIELDS_SIZE || req->headers.size > MAX_FIELDS)
 		return 431;
-	if (lacks_host(req))
+	if (lacks_host(req) || (req->version >= 0x200 && req->authority.len == 0)) /* RFC 9113 8.3.1 */
 		return 400;
 	if (!is_authority(req->authority) || !is_token(req->method))
 		return 400;
@@ -427,6 +427,8 @@ static int take_target(struct serve_request *r)
 {
 	int error = path_split(r->req->input.path.base, r->req->input.path.len, &r->target);
 
+	if (error == 0 && r->target.authority != NULL && r->req->version >= 0x200)
+		return 400; /* RFC 9113 8.3.1: :path is a path */
 	if (error == 0 && r->target.authority != NULL) { /* RFC 9112 3.2.2: whatever the Host is */
 		r->req->authority = h2o_iovec_init(r->target.authority, r->target.authority_n);
 		if (!is_authority(r->req->authority))

@@ -470,6 +470,8 @@ def h2_malformed_requests_are_refused():
     requests = {name: plain('/small.mpd', 'GET', field) for name, field in odd.items()}
     for missing in range(3):
         requests[f'without {plain()[missing][0]}'] = [x for i, x in enumerate(plain()) if i != missing]
+    requests['an empty authority'] = [*plain()[:3], (':authority', '')]  # RFC 9113 8.3.1
+    requests['a target of another'] = plain('http://y/small.mpd')
     requests['pseudo behind'] = [plain()[0], plain()[1], ('x', 'y'), plain()[2], plain()[3]]
     for path in ('', '*', 'x', '/../x', '/a%2fb', '/%00', '/small.mpd\0', '/small.mpd HTTP/1.1\r\nA: b'):
         requests[f'path {path!r}'] = plain(path)
@@ -478,6 +480,10 @@ def h2_malformed_requests_are_refused():
         with H2(P) as c:
             status = c.answer(c.request(fields))[0]
         tap.check(status in (400, 'reset', 'goaway'), f'{name}: {status}')
+    with H2(P) as c:
+        tap.check(b'host=x ' in c.answer(c.request(plain('/h/echo', 'GET', ('host', 'y'))))[1], 'the host of the authority')
+    with H2(P) as c:
+        tap.check(c.answer(c.request(plain('/h/echo', 'POST', ('content-length', '3'), ('content-length', '4')), b'abc'))[0] in (400, 'reset', 'goaway'), 'two lengths')
     for name, length in (('short', '10'), ('long', '1'), ('negative', '-3'), ('list', '3, 3')):
         with H2(P) as c:
             status = c.answer(c.request(plain('/h/echo', 'POST', ('content-length', length)), b'abc'))[0]
