@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What one client may take from the others: connections, time, memory."""
-import os, socket, struct, sys, time
+import os, socket, ssl, struct, sys, time
 
 sys.path.insert(0, os.path.join(os.environ['RIBERA_SOURCE'], 't/lib'))
 import tap
@@ -264,6 +264,28 @@ def windows_that_stay_shut():
                 status = 'reset'
                 break
         tap.equal(status, 'reset', f'a byte now and then for {time.monotonic() - begin:.1f} s')
+
+
+@tap.test
+def handshakes_of_tls_that_drip():
+    s = Server(root, '--idle', '1s', '--tls-listen', '127.0.0.1:0', '--dev-cert')
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    out = ssl.MemoryBIO()
+    try:
+        context.wrap_bio(ssl.MemoryBIO(), out).do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    hello = out.read()
+    for name, bytes_ in (('a hello', iter(hello)), ('nothing', iter(())), ('half of it', iter(hello[:len(hello) // 2]))):
+        with connect(s.tls) as c:
+            tap.check(until_closed(c, lambda: c.sendall(bytes((b,))) if (b := next(bytes_, None)) is not None else None, 6), name)
+    with context.wrap_socket(connect(s.tls)) as c:
+        tap.check(until_closed(c, lambda: None, 6), 'nothing behind the handshake')
+    with context.wrap_socket(connect(s.tls)) as c, c.makefile('rb') as f:
+        c.sendall(GET)
+        tap.equal(read_reply(f).status, 200)
+    tap.equal(s.stop()[0], 0)
 
 
 @tap.test

@@ -49,6 +49,14 @@ def versions_and_ciphers():
 
 
 @tap.test
+def nobody_renegotiates():
+    """Each time costs the server ten times as much as its client (CVE-2011-1473)."""
+    said = client('-tls1_2', '-ign_eof', text='R\n')  # which runs until the server ends it
+    tap.has(said, 'RENEGOTIATING')
+    tap.has(said.split('RENEGOTIATING')[1], 'error')
+
+
+@tap.test
 def protocols_by_alpn():
     for offered, want in ((['h2', 'http/1.1'], 'h2'), (['http/1.1'], 'http/1.1'), (['http/1.1', 'h2'], 'h2'), (None, None)):
         with context(alpn=offered).wrap_socket(connect(S.tls)) as t:
