@@ -21,6 +21,7 @@
 #include "base/words.h"
 
 #define FILE_MAX (1u << 20)
+#define FLOW_MAX 1000 /* brackets that are not closed */
 #define DEPTH_MAX 8
 
 /* Where a value came from, for messages. */
@@ -361,13 +362,33 @@ static int read_mapping(struct reader *rd, const yaml_node_t *map, const char *p
 	return r;
 }
 
+/* libyaml's work grows with the square of how deep flow collections are nested. */
+static bool is_too_deep(const char *text, size_t n, size_t *ret_line)
+{
+	size_t depth = 0;
+
+	*ret_line = 1;
+	for (size_t i = 0; i < n; i++) {
+		if (text[i] == '\n')
+			++*ret_line;
+		else if ((text[i] == '[' || text[i] == '{') && ++depth > FLOW_MAX)
+			return true;
+		else if ((text[i] == ']' || text[i] == '}') && depth > 0)
+			depth--;
+	}
+	return false;
+}
+
 int config_read_text(struct config *c, const char *name, const char *text, size_t n, struct fault *f)
 {
 	yaml_parser_t parser;
 	yaml_document_t doc;
 	yaml_node_t *root;
+	size_t line;
 	int r = 0;
 
+	if (is_too_deep(text, n, &line))
+		return fault_set(f, ERR_SYNTAX, _("%s:%zu: brackets are opened within brackets more than %d times"), name, line, FLOW_MAX);
 	MUST(yaml_parser_initialize(&parser) == 1);
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, n);
 	if (yaml_parser_load(&parser, &doc) != 1) {

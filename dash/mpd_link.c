@@ -30,6 +30,7 @@ struct resolver {
 	mpd_note_f *note;
 	void *ctx;
 	unsigned n;                              /* parts got */
+	size_t bytes;                            /* of them: in the end all has to fit an MPD */
 	const char *chain[MPD_MAX_NESTING + 1];  /* where the document, its part, that part's part ... were found */
 	unsigned depth;
 };
@@ -101,7 +102,7 @@ static const char *refuse(const struct resolver *r, const char *url)
 		return _("it is a file, and the MPD is not");
 	if (r->depth + 1 >= MPD_MAX_NESTING)
 		return _("it is nested too deep");
-	if (r->n >= MPD_MAX_LINKS)
+	if (r->n >= MPD_MAX_LINKS || r->bytes > MPD_MAX_BYTES)
 		return _("the MPD has too many remote parts");
 	for (unsigned i = 0; i <= r->depth; i++)
 		if (strcmp(r->chain[i], url) == 0)
@@ -124,6 +125,8 @@ static const char *use_part(struct resolver *r, xmlNodePtr node, const char *url
 	buf_init(&bytes, MPD_MAX_BYTES);
 	if (r->get(r->ctx, url, &bytes, &found, f) != 0)
 		why = fault_text(f);
+	else if ((r->bytes += bytes.size) > MPD_MAX_BYTES)
+		why = _("the MPD has too many remote parts");
 	else
 		why = use(r, node, &bytes, found != NULL ? found : url, f);
 	free(found);

@@ -324,6 +324,19 @@ Test(config, mistakes_are_located)
 	expect_fault("", 0, "");
 }
 
+Test(config, brackets_without_end_are_refused_at_once)
+{
+	char *text = malloc(1000001), want[] = "x.yaml:1: brackets are opened within brackets more than 1000 times";
+
+	cr_assert(text != NULL);
+	memset(text, '[', 1000000);
+	text[1000000] = '\0';
+	memcpy(text, "a: ", 3);
+	expect_fault(text, ERR_SYNTAX, want);
+	free(text);
+	expect_fault("tags: [a, b] # [[[\n", 0, "");
+}
+
 Test(config, wrong_usage_is_said)
 {
 	struct settings s = {0};

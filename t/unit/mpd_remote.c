@@ -158,6 +158,35 @@ Test(mpd_link, imports_mpds)
 	mpd_free(&m);
 }
 
+static int get_large(void *ctx, const char *url, struct buf *out, char **ret_url, struct fault *f)
+{
+	(void)f;
+	++*(unsigned *)ctx;
+	*ret_url = mem_dup(url);
+	buf_puts(out, "<Period><!--");
+	for (unsigned i = 0; i < 3 << 16; i++)
+		buf_puts(out, "0123456789abcdef");
+	return buf_puts(out, "--></Period>");
+}
+
+/* The same 3 MiB twelve times: five fit an MPD, and what does not is not asked for again and again. */
+Test(mpd_link, parts_are_no_more_than_an_mpd)
+{
+	static const char text[] = MPD("", "<Period xlink:href=\"1\"/><Period xlink:href=\"2\"/><Period xlink:href=\"3\"/><Period xlink:href=\"4\"/>"
+	                                   "<Period xlink:href=\"5\"/><Period xlink:href=\"6\"/><Period xlink:href=\"7\"/><Period xlink:href=\"8\"/>"
+	                                   "<Period xlink:href=\"9\"/><Period xlink:href=\"10\"/><Period xlink:href=\"11\"/><Period xlink:href=\"12\"/>");
+	unsigned asked = 0;
+	struct buf out;
+	struct fault f = {0};
+
+	notes[0] = '\0';
+	buf_init(&out, (size_t)64 << 20);
+	CHECK_INT(mpd_resolve_links(text, strlen(text), "x", "http://h/d/x.mpd", get_large, note, &asked, &out, &f), 0);
+	CHECK_INT(asked, 6);
+	CHECK(out.size < MPD_MAX_BYTES && strstr(notes, "too many remote parts") != NULL);
+	buf_fini(&out);
+}
+
 #define OLD MPD("id=\"m\" publishTime=\"2026-01-01T00:00:00Z\"",                                    \
 		"<PatchLocation ttl=\"60\">p</PatchLocation><Period id=\"1\"><AdaptationSet id=\"1\" mimeType=\"video/mp4\">" \
 		"<SegmentTemplate media=\"$Time$\"><SegmentTimeline><S t=\"0\" d=\"2\"/><S d=\"3\"/></SegmentTimeline></SegmentTemplate>" \
