@@ -10,13 +10,17 @@
 #include "edge/flights_inner.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/must.h"
+#include "cdn/nearness.h"
+#include "cdn/steer.h"
 #include "edge/counts.h"
 
 #define MAX_PULLING 64           /* flights for viewers at once; each has a buffer of a piece */
-#define MAX_QUEUED 4096          /* more are refused: the node is overloaded */
+#define MAX_QUEUED 4096          /* more of who has many are refused, and twice as many of all: the node is overloaded */
+#define MANY 64                  /* queued by one client: more come behind those of others */
 #define READ_AHEAD (3 * DIGEST_PIECE)
 #define FAILURE_MEMORY DUR_S     /* how long viewers are told at once that it will not come */
 
@@ -28,7 +32,8 @@ struct flights *flights_new(const struct flights_settings *settings)
 
 	all->s = *settings;
 	all->job.run = take_queue;
-	all->queue_end = &all->queue;
+	all->queue.end = &all->queue.first;
+	all->behind.end = &all->behind.first;
 	pthread_mutex_init(&all->lock, NULL);
 	return all;
 }
@@ -37,7 +42,7 @@ void flights_free(struct flights **pall)
 {
 	if (*pall == NULL)
 		return;
-	MUST((*pall)->filling == 0 && (*pall)->pulling == 0 && (*pall)->queue == NULL);
+	MUST((*pall)->filling == 0 && (*pall)->pulling == 0 && (*pall)->n_queued == 0);
 	pthread_mutex_destroy(&(*pall)->lock);
 	free(*pall);
 	*pall = NULL;
@@ -196,11 +201,32 @@ int64_t flights_ready(struct flights *all, struct copy *c, uint64_t offset, uint
 	return copy_failure(c, clock_mono());
 }
 
+static size_t client_of(const struct serve_request *viewer)
+{
+	const char *peer = viewer != NULL ? serve_peer(viewer) : NULL;
+	uint64_t key;
+
+	if (peer == NULL)
+		return FLIGHTS_CLIENTS;
+	key = strchr(peer, ':') != NULL ? nearness_network(peer) * UINT64_C(0x9e3779b97f4a7c15) >> 32 : steer_client_key(peer);
+	return key % FLIGHTS_CLIENTS;
+}
+
+/* A byte asked for brings a piece: who asks for all there is comes behind whoever asks for little. */
+static bool has_many(const struct flights *all, size_t client)
+{
+	return client < FLIGHTS_CLIENTS && all->queued_by[client] >= MANY;
+}
+
 static void enqueue(struct flights *all, struct flight *f)
 {
-	*all->queue_end = f;
-	all->queue_end = &f->queued;
+	struct flight_queue *q = has_many(all, f->client) ? &all->behind : &all->queue;
+
+	*q->end = f;
+	q->end = &f->queued;
 	all->n_queued++;
+	if (f->client < FLIGHTS_CLIENTS)
+		all->queued_by[f->client]++;
 	if (!all->posted) {
 		all->posted = true;
 		engine_post(all->s.engine, &all->job);
@@ -211,9 +237,11 @@ static void enqueue(struct flights *all, struct flight *f)
 static struct flight *find_or_add(struct flights *all, struct copy *c, size_t piece, struct serve_request *viewer)
 {
 	struct flight *f = find(c, piece);
+	size_t client = client_of(viewer);
 
-	if (f == NULL && all->n_queued < MAX_QUEUED) {
+	if (f == NULL && all->n_queued < (has_many(all, client) ? MAX_QUEUED : 2 * MAX_QUEUED)) {
 		f = add(all, c, piece, false);
+		f->client = client;
 		f->traced = viewer != NULL;
 		if (f->traced)
 			serve_trace(viewer, &f->trace);
@@ -281,24 +309,42 @@ void flights_want(struct flights *all, struct copy *c, uint64_t offset, uint64_t
 		serve_wake(viewer);
 }
 
+/* The next to be started, or NULL; under the lock. */
+static struct flight *take_next(struct flights *all)
+{
+	struct flight_queue *q = all->queue.first != NULL ? &all->queue : &all->behind;
+	struct flight *f = q->first;
+
+	if (f == NULL)
+		return NULL;
+	q->first = f->queued;
+	if (q->first == NULL)
+		q->end = &q->first;
+	all->n_queued--;
+	if (f->client < FLIGHTS_CLIENTS)
+		all->queued_by[f->client]--;
+	return f;
+}
+
+/* Once stopped nothing starts, and all that is queued ends, however much is under way. */
 void flights_step(struct flights *all)
 {
-	while (all->pulling < MAX_PULLING) {
+	for (;;) {
+		bool stopped = flights_stopped(all);
 		struct flight *f;
 
+		if (!stopped && all->pulling >= MAX_PULLING)
+			return;
 		pthread_mutex_lock(&all->lock);
-		f = all->queue;
-		if (f != NULL) {
-			all->queue = f->queued;
-			all->n_queued--;
-			if (all->queue == NULL)
-				all->queue_end = &all->queue;
-		}
+		f = take_next(all);
 		pthread_mutex_unlock(&all->lock);
 		if (f == NULL)
 			return;
 		all->pulling++;
-		flight_start(f);
+		if (stopped)
+			flights_end(f, ERR_CANCELLED);
+		else
+			flight_start(f);
 	}
 }
 

@@ -45,15 +45,24 @@ struct flight {
 	/* under the lock */
 	struct waiter *waiters;
 	struct flight *next;    /* of the copy */
-	struct flight *queued;  /* in the queue */
+	struct flight *queued;  /* in its queue */
+	size_t client;          /* by whose wish, while it is queued: a place in queued_by; FLIGHTS_CLIENTS: nobody's */
+};
+
+#define FLIGHTS_CLIENTS 1024 /* places; clients that share one are taken for one */
+
+/* Of flights that viewers asked for and that are to be started. */
+struct flight_queue {
+	struct flight *first, **end;
 };
 
 struct flights {
 	struct flights_settings s;
 	unsigned filling, pulling; /* the engine's */
 	pthread_mutex_t lock;      /* guards what follows */
-	struct flight *queue, **queue_end;
+	struct flight_queue queue, behind; /* behind: by who had many queued already */
 	size_t n_queued;
+	unsigned queued_by[FLIGHTS_CLIENTS];
 	struct job job;            /* "the queue has grown" */
 	bool posted, stopped;
 };

@@ -57,6 +57,29 @@ def one_resource_has_one_name():
     tap.equal(origin.unknown, [], 'names that reached the origin')
 
 
+@tap.test
+def who_asks_for_everything_comes_behind_who_asks_for_little():
+    n = 500
+    p = Package('film', 20_000, more=[(f'part-{i}.mp4', 20_000) for i in range(n)])
+    origin = Lab(p, hold=False)
+    edge = Edge(origin, *NEVER, '--grace', '100ms')
+    edge.wait_prepared(p)
+    origin.rate = 80_000  # a quarter of a second each, of which some come at once
+    held = []
+    for first in range(0, n, 100):
+        c = H2(edge.port, struct.pack('>HI', 4, 1 << 20))
+        held.append(c)
+        for i in range(first, first + 100):
+            c.request(plain(f'/v/{p.key}/part-{i}.mp4', 'GET', ('range', 'bytes=0-0')))
+    tap.until(lambda: edge.metric('ribera_edge_lookups_total{result="not-planned"}') >= n, 10, 'all that was asked for')
+    tap.check(get_from('127.0.0.2', edge.port, f'/v/{p.key}/video.mp4') == (200, p.files['video.mp4']), 'the other viewer')
+    before = [name for _, name, *_ in origin.requests].index('video.mp4')
+    tap.check(before < n // 2, f'{before} pieces were asked for before that of another viewer')
+    tap.equal(edge.process.stop(), 0, 'its end while hundreds are still to come')
+    for c in held:
+        c.s.close()
+
+
 # --- hostile edges ---------------------------------------------------------------------------------------------
 
 @tap.test
