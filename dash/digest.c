@@ -132,7 +132,18 @@ static void read_info(struct bencode *b, struct digest *d)
 		bencode_fail(b, ERR_SYNTAX, _("it has no file tree or no name"));
 }
 
-/* All files with this root; two with the same bytes share one layer. */
+#define MAX_PIECES (DIGEST_MAX_BYTES / 32)
+
+static size_t count_pieces(const struct digest *d)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->n_files; i++)
+		n += d->files[i].n_pieces;
+	return n;
+}
+
+/* All files with this root; two with the same bytes share one layer, and all together have no more pieces than layers of their own could say. */
 static void give_layer(struct bencode *b, struct digest *d, const uint8_t *root, struct bencode_text layer)
 {
 	struct sha256 got;
@@ -149,7 +160,8 @@ static void give_layer(struct bencode *b, struct digest *d, const uint8_t *root,
 			bencode_fail(b, ERR_SYNTAX, _("a piece layer has the wrong length"));
 			return;
 		}
-		file->pieces = mem_try(n, sizeof *file->pieces);
+		if (n <= MAX_PIECES && count_pieces(d) <= MAX_PIECES - n)
+			file->pieces = mem_try(n, sizeof *file->pieces);
 		if (file->pieces == NULL) {
 			bencode_fail(b, ERR_LIMIT, _("a piece layer is too long"));
 			return;

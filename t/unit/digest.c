@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "dash/digest.h"
+#include "dash/digest_tree.h"
 #include "t/lib/unit.h"
 
 #define PIECE ((size_t)DIGEST_PIECE)
@@ -261,6 +262,34 @@ Test(digest, refusals)
 		cr_assert(r == rows[i].want, "row %zu: %d (%s), want %d", i, r, fault_text(&f), rows[i].want);
 		cr_assert(r == 0 || strstr(f.text, rows[i].has) != NULL, "row %zu: \"%s\", want \"%s\" in it", i, f.text, rows[i].has);
 	}
+}
+
+/* 64 MiB of metainfo would be a quarter of a terabyte of pieces. */
+Test(digest, one_layer_for_many_files_is_not_copied_without_end)
+{
+	size_t n = 32768;
+	struct sha256 *pieces = mem_new_array(n, sizeof *pieces), root;
+	struct fault f = {0};
+	struct buf b;
+
+	digest_tree_of_pieces(pieces, n, &root);
+	buf_init(&b, (size_t)8 << 20);
+	buf_puts(&b, "d4:infod9:file treed");
+	for (unsigned i = 0; i < 4000; i++) {
+		buf_printf(&b, "4:%04ud0:d6:lengthi%llue11:pieces root32:", i, (unsigned long long)n * DIGEST_PIECE);
+		buf_append(&b, root.bytes, 32);
+		buf_puts(&b, "ee");
+	}
+	buf_puts(&b, "e12:meta versioni2e4:name4:film12:piece lengthi1048576ee12:piece layersd32:");
+	buf_append(&b, root.bytes, 32);
+	buf_printf(&b, "%zu:", n * 32);
+	buf_append(&b, pieces, n * 32);
+	buf_puts(&b, "ee");
+	CHECK_INT(buf_error(&b), 0);
+	CHECK_INT(read_text(b.bytes, b.size, &f), ERR_LIMIT);
+	CHECK(strstr(f.text, "too long") != NULL);
+	buf_fini(&b);
+	free(pieces);
 }
 
 Test(digest, deep_nesting_is_refused)
