@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A whole system on emulated lines: an origin, edges and viewers, each in a network namespace (line.py), and what can
 befall it.  For t/e2e/network.py and t/bench/soak."""
-import hashlib, http.client, json, os, random, shutil, statistics, subprocess, sys, threading, time
+import hashlib, http.client, json, os, random, shutil, statistics, subprocess, sys, threading, time, urllib.parse
 import film, line, plays, tap
 
 
@@ -128,7 +128,7 @@ class Stall:
 
     def story(self, names):
         """Every request of that play in order: when (s after it began), whose, from which place, how much was in hand then, and how long it took."""
-        rows = [f'{x["asked_s"]:7.2f} {x["track"]} {x["index"]} {x["rendition"]} from {names.get(x["base"].split(":")[0], x["base"])}: '
+        rows = [f'{x["asked_s"]:7.2f} {x["track"]} {x["index"]} {x["rendition"]} from {names.get(urllib.parse.urlsplit(x["base"]).hostname, x["base"])}: '
                 f'{x["buffer_s"]:.2f} s in hand, first byte {x["first_byte_ms"]:.0f} ms, whole {x["total_ms"]:.0f} ms, {x["bytes"]} bytes, {x["retries"]} tries more'
                 for x in sorted(self.report['segments'], key=lambda x: x['asked_s']) if x['asked_s'] < self.began - self.start + self.seconds + 1]
         return rows + [f'failover {f}' for f in self.report['failovers']] + [f'error {e}' for e in self.report['errors']]
@@ -213,10 +213,10 @@ class Viewer(threading.Thread):
             self.play(self.rng.choice(self.system.short))
 
     def play(self, title):
-        report = os.path.join(self.system.folder, f'{self.host.name}.json')
+        report, log = (os.path.join(self.system.folder, f'{self.host.name}.{kind}') for kind in ('json', 'log'))
+        before = os.path.getsize(log) if os.path.exists(log) else 0  # of the plays before
         process = self.process = self.host.process(tap.program('ribera-player'), f'{self.entry()}/v/{title}/manifest.mpd', '--output', 'null',
-                                                   '--report', report, '--log-level', 'debug',
-                                                   log=os.path.join(self.system.folder, f'{self.host.name}.log'))
+                                                   '--report', report, '--log-level', 'debug', log=log)
         began = time.monotonic()
         process.p.wait()
         if process.p.returncode != 0 and '/manifest.mpd:' in process.text().splitlines()[-1]:
@@ -227,7 +227,10 @@ class Viewer(threading.Thread):
             with open(report) as f:
                 r = json.load(f)
             self.plays += 1
-            self.stalls += [Stall(self.host.name, title, began, s, r, process.text()) for s in plays.stalls(r)]
+            with open(log, errors='replace') as f:
+                f.seek(before)
+                said = f.read()
+            self.stalls += [Stall(self.host.name, title, began, s, r, said) for s in plays.stalls(r)]
 
     def entry(self):
         """A place that answers: what steering by DNS would give."""
