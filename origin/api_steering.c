@@ -92,6 +92,8 @@ static void say_why(const struct asked *q, const struct registry_edge *e, const 
 		buf_printf(b, "being drained");
 	else if (s->unreachable)
 		buf_printf(b, "sends heartbeats, but the origin cannot reach it");
+	else if (s->held_out > 0 && s->edge.up)
+		buf_printf(b, "came and went too often, as all others did: not held out");
 	else if (s->held_out > 0)
 		buf_printf(b, "came and went too often: held out for %lld s more", (long long)((s->held_out + DUR_S - 1) / DUR_S));
 	else if (s->doubtful)

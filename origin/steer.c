@@ -141,6 +141,17 @@ unsigned steering_locate(const struct steering *s, const char *address, struct g
 	return network;
 }
 
+/* Where all that could be reached came and went too often, none is held out: the origin's own line may be what comes and goes, and
+ * without them the origin would have everybody. */
+static void let_in(const struct holders_set *set, struct steer_edge *edges)
+{
+	for (size_t i = 0; i < set->n; i++)
+		if (edges[i].up && !edges[i].draining)
+			return;
+	for (size_t i = 0; i < set->n; i++)
+		edges[i].up = !__atomic_load_n(&set->edges[i]->unreachable, __ATOMIC_RELAXED);
+}
+
 void steering_describe(const struct steering *s, const struct holders_set *set, const char *address, struct steer_edge *ret)
 {
 	struct geo_place place;
@@ -167,6 +178,7 @@ void steering_describe(const struct steering *s, const struct holders_set *set, 
 			.sent = __atomic_load_n(&e->sent, __ATOMIC_RELAXED),
 		};
 	}
+	let_in(set, ret);
 }
 
 void steering_sent(struct holders_edge *e, const char *address)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A whole system on emulated lines: an origin, edges and viewers, each in a network namespace (line.py), and what can
 befall it.  For t/e2e/network.py and t/bench/soak."""
-import hashlib, http.client, json, os, random, shutil, statistics, subprocess, sys, threading, time, urllib.parse
+import collections, hashlib, http.client, json, os, random, shutil, statistics, subprocess, sys, threading, time, urllib.parse
 import film, line, plays, tap
 
 
@@ -206,6 +206,7 @@ class Viewer(threading.Thread):
         self.system, self.rng, self.done = system, random.Random(seed), False
         self.host = system.net.host(f'viewer-{number}', rate=20000, delay=5, jitter=1)
         self.plays, self.again, self.stalls, self.failed, self.started = 0, 0, [], [], time.monotonic()
+        self.places = collections.Counter()  # of segments
         self.start()
 
     def run(self):
@@ -227,6 +228,7 @@ class Viewer(threading.Thread):
             with open(report) as f:
                 r = json.load(f)
             self.plays += 1
+            self.places.update(urllib.parse.urlsplit(x['base']).hostname for x in r['segments'])
             with open(log, errors='replace') as f:
                 f.seek(before)
                 said = f.read()

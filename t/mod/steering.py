@@ -318,6 +318,30 @@ def an_edge_that_says_it_lives_and_cannot_be_reached_gets_no_viewers():
 
 
 @tap.test
+def edges_that_all_came_and_went_are_not_all_held_out():
+    """Where that is said of all of them it may be the origin's own line; and the origin alone is the worst of all places."""
+    o = system(options=['--probe', '100ms'])
+    there = {name: Listening() for name in 'ab'}
+    for name, x in there.items():
+        o.register(name, f'http://127.0.0.1:{x.port}')
+        o.beat(name, o.key)
+    reached = lambda name: o.api('/edges/' + name).json()['reachable']
+    named = lambda: sorted(n for n, _ in places(mpd(o)))
+    for name in 'ab':
+        tap.until(lambda: reached(name), 20, 'it was asked')
+        for _ in range(2):
+            port = there[name].stop()
+            tap.until(lambda: not reached(name), 20, 'it fell')
+            there[name] = Listening(port)
+            tap.until(lambda: reached(name), 20, 'it answers again')
+        tap.check(o.api('/edges/' + name).json()['held_out_seconds'] > 5, 'held out')
+        tap.equal(named(), {'a': ['b', 'origin'], 'b': ['a', 'b', 'origin']}[name])
+    tap.has(explain(o)['b']['why'], 'as all others')
+    there['a'].stop()
+    tap.until(lambda: named() == ['b', 'origin'], 20, 'one that cannot be reached is left out all the same')
+
+
+@tap.test
 def an_edge_that_began_anew_between_two_heartbeats_is_started_slowly():
     o = system()
     for name in 'ab':
