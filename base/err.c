@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
+
 static const struct {
 	int code;
 	enum err_class class;
@@ -74,6 +76,7 @@ int fault_set(struct fault *f, int code, const char *fmt, ...)
 		va_start(ap, fmt);
 		vsnprintf(f->text, sizeof f->text, fmt, ap);
 		va_end(ap);
+		str_plain(f->text); /* much of it is what others wrote */
 	}
 	return code;
 }
@@ -92,6 +95,7 @@ int fault_prefix(struct fault *f, const char *fmt, ...)
 	va_end(ap);
 	n = strlen(f->text);
 	snprintf(f->text + n, sizeof f->text - n, ": %s", fault_text(&old));
+	str_plain(f->text);
 	return f->code;
 }
 

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/journald.h"
+#include "base/str.h"
 
 static int current_level = LOG_INFO;
 static int journal = -1; /* set once */
@@ -86,6 +87,8 @@ void log_write(enum log_level level, const char *where, const char *fmt, ...)
 	for (size_t i = head; i < n; i++)
 		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
 			line[i] = ' ';
+	line[n] = '\0';
+	str_plain(line + head);
 	entry.text = line + head;
 	entry.n = n - head;
 	va_start(ap, fmt);

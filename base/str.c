@@ -175,6 +175,18 @@ void str_format_duration(dur_us d, char ret_text[static STR_BYTES_SIZE])
 		snprintf(ret_text, STR_BYTES_SIZE, "%d:%02d", (int)(s / 60), (int)(s % 60));
 }
 
+void str_plain(char *s)
+{
+	for (; *s != '\0'; s++) {
+		unsigned char c = (unsigned char)s[0], next = (unsigned char)s[1];
+
+		if (c == 0xc2 && next >= 0x80 && next < 0xa0) /* C1 in UTF-8 */
+			s[0] = s[1] = '?';
+		else if (c < 0x20 || c == 0x7f)
+			s[0] = '?';
+	}
+}
+
 bool str_starts(const char *s, const char *prefix)
 {
 	return strncmp(s, prefix, strlen(prefix)) == 0;

@@ -29,6 +29,10 @@ void str_format_bytes(uint64_t bytes, char ret_text[static STR_BYTES_SIZE]);
 /* "1:02:03" or "2:03"; for people. */
 void str_format_duration(dur_us d, char ret_text[static STR_BYTES_SIZE]);
 
+/* Control characters (of Unicode, C0 and C1) become question marks: what others wrote may stand in a line for people and moves no
+ * terminal.  In place; the length stays. */
+void str_plain(char *s);
+
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 

@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/progress.h"
+#include "base/str.h"
 #include "base/words.h"
 #include "ingest/av1.h"
 #include "ingest/chapters.h"
@@ -55,6 +56,7 @@ struct job {
 /* Takes both texts: that of the report, the same in every language, and that for whoever looks on. */
 static void add_note(struct job *j, const char *code, char *text, char *said)
 {
+	str_plain(said);
 	if (j->n_notes < MAX_NOTES) {
 		if (!j->settings->quiet)
 			fprintf(stderr, _("note: %s\n"), said);

@@ -395,11 +395,13 @@ void hands_status(struct present *p, mono_us now)
 {
 	char at[64], speed[24] = "", statistics[96] = "", line[sizeof p->status];
 	struct engine_view v;
-	const struct lane_view *l = &v.lanes[p->hub->lane[LANE_VIDEO] ? LANE_VIDEO : LANE_AUDIO];
+	struct lane_view *l = &v.lanes[p->hub->lane[LANE_VIDEO] ? LANE_VIDEO : LANE_AUDIO];
 
 	if (p->set.quiet || now < p->status_next)
 		return;
 	engine_view(p->set.engine, &v);
+	str_plain(l->rendition);
+	str_plain(l->key);
 	times(p, &v, now, at, sizeof at);
 	if (p->set.speed > 0 && p->set.speed != 1)
 		snprintf(speed, sizeof speed, "  %.2fx", p->set.speed);

@@ -382,6 +382,26 @@ static void print_table(const json_t *o, FILE *out)
 	}
 }
 
+/* All its texts, for people. */
+static void make_plain(json_t *v)
+{
+	const char *key;
+	json_t *item;
+	size_t i;
+
+	json_object_foreach(v, key, item)
+		make_plain(item);
+	json_array_foreach(v, i, item)
+		make_plain(item);
+	if (json_is_string(v)) {
+		char *text = mem_dup(json_string_value(v));
+
+		str_plain(text);
+		json_string_set(v, text);
+		free(text);
+	}
+}
+
 int inspect(struct fetch *fetch, struct source *source, bool json, FILE *out, struct fault *f)
 {
 	struct inspection x = {.fetch = fetch, .source = source};
@@ -391,6 +411,7 @@ int inspect(struct fetch *fetch, struct source *source, bool json, FILE *out, st
 		json_dumpf(o, out, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
 		fputc('\n', out);
 	} else {
+		make_plain(o);
 		print_table(o, out);
 	}
 	json_decref(o);

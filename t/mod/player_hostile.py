@@ -329,6 +329,26 @@ def who_watches_a_live_title_whose_mpd_drips_may_leave():
     ends_when_told(s, s.url + '/live.mpd', lambda: s.asked.count('/live.mpd') >= 2, 0)
 
 
+# --- words ---------------------------------------------------------------------------------------------------------
+
+@tap.test
+def what_others_write_moves_no_terminal():
+    """XML takes line feeds and U+009B, which begins commands of terminals: neither makes a line of ours look like another."""
+    s, evil = Server(), '&#10;ribera-player: all is well&#x9b;2J&#x7f;'
+    s.film()
+    good = s.files['/film.mpd'].decode()
+    cases = {'a wrong MPD': good.replace('timescale="1"', 'timescale="0"').replace('id="v"', f'id="v{evil}"'), 'an unknown codec': good.replace('id="v"', f'id="v" codecs="{evil}"'),
+             'one that plays': good.replace('id="v"', f'id="v{evil}"'), 'no such place': good.replace('<SegmentTemplate', f'<BaseURL serviceLocation="a{evil}">b{evil}/</BaseURL><SegmentTemplate')}
+    for name, body in cases.items():
+        s.files['/film.mpd'] = body.encode()
+        for how in (('--output', 'null', '--speed', '2'), ('--inspect',)):
+            r = tap.call(PLAYER, s.url + '/film.mpd', '--no-state', '--log-level', 'verbose', *how)
+            said = r.stdout + r.stderr
+            tap.check('\x9b' not in said and '\x7f' not in said, f'{name} {how}: {said!r}')
+            tap.check('\nribera-player: all is well' not in said, f'{name} {how}: {said!r}')
+            tap.check(name == 'one that plays' or 'all is well' in said or r.returncode == 1, f'{name} {how}: {said!r}')
+
+
 # --- recordings and clients ----------------------------------------------------------------------------------------
 
 @tap.test

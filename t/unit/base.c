@@ -324,6 +324,16 @@ Test(config, mistakes_are_located)
 	expect_fault("", 0, "");
 }
 
+Test(fault, what_others_wrote_stays_in_its_line)
+{
+	struct fault f = {0};
+
+	fault_set(&f, ERR_SYNTAX, "\"%s\"", "a\nb\033[2J\x7f\xc2\x9b\xc3\xb1\xc2\xa0\xe2\x80\x9c");
+	CHECK_STR(f.text, "\"a?b?[2J???\xc3\xb1\xc2\xa0\xe2\x80\x9c\"");
+	fault_prefix(&f, "%s", "x\r");
+	CHECK(strncmp(f.text, "x?: ", 4) == 0);
+}
+
 Test(config, brackets_without_end_are_refused_at_once)
 {
 	char *text = malloc(1000001), want[] = "x.yaml:1: brackets are opened within brackets more than 1000 times";
