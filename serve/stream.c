@@ -19,12 +19,15 @@ void stream_run(struct serve_request *r)
 	int n;
 
 	blob_unref(&r->blob); /* it has been sent */
+	held_release(r);
 	body_make_waiter(r);
 	n = r->stream->next(r->stream_ctx, r->waiter, &r->blob);
 	if (n == 0) {
 		body_begin_wait(r);
 	} else if (n < 0) {
 		h2o_send(r->req, NULL, 0, n == SERVE_STREAM_CUT ? H2O_SEND_STATE_ERROR : H2O_SEND_STATE_FINAL);
+	} else if (!blob_is_shared(r->blob) && held_take(r, r->blob->size) != 0) {
+		h2o_send(r->req, NULL, 0, H2O_SEND_STATE_FINAL); /* others of this client wait to be read: it may come again */
 	} else {
 		MUST(r->blob != NULL && r->blob->size > 0);
 		piece = h2o_iovec_init(r->blob->bytes, r->blob->size);

@@ -173,6 +173,39 @@ def lists_that_nobody_reads_take_little_memory():
 
 
 @tap.test
+def listeners_who_do_not_read_take_little_memory():
+    o = Origin()
+    with socket.create_connection(('127.0.0.1', o.ports['viewers']), 10) as s:
+        s.sendall(b'GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n')
+        hello = b''
+        while b'data: ' not in hello:
+            hello += s.recv(4096)
+    first = hello.split(b'\nid: ')[1].split(b'\n')[0].decode()
+    for i in range(600):
+        package.write(o.library, f'film-{i:03}-' + 'x' * 60)
+    tap.until(lambda: o.api('/titles').json()['total'] == 600, 30, 'the titles')
+
+    def memory():
+        with open(f'/proc/{o.p.pid}/status') as f:
+            return int(next(line for line in f if line.startswith('VmRSS')).split()[1]) >> 10
+    before, held = memory(), []
+    for _ in range(25):
+        c = H2(o.ports['viewers'], struct.pack('>HI', 4, 300))  # room for the greeting
+        held.append(c)
+        heads = 0
+        for _ in range(100):
+            c.request(plain('/api/v1/events?types=title.published', 'GET', ('last-event-id', first)))
+        for kind, *_ in c.frames():
+            heads += kind == DATA
+            if heads == 200:  # the greeting, and some of what follows
+                break
+    tap.check(memory() - before < 110, f'{memory() - before} MB for 2500 who are told what they missed')
+    for c in held:
+        c.s.close()
+    tap.equal(o.p.stop(), 0)
+
+
+@tap.test
 def what_takes_long_lets_others_come_between():
     """Answers of some milliseconds each, by the hundred: nobody else of their loop waits for all of them."""
     o = Origin(options=['--threads', '1'])
