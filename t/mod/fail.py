@@ -6,7 +6,7 @@ is seen, and the next run without the fault makes it good.
 
 What small allocations do when there is no memory is to abort (base/mem.h): as a kill does, which is survived the same way.
 Some i are sampled; RIBERA_FAIL=all (or t/bench/fail) takes each of them.  RIBERA_FAIL=places: of the allocations the first one of each
-place (of the calls that lead there, all of them), in any order, RIBERA_FAIL_SAMPLES of them or until RIBERA_FAIL_MINUTES are over; RIBERA_FAIL_SHARE=K/N: the K-th of N who share the work."""
+place (of the calls that lead there, all of them), in any order, RIBERA_FAIL_SAMPLES of them or until RIBERA_FAIL_MINUTES are over; RIBERA_FAIL_SHARE=K/N: the K-th of N who share the work of all."""
 import http.client, os, random, shutil, sqlite3, sys, time
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import disk, film, package, tap
@@ -47,7 +47,7 @@ def picked(kind, n, seed, count):
         with open(count + '.places') as f:
             first = sorted(map(int, f))[SHARE - 1::SHARES]
         return until_the_end(chance.sample(first, min(SAMPLES, len(first)))), f'{len(first)} places'
-    return until_the_end(range(1, n + 1) if ALL else sorted(chance.sample(range(1, n + 1), min(SAMPLES, n)))), n
+    return until_the_end(range(SHARE, n + 1, SHARES) if ALL else sorted(chance.sample(range(1, n + 1), min(SAMPLES, n)))), n
 
 
 def until_the_end(all_of):
@@ -60,6 +60,22 @@ def until_the_end(all_of):
 def not_a_crash(kind, code, what):
     """Without memory libraries die, too (OpenSSL 3.0 by SIGSEGV): there the end may be any."""
     tap.check(kind == 'memory' or code >= 0, f'{what}: ended by signal {-code}')
+
+
+def one_by_one(chosen, of, look):
+    """Each i; in a campaign what is wrong with one does not keep the others from being looked at."""
+    done, wrong = 0, []
+    for done, i in enumerate(chosen, 1):
+        try:
+            look(i)
+        except Exception as e:
+            if not ALL and not PLACES:
+                raise
+            wrong.append(f'{i}: {e}')
+            print('#', wrong[-1][:1500].replace('\n', '\n# '), flush=True)
+    tap.check(done > 0, 'nothing failed')
+    print(f'# {done} of {of}')
+    tap.equal(wrong, [], 'what is wrong')
 
 
 # --- ingest ------------------------------------------------------------------------------------------------------
@@ -77,8 +93,8 @@ def ingest(kind):
     revision = os.listdir(os.path.join(good, 'film'))
     n = read_count(count)
     chosen, of = picked(kind, n, 1, count)
-    done = 0
-    for done, i in enumerate(chosen, 1):
+
+    def look(i):
         library = os.path.join(folder, f'library-{i}')
         r = run(library, environment(kind, library, i))
         not_a_crash(kind, r.returncode, f'{kind} {i} of {n}: {r.stderr[-800:]}')
@@ -95,8 +111,7 @@ def ingest(kind):
         r = tap.call(tap.program('ribera-ingest'), '--verify', os.path.join(library, 'film', revision[0]), timeout=60)
         tap.equal(r.returncode, 0, f'{i}: {r.stderr[-500:]}')
         shutil.rmtree(library)
-    tap.check(done > 0, 'nothing failed')
-    print(f'# {done} of {of}')
+    one_by_one(chosen, of, look)
 
 
 @tap.test
@@ -157,14 +172,13 @@ def fill(kind):
     tap.equal(run(store, environment(kind, store, count=count), True), 0)
     n = read_count(count)
     chosen, of = picked(kind, n, 2, count)
-    done = 0
-    for done, i in enumerate(chosen, 1):
+
+    def look(i):
         store = os.path.join(folder, f'store-{i}')
         not_a_crash(kind, run(store, environment(kind, store, i), False), f'{kind} {i} of {n}')
         tap.equal(run(store, {}, True), 0, f'{kind} {i} of {n}: the next run')
         shutil.rmtree(store)
-    tap.check(done > 0, 'nothing failed')
-    print(f'# {done} of {of}')
+    one_by_one(chosen, of, look)
 
 
 @tap.test
@@ -224,11 +238,7 @@ def catalogue(kind):
     run(count=count)
     n = read_count(count)
     chosen, of = picked(kind, n, 3, count)
-    done = 0
-    for done, i in enumerate(chosen, 1):
-        run(i)
-    tap.check(done > 0, 'nothing failed')
-    print(f'# {done} of {of}')
+    one_by_one(chosen, of, run)
 
 
 @tap.test
