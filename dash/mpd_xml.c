@@ -18,6 +18,8 @@
 #include "dash/mpd.h"
 
 #define MAX_ATTRIBUTES 10000 /* no '=' more between two '<': text between tags counts, too */
+#define SMALL_TAG 1024       /* bytes: its attributes are not worth counting */
+#define MAX_PAIRS 500000000  /* of attributes that are compared with each other, over all tags: two seconds */
 
 struct run {
 	const char *name;
@@ -105,11 +107,14 @@ static void on_doctype(void *ctxt, const xmlChar *name, const xmlChar *id, const
 	mpd_xml_stop(ctxt, NULL, ERR_SYNTAX, _("a document type declaration is not allowed in an MPD: remove <!DOCTYPE ...>"));
 }
 
+enum crowd { CROWD_NONE, CROWD_TAG, CROWD_ALL };
+
 /* libxml2 looks for an attribute's twin among all before it: 100,000 of them in one tag take ten seconds, and there is
  * no bound of its own.  A tag has no '<' within (XML 1.0 3.1), and an attribute has one '=' at least. */
-static bool has_crowded_tag(const uint8_t *s, size_t n)
+static enum crowd find_crowd(const uint8_t *s, size_t n)
 {
 	const uint8_t *end = s + n, *next;
+	size_t pairs = 0;
 
 	for (; (s = memchr(s, '<', (size_t)(end - s))) != NULL; s = next) {
 		size_t equals = 0;
@@ -117,14 +122,15 @@ static bool has_crowded_tag(const uint8_t *s, size_t n)
 		s++;
 		next = memchr(s, '<', (size_t)(end - s));
 		next = next != NULL ? next : end;
-		if (next - s <= MAX_ATTRIBUTES * 2 || *s == '!' || *s == '?')
+		if (next - s <= SMALL_TAG || *s == '!' || *s == '?')
 			continue;
 		for (const uint8_t *p = s; p < next; p++)
 			equals += *p == '=';
-		if (equals > MAX_ATTRIBUTES)
-			return true;
+		pairs += equals * equals / 2;
+		if (equals > MAX_ATTRIBUTES || pairs > MAX_PAIRS)
+			return equals > MAX_ATTRIBUTES ? CROWD_TAG : CROWD_ALL;
 	}
-	return false;
+	return CROWD_NONE;
 }
 
 /* libxml2's first use makes its locks, without one: two threads at a time must not. */
@@ -139,6 +145,7 @@ static int parse(const void *bytes, size_t n, struct run *run, const xmlSAXHandl
 {
 	xmlParserCtxtPtr ctxt;
 	xmlDocPtr doc;
+	enum crowd crowd;
 	bool good;
 
 	if (n > MPD_MAX_BYTES)
@@ -146,8 +153,11 @@ static int parse(const void *bytes, size_t n, struct run *run, const xmlSAXHandl
 		                 MPD_MAX_BYTES >> 20);
 	if (n == 0)
 		return fault_set(run->fault, ERR_SYNTAX, _("%s: is empty, expected an MPD"), run->name);
-	if (has_crowded_tag(bytes, n))
+	crowd = find_crowd(bytes, n);
+	if (crowd == CROWD_TAG)
 		return fault_set(run->fault, ERR_LIMIT, _("%s: has a tag with more than %d attributes"), run->name, MAX_ATTRIBUTES);
+	if (crowd == CROWD_ALL)
+		return fault_set(run->fault, ERR_LIMIT, _("%s: has too many tags with thousands of attributes"), run->name);
 	first_use();
 	ctxt = xmlNewParserCtxt();
 	if (ctxt == NULL)

@@ -551,6 +551,7 @@ MPDS = {
     'a file as an entity': '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]>' + one('<BaseURL>&a;</BaseURL>'),
     'deep nesting': '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011">' + '<Period>' * 100_000, 'deep and closed': head('<x>' * 5000 + '</x>' * 5000),
     'many attributes': head('<Period ' + ' '.join(f'a{i}=""' for i in range(100_000)) + '/>'), 'a long name': head(f'<{"a" * 5_000_000}/>'),
+    'crowded tags': head(('<Period ' + ' '.join(f'a{i}=""' for i in range(9_900)) + '/>') * 150),
     'giant r': one(f'<SegmentTemplate timescale="1" media="$Number$.m4s"><SegmentTimeline><S t="0" d="1" r="{HUGE}"/></SegmentTimeline></SegmentTemplate>'),
     'r of a billion': one('<SegmentTemplate timescale="1000000" media="$Number$.m4s"><SegmentTimeline><S t="0" d="1" r="1000000000"/></SegmentTimeline></SegmentTemplate>', 'type="static" mediaPresentationDuration="PT1000H"'),
     'd of one tick': one('<SegmentTemplate timescale="4294967295" duration="1" media="$Number$.m4s"/>', 'type="static" mediaPresentationDuration="P9999Y"'),
