@@ -64,15 +64,17 @@ static bool is_revision(const char *s)
 	return strlen(s) == PACKAGE_REVISION_SIZE - 1 && strspn(s, "0123456789abcdef") == PACKAGE_REVISION_SIZE - 1;
 }
 
-/* An http(s) URL that paths can be put behind; NULL for anything else. */
+/* An http(s) URL with a host that paths can be put behind; NULL for anything else. */
 static char *base_url(const char *s)
 {
-	size_t n = s != NULL ? strlen(s) : 0;
+	size_t n = s != NULL ? strlen(s) : 0, scheme;
 
-	if (n == 0 || n > 2000 || (!str_starts(s, "http://") && !str_starts(s, "https://")) ||
-	    strpbrk(s, "?#\"<> \\\r\n\t") != NULL)
+	if (n == 0 || n > 2000 || strpbrk(s, "?#\"<> \\\r\n\t") != NULL)
 		return NULL;
-	while (n > 0 && s[n - 1] == '/')
+	scheme = str_starts(s, "http://") ? 7 : str_starts(s, "https://") ? 8 : n;
+	if (scheme >= n || s[scheme] == '/' || s[scheme] == ':')
+		return NULL;
+	while (s[n - 1] == '/')
 		n--;
 	return mem_dup_n(s, n);
 }
