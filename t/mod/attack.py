@@ -10,6 +10,8 @@ from origins import Origin, places, raw
 from rawhttp import DATA, H2, HEADERS, PING, block, frame, plain, status_of
 
 os.environ['XDG_STATE_HOME'] = tap.folder()
+# what is held is looked at: AddressSanitizer would keep what was given back
+os.environ['ASAN_OPTIONS'] = 'quarantine_size_mb=1:thread_local_quarantine_size_kb=64:' + os.environ.get('ASAN_OPTIONS', '')
 NEVER = ('--window-duration', '0s')
 PLAYER = tap.program('ribera-player')
 
