@@ -287,6 +287,15 @@ def explain(o, ip='127.0.0.1', **more):
     return {e['name']: e for e in r.json()['edges']}
 
 
+def probed(names):
+    """A system whose edges answer the origin's probe, and what listens for each."""
+    o, there = system(options=['--probe', '100ms']), {name: Listening() for name in names}
+    for name, x in there.items():
+        o.register(name, f'http://127.0.0.1:{x.port}')
+        o.beat(name, o.key)
+    return o, there
+
+
 @tap.test
 def an_edge_that_says_it_lives_and_cannot_be_reached_gets_no_viewers():
     o = system(options=['--probe', '100ms'])
@@ -320,11 +329,7 @@ def an_edge_that_says_it_lives_and_cannot_be_reached_gets_no_viewers():
 @tap.test
 def edges_that_all_came_and_went_are_not_all_held_out():
     """Where that is said of all of them it may be the origin's own line; and the origin alone is the worst of all places."""
-    o = system(options=['--probe', '100ms'])
-    there = {name: Listening() for name in 'ab'}
-    for name, x in there.items():
-        o.register(name, f'http://127.0.0.1:{x.port}')
-        o.beat(name, o.key)
+    o, there = probed('ab')
     reached = lambda name: o.api('/edges/' + name).json()['reachable']
     named = lambda: sorted(n for n, _ in places(mpd(o)))
     for name in 'ab':
@@ -362,11 +367,7 @@ def an_edge_that_began_anew_between_two_heartbeats_is_started_slowly():
 
 @tap.test
 def when_most_edges_are_silent_at_once_it_is_the_origins_own_line():
-    o = system(options=['--probe', '100ms'])
-    there = {name: Listening() for name in 'abc'}
-    for name, x in there.items():
-        o.register(name, f'http://127.0.0.1:{x.port}')
-        o.beat(name, o.key)
+    o, there = probed('abc')
     reached = lambda: sum(bool(e['reachable']) for e in o.api('/edges').json()['edges'])
     tap.until(lambda: reached() == 3, 20, 'every edge answered')
     for x in there.values():
