@@ -461,6 +461,8 @@ static int round_of(struct contact *c, struct fault *f)
 
 static void account(struct contact *c, int r, const struct fault *f)
 {
+	if (r == ERR_CANCELLED) /* by contact_stop */
+		return;
 	counters_set(c->s.counters, COUNT_ORIGIN_REACHED, r == 0);
 	if (r == 0) {
 		if (c->silent)
@@ -538,6 +540,7 @@ void contact_stop(struct contact *c)
 	c->stop = true;
 	pthread_cond_signal(&c->news);
 	pthread_mutex_unlock(&c->lock);
+	fetch_stop(c->s.fetch); /* a plan may take minutes to come */
 	pthread_join(c->thread, NULL);
 	c->started = false;
 }

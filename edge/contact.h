@@ -61,7 +61,7 @@ struct contact_settings {
 struct contact *contact_new(const struct contact_settings *);
 void contact_start(struct contact *);
 void contact_kick(struct contact *); /* something worth a heartbeat has happened; any thread */
-void contact_stop(struct contact *);  /* joins; a request under way is waited for; takes NULL */
+void contact_stop(struct contact *);  /* joins; stops the fetch it was given, and with it a request under way; takes NULL */
 void contact_free(struct contact **);
 bool contact_has_plan(const struct contact *); /* any thread */
 /* The origin wants viewers who are still here sent elsewhere; no longer once it is silent.  Any thread. */

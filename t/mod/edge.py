@@ -266,6 +266,41 @@ def an_edge_starts_while_the_origin_is_dead():
     tap.equal(edge.get('/healthz').status, 200)
 
 
+class Trickle(threading.Thread):
+    """An origin that takes whatever is asked and answers with a byte now and then."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(('127.0.0.1', 0))
+        self.url, self.asked = f'http://127.0.0.1:{self.listener.getsockname()[1]}', threading.Event()
+        self.start()
+
+    def run(self):
+        while True:
+            threading.Thread(target=self.answer, args=self.listener.accept()[:1], daemon=True).start()
+
+    def answer(self, connection):
+        try:
+            connection.recv(65536)
+            self.asked.set()
+            connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n')
+            while True:
+                connection.sendall(b' ')
+                time.sleep(0.5)
+        except OSError:
+            pass
+
+
+@tap.test
+def an_edge_ends_at_once_while_its_origin_answers_byte_by_byte():
+    origin = Trickle()
+    edge = Edge(origin)
+    tap.check(origin.asked.wait(20), 'it asks')
+    start = time.monotonic()
+    tap.equal(edge.process.stop(20), 0)
+    tap.check(time.monotonic() - start < 5, f'it took {time.monotonic() - start:.1f} s') # the answer as a whole may take 10 s, a plan 5 min
+
+
 @tap.test
 def a_stalled_origin_is_a_gateway_timeout():
     p = Package('film')
