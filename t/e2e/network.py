@@ -55,7 +55,11 @@ def learnt(system):
     player = host.process(tap.program('ribera-player'), system.url('origin') + f'/v/{title}/manifest.mpd', '--output', 'null', '--speed', '4', '--report', report)
     tap.equal(player.p.wait(60), 0, player.text()[-500:])
     with open(report) as f:
-        tap.equal({x['service_location'] for x in json.load(f)['segments']}, {'edge-0'}, 'where a player has its segments from')
+        told = json.load(f)
+    if told['failovers']: # a lost packet of the handshake costs a second, and another place may answer before
+        tap.equal(told['failovers'][0]['from'], 'edge-0', f'where a player asks first; {told["failovers"]}')
+    else:
+        tap.equal({x['service_location'] for x in told['segments']}, {'edge-0'}, 'where a player has its segments from')
 
 
 tap.run()
