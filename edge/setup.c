@@ -455,7 +455,7 @@ static int run_steps(struct setup *u, struct fault *f)
 
 int setup_run(const struct settings *given, const char *path, bool replace, struct fault *f)
 {
-	struct fetch_settings fetch = {.user_agent = "ribera-edge/" PACKAGE_VERSION, .ca_file = given->ca_file};
+	struct fetch_settings fetch = {.user_agent = "ribera-edge/" PACKAGE_VERSION, .ca_file = given->ca_file, .told = ask_told()};
 	struct setup u = {.s = *given, .path = path, .replace = replace};
 	sigset_t signals;
 	int r;

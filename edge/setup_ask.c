@@ -43,6 +43,11 @@ bool ask_stopped(void)
 	return told_to_stop != 0;
 }
 
+const volatile sig_atomic_t *ask_told(void)
+{
+	return &told_to_stop;
+}
+
 /* False: it is to end.  A signal that comes before the wait begins is not lost. */
 static bool wait_for_input(struct ask *a)
 {

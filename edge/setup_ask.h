@@ -7,6 +7,7 @@
 #define RIBERA_EDGE_SETUP_ASK_H
 
 #include <stdbool.h>
+#include <signal.h>
 #include <stdio.h>
 
 struct ask {
@@ -25,6 +26,7 @@ char *ask_secret(struct ask *, const char *question);
 /* Ctrl-C, or another end that was asked for, ends the question that is open; a second one ends the program. */
 void ask_listen_to_signals(void);
 bool ask_stopped(void);
+const volatile sig_atomic_t *ask_told(void); /* not 0 once it is so; for others who wait */
 bool ask_yes(struct ask *, const char *question, bool def);
 
 #endif

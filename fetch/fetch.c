@@ -28,6 +28,7 @@
 #define STALL_TIMEOUT (10 * DUR_S)
 #define MAX_REDIRECTS 5L
 #define POLL_MS 1000
+#define LOOK_MS 200 /* what a signal's handler has said rings no bell */
 #define IDLE_MS (3600 * 1000) /* nothing runs: who starts something wakes the thread */
 #define CACHED_CONNECTIONS 64L
 #define FILE_BLOCK ((size_t)128 << 10)
@@ -66,6 +67,7 @@ struct fetch {
 	struct names *names;
 	char *user_agent, *ca_file;
 	bool http2, background, files;
+	const volatile sig_atomic_t *told;
 	struct transfer *running; /* the fetch thread's */
 
 	pthread_mutex_t lock; /* guards what follows */
@@ -397,7 +399,7 @@ static void end_overdue(struct fetch *f)
 static int wait_ms(const struct fetch *f)
 {
 	mono_us now = clock_mono();
-	dur_us left = POLL_MS * DUR_MS;
+	dur_us left = (f->told != NULL ? LOOK_MS : POLL_MS) * DUR_MS;
 
 	if (f->running == NULL)
 		return IDLE_MS;
@@ -422,7 +424,7 @@ static bool take_orders(struct fetch *f)
 	f->cancels = NULL;
 	f->n_cancels = f->cap_cancels = 0;
 	stop = f->stop;
-	stopped = f->stopped;
+	stopped = f->stopped || (f->told != NULL && *f->told != 0);
 	pthread_mutex_unlock(&f->lock);
 	while (fresh != NULL) { /* oldest first */
 		struct transfer *t = fresh;
@@ -478,6 +480,7 @@ int fetch_new(const struct fetch_settings *s, struct fetch **ret_fetch)
 	f->http2 = s->http2;
 	f->background = s->background;
 	f->files = s->files;
+	f->told = s->told;
 	pthread_mutex_init(&f->lock, NULL);
 	f->names = names_new();
 	r = pthread_create(&f->thread, NULL, run, f);

@@ -9,6 +9,7 @@
 #ifndef RIBERA_FETCH_FETCH_H
 #define RIBERA_FETCH_FETCH_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +28,7 @@ struct fetch_settings {
 	bool background;       /* its thread gives way to others */
 	const char *ca_file;   /* NULL: the system's */
 	bool files;            /* file: URLs are read, too; else they are ERR_SYNTAX, like all that is neither http nor https */
+	const volatile sig_atomic_t *told; /* by a signal's handler: soon after it is not 0 all is as after fetch_stop; NULL: none */
 };
 
 int fetch_new(const struct fetch_settings *, struct fetch **ret_fetch);

@@ -27,6 +27,7 @@
 #define TOKEN_FILE_MAX ((size_t)64 << 10)
 #define PAUSE_FIRST (500 * DUR_MS)
 #define PAUSE_MAX (15 * DUR_S)
+#define NAP (100 * DUR_MS) /* a signal may come just before one */
 #define BAD_PIECES 3 /* sent anew before we give up */
 #define SLOWEST (120 * DUR_S) /* without a byte of answer */
 
@@ -130,10 +131,10 @@ static bool is_passing(int e, int status)
 
 static void pause_for(struct upload *u, dur_us d)
 {
-	struct timespec t = {.tv_sec = d / DUR_S, .tv_nsec = d % DUR_S * 1000};
+	mono_us end = clock_mono() + d;
 
-	if (*u->settings->stop == 0)
-		nanosleep(&t, NULL); /* a signal ends it */
+	while (*u->settings->stop == 0 && clock_mono() < end)
+		nanosleep(&(struct timespec){.tv_nsec = NAP * 1000}, NULL);
 }
 
 static int refused(int status, const json_t *answer, struct fault *f)
@@ -363,7 +364,7 @@ static int upload_files(struct upload *u, struct fault *f)
 int upload_package(const char *package, const struct upload_settings *s, struct upload_result *ret_result, struct fault *f)
 {
 	struct upload u = {.settings = s, .package = package};
-	struct fetch_settings fetch = {.user_agent = "ribera-ingest", .ca_file = s->ca_file};
+	struct fetch_settings fetch = {.user_agent = "ribera-ingest", .ca_file = s->ca_file, .told = s->stop};
 	size_t n = strlen(s->to);
 	int e;
 

@@ -270,6 +270,31 @@ class Lab:
             return [(first, last) for t, n, first, last in self.requests if n == name]
 
 
+class Trickle(threading.Thread):
+    """A server that takes whatever is asked and answers with a byte now and then."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(('127.0.0.1', 0))
+        self.url, self.asked = f'http://127.0.0.1:{self.listener.getsockname()[1]}', threading.Event()
+        self.start()
+
+    def run(self):
+        while True:
+            threading.Thread(target=self.answer, args=self.listener.accept()[:1], daemon=True).start()
+
+    def answer(self, connection):
+        try:
+            connection.recv(65536)
+            self.asked.set()
+            connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n')
+            while True:
+                connection.sendall(b' ')
+                time.sleep(0.5)
+        except OSError:
+            pass
+
+
 class Edge:
     """A real ribera-edge; its store outlives the process."""
 

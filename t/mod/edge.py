@@ -4,7 +4,7 @@
 import glob, json, os, re, signal, socket, sys, threading, time
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import lab, tap
-from lab import Edge, Lab, Package, PIECE
+from lab import Edge, Lab, Package, PIECE, Trickle
 
 NEVER = ('--window-duration', '0s')
 
@@ -264,31 +264,6 @@ def an_edge_starts_while_the_origin_is_dead():
     origin.start()
     edge.wait_filled(p)
     tap.equal(edge.get('/healthz').status, 200)
-
-
-class Trickle(threading.Thread):
-    """An origin that takes whatever is asked and answers with a byte now and then."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.listener = socket.create_server(('127.0.0.1', 0))
-        self.url, self.asked = f'http://127.0.0.1:{self.listener.getsockname()[1]}', threading.Event()
-        self.start()
-
-    def run(self):
-        while True:
-            threading.Thread(target=self.answer, args=self.listener.accept()[:1], daemon=True).start()
-
-    def answer(self, connection):
-        try:
-            connection.recv(65536)
-            self.asked.set()
-            connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n')
-            while True:
-                connection.sendall(b' ')
-                time.sleep(0.5)
-        except OSError:
-            pass
 
 
 @tap.test
