@@ -69,11 +69,19 @@ static int take_packet(struct work *w)
 	return 0;
 }
 
+static int look_at_stop(const struct work *w)
+{
+	return w->settings->stop != NULL && *w->settings->stop != 0 ? fault_set(w->fault, ERR_CANCELLED, _("stopped")) : 0;
+}
+
 static int take_packets(struct work *w)
 {
 	for (;;) {
-		int r = avcodec_receive_packet(w->ctx, w->packet);
+		int r = look_at_stop(w);
 
+		if (r != 0)
+			return r;
+		r = avcodec_receive_packet(w->ctx, w->packet);
 		if (r == AVERROR(EAGAIN) || r == AVERROR_EOF)
 			return 0;
 		if (r < 0)
@@ -185,10 +193,12 @@ int coder_encode(const struct coder *coder, const struct coder_settings *s, uint
 	if (s->measure && !coder->measures)
 		w.judge = judge_new(w.ctx);
 	buf_init(&w.picture, MAX_PICTURE);
-	while (r == 0 && (frame = next(ctx)) != NULL) {
+	while (r == 0 && (r = look_at_stop(&w)) == 0 && (frame = next(ctx)) != NULL) {
 		r = send_frame(&w, frame, number++);
 		av_frame_free(&frame);
 	}
+	if (r == 0)
+		r = look_at_stop(&w);
 	if (r == 0 && w.begun)
 		r = send_frame(&w, NULL, number);
 	if (r == 0)

@@ -7,6 +7,7 @@
 #ifndef RIBERA_INGEST_CODER_H
 #define RIBERA_INGEST_CODER_H
 
+#include <signal.h>
 #include <libavcodec/avcodec.h>
 
 #include "ingest/chunk.h"
@@ -24,6 +25,7 @@ struct coder_settings {
 	enum AVColorTransferCharacteristic transfer;
 	enum AVColorSpace matrix;
 	const struct light *light; /* AV1 alone; NULL: it is not HDR; must stay */
+	const volatile sig_atomic_t *stop; /* once it is not 0 coder_encode ends soon; NULL: none */
 };
 
 /* One kind of encoder: avc_coder, av1_coder. */
@@ -51,7 +53,7 @@ int coder_parameters(const struct coder *, const struct coder_settings *, AVCode
 typedef AVFrame *(*coder_next_f)(void *ctx);
 
 /* Encodes frames number `first`, `first` + 1 ... (`first` starts a segment).  ERR_MEDIA when the encoder
- * does not do as it was told; the fault says where. */
+ * does not do as it was told; the fault says where.  ERR_CANCELLED: by `stop`, what the encoder still has is not waited for. */
 int coder_encode(const struct coder *, const struct coder_settings *, uint64_t first, coder_next_f next, void *ctx, struct chunk *out, struct fault *);
 
 #endif

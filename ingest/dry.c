@@ -227,15 +227,14 @@ static int make(const struct job_settings *s, struct source *source, struct dry 
 int dry_run(const struct job_settings *s, bool json, FILE *out, struct fault *f)
 {
 	struct dry d = {0};
-	struct source *source;
-	int r = source_open(s->master, &source, f);
+	struct source *source = NULL;
+	int r = source_open(s->master, s->stop, &source, f);
 
-	if (r != 0)
-		return r;
-	r = make(s, source, &d, f);
+	if (r == 0)
+		r = make(s, source, &d, f);
 	if (r == 0)
 		(json ? print_json : print_text)(&d, out);
 	sounds_free(&d.sounds);
 	source_close(&source);
-	return r;
+	return r == 0 || *s->stop == 0 ? r : fault_set(f, ERR_CANCELLED, _("stopped; nothing was published"));
 }

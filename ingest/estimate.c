@@ -83,7 +83,7 @@ static int add_plan(const struct coder *coder, const struct plan *p, const char 
 	rendition_share(p, t->cores, memory, lanes, queues);
 	for (size_t i = 0; r == 0 && i < p->n_rungs; i++) {
 		struct coder_settings s = {.plan = p, .rung = &p->rungs[i], .preset = preset, .measure = true, .primaries = AVCOL_PRI_UNSPECIFIED,
-		                         .transfer = AVCOL_TRC_UNSPECIFIED, .matrix = AVCOL_SPC_UNSPECIFIED};
+		                         .transfer = AVCOL_TRC_UNSPECIFIED, .matrix = AVCOL_SPC_UNSPECIFIED, .stop = m->stop};
 		double each = 0;
 
 		r = time_rung(coder, &s, m, same_size(m->plan, &p->rungs[i]), &each, f);

@@ -91,7 +91,7 @@ static enum plan_fields fields_of(const struct job_settings *s, const struct sou
 		return i->interlaced ? PLAN_TO_FRAMES : PLAN_AS_FLAGGED;
 	if (i->interlaced)
 		return PLAN_TO_PICTURES;
-	return source_has_fields_later(s->master) ? PLAN_FLAGGED_TO_PICTURES : PLAN_AS_FLAGGED;
+	return source_has_fields_later(s->master, s->stop) ? PLAN_FLAGGED_TO_PICTURES : PLAN_AS_FLAGGED;
 }
 
 int job_plan(const struct job_settings *s, const struct source_info *i, struct plan *ret_plan, struct ladder *ret_ladder, struct fault *f)
@@ -129,14 +129,25 @@ static void show_progress(struct job *j)
 	progress_update(j->progress, reel_frames(j->reel), note, clock_mono());
 }
 
+static bool is_stopped(const struct job *j)
+{
+	return j->settings->stop != NULL && *j->settings->stop != 0;
+}
+
+/* Whatever failed of being told to stop. */
+static int say_stopped(struct job *j)
+{
+	return fault_set(j->fault, ERR_CANCELLED, _("stopped; nothing was published%s"),
+	                 j->resumable ? _(", what is finished is kept: the same command goes on from there") : "");
+}
+
 static int take_frame(void *ctx, int audio, AVFrame *frame, AVRational time_base)
 {
 	struct job *j = ctx;
 	int r;
 
-	if (j->settings->stop != NULL && *j->settings->stop)
-		return fault_set(j->fault, ERR_CANCELLED, _("stopped; nothing was published%s"),
-		                 j->resumable ? _(", what is finished is kept: the same command goes on from there") : "");
+	if (is_stopped(j))
+		return ERR_CANCELLED;
 	if (audio >= 0)
 		return sounds_take(j->sounds, (size_t)audio, frame, time_base, j->fault);
 	r = texts_see(j->texts, frame, time_base, j->fault);
@@ -209,6 +220,7 @@ static int encode_all(struct job *j)
 		.preset = j->settings->preset,
 		.av1 = &j->av1,
 		.av1_preset = j->settings->av1_preset,
+		.stop = j->settings->stop,
 	};
 	struct source_result res = {0};
 	int r;
@@ -315,7 +327,7 @@ static int begin(struct job *j)
 {
 	const struct job_settings *s = j->settings;
 	char key[IDENTITY_SIZE];
-	int r = source_open(s->master, &j->source, j->fault);
+	int r = source_open(s->master, s->stop, &j->source, j->fault);
 
 	if (r != 0)
 		return r;
@@ -371,7 +383,7 @@ static int run(struct job *j, struct job_result *res)
 	if (r == 0)
 		r = write_package(j, (double)(clock_mono() - begun) / 1e6, p, res);
 	if (r == 0)
-		r = verify_hashes(j->work.package, &res->facts, j->fault);
+		r = verify_hashes(j->work.package, j->settings->stop, &res->facts, j->fault);
 	if (r == 0)
 		r = publish_end(j->settings->library, j->settings->title, res->revision, &j->work, &res->folder, &res->existed, j->fault);
 	if (r == 0)
@@ -401,6 +413,8 @@ int job_run(const struct job_settings *s, struct job_result *ret_result, struct 
 	j->fault = f;
 	snprintf(res.title, sizeof res.title, "%s", s->title);
 	r = run(j, &res);
+	if (r != 0 && is_stopped(j))
+		r = say_stopped(j);
 	job_fini(j);
 	publish_tell(s->library, &j->work, f);
 	publish_abandon(&j->work, is_worth_keeping(j, r));

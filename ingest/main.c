@@ -91,9 +91,10 @@ static void listen_to_signals(void)
 {
 	struct sigaction a = {.sa_handler = on_signal};
 
-	sigaction(SIGINT, &a, NULL);
-	sigaction(SIGTERM, &a, NULL);
+	sigaction(SIGTERM, &a, NULL); /* service managers and --watch may both send it */
 	sigaction(SIGHUP, &a, NULL);
+	a.sa_flags = (int)SA_RESETHAND; /* the second Ctrl-C kills */
+	sigaction(SIGINT, &a, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 

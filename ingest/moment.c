@@ -69,7 +69,7 @@ int moment_open(struct moment *m, const char *master, const struct plan *plan, c
 	int r;
 
 	*m = (struct moment){.plan = plan, .stop = stop, .from = -1};
-	r = source_open(master, &m->source, f);
+	r = source_open(master, stop, &m->source, f);
 	if (r != 0)
 		return r;
 	source_pictures_only(m->source);

@@ -125,6 +125,7 @@ static int write_reports(const struct package *p, const struct verify_settings *
 
 struct hashing {
 	const struct package *p;
+	const volatile sig_atomic_t *stop; /* or NULL */
 	struct digest_builder *builder;
 	uint8_t *room;
 	struct fault *fault;
@@ -151,6 +152,8 @@ static int hash_file(void *ctx, const char *name)
 			continue;
 		if (n < 0)
 			r = -errno;
+		else if (h->stop != NULL && *h->stop != 0)
+			r = ERR_CANCELLED;
 		else
 			digest_builder_bytes(h->builder, h->room, (size_t)n);
 	}
@@ -162,9 +165,9 @@ static int hash_file(void *ctx, const char *name)
 	return r;
 }
 
-static int write_digest(const struct package *p, char revision[static PACKAGE_REVISION_SIZE], struct fault *f)
+static int write_digest(const struct package *p, const volatile sig_atomic_t *stop, char revision[static PACKAGE_REVISION_SIZE], struct fault *f)
 {
-	struct hashing h = {p, digest_builder_new(p->title), mem_new(ROOM), f};
+	struct hashing h = {p, stop, digest_builder_new(p->title), mem_new(ROOM), f};
 	struct buf metainfo, leaves;
 	int r = folder_list(p->folder, hash_file, &h);
 
@@ -197,6 +200,6 @@ int package_write(const struct package *p, const struct verify_settings *check, 
 	if (r == 0)
 		r = write_reports(p, check, ret_facts, f);
 	if (r == 0)
-		r = write_digest(p, ret_revision, f);
+		r = write_digest(p, check->stop, ret_revision, f);
 	return r;
 }

@@ -180,7 +180,7 @@ static int run_task(struct probe *p, size_t number, struct fault *f)
 	struct task t = {.probe = p, .size = number / N_CRFS, .crf = number % N_CRFS};
 	struct plan_rung rung = p->plan.rungs[t.size];
 	struct coder_settings s = {.plan = &p->plan, .rung = &rung, .preset = p->settings->preset, .primaries = AVCOL_PRI_UNSPECIFIED,
-	                         .transfer = AVCOL_TRC_UNSPECIFIED, .matrix = AVCOL_SPC_UNSPECIFIED};
+	                         .transfer = AVCOL_TRC_UNSPECIFIED, .matrix = AVCOL_SPC_UNSPECIFIED, .stop = p->settings->stop};
 	struct sums *all = &p->sums[t.size][t.crf];
 	struct chunk out;
 	int r;

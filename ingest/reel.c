@@ -101,6 +101,7 @@ static int start_renditions(struct reel *p, const struct plan *plan, const struc
 		s.chunks = p->setup.chunks;
 		s.code.plan = plan;
 		s.code.rung = &plan->rungs[i];
+		s.code.stop = p->setup.stop;
 		s.lanes = lanes[i];
 		s.queue = queues[i];
 		s.rank = is_large(plan, i) ? 0 : 1;

@@ -7,6 +7,8 @@
 #ifndef RIBERA_INGEST_REEL_H
 #define RIBERA_INGEST_REEL_H
 
+#include <signal.h>
+
 #include "ingest/plan.h"
 #include "ingest/rendition.h"
 #include "ingest/source.h"
@@ -24,6 +26,7 @@ struct reel_setup {
 	const char *preset;
 	const struct plan *av1;  /* further renditions; n_rungs 0: none */
 	const char *av1_preset;
+	const volatile sig_atomic_t *stop; /* as coder_settings have it */
 };
 
 struct reel *reel_new(const struct reel_setup *);

@@ -9,6 +9,7 @@
 #include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
 #include <math.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,8 @@
 #include "base/words.h"
 #include "ingest/language.h"
 #include "ingest/source_in.h"
+
+#define LOOK_MS 200
 
 static const char *av_text(int code)
 {
@@ -67,6 +70,25 @@ static bool is_list(const char *path)
 	return is;
 }
 
+/* libavformat asks before each read, and again when a signal has cut one short. */
+static int is_stopped(void *ctx)
+{
+	const struct source *s = ctx;
+
+	return s->stop != NULL && *s->stop != 0;
+}
+
+/* A signal that came just before it would begin to read from a pipe that says nothing would be lost: so this waits for it to
+ * say something. */
+static int is_stopped_at_pipe(void *ctx)
+{
+	struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+
+	while (!is_stopped(ctx) && poll(&p, 1, LOOK_MS) == 0)
+		;
+	return is_stopped(ctx);
+}
+
 /* A master is one file: once it is open nothing in it may open another one, or a network address. */
 static int open_one(AVFormatContext *format, AVIOContext **ret_io, const char *url, int flags, AVDictionary **options)
 {
@@ -94,6 +116,7 @@ static int open_format(struct source *s, const char *path, struct fault *f)
 	s->format->opaque = s;
 	s->open_plain = s->format->io_open;
 	s->format->io_open = open_one;
+	s->format->interrupt_callback = (AVIOInterruptCB){strcmp(path, "-") == 0 ? is_stopped_at_pipe : is_stopped, s};
 	url = strcmp(path, "-") == 0 ? mem_dup("pipe:0") : mem_printf("file:%s", path);
 	r = avformat_open_input(&s->format, url, NULL, NULL);
 	free(url);
@@ -360,11 +383,12 @@ static int open_all(struct source *s, const char *path, struct fault *f)
 	return 0;
 }
 
-int source_open(const char *path, struct source **ret_source, struct fault *f)
+int source_open(const char *path, const volatile sig_atomic_t *stop, struct source **ret_source, struct fault *f)
 {
 	struct source *s = mem_new(sizeof *s);
 	int r;
 
+	s->stop = stop;
 	s->packet = av_packet_alloc();
 	s->frame = av_frame_alloc();
 	MUST(s->packet != NULL && s->frame != NULL);

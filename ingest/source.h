@@ -10,6 +10,7 @@
 
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -62,8 +63,9 @@ struct source_info {
 struct source; /* hidden */
 
 /* `path` is a file name, or "-" for standard input.  The fault says what is wrong with the
- * master and the cure: no such file, a folder, unreadable, empty, no media, no picture. */
-int source_open(const char *path, struct source **ret_source, struct fault *);
+ * master and the cure: no such file, a folder, unreadable, empty, no media, no picture.  Once `stop` (NULL: none) is
+ * not 0, this and all that reads of the source fails soon, with whatever fault comes of it, also while nothing comes in. */
+int source_open(const char *path, const volatile sig_atomic_t *stop, struct source **ret_source, struct fault *);
 void source_close(struct source **);
 
 const struct source_info *source_info(const struct source *);
@@ -80,7 +82,7 @@ void source_hear_texts(struct source *, source_text_f take, void *ctx);
 
 /* Whether pictures here and there in a master, whose first ones are whole, say that they are made of fields.  Opens it
  * anew; false where it cannot be sought in. */
-bool source_has_fields_later(const char *path);
+bool source_has_fields_later(const char *path, const volatile sig_atomic_t *stop);
 
 struct source_result {
 	uint64_t video_packets, video_bad, audio_packets, audio_bad;

@@ -26,6 +26,7 @@ struct decoder {
 
 struct source {
 	char *path;
+	const volatile sig_atomic_t *stop; /* or NULL */
 	AVFormatContext *format;
 	int (*open_plain)(AVFormatContext *, AVIOContext **, const char *url, int flags, AVDictionary **); /* libavformat's own */
 	struct source_info info;

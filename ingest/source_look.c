@@ -150,13 +150,13 @@ static bool has_fields_at(struct source *s, double seconds)
 	return l.seen > 0 && l.flagged * FLAGGED_SHARE >= l.seen;
 }
 
-bool source_has_fields_later(const char *path)
+bool source_has_fields_later(const char *path, const volatile sig_atomic_t *stop)
 {
 	struct source *s;
 	struct fault f = {0};
 	bool found = false;
 
-	if (strcmp(path, "-") == 0 || source_open(path, &s, &f) != 0)
+	if (strcmp(path, "-") == 0 || source_open(path, stop, &s, &f) != 0)
 		return false;
 	if (!has_no_fields(s->format->streams[s->video_stream]->codecpar->codec_id) && s->info.container_seconds > 0)
 		for (int i = 1; i <= LOOK_PLACES && !found; i++)

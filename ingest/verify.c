@@ -58,6 +58,7 @@ unsigned verify_threads(const struct verify *v)
 
 struct hashes {
 	const char *folder;
+	const volatile sig_atomic_t *stop; /* or NULL */
 	struct digest *digest;
 	struct verify_facts *facts;
 	struct fault *fault;
@@ -68,6 +69,8 @@ static int check_pieces(struct hashes *h, const struct digest_file *file, int fd
 	for (size_t p = 0; p < file->n_pieces; p++) {
 		ssize_t n = file_pread_all(fd, room, DIGEST_PIECE, p * DIGEST_PIECE);
 
+		if (h->stop != NULL && *h->stop != 0)
+			return fault_set(h->fault, ERR_CANCELLED, _("stopped"));
 		if (n < 0)
 			return fault_set(h->fault, (int)n, _("%s: cannot be read: %s"), file->name, words_error((int)n));
 		if (digest_check_piece(file, p, room, (size_t)n) != 0)
@@ -150,9 +153,9 @@ static int read_digest(struct hashes *h)
 	return r;
 }
 
-int verify_hashes(const char *folder, struct verify_facts *facts, struct fault *f)
+int verify_hashes(const char *folder, const volatile sig_atomic_t *stop, struct verify_facts *facts, struct fault *f)
 {
-	struct hashes h = {.folder = folder, .facts = facts, .fault = f};
+	struct hashes h = {.folder = folder, .stop = stop, .facts = facts, .fault = f};
 	uint8_t *room = mem_new(DIGEST_PIECE);
 	int r = read_digest(&h);
 
@@ -327,7 +330,7 @@ int verify_content(const char *folder, const struct verify_settings *s, struct v
 int verify_package(const char *folder, const struct verify_settings *s, struct verify_facts *ret_facts, struct fault *f)
 {
 	struct verify_facts hashed = {0}, facts;
-	int r = verify_hashes(folder, &hashed, f);
+	int r = verify_hashes(folder, s->stop, &hashed, f);
 
 	if (r == 0)
 		r = verify_content(folder, s, &facts, f);

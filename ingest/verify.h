@@ -62,7 +62,7 @@ struct verify_facts {
 int verify_content(const char *folder, const struct verify_settings *, struct verify_facts *ret_facts, struct fault *);
 
 /* Every hash of the digest, and no file beside it; `*facts` gets files and bytes. */
-int verify_hashes(const char *folder, struct verify_facts *facts, struct fault *);
+int verify_hashes(const char *folder, const volatile sig_atomic_t *stop, struct verify_facts *facts, struct fault *);
 
 /* Both, and that report.json speaks of these tracks. */
 int verify_package(const char *folder, const struct verify_settings *, struct verify_facts *ret_facts, struct fault *);
