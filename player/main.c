@@ -83,10 +83,13 @@ static const struct config_row rows[] = {
 #define N_ROWS (sizeof rows / sizeof rows[0])
 
 static volatile sig_atomic_t stop;
+static volatile sig_atomic_t is_starting, stop_start; /* who has not begun to play waits for servers: told so, it does no longer */
 
 static void on_signal(int number)
 {
 	stop = number;
+	if (is_starting)
+		stop_start = number;
 	wake_signal();
 }
 
@@ -96,7 +99,7 @@ static void catch_signals(void)
 
 	sigaction(SIGINT, &a, NULL);
 	sigaction(SIGTERM, &a, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGHUP, &a, NULL); /* the terminal has gone: what was played is reported and kept all the same */
 }
 
 static void usage(FILE *out)
@@ -264,7 +267,7 @@ static bool is_local(const char *url)
 
 static int open_fetch(const char *url, struct fetch **ret, struct fault *f)
 {
-	struct fetch_settings s = {.user_agent = "ribera-player/" PACKAGE_VERSION, .max_per_host = 8, .http2 = true, .files = is_local(url)};
+	struct fetch_settings s = {.user_agent = "ribera-player/" PACKAGE_VERSION, .max_per_host = 8, .http2 = true, .files = is_local(url), .told = &stop_start};
 	int r = fetch_new(&s, ret);
 
 	return r < 0 ? fault_set(f, r, _("the network cannot be set up: %s"), words_error(r)) : 0;
@@ -390,6 +393,7 @@ static int play(struct session *s, struct fault *f)
 	p.ipc_path = o->ipc_server;
 	p.ipc = o->ipc_server != NULL ? &s->ipc : NULL;
 	p.title = s->source.mpd->title;
+	is_starting = 0;
 	s->report.finished = present_run(&p, &end, f);
 	if (f->code != 0)
 		return f->code;
@@ -503,6 +507,8 @@ static int play_url(struct run *run, struct fault *f)
 	struct fault report_fault = {0};
 	int r;
 
+	is_starting = 1;
+	catch_signals();
 	report_init(&s.report, run->url, clock_mono());
 	s.state = run->o.no_state ? NULL : known_path();
 	known_network("", run->url, s.network);
@@ -516,6 +522,10 @@ static int play_url(struct run *run, struct fault *f)
 	}
 	if (r == 0)
 		r = play(&s, f);
+	if (r != 0 && stop_start != 0) { /* whatever failed of being told to end before it played */
+		*f = (struct fault){0};
+		r = 0;
+	}
 	end_session(&s);
 	r = judge(&s, r, f);
 	if (r < 0 && s.report.n_errors == 0)
@@ -593,7 +603,7 @@ int main(int argc, char **argv)
 	} else {
 		if (r == 0)
 			r = read_options(&run, argc, argv, &f);
-		catch_signals();
+		signal(SIGPIPE, SIG_IGN);
 		if (r == 0)
 			r = act(&run, &f);
 	}

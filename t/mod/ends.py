@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Told to end: every program does, in the time it says, whatever it waits for at that moment."""
+import os, signal, subprocess, sys, time
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+import disk, film, package, tap
+from lab import Trickle
+
+INGEST, EDGE, PLAYER = map(tap.program, ('ribera-ingest', 'ribera-edge', 'ribera-player'))
+
+
+def told(process, number=signal.SIGTERM, seconds=6):
+    """The exit code of who is told to end, which has to come soon."""
+    process.send_signal(number)
+    try:
+        return process.wait(seconds * tap.PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise AssertionError(f'{process.args[0]} did not end within {seconds} s of {signal.Signals(number).name}') from None
+
+
+def start(*argv, **pipes):
+    return subprocess.Popen([str(a) for a in argv], **{'stdin': subprocess.DEVNULL, 'stdout': subprocess.DEVNULL, 'stderr': subprocess.PIPE, **pipes})
+
+
+def waits_in(process, call):
+    """The main thread is in this system call."""
+    numbers = {'read': 0, 'futex': 202, 'nanosleep': 230}
+
+    def does():
+        with open(f'/proc/{process.pid}/syscall') as f:
+            return f.read().split()[0] == str(numbers[call])
+    tap.until(does, 20, f'the {call} of {process.args[0]}')
+
+
+# --- ingest --------------------------------------------------------------------------------------------------------
+
+@tap.test
+def an_ingest_ends_while_its_standard_input_says_nothing():
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        library = tap.folder()
+        with open(film.generated(2, '128x72', '10'), 'rb') as f:
+            head = f.read(2000)
+        p = start(INGEST, '-', '--library', library, '--quiet', stdin=subprocess.PIPE)
+        p.stdin.write(head)
+        p.stdin.flush()
+        time.sleep(0.5)  # so that it has come to where it waits; too short a time proves less, and fails nothing
+        tap.equal(told(p, number), 1)
+        tap.has(p.stderr.read().decode(), 'stopped; nothing was published')
+        tap.equal(os.listdir(library), [])
+
+
+@tap.test
+def an_upload_ends_while_the_origin_answers_byte_by_byte():
+    origin = Trickle()
+    _, folder = package.write(tap.folder(), 'film', {'video.mp4': os.urandom(100_000)})
+    p = start(INGEST, folder, '--to', origin.url, '--quiet')
+    tap.check(origin.asked.wait(20), 'it asks')
+    tap.equal(told(p), 1)
+    tap.has(p.stderr.read().decode(), 'stopped; give the same command again to go on')
+
+
+def works(process, seconds):
+    """It has had the processor for so long."""
+    def does():
+        with open(f'/proc/{process.pid}/stat') as f:
+            fields = f.read().rpartition(')')[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK') >= seconds
+    tap.until(does, 60, f'{seconds} s of work')
+
+
+@tap.test
+def an_ingest_ends_in_the_middle_of_what_encoders_take_long_for():
+    """While it probes, and when all of the film is read and waits for encoders."""
+    for ladder in ('title', 'fixed'):
+        library = tap.folder()
+        p = start(INGEST, film.generated(2), '--library', library, '--ladder', ladder, '--preset', 'placebo', '--title', 't', '--quiet')
+        works(p, 3)
+        tap.equal(told(p, seconds=5), 1)
+        said = p.stderr.read().decode()
+        tap.has(said, 'stopped; nothing was published')
+        tap.equal([n for n in os.listdir(library) if not n.startswith('.')], [])
+
+
+@tap.test
+def an_ingest_that_hangs_ends_by_the_second_ctrl_c():
+    folder, stall = tap.folder(), os.path.join(tap.folder(), 'stall')
+    with open(stall, 'w') as f:
+        f.write('/package/')
+    p = start(INGEST, film.generated(2, '128x72', '10'), '--library', folder, '--ladder', 'fixed', '--title', 't', '--quiet',
+              env={**os.environ, **disk.environment(folder), 'DISK_STALL': stall})
+    waits_in(p, 'nanosleep')
+    p.send_signal(signal.SIGINT)
+    time.sleep(0.5)  # the same signal twice at once is one
+    tap.equal(told(p, signal.SIGINT), -signal.SIGINT)
+
+
+# --- an edge's setup -----------------------------------------------------------------------------------------------
+
+@tap.test
+def setup_ends_while_the_origin_answers_byte_by_byte():
+    origin, folder = Trickle(), tap.folder()
+    p = start(EDGE, '--setup', '--config', f'{folder}/edge.yaml', '--name', 'a', '--origin', origin.url, '--store', f'{folder}/store')
+    tap.check(origin.asked.wait(20), 'it asks')
+    tap.equal(told(p), 1)
+    tap.has(p.stderr.read().decode(), 'stopped; nothing was written')
+    tap.equal(os.listdir(folder), [])
+
+
+# --- the player ----------------------------------------------------------------------------------------------------
+
+@tap.test
+def a_player_that_plays_nothing_ends_by_the_first_signal():
+    server = Trickle()
+    p = start(PLAYER, '--inspect', server.url + '/a.mpd')
+    tap.check(server.asked.wait(20), 'it asks')
+    tap.equal(told(p), -signal.SIGTERM)
+    p = start(PLAYER, '--abr-serve', stdin=subprocess.PIPE)
+    waits_in(p, 'read')
+    tap.equal(told(p, signal.SIGINT), -signal.SIGINT)
+
+
+@tap.test
+def a_player_that_is_told_to_end_before_it_plays_has_not_failed():
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        server = Trickle()
+        p = start(PLAYER, server.url + '/a.mpd', '--output', 'null', '--no-state', '--quiet')
+        tap.check(server.asked.wait(20), 'it asks')
+        tap.equal(told(p, number), 0)
+        tap.equal(p.stderr.read().decode(), '')
+
+
+@tap.test
+def a_player_ends_while_it_asks_what_time_it_is():
+    time_server, folder = Trickle(), tap.folder()
+    with open(f'{folder}/live.mpd', 'w') as f:
+        f.write(f'''<?xml version="1.0"?>
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-live:2011" type="dynamic" availabilityStartTime="2026-01-01T00:00:00Z"
+ minimumUpdatePeriod="PT2S" minBufferTime="PT2S"><Period id="1" start="PT0S"><AdaptationSet mimeType="video/mp4" contentType="video"><SegmentTemplate
+ timescale="1" duration="2" media="$Number$.m4s" initialization="init.mp4"/><Representation id="v" bandwidth="1000" codecs="avc1.64001f"/></AdaptationSet></Period>
+<UTCTiming schemeIdUri="urn:mpeg:dash:utc:http-xsdate:2014" value="{time_server.url}/1 {time_server.url}/2 {time_server.url}/3"/></MPD>''')
+    p = start(PLAYER, f'{folder}/live.mpd', '--output', 'null', '--no-state', '--quiet')
+    tap.check(time_server.asked.wait(20), 'it asks')
+    tap.equal(told(p, seconds=3), 0)
+    tap.equal(p.stderr.read().decode(), '')
+
+
+tap.run()
