@@ -89,7 +89,7 @@ struct copy {
 	int gone;                   /* atomic: not in the store any more */
 	mono_us fail_until;         /* atomic: bytes that are not here will not come before */
 	int fail_code;              /* atomic: why */
-	uint64_t requests, bytes;   /* asked for so far, atomic: the demand */
+	uint64_t requests, bytes;   /* sent to viewers so far, atomic: the demand */
 	struct flight *flights;     /* under way; the flights' lock */
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * What viewers asked for, per file and hour, on its way to the origin.
+ * What viewers asked for and took, per file and hour, on its way to the origin.
  *
  * Viewers' loops count without locks (struct copy, demand_see).  The contact
  * thread takes the differences now and then and writes them to the disk as a
@@ -20,7 +20,7 @@
 struct demand; /* hidden */
 struct serve_request;
 
-/* Marks who asked for the file (its session by CMCD, else address and program) in
+/* Marks who got some of the file (its session by CMCD, else address and program) in
  * this hour's set.  Any loop thread; no lock. */
 void demand_see(struct copy *, struct serve_request *);
 

@@ -59,6 +59,7 @@ static int make_store(struct node *n, struct fault *f)
 		.ready = on_ready,
 		.want = on_want,
 		.source = on_source,
+		.sent = viewers_sent,
 		.kept = node_engine_kept,
 		.ctx = n,
 	};

@@ -33,6 +33,7 @@ struct store_settings {
 	int64_t (*ready)(struct serve_object *, uint64_t offset, uint64_t length);
 	void (*want)(struct serve_object *, uint64_t offset, uint64_t length, struct serve_waiter *);
 	int (*source)(struct serve_object *, uint64_t offset, uint64_t *length);
+	void (*sent)(struct serve_object *, struct serve_request *, uint64_t bytes, bool first);
 	/* More pieces are on the disk for good; the journal's thread.  NULL: nobody cares. */
 	void (*kept)(void *ctx);
 	void *ctx; /* object.ctx of every copy */

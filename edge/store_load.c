@@ -311,7 +311,7 @@ int store_open(const struct store_settings *settings, struct store **ret_store, 
 	s->folder = mem_dup(settings->folder);
 	s->capacity = settings->capacity;
 	s->reserve = settings->reserve;
-	s->ops = (struct serve_object_ops){.ready = settings->ready, .want = settings->want, .source = settings->source, .free = free_object, .open = copy_open_object};
+	s->ops = (struct serve_object_ops){.ready = settings->ready, .want = settings->want, .source = settings->source, .sent = settings->sent, .free = free_object, .open = copy_open_object};
 	s->ctx = settings->ctx;
 	s->kept = settings->kept;
 	s->lock_fd = -1;

@@ -152,7 +152,7 @@ static void look(struct viewers *v, const struct package_path *path, const char 
 	rcu_read_end();
 }
 
-/* The bytes a request is after, near enough to say hit or miss and to count:
+/* The bytes a request is after, near enough to say hit or miss:
  * one range of RFC 9110 14.1.2, else everything. */
 static void wanted(const struct serve_request *req, uint64_t size, uint64_t *ret_first, uint64_t *ret_length)
 {
@@ -245,14 +245,19 @@ static void not_prepared(struct viewers *v, struct looked *l, struct serve_found
 	l->at_origin = NULL;
 }
 
-/* Other edges are not viewers: what they ask for is their viewers' demand. */
-static void count_demand(struct copy *c, uint64_t length, struct serve_request *req)
+/* Other edges are not viewers: what they ask for is their viewers' demand.  Nor is what somebody asked for and did not take: who wants
+ * a file to be kept, here or by tomorrow's plan, has to pay for it with as many bytes as viewers do. */
+void viewers_sent(struct serve_object *o, struct serve_request *req, uint64_t bytes, bool first)
 {
-	if (only_if_cached(req) || strcmp(serve_method(req), "GET") != 0)
+	struct copy *c = copy_of_object(o);
+
+	if (only_if_cached(req))
 		return;
-	demand_see(c, req);
-	__atomic_add_fetch(&c->requests, 1, __ATOMIC_RELAXED);
-	__atomic_add_fetch(&c->bytes, length, __ATOMIC_RELAXED);
+	if (first) {
+		demand_see(c, req);
+		__atomic_add_fetch(&c->requests, 1, __ATOMIC_RELAXED);
+	}
+	__atomic_add_fetch(&c->bytes, bytes, __ATOMIC_RELAXED);
 }
 
 static void give(struct copy **copy, const char *cache, struct serve_found *found)
@@ -292,7 +297,6 @@ static void answer(struct viewers *v, struct serve_request *req, struct looked *
 		overloaded(v, l, found);
 		return;
 	}
-	count_demand(c, length, req);
 	if (l->listed && !copy_is_whole(c) && length < c->object.size)
 		look_ahead(v, c, req, first, length);
 	if (copy_ready(c, first, length) == length) {

@@ -34,6 +34,9 @@ void viewers_set_url(struct viewers *, const char *public_url);
 void viewers_add_routes(struct viewers *, struct serve *);
 void viewers_add_control_routes(struct viewers *, struct serve *control, struct serve *viewers);
 
+/* serve_object_ops.sent of the store's copies: the demand. */
+void viewers_sent(struct serve_object *, struct serve_request *, uint64_t bytes, bool first);
+
 /* Shows a new view (which it takes) and frees the old one.  One thread. */
 void viewers_publish(struct viewers *, struct view *);
 

@@ -145,11 +145,11 @@ static void write_demand_of(struct package *p, size_t offset, const char *name, 
 
 static void write_demand(struct package **packages, size_t n, struct buf *out)
 {
-	buf_puts(out, "# HELP ribera_edge_demand_requests_total Requests by file.\n"
+	buf_puts(out, "# HELP ribera_edge_demand_requests_total Requests by file that were answered with bytes of it.\n"
 	              "# TYPE ribera_edge_demand_requests_total counter\n");
 	for (size_t i = 0; i < n; i++)
 		write_demand_of(packages[i], offsetof(struct copy, requests), "ribera_edge_demand_requests_total", out);
-	buf_puts(out, "# HELP ribera_edge_demand_bytes_total Bytes asked for by file.\n"
+	buf_puts(out, "# HELP ribera_edge_demand_bytes_total Bytes sent to viewers by file.\n"
 	              "# TYPE ribera_edge_demand_bytes_total counter\n");
 	for (size_t i = 0; i < n; i++)
 		write_demand_of(packages[i], offsetof(struct copy, bytes), "ribera_edge_demand_bytes_total", out);

@@ -25,8 +25,8 @@
 #include "base/must.h"
 #include "base/rcu.h"
 #include "serve/inner.h"
+#include "serve/trip.h"
 
-#define SLICE (256 << 10)     /* TLS encrypts a whole slice at once */
 #define BUFFER (64 << 10)
 #define TURN (3 << 19) /* of sendfile, before the neighbours have theirs: a usual segment */
 
@@ -214,6 +214,37 @@ void body_leave(struct serve_request *r)
 	r->growing = false;
 	r->req->http1_is_persistent = 0;
 	request_refuse(r, 499); /* nobody reads it: for the log */
+}
+
+size_t body_under_way(const struct serve_request *r)
+{
+	h2o_socket_t *sock = r->conn->sock;
+	int64_t acknowledged = trip_acknowledged(h2o_socket_get_fd(sock));
+
+	return acknowledged >= 0 && (size_t)acknowledged < sock->bytes_written ? sock->bytes_written - (size_t)acknowledged : 0;
+}
+
+/* While it runs, at a moment when h2o has nothing of it left. */
+static void tell_on_the_way(struct serve_request *r)
+{
+	size_t sent = r->req->bytes_sent, lost;
+
+	if (r->object == NULL || r->object->ops->sent == NULL || sent <= r->told_sent)
+		return;
+	lost = r->body.by_sendfile ? body_under_way(r) : 0;
+	if (sent > lost)
+		body_tell_sent(r, sent - lost);
+}
+
+void body_tell_sent(struct serve_request *r, size_t sent)
+{
+	struct serve_object *o = r->object;
+	size_t told = r->told_sent;
+
+	if (o == NULL || o->ops->sent == NULL || sent <= told || (r->req->res.status != 200 && r->req->res.status != 206))
+		return;
+	r->told_sent = sent;
+	o->ops->sent(o, r, sent - told, told == 0);
 }
 
 /* The request ends, sent whole or not. */
@@ -456,7 +487,7 @@ static int fill(struct serve_request *r, const struct span *s, size_t n, h2o_iov
 static int gather(struct serve_request *r, h2o_iovec_t vec[static 2], size_t *ret_n)
 {
 	struct span *s = &r->body.spans[r->body.at];
-	int64_t n = s->left > 0 ? available(r, s, SLICE) : 0;
+	int64_t n = s->left > 0 ? available(r, s, BODY_SLICE) : 0;
 	int error;
 
 	*ret_n = 0;
@@ -509,6 +540,7 @@ static void run_memory(struct serve_request *r)
 static void proceed(struct serve_request *r)
 {
 	made_progress(r);
+	tell_on_the_way(r);
 	if (r->stream != NULL)
 		stream_run(r);
 	else if (r->body.by_sendfile)

@@ -125,6 +125,16 @@ bool h2_is_shut(h2o_req_t *req)
 	return stream_of(req)->output_window._avail <= 0 || conn->_write.window._avail <= 0;
 }
 
+size_t h2_unsent(h2o_req_t *req)
+{
+	const h2o_http2_stream_t *stream = stream_of(req);
+	size_t n = 0;
+
+	for (size_t i = 0; i < stream->_data.size; i++)
+		n += stream->_data.entries[i].len;
+	return n;
+}
+
 void h2_cut(h2o_req_t *req)
 {
 	h2o_http2_conn_t *conn = (h2o_http2_conn_t *)req->conn;

@@ -277,6 +277,7 @@ struct serve_request {
 	size_t seen_written;
 	int seen_queued;
 	size_t seen_sent; /* of this reply, by HTTP/2 */
+	size_t told_sent; /* to the object's owner */
 	mono_us started, first_byte;
 	uint64_t id;
 	const struct request_trace *trace; /* NULL until it is asked for */
@@ -390,6 +391,7 @@ bool h2_is_receiving(const h2o_conn_t *);
 /* Of a request by HTTP/2: has its viewer made no room for what there is to send (RFC 9113 6.9)? */
 bool h2_is_shut(h2o_req_t *);
 /* Ends this reply and leaves the others of the connection. */
+size_t h2_unsent(h2o_req_t *); /* bytes of the reply that libh2o has and has given to nobody */
 void h2_cut(h2o_req_t *);
 /* Of a connection without a request: gives back what the next one makes anew (2 KB). */
 void h2_rest(h2o_conn_t *);
@@ -410,6 +412,7 @@ void object_not_opened(struct serve_request *, int error);
 bool object_is_copied(const struct serve_object *); /* is its view memory of ours, not the file's? */
 
 #define SMALL_BODY ((uint64_t)16 << 10) /* goes out in one write with the head */
+#define BODY_SLICE (256 << 10)          /* of bodies that go through h2o: TLS encrypts a whole slice at once */
 
 /* head.c */
 /* True: the whole reply is out, and the request is gone.  False: nothing was done. */
@@ -428,6 +431,8 @@ void body_make_waiter(struct serve_request *);
 void body_begin_wait(struct serve_request *); /* somebody has the waiter and will wake it */
 void body_fail(struct serve_request *, int error);
 void body_leave(struct serve_request *); /* the viewer has gone */
+size_t body_under_way(const struct serve_request *); /* of the connection, on plain HTTP/1.1: bytes that nobody has acknowledged yet */
+void body_tell_sent(struct serve_request *, size_t sent); /* to the object's owner: so much of the body in all */
 void body_release(struct serve_request *);
 void body_on_stall(h2o_timeout_entry_t *);
 bool body_wait_disk(struct serve_request *, uint64_t offset, uint64_t length); /* false: nothing to wait for */

@@ -608,14 +608,29 @@ static size_t not_arrived(const struct serve_request *r)
 {
 	h2o_socket_t *sock = r->conn->sock;
 	int queued = 0, fd = h2o_socket_get_fd(sock);
-	int64_t acknowledged;
 
 	if (!(r->stopped || r->cut) || r->req->version >= 0x200)
 		return 0;
 	if (sock->ssl != NULL) /* in records, which are a little larger */
 		return ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > 0 ? (size_t)queued : 0;
-	acknowledged = trip_acknowledged(fd);
-	return acknowledged >= 0 && (size_t)acknowledged < sock->bytes_written ? sock->bytes_written - (size_t)acknowledged : 0;
+	return body_under_way(r);
+}
+
+/* Of the body, at least: what h2o still had in its hands when the viewer left has not arrived, nor has what the kernel had of a
+ * connection of many replies. */
+static size_t surely_sent(const struct serve_request *r)
+{
+	size_t sent = r->req->bytes_sent, lost = 0;
+	int queued = 0, fd = h2o_socket_get_fd(r->conn->sock);
+	bool left = r->stopped || r->cut;
+
+	if (r->req->version >= 0x200)
+		lost = h2_unsent(r->req);
+	else if (!r->body.by_sendfile && sent - r->told_sent > SMALL_BODY && (left || !trip_is_open(fd)))
+		lost = BODY_SLICE;
+	if (r->req->version >= 0x200 && (left || lost > 0) && ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > 0)
+		lost += (size_t)queued;
+	return sent > lost ? sent - lost : 0;
 }
 
 void request_end(h2o_logger_t *self, h2o_req_t *req)
@@ -639,6 +654,8 @@ void request_end(h2o_logger_t *self, h2o_req_t *req)
 		size_t lost = not_arrived(r);
 
 		req->bytes_sent -= lost < req->bytes_sent ? lost : req->bytes_sent;
+		if (r->replied)
+			body_tell_sent(r, surely_sent(r));
 	}
 	counters_add(counters, counter_of(req->res.status), 1);
 	counters_add(counters, C_BYTES, req->bytes_sent);

@@ -82,6 +82,9 @@ struct serve_object_ops {
 	 * lowered to those that stand there together; -1: they have gone.  Called inside an RCU
 	 * section that lasts until they were read.  NULL: all stands in object.fd. */
 	int (*source)(struct serve_object *, uint64_t offset, uint64_t *length);
+	/* More of a reply's body (200 or 206) has gone to its viewer: `bytes`, more than 0; `first`: nothing had before.  What was given away
+	 * and may not have arrived when the viewer left is not told.  NULL: nobody counts.  The request's loop. */
+	void (*sent)(struct serve_object *, struct serve_request *, uint64_t bytes, bool first);
 	/* The last reference is gone. */
 	void (*free)(struct serve_object *);
 	/* fd is negative: sets it once and for all (with release order), or says why not.  Before that it may set the

@@ -32,3 +32,11 @@ int64_t trip_acknowledged(int fd)
 		return -1;
 	return (int64_t)info.tcpi_bytes_acked;
 }
+
+bool trip_is_open(int fd)
+{
+	struct tcp_info info = {0};
+	socklen_t n = sizeof info;
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) == 0 && info.tcpi_state == 1; /* TCP_ESTABLISHED, which the kernel's headers do not tell */
+}

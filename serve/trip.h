@@ -5,11 +5,14 @@
 #ifndef RIBERA_SERVE_TRIP_H
 #define RIBERA_SERVE_TRIP_H
 
+#include <stdbool.h>
+
 #include "base/clock.h"
 
 /* The least of the last minutes, or, where the kernel has none yet, the smoothed one; 0: not known. */
 dur_us trip_of(int fd);
 /* Bytes that the other side has acknowledged in all; -1: not known. */
 int64_t trip_acknowledged(int fd);
+bool trip_is_open(int fd); /* neither side has ended it */
 
 #endif

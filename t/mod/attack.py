@@ -82,6 +82,51 @@ def who_asks_for_everything_comes_behind_who_asks_for_little():
         c.s.close()
 
 
+@tap.test
+def who_asks_and_does_not_take_counts_for_nothing():
+    """What viewers ask for decides what edges keep, here and by tomorrow's plan: it has to cost them the bytes."""
+    p = Package('film', 6_000_000)
+    edge = Edge(Lab(p))
+    edge.wait_filled(p)
+    path, size = f'/v/{p.key}/video.mp4', len(p.files['video.mp4'])
+    labels = f'{{title="film",revision="{p.revision}",file="video.mp4"}}'
+    asked = lambda: (edge.metric('ribera_edge_demand_requests_total' + labels), edge.metric('ribera_edge_demand_bytes_total' + labels))
+    etag = edge.file(p, 'video.mp4', {'Range': 'bytes=0-99'}).headers['ETag']
+    for fields, status in (({'If-None-Match': etag}, 304), ({'If-Match': '"x"'}, 412), ({'Range': f'bytes={size}-'}, 416), ({'Range': 'bytes=0-', 'If-None-Match': '*'}, 304)):
+        for _ in range(5):
+            tap.equal(edge.file(p, 'video.mp4', fields).status, status)
+    tap.until(lambda: asked() == (1, 100), 10, 'what was sent')
+
+    for _ in range(20):  # they leave when the head is there, with a window of a few packets
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.settimeout(10)
+            s.connect(('127.0.0.1', edge.port))
+            s.sendall(f'GET {path} HTTP/1.1\r\nHost: x\r\n\r\n'.encode())
+            tap.equal(s.recv(12), b'HTTP/1.1 200')
+    cut = lambda: sum(edge.metric(f'ribera_http_cut_total{{reason="{x}"}}') for x in ('left', 'failed'))
+    tap.until(lambda: cut() >= 20, 10, 'their leaving')
+    tap.check(asked()[1] < size, f'{asked()} by those who left')
+
+    before = asked()
+    with H2(edge.port, struct.pack('>HI', 4, 0)) as c:  # no window
+        streams = [c.request(plain(path)) for _ in range(90)]
+        for kind, flags, stream, payload in c.frames():
+            if kind == HEADERS:
+                streams.remove(stream)
+                if not streams:
+                    break
+    tap.until(lambda: cut() >= 110, 10, 'their leaving')
+    tap.equal(asked(), before, 'by streams that took nothing')
+    tap.check(edge.file(p, 'video.mp4').body == p.files['video.mp4'], 'one who takes it')
+    tap.until(lambda: asked() == (before[0] + 1, before[1] + size), 10, 'it is counted')
+    with H2(edge.port, struct.pack('>HI', 4, 1 << 30)) as c:
+        c.s.sendall(frame(8, 0, 0, struct.pack('>I', 1 << 30)))
+        tap.check(c.answer(c.request(plain(path))) == (200, p.files['video.mp4']), 'by HTTP/2')
+    tap.until(lambda: asked() == (before[0] + 2, before[1] + 2 * size), 10, 'it is counted as well')
+    tap.equal(edge.process.stop(), 0)
+
+
 # --- hostile edges ---------------------------------------------------------------------------------------------
 
 @tap.test
