@@ -152,6 +152,7 @@ static char *words_of(const struct blob *b)
 		n--;
 	words = detail != NULL ? mem_dup(detail) : mem_dup_n(n > 0 ? (const char *)b->bytes : "", n);
 	json_decref(root);
+	str_plain(words); /* the terminal of who sets up an edge obeys no origin */
 	return words;
 }
 

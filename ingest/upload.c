@@ -341,7 +341,8 @@ static int check_published(struct upload *u, struct fault *f)
 	if (e == 0 && status != 200 && status != 404)
 		e = refused(status, answer, f);
 	json_array_foreach(json_object_get(answer, "revisions"), i, r)
-		found = found || strcmp(json_string_value(json_object_get(r, "revision")), u->digest->revision) == 0;
+		found = found || (json_is_string(json_object_get(r, "revision")) &&
+		                  strcmp(json_string_value(json_object_get(r, "revision")), u->digest->revision) == 0);
 	if (e == 0 && !found)
 		e = fault_set(f, ERR_HTTP, _("all files are there, but the origin does not show the package; its log says why"));
 	json_decref(answer);

@@ -59,6 +59,8 @@ void admin_table_cell(struct admin_table *, const char *fmt, ...) __attribute__(
 void admin_percent_cell(struct admin_table *, const json_t *share); /* "-" when it is no number */
 void admin_table_print(struct admin_table **, FILE *); /* prints and frees */
 
+/* Of what came from elsewhere, unless it is shown as JSON: no control character that a terminal would obey. */
+void admin_make_plain(const struct admin *, json_t *);
 /* admin_simulate.c: a file written by `draw`; -errno. */
 int admin_write_svg(const char *path, void (*draw)(void *ctx, FILE *), void *ctx, struct fault *);
 

@@ -47,6 +47,34 @@ static int read_token(const struct admin *a, char **ret_field, struct fault *f)
 	return e;
 }
 
+/* What others wrote is shown on a terminal: no control may reach it. */
+static void make_plain(json_t *j)
+{
+	const char *key;
+	json_t *v;
+	size_t i;
+
+	if (json_is_string(j)) {
+		char *text = mem_dup(json_string_value(j));
+
+		for (char *p = text; (p = strpbrk(p, "\t\n\r")) != NULL; p++)
+			*p = ' ';
+		str_plain(text);
+		json_string_set(j, text);
+		free(text);
+	}
+	json_object_foreach(j, key, v)
+		make_plain(v);
+	json_array_foreach(j, i, v)
+		make_plain(v);
+}
+
+void admin_make_plain(const struct admin *a, json_t *j)
+{
+	if (!a->json)
+		make_plain(j);
+}
+
 static int read_answer(const struct blob *blob, int status, json_t **ret_json, struct fault *f)
 {
 	json_t *j = blob != NULL ? json_loadb((const char *)blob->bytes, blob->size, 0, NULL) : NULL;
@@ -83,10 +111,13 @@ static int request(const struct admin *a, struct fetch *fetch, const char *metho
 	struct blob *blob = NULL;
 	int e = fetch_get(fetch, &req, &blob, &result, NULL, f);
 
-	if (e == 0 || (e == ERR_HTTP && result.status >= 400))
+	if (e == 0 || (e == ERR_HTTP && result.status >= 400)) {
 		e = read_answer(blob, result.status, ret_json, f);
-	else
+		if (e == 0 && ret_json != NULL)
+			admin_make_plain(a, *ret_json);
+	} else {
 		fault_prefix(f, _("cannot ask the origin at %s"), a->control);
+	}
 	blob_unref(&blob);
 	return e;
 }
@@ -231,9 +262,22 @@ int admin_read_health(const struct admin *a, char **ret_problem, struct fault *f
 	else
 		fault_prefix(f, _("cannot ask the origin at %s"), a->control);
 	e = e == ERR_HTTP && result.status == 503 ? 0 : e;
+	if (e == 0 && *ret_problem != NULL && !a->json)
+		str_plain(*ret_problem);
 	blob_unref(&blob);
 	asking_fini(&k);
 	return e;
+}
+
+/* Does another page follow?  One that brings nothing, or that leads to where it began, would have others behind it for ever. */
+static int read_next(const json_t *page, const char *list, char **next, struct fault *f)
+{
+	const char *behind = json_string_value(json_object_get(page, "next"));
+	bool stands = behind != NULL && (json_array_size(json_object_get(page, list)) == 0 || (*next != NULL && strcmp(*next, behind) == 0));
+
+	free(*next);
+	*next = stands ? NULL : mem_dup(behind);
+	return stands ? fault_set(f, ERR_HTTP, _("the origin's list has no end: is --control its control listener?")) : 0;
 }
 
 int admin_list(const struct admin *a, const char *path, const char *list, json_t **ret_array, struct fault *f)
@@ -248,14 +292,13 @@ int admin_list(const struct admin *a, const char *path, const char *list, json_t
 
 		e = admin_call(a, "GET", where, NULL, &page, f);
 		free(where);
-		free(next);
-		next = NULL;
 		if (e == 0) {
 			json_array_extend(all, json_object_get(page, list));
-			next = mem_dup(json_string_value(json_object_get(page, "next")));
+			e = read_next(page, list, &next, f);
 			json_decref(page);
 		}
 	} while (e == 0 && next != NULL);
+	free(next);
 	if (e != 0)
 		json_decref(all);
 	else

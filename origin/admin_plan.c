@@ -15,6 +15,7 @@
 
 #define N_OF(v) (sizeof(v) / sizeof(v)[0])
 #define DRAWN 200 /* titles of a plan, the first */
+#define XML_SIZE 1024 /* of a name in a drawing */
 
 static const char *text(const json_t *o, const char *name)
 {
@@ -141,10 +142,21 @@ static void show_plan(const json_t *plan)
 	       100 * number(plan, "offload"), number(plan, "half_life_days"));
 }
 
+/* As text in XML, as much of it as there is room for. */
+static const char *in_xml(const char *s, char room[static XML_SIZE])
+{
+	char *p = room;
+
+	for (; *s != '\0' && p + sizeof "&amp;" < room + XML_SIZE; s++)
+		p = *s == '<' ? stpcpy(p, "&lt;") : *s == '>' ? stpcpy(p, "&gt;") : *s == '&' ? stpcpy(p, "&amp;") : (*p = *s, p + 1);
+	*p = '\0';
+	return room;
+}
+
 /* One page: what stays, what comes, what may go, as bars of bytes. */
 static void draw_head(const json_t *plan, size_t rows, FILE *out)
 {
-	char fill[STR_BYTES_SIZE], kept[STR_BYTES_SIZE], gone[STR_BYTES_SIZE], window[WINDOW_TEXT_SIZE];
+	char fill[STR_BYTES_SIZE], kept[STR_BYTES_SIZE], gone[STR_BYTES_SIZE], window[WINDOW_TEXT_SIZE], version[XML_SIZE], edge[XML_SIZE];
 
 	str_format_bytes((uint64_t)number(plan, "bytes_to_fill"), fill);
 	str_format_bytes((uint64_t)number(plan, "bytes_kept"), kept);
@@ -152,9 +164,9 @@ static void draw_head(const json_t *plan, size_t rows, FILE *out)
 	window_text(plan, window);
 	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"840\" height=\"%zu\" font-family=\"sans-serif\" font-size=\"12\">\n"
 	        "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n"
-	        "<text x=\"20\" y=\"26\" font-size=\"16\">Plan %.12s of %.40s</text>\n"
+	        "<text x=\"20\" y=\"26\" font-size=\"16\">Plan %.12s of %s</text>\n"
 	        "<text x=\"20\" y=\"46\">%s to fill (%s), %s kept, %s may go; %.0f %% of bytes served here</text>\n",
-	        rows * 18 + 80, text(plan, "version"), text(plan, "edge"), fill, window, kept, gone, 100 * number(plan, "offload"));
+	        rows * 18 + 80, in_xml(text(plan, "version"), version), in_xml(text(plan, "edge"), edge), fill, window, kept, gone, 100 * number(plan, "offload"));
 }
 
 /* Names are cut by their box, not by their letters: widths differ, and letters may have several bytes. */
@@ -163,7 +175,7 @@ static void draw_title(const json_t *o, size_t y, double most, FILE *out)
 	static const char *const colours[][2] = {{"keep", "#0b7a53"}, {"fill", "#2f6fb7"}, {"may go", "#b3541e"}, {"-", "#c9ced2"}};
 	const char *colour = colours[3][1];
 	double width = 320 * number(o, "bytes") / most;
-	char bytes[STR_BYTES_SIZE];
+	char bytes[STR_BYTES_SIZE], title[XML_SIZE], why[XML_SIZE];
 
 	for (size_t k = 0; k < N_OF(colours); k++)
 		if (strcmp(colours[k][0], text(o, "move")) == 0)
@@ -172,7 +184,7 @@ static void draw_title(const json_t *o, size_t y, double most, FILE *out)
 	fprintf(out, "<svg x=\"20\" y=\"%zu\" width=\"230\" height=\"18\"><text y=\"13\">%s</text></svg>"
 	        "<svg x=\"260\" y=\"%zu\" width=\"160\" height=\"18\"><text y=\"13\">%s: %s</text></svg>"
 	        "<rect x=\"430\" y=\"%zu\" width=\"%.1f\" height=\"12\" fill=\"%s\"/><text x=\"%.1f\" y=\"%zu\" fill=\"#555\">%s</text>\n",
-	        y, text(o, "title"), y, text(o, "move"), text(o, "why"), y + 3, width, colour, 436 + width, y + 13, bytes);
+	        y, in_xml(text(o, "title"), title), y, text(o, "move"), in_xml(text(o, "why"), why), y + 3, width, colour, 436 + width, y + 13, bytes);
 }
 
 static void draw_plan(void *ctx, FILE *out)

@@ -148,7 +148,7 @@ static void show_revisions(const json_t *revisions)
 		admin_table_cell(t, "%s", text(o, "revision"));
 		admin_table_cell(t, "%s", text(o, "published"));
 		bytes_cell(t, json_object_get(o, "bytes"));
-		admin_table_cell(t, "%s", json_is_true(json_object_get(o, _("current"))) ? _("current") : _("old"));
+		admin_table_cell(t, "%s", json_is_true(json_object_get(o, "current")) ? _("current") : _("old"));
 	}
 	putchar('\n');
 	admin_table_print(&t, stdout);

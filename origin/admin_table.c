@@ -11,6 +11,7 @@
 
 #include "base/colour.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "base/words.h"
 
 struct admin_table {
@@ -58,9 +59,7 @@ void admin_table_cell(struct admin_table *t, const char *fmt, ...)
 	if (vasprintf(&text, fmt, ap) < 0)
 		text = mem_dup("?");
 	va_end(ap);
-	for (char *p = text; *p != '\0'; p++) /* names come from others: no control may reach the terminal */
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = ' ';
+	str_plain(text); /* names come from others: no control may reach the terminal */
 	MEM_GROW(t->cells, t->cap, t->n);
 	t->cells[t->n++] = text;
 }

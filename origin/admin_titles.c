@@ -66,7 +66,7 @@ static int find_before(const struct admin *a, const char *title, char **ret_revi
 		return e;
 	current = json_string_value(json_object_get(o, "revision"));
 	json_array_foreach(json_object_get(o, "revisions"), i, r)
-		if (json_is_true(json_object_get(r, "current")))
+		if (json_is_true(json_object_get(r, "current")) && json_is_string(json_object_get(r, "published")))
 			now_at = json_string_value(json_object_get(r, "published"));
 	json_array_foreach(json_object_get(o, "revisions"), i, r) {
 		const char *at = json_string_value(json_object_get(r, "published"));

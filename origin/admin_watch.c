@@ -36,28 +36,24 @@ struct lines {
 	char *last_id; /* or NULL */
 };
 
-/* Names come from others: no control may reach the terminal. */
-static void put_clean(const char *s)
-{
-	for (; *s != '\0'; s++)
-		putchar((unsigned char)*s < 0x20 || *s == 0x7f ? ' ' : *s);
-}
-
-static void print_event(const struct lines *l, const char *data)
+static void print_event(const struct lines *l, char *data)
 {
 	json_t *o = json_loads(data, 0, NULL);
 	char *rest;
 
+	admin_make_plain(l->admin, o);
 	if (l->admin->json || !json_is_object(o)) {
+		if (!l->admin->json)
+			str_plain(data);
 		puts(data);
 	} else {
 		printf("%s %-17s", text(o, "time"), text(o, "event"));
 		json_object_del(o, "time");
 		json_object_del(o, "event");
 		rest = json_dumps(o, JSON_COMPACT);
-		putchar(' ');
-		put_clean(rest != NULL ? rest : "");
-		putchar('\n');
+		if (rest != NULL)
+			str_plain(rest); /* names of fields */
+		printf(" %s\n", rest != NULL ? rest : "");
 		free(rest);
 	}
 	fflush(stdout);

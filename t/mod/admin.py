@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ribera-admin: every command that speaks with a running origin, for people and for machines; exit codes; completion."""
-import json, os, pty, select, socket, sqlite3, subprocess, sys, threading, time
+import http.server, json, os, pty, select, socket, sqlite3, subprocess, sys, threading, time
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import package, tap
 from origins import ADMIN, Origin
@@ -197,6 +197,82 @@ complete_words ribera-admin ""; complete_words ribera-admin title ""'''
     for word in 'titles title edges edge plan fills tokens backup verify top events'.split():
         tap.check(word in first.split(), f'{word}: {first}')
     tap.equal(set(second.split()) >= {'show', 'set', 'pin', 'withdraw', 'rollback'}, True, second)
+
+
+# --- an origin that is somebody else's -------------------------------------------------------------------------
+
+EVIL = 'a\x1b]0;owned\x07b\x9b31mc\x7f<script>&d\u009d'
+ROW = {k: EVIL for k in ('title', 'name', 'edge', 'revision', 'published', 'file', 'type', 'url', 'trouble', 'tag', 'at', 'who', 'what', 'subject', 'detail', 'id', 'queued',
+                         'note', 'role', 'created', 'expires', 'place', 'key', 'value', 'why', 'site', 'version', 'description', 'policy', 'withdrawn', 'removed_after')} | {'state': EVIL, 'complete': 'x'}
+
+
+class Stranger(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+    status, body, type, next = 200, None, 'application/json', None
+
+    def do_GET(self):
+        if self.body is not None:
+            text = self.body
+        else:
+            lists = {k: [ROW, {}] for k in ('titles', 'edges', 'tags', 'tokens', 'fills', 'holdings', 'withdrawn', 'masters', 'entries', 'rules', 'revisions', 'files', 'held')}
+            text = json.dumps({**ROW, **lists, 'located': [EVIL], 'report': {'warnings': [EVIL]}, 'total': 1, 'next': self.next}, ensure_ascii=False).encode()
+        self.send_response(self.status)
+        self.send_header('Content-Type', self.type)
+        self.send_header('Content-Length', str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_PUT = do_GET
+
+    def log_message(self, *args):
+        pass
+
+
+def stranger(**how):
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), type('S', (Stranger,), how))
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, f'http://127.0.0.1:{server.server_port}'
+
+
+@tap.test
+def no_origin_speaks_to_the_terminal():
+    def is_plain(r, words):
+        for text in (r.stdout, r.stderr):
+            tap.equal([c for c in text if (c < ' ' and c != '\n') or '\x7f' <= c < '\xa0'], [], f'{words}: {text!r}')
+    server, url = stranger()
+    drawing = os.path.join(tap.folder(), 'plan.svg')
+    for words in ('titles', 'tags', 'title show film', 'edges', 'edge show a', 'fills', 'holdings', 'withdrawn', 'masters', 'log', 'top', 'tokens', 'places', 'title rollback film',
+                  f'plan a --svg {drawing}', 'plan a --history', 'steering explain --ip 192.0.2.1 --title film'):
+        r = tap.call(ADMIN, '--control', url, *words.split())
+        tap.check(r.returncode in (0, 1), f'{words}: {r.returncode} {r.stderr}')
+        is_plain(r, words)
+    tap.check('<script>' not in open(drawing).read(), 'the drawing')
+    server.shutdown()
+    for how, words in (({'status': 500, 'body': json.dumps({'detail': EVIL, 'field': EVIL}).encode()}, 'edges'), ({'status': 503, 'body': EVIL.encode(), 'type': 'text/plain'}, 'health'),
+                       ({'body': ('id: 1\ndata: ' + EVIL + '\n\ndata: ' + json.dumps({EVIL: EVIL, 'event': EVIL}, ensure_ascii=False) + '\n\n').encode(), 'type': 'text/event-stream'}, 'events')):
+        server, url = stranger(**how)
+        r = tap.call(ADMIN, '--control', url, words)
+        tap.check(r.returncode in (0, 1), f'{words}: {r.returncode} {r.stderr}')
+        is_plain(r, how)
+        server.shutdown()
+
+
+@tap.test
+def a_list_without_an_end_is_told_as_one():
+    for how in ({'next': 'a'}, {'body': b'{"edges":[],"next":"b"}'}):
+        server, url = stranger(**how)
+        r = tap.call(ADMIN, '--control', url, 'edges')
+        tap.equal(r.returncode, 1)
+        tap.has(r.stderr, 'has no end')
+        server.shutdown()
+
+
+@tap.test
+def the_current_revision_is_told_in_every_language():
+    for language, word in (('', 'current'), ('es', 'actual')):
+        shown = tap.call(ADMIN, '--control', o.control, 'title', 'show', 'film', env={**os.environ, 'LANGUAGE': language}, check_exit=0).stdout
+        tap.equal([line.split()[-1] for line in shown.split('\n') if REVS[1] in line and line.startswith(REVS[1])], [word])
 
 
 tap.run()
