@@ -280,17 +280,20 @@ static bool is_decimal(const char *s, size_t n)
 	return true;
 }
 
-/* "-3", "12.5%"; *ret_percent: with the sign. */
+/* "-3", "12.5%"; *ret_percent: with the sign.  Nothing is written where it is none, or too large. */
 static bool read_number(struct line l, double *ret, bool *ret_percent)
 {
 	bool minus = l.n > 0 && l.s[0] == '-', percent = l.n > 0 && l.s[l.n - 1] == '%';
 	size_t n = l.n - minus - percent;
+	double value;
 
-	if (l.n <= (size_t)(minus + percent) || (minus && percent) || !is_decimal(l.s + minus, n) || str_parse_double(l.s + minus, n, ret) != 0)
+	if (l.n <= (size_t)(minus + percent) || (minus && percent) || !is_decimal(l.s + minus, n) || str_parse_double(l.s + minus, n, &value) != 0)
 		return false;
-	*ret = minus ? -*ret : *ret;
+	if (value > 1000 || (percent && value > 100))
+		return false;
+	*ret = minus ? -value : value;
 	*ret_percent = percent;
-	return *ret >= -1000 && *ret <= 1000 && (!percent || *ret <= 100);
+	return true;
 }
 
 /* "a,b" */

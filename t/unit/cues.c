@@ -58,6 +58,7 @@ Test(cues, stand_where_webvtt_says)
 		{"position:80%,line-right size:90% align:right", 0, 80, 1, CUE_LINE_AUTO, 0, 0, -1},
 		{"position:20% size:100%", 0, 40, 0, CUE_LINE_AUTO, 0, 0, -1},
 		{"align:middle", 0, 100, 0, CUE_LINE_AUTO, 0, 0, -1},
+		{"line:1 line:5000 line:3%,nowhere line:900%", 0, 100, 0, CUE_LINE_PART, 0, 3, -1},
 		{"  size:50%\tline:200% position:-3% align:start", 0, 50, -1, CUE_LINE_AUTO, 0, 0, -1}, /* what is wrong is passed over */
 	};
 
