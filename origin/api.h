@@ -44,6 +44,7 @@ void api_choose_newest(struct api_call *);
 void api_read_log(struct api_call *);
 /* api_backup.c */
 void api_backup(struct api_call *);
+void api_backup_stop(void); /* gives up a copy that is being made; once the listeners have ended */
 /* api_once.c: calls the answer; with Idempotency-Key at most once */
 void api_call_once(struct api_call *, void (*answer)(struct api_call *));
 /* api_edges.c */

@@ -38,6 +38,31 @@ struct backup {
 
 static atomic_flag is_running = ATOMIC_FLAG_INIT;
 
+/* The threads, of which the older one may be at its last line: whoever ends waits for it, or its file would stay. */
+static struct {
+	pthread_mutex_t lock; /* guards `n` */
+	pthread_cond_t ended;
+	unsigned n;
+	atomic_bool stop;
+} copying = {.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
+
+static void note_running(int more)
+{
+	pthread_mutex_lock(&copying.lock);
+	copying.n += (unsigned)more;
+	pthread_cond_signal(&copying.ended);
+	pthread_mutex_unlock(&copying.lock);
+}
+
+void api_backup_stop(void)
+{
+	atomic_store(&copying.stop, true);
+	pthread_mutex_lock(&copying.lock);
+	while (copying.n > 0)
+		pthread_cond_wait(&copying.ended, &copying.lock);
+	pthread_mutex_unlock(&copying.lock);
+}
+
 static void unref(struct backup *b)
 {
 	bool last;
@@ -64,11 +89,11 @@ static void *copy(void *arg)
 	int fd = -1, e;
 
 	unlink(b->path); /* of a process that was killed */
-	e = catalogue_copy(b->from, b->path, &f);
+	e = catalogue_copy(b->from, b->path, &copying.stop, &f);
 	if (e == 0 && (fd = open(b->path, O_RDONLY | O_CLOEXEC)) < 0)
 		e = fault_set(&f, -errno, "the copy \"%s\": %s", b->path, err_text(-errno));
 	unlink(b->path);
-	if (e != 0)
+	if (e != 0 && e != ERR_CANCELLED)
 		log_error("origin/backup", "%s", fault_text(&f));
 	pthread_mutex_lock(&b->lock);
 	b->fd = fd;
@@ -79,6 +104,7 @@ static void *copy(void *arg)
 	if (waiter != NULL)
 		serve_wake(waiter);
 	unref(b);
+	note_running(-1);
 	return NULL;
 }
 
@@ -151,7 +177,9 @@ void api_backup(struct api_call *c)
 	*b = (struct backup){.refs = 2, .fd = -1, .from = catalogue_beside(c->origin->catalogue, ""),
 	                     .path = catalogue_beside(c->origin->catalogue, ".copy")};
 	pthread_mutex_init(&b->lock, NULL);
+	note_running(1);
 	if (pthread_create(&thread, NULL, copy, b) != 0) {
+		note_running(-1);
 		b->refs = 1;
 		unref(b);
 		reply_problem(c->req, 503, "no thread can be started for the copy");

@@ -16,6 +16,7 @@
 #ifndef RIBERA_ORIGIN_CATALOGUE_H
 #define RIBERA_ORIGIN_CATALOGUE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -176,8 +177,8 @@ int catalogue_end_once(struct catalogue *, int status, const char *location, con
 /* PATH and the ending; to be freed. */
 char *catalogue_beside(const struct catalogue *, const char *ending);
 /* A copy of the database `from` as it is now, while it is in use (SQLite's backup).  PATH must not exist.  Needs no
- * catalogue, so any thread at any time: it holds up nobody. */
-int catalogue_copy(const char *from, const char *path, struct fault *);
+ * catalogue, so any thread at any time: it holds up nobody.  ERR_CANCELLED soon after `*stop` is true; then nothing is left. */
+int catalogue_copy(const char *from, const char *path, const atomic_bool *stop, struct fault *);
 
 /* --- places: what operators want of edges (and, under the name "*", of all) --- */
 

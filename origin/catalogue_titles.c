@@ -167,7 +167,7 @@ int catalogue_end_once(struct catalogue *c, int status, const char *location, co
 
 /* --- the copy --- */
 
-static int copy_pages(sqlite3 *from, sqlite3 *to)
+static int copy_pages(sqlite3 *from, sqlite3 *to, const atomic_bool *stop)
 {
 	sqlite3_backup *b = sqlite3_backup_init(to, "main", from, "main");
 	int r;
@@ -178,14 +178,14 @@ static int copy_pages(sqlite3 *from, sqlite3 *to)
 		r = sqlite3_backup_step(b, BACKUP_PAGES);
 		if (r != SQLITE_DONE)
 			sqlite3_sleep(BACKUP_PAUSE);
-	} while (r == SQLITE_OK || r == SQLITE_BUSY || r == SQLITE_LOCKED);
+	} while (!atomic_load(stop) && (r == SQLITE_OK || r == SQLITE_BUSY || r == SQLITE_LOCKED));
 	sqlite3_backup_finish(b);
 	return r;
 }
 
 /* A connection of its own reads, so that nobody waits for the copy.  Its one transaction sees one state: without it
  * every write by others would make the copy begin anew, and of a large catalogue none would ever end. */
-static int copy_database(const char *from, const char *to, struct fault *f)
+static int copy_database(const char *from, const char *to, const atomic_bool *stop, struct fault *f)
 {
 	sqlite3 *a = NULL, *b = NULL;
 	int e = 0;
@@ -194,8 +194,8 @@ static int copy_database(const char *from, const char *to, struct fault *f)
 	    sqlite3_exec(a, "BEGIN; SELECT COUNT(*) FROM sqlite_schema", NULL, NULL, NULL) != SQLITE_OK)
 		e = catalogue_error(a, from, f);
 	else if (sqlite3_open_v2(to, &b, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK ||
-	         copy_pages(a, b) != SQLITE_DONE || sqlite3_exec(b, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL) != SQLITE_OK)
-		e = catalogue_error(b, to, f);
+	         copy_pages(a, b, stop) != SQLITE_DONE || sqlite3_exec(b, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL) != SQLITE_OK)
+		e = atomic_load(stop) ? fault_set(f, ERR_CANCELLED, "the copy was given up: the program ends") : catalogue_error(b, to, f);
 	sqlite3_close(a);
 	sqlite3_close(b);
 	return e;
@@ -206,7 +206,7 @@ char *catalogue_beside(const struct catalogue *c, const char *ending)
 	return mem_printf("%s%s", c->path, ending);
 }
 
-int catalogue_copy(const char *from, const char *path, struct fault *f)
+int catalogue_copy(const char *from, const char *path, const atomic_bool *stop, struct fault *f)
 {
 	char *part = mem_printf("%s.part", path);
 	int e, fd;
@@ -217,7 +217,7 @@ int catalogue_copy(const char *from, const char *path, struct fault *f)
 	}
 	unlink(part);
 	fd = open(part, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600); /* tokens' hashes are in it */
-	e = fd < 0 ? fault_set(f, -errno, "backup \"%s\": %s", part, err_text(-errno)) : copy_database(from, part, f);
+	e = fd < 0 ? fault_set(f, -errno, "backup \"%s\": %s", part, err_text(-errno)) : copy_database(from, part, stop, f);
 	if (fd >= 0) {
 		if (e == 0 && fsync(fd) != 0)
 			e = fault_set(f, -errno, "backup \"%s\": %s", part, err_text(-errno));

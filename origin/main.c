@@ -201,11 +201,13 @@ static int open_parts(struct origin *o, struct fault *f)
 
 static void close_parts(struct origin *o)
 {
+	masters_stop(o->masters); /* it ends while viewers get their grace */
 	events_close(o->events);
 	serve_stop(o->control, CONTROL_GRACE); /* freed when the viewers' loops have ended: their /metrics tell of both */
 	serve_stop(o->viewers, o->settings.grace);
 	serve_free(&o->control, 0);
 	serve_free(&o->viewers, 0);
+	api_backup_stop();
 	planner_free(&o->planner);
 	manifest_cache_free(&o->manifests);
 	steering_free(&o->steering);

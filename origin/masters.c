@@ -27,6 +27,7 @@
 #define PREFIX "master-"
 #define SAID_MAX 500
 #define READ ((size_t)1 << 20)
+#define CHILD_GRACE (10 * DUR_S) /* what a disk keeps longer is ended: as after a power cut, what it has finished is kept */
 
 enum state { QUEUED, RUNNING, DONE, FAILED };
 static const char *const states[] = {"queued", "running", "done", "failed"};
@@ -56,6 +57,7 @@ struct masters {
 	struct job **jobs;    /* by time */
 	size_t n, cap;
 	bool stopping;
+	mono_us stopped;      /* since when */
 };
 
 static void job_free(struct job *j)
@@ -396,21 +398,51 @@ int masters_new(const struct masters_settings *s, struct masters **ret_masters, 
 	return 0;
 }
 
+/* With the lock. */
+static void signal_child(struct masters *m, int number)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (m->jobs[i]->child > 0)
+			kill(m->jobs[i]->child, number);
+}
+
+void masters_stop(struct masters *m)
+{
+	if (m == NULL)
+		return;
+	pthread_mutex_lock(&m->lock);
+	if (!m->stopping) {
+		m->stopping = true;
+		m->stopped = clock_mono();
+		signal_child(m, SIGTERM);
+		pthread_cond_signal(&m->news);
+	}
+	pthread_mutex_unlock(&m->lock);
+}
+
+static void end_thread(struct masters *m)
+{
+	mono_us until = m->stopped + CHILD_GRACE;
+	struct timespec t = {.tv_sec = until / DUR_S, .tv_nsec = until % DUR_S * 1000};
+
+	if (pthread_clockjoin_np(m->thread, NULL, CLOCK_MONOTONIC, &t) == 0)
+		return;
+	log_warn("origin/masters", "ribera-ingest does not end and is killed");
+	pthread_mutex_lock(&m->lock);
+	signal_child(m, SIGKILL);
+	pthread_mutex_unlock(&m->lock);
+	pthread_join(m->thread, NULL);
+}
+
 void masters_free(struct masters **pm)
 {
 	struct masters *m = *pm;
 
 	if (m == NULL)
 		return;
-	pthread_mutex_lock(&m->lock);
-	m->stopping = true;
-	for (size_t i = 0; i < m->n; i++)
-		if (m->jobs[i]->child > 0)
-			kill(m->jobs[i]->child, SIGTERM);
-	pthread_cond_signal(&m->news);
-	pthread_mutex_unlock(&m->lock);
+	masters_stop(m);
 	if (m->running)
-		pthread_join(m->thread, NULL);
+		end_thread(m);
 	for (size_t i = 0; i < m->n; i++)
 		job_free(m->jobs[i]);
 	free(m->jobs);

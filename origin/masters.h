@@ -28,7 +28,9 @@ struct masters_settings {
 
 /* Takes up what is queued and starts the thread. */
 int masters_new(const struct masters_settings *, struct masters **ret_masters, struct fault *);
-/* Stops a running ingest (which keeps what it has finished). */
+/* Nothing runs from now on: a running ingest is told to end (it keeps what it has finished), and not waited for.  Takes NULL. */
+void masters_stop(struct masters *);
+/* Stops, and ends an ingest that has not ended ten seconds after it was told to. */
 void masters_free(struct masters **);
 
 /* For uploads: queues the master at the path; durable when it returns 0. */

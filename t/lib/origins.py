@@ -8,7 +8,8 @@ JSON = {'Content-Type': 'application/json'}
 
 
 class Origin:
-    def __init__(self, library=None, options=(), start=True):
+    def __init__(self, library=None, options=(), start=True, env=None):
+        self.env = env
         self.folder = tap.folder()
         self.library = library or os.path.join(self.folder, 'library')
         os.makedirs(self.library, exist_ok=True)
@@ -25,7 +26,7 @@ class Origin:
         self.p = tap.Process(PROGRAM, '--library', self.library, '--database', self.database, '--listen',
                              f'127.0.0.1:{self.ports["viewers"]}', '--control', f'127.0.0.1:{self.ports["control"]}',
                              '--ports-file', path, '--grace', '1s', *self.options, *options,
-                             log=os.path.join(self.folder, 'log'))
+                             env=self.env, log=os.path.join(self.folder, 'log'))
         self.ports = tap.ports(path, self.p)
         self.viewers = f'http://127.0.0.1:{self.ports["viewers"]}'
         self.control = f'http://127.0.0.1:{self.ports["control"]}'

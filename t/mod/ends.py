@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Told to end: every program does, in the time it says, whatever it waits for at that moment."""
-import os, signal, subprocess, sys, time
+import base64, http.client, os, signal, sqlite3, subprocess, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import disk, film, package, tap
 from lab import Trickle
+from origins import Origin
 
 INGEST, EDGE, PLAYER = map(tap.program, ('ribera-ingest', 'ribera-edge', 'ribera-player'))
 
@@ -94,6 +95,62 @@ def an_ingest_that_hangs_ends_by_the_second_ctrl_c():
     p.send_signal(signal.SIGINT)
     time.sleep(0.5)  # the same signal twice at once is one
     tap.equal(told(p, signal.SIGINT), -signal.SIGINT)
+
+
+# --- the origin ----------------------------------------------------------------------------------------------------
+
+def children(pid):
+    with open(f'/proc/{pid}/task/{pid}/children') as f:
+        found = f.read().split()
+    for thread in os.listdir(f'/proc/{pid}/task'):
+        with open(f'/proc/{pid}/task/{thread}/children') as f:
+            found += f.read().split()
+    return sorted({int(p) for p in found})
+
+
+def send_master(o, path):
+    with open(path, 'rb') as f:
+        body = f.read()
+    meta = 'filename ' + base64.b64encode(b'a.mp4').decode()
+    tus = {'Tus-Resumable': '1.0.0', 'Upload-Length': str(len(body)), 'Upload-Metadata': meta, 'Content-Type': 'application/offset+octet-stream'}
+    r = tap.http(o.control + '/api/v1/masters', 'POST', body, tus)
+    tap.equal(r.status, 201, f'{r.body}')
+
+
+@tap.test
+def an_origin_ends_though_its_ingest_hangs_and_leaves_no_child():
+    library, stall = tap.folder(), os.path.join(tap.folder(), 'stall')
+    with open(stall, 'w') as f:
+        f.write('/package/')
+    o = Origin(library, ['--masters-options', '--ladder fixed --preset ultrafast'], env={**disk.environment(library), 'DISK_STALL': stall})
+    send_master(o, film.generated(2, '128x72', '10'))
+    child = tap.until(lambda: children(o.p.pid), 20, 'the ingest')[0]
+    tap.until(lambda: [n for n in os.listdir(library) if n.startswith('.work-') and os.path.isdir(f'{library}/{n}/package')], 20, 'its work')
+    tap.equal(told(o.p.p, seconds=18), 0)
+    tap.check(not os.path.exists(f'/proc/{child}'), 'the ingest is left behind')
+    os.unlink(stall)
+    o.start()
+    tap.until(lambda: o.api('/masters').json()['masters'][0]['state'] == 'done', 60, 'the title')
+
+
+@tap.test
+def an_origin_that_ends_takes_the_copy_of_a_backup_along():
+    o = Origin()
+    o.p.stop()
+    db = sqlite3.connect(o.database, isolation_level=None)
+    for line in ('PRAGMA journal_mode=DELETE', 'PRAGMA synchronous=OFF', 'PRAGMA page_size=512', 'VACUUM', 'CREATE TABLE filler (x BLOB)'):
+        db.execute(line)  # small pages: it pauses between so many of them
+    for _ in range(150):
+        db.execute('INSERT INTO filler VALUES (?)', (bytes(1 << 20),))
+    db.close()
+    o.start()
+    folder = os.path.dirname(o.database)
+    c = http.client.HTTPConnection('127.0.0.1', o.ports['control'])
+    c.request('GET', '/api/v1/backup')
+    tap.until(lambda: [n for n in os.listdir(folder) if '.copy' in n], 20, 'the copy', every=0.001)
+    c.close()
+    tap.equal(told(o.p.p), 0)
+    tap.equal([n for n in os.listdir(folder) if '.copy' in n], [])
 
 
 # --- an edge's setup -----------------------------------------------------------------------------------------------
