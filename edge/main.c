@@ -16,6 +16,7 @@
 
 #include <jansson.h>
 
+#include "base/ending.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -233,19 +234,32 @@ static void block_signals(sigset_t *signals)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/* Parts of us hang. */
+static void restart_late(void *ctx)
+{
+	const struct program *p = ctx;
+	struct fault f = {0};
+
+	serve_hand_over(p->argv, &f);
+	log_error(WHERE, "%s", fault_text(&f));
+}
+
 static int run(struct program *p, struct fault *f)
 {
 	struct settings *s = p->settings;
+	struct ending *ending;
 	struct node_ports ports;
 	struct node *n = NULL;
 	sigset_t signals;
 	int r, told = 0;
 
 	block_signals(&signals);
+	ending = ending_of_start(WHERE);
 	raise_limits();
 	r = node_start(s, &n, &ports, f);
 	if (r == 0)
 		r = write_ports(s->ports_file, &ports, f);
+	ending_over(&ending);
 	if (r == 0) {
 		log_info(WHERE, "listening viewers=%u control=%u name=%s store=\"%s\"", ports.viewers, ports.control,
 		         s->name, s->store);
@@ -256,8 +270,11 @@ static int run(struct program *p, struct fault *f)
 	}
 	if (told == SIGUSR2)
 		node_keep_listeners(n);
-	if (n != NULL)
+	if (n != NULL) {
+		ending = ending_of_end(WHERE, s->grace, told == SIGUSR2 ? restart_late : NULL, p);
 		node_stop(&n);
+		ending_over(&ending);
+	}
 	return told == SIGUSR2 ? serve_hand_over(p->argv, f) : r;
 }
 

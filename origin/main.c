@@ -16,6 +16,7 @@
 
 #include "config.h"
 
+#include "base/ending.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -482,9 +483,19 @@ static void raise_descriptor_limit(void)
 	}
 }
 
+/* Parts of us hang. */
+static void restart_late(void *argv)
+{
+	struct fault f = {0};
+
+	serve_hand_over(argv, &f);
+	log_error("origin", "%s", fault_text(&f));
+}
+
 static int serve_until_signal(const struct settings *s, char **argv, struct fault *f)
 {
 	struct origin o = {.settings = *s};
+	struct ending *ending;
 	sigset_t signals;
 	int e, told = 0;
 
@@ -496,11 +507,13 @@ static int serve_until_signal(const struct settings *s, char **argv, struct faul
 	sigaddset(&signals, SIGUSR2);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread: they inherit it */
 	signal(SIGPIPE, SIG_IGN);
+	ending = ending_of_start("origin");
 	raise_descriptor_limit();
 	o.events = events_new(s->events_kept);
 	e = open_parts(&o, f);
 	if (e == 0)
 		e = announce(&o, f);
+	ending_over(&ending);
 	if (e == 0)
 		told = run(&o, argv, &signals);
 	notify_manager("%s=1\nSTATUS=ending: replies in flight get %lld s", told == SIGUSR2 ? "RELOADING" : "STOPPING",
@@ -509,7 +522,9 @@ static int serve_until_signal(const struct settings *s, char **argv, struct faul
 		serve_keep_listeners(o.viewers);
 		serve_keep_listeners(o.control);
 	}
+	ending = ending_of_end("origin", o.settings.grace, told == SIGUSR2 ? restart_late : NULL, argv);
 	close_parts(&o);
+	ending_over(&ending);
 	return told == SIGUSR2 ? serve_hand_over(argv, f) : e;
 }
 

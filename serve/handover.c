@@ -9,12 +9,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +32,7 @@
 #define MAX_SOCKETS 128
 #define PARKED 256 /* copies wait above the numbers they will get */
 #define OURS "ribera-"
+#define TRIAL_S 10 /* reading settings takes no longer */
 
 static struct {
 	bool read;
@@ -210,6 +215,37 @@ int serve_hand_over(char *const argv[], struct fault *f)
 	return fault_set(f, -errno, "cannot start \"%s\": %s", argv[0], err_text(-errno));
 }
 
+/* Until the child has ended.  ERR_TIMEOUT, or ERR_CANCELLED when this process was told to end: then it is killed. */
+static int await(pid_t child, int *ret_status)
+{
+	struct pollfd fds[2] = {{.fd = pidfd_open(child, 0), .events = POLLIN}, {.fd = -1, .events = POLLIN}};
+	sigset_t ends;
+	int n = 1;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	if (fds[0].fd >= 0) { /* else there is nothing to wait by */
+		fds[1].fd = signalfd(-1, &ends, SFD_CLOEXEC); /* looked at, not read: they stay for the main loop */
+		while ((n = poll(fds, 2, TRIAL_S * 1000)) < 0 && errno == EINTR)
+			;
+	}
+	if (fds[0].fd >= 0 && fds[0].revents == 0) {
+		kill(child, SIGKILL);
+		(void)poll(fds, 1, 1000); /* what a disk holds ends later */
+		(void)waitpid(child, ret_status, WNOHANG);
+		n = n > 0 ? ERR_CANCELLED : ERR_TIMEOUT;
+	} else {
+		while (waitpid(child, ret_status, 0) < 0 && errno == EINTR)
+			;
+		n = 0;
+	}
+	for (int i = 0; i < 2; i++)
+		if (fds[i].fd >= 0)
+			close(fds[i].fd);
+	return n;
+}
+
 int serve_try_program(char *const argv[], struct fault *f)
 {
 	static char check[] = "--check";
@@ -228,8 +264,11 @@ int serve_try_program(char *const argv[], struct fault *f)
 	free(args);
 	if (e != 0)
 		return fault_set(f, -e, "cannot start \"%s\": %s", argv[0], err_text(-e));
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	e = await(pid, &status);
+	if (e == ERR_CANCELLED)
+		return fault_set(f, e, "told to end meanwhile");
+	if (e != 0)
+		return fault_set(f, e, "\"%s --check\" has not ended after %d s", argv[0], TRIAL_S);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	return fault_set(f, ERR_USAGE, "\"%s --check\" fails with these settings: see above", argv[0]);

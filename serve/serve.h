@@ -279,7 +279,8 @@ void serve_reopen_log(struct serve *);
 
 /* After the last serve_listen: closes sockets that were handed to us and that nobody listens on. */
 void serve_drop_inherited(void);
-/* Runs argv with --check behind it: would it start? */
+/* Runs argv with --check behind it: would it start?  ERR_USAGE: not with these settings; ERR_TIMEOUT: it hangs, and is killed;
+ * ERR_CANCELLED: SIGTERM or SIGINT, which are blocked, wait for the caller. */
 int serve_try_program(char *const argv[], struct fault *);
 /* Before serve_stop: the listening sockets stay open for serve_hand_over. */
 void serve_keep_listeners(const struct serve *);

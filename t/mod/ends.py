@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Told to end: every program does, in the time it says, whatever it waits for at that moment."""
-import base64, http.client, os, signal, sqlite3, subprocess, sys, time
+import base64, http.client, os, signal, socket, sqlite3, subprocess, sys, threading, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import disk, film, package, tap
-from lab import Trickle
+from lab import Edge, Lab, Package, Trickle
 from origins import Origin
 
 INGEST, EDGE, PLAYER = map(tap.program, ('ribera-ingest', 'ribera-edge', 'ribera-player'))
@@ -151,6 +151,124 @@ def an_origin_that_ends_takes_the_copy_of_a_backup_along():
     c.close()
     tap.equal(told(o.p.p), 0)
     tap.equal([n for n in os.listdir(folder) if '.copy' in n], [])
+
+
+# --- services ------------------------------------------------------------------------------------------------------
+
+class Stall:
+    """A disk that does not give the files with this text in their paths, from when it is told to."""
+
+    def __init__(self, root, text):
+        self.file = os.path.join(tap.folder(), 'stall')
+        self.text, self.env = text, {**disk.environment(root), 'DISK_STALL': self.file}
+
+    def begin(self):
+        with open(self.file + '.new', 'w') as f:
+            f.write(self.text)
+        os.rename(self.file + '.new', self.file)
+        return self
+
+
+def services(stall):
+    """An origin and an edge whose disks stall; how to ask each for a file of a title, and the file's name."""
+    library, p, name = tap.folder(), Package('film'), 'video.mp4'
+    revision, _ = package.write(library, 'film', {name: os.urandom(3_000_000)})
+    s = Stall(library, stall)
+    o = Origin(library, env=s.env)
+    yield o.p.p, s, o.ports['viewers'], f'/v/film/{revision}/{name}'
+    edge = Edge(Lab(p), '--scrub-rate', '0', '--grace', '1s')
+    edge.wait_filled(p)
+    edge.process.stop()
+    s = Stall(edge.store, stall)
+    edge.env = s.env
+    edge.start()
+    yield edge.process.p, s, edge.port, f'/v/{p.key}/{name}'
+
+
+def ask(port, path):
+    """A viewer who does not read."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.connect(('127.0.0.1', port))
+    s.sendall(f'GET {path} HTTP/1.1\r\nHost: x\r\n\r\n'.encode())
+    return s
+
+
+def all_at_once(function, items):
+    """What came of it for each, or what went wrong."""
+    results = []
+
+    def one(item):
+        try:
+            results.append(function(*item))
+        except BaseException as e:
+            results.append(e)
+    threads = [threading.Thread(target=one, args=(item,)) for item in items]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return results
+
+
+@tap.test
+def a_service_ends_though_its_disk_does_not_answer():
+    def ends(process, stall, port, path):
+        stall.begin()
+        viewer = ask(port, path)
+        time.sleep(0.3)
+        begin = time.monotonic()
+        code = told(process, seconds=30)
+        viewer.close()
+        return code, time.monotonic() - begin > 1  # its grace it gave
+    tap.equal(all_at_once(ends, services('video.mp4')), [(0, True)] * 2)
+
+
+@tap.test
+def a_service_that_is_told_again_ends_at_once():
+    def ends(process, stall, port, path):
+        stall.begin()
+        viewer = ask(port, path)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(2)
+        alive = process.poll() is None
+        code = told(process, signal.SIGINT, 2)
+        viewer.close()
+        return alive, code
+    tap.equal(all_at_once(ends, services('video.mp4')), [(True, 0)] * 2)
+
+
+@tap.test
+def a_service_that_is_starting_ends_at_once():
+    def ends(argv, stall):
+        p = start(*argv, '--listen', '127.0.0.1:0', env={**os.environ, **stall.begin().env})
+        waits_in(p, 'nanosleep')
+        return told(p, seconds=2)
+    library, store = tap.folder(), tap.folder()
+    package.write(library, 'film', {'video.mp4': os.urandom(1000)})
+    tap.equal(all_at_once(ends, [
+        ([tap.program('ribera-origin'), '--library', library, '--control', '127.0.0.1:0'], Stall(library, 'package.torrent')),
+        ([EDGE, '--name', 'a', '--origin', 'http://127.0.0.1:9', '--store', store], Stall(store, 'journal')),
+    ]), [0, 0])
+
+
+@tap.test
+def a_service_ends_though_the_program_that_would_replace_it_hangs():
+    folder = tap.folder()
+    config, stall = os.path.join(folder, 'origin.yaml'), Stall(folder, 'origin.yaml')
+    with open(config, 'w') as f:
+        f.write('heartbeat: 1s\n')
+    o = Origin(options=['--config', config], env=stall.env)
+    stall.begin()
+    o.p.p.send_signal(signal.SIGUSR2)
+    tap.until(lambda: 'no restart' in o.p.text(), 20, 'the end of its patience')
+    tap.equal(children(o.p.pid), [])
+    tap.equal(o.get('/healthz').status, 200)
+    o.p.p.send_signal(signal.SIGUSR2)
+    child = tap.until(lambda: children(o.p.pid), 20, 'the trial')[0]
+    tap.equal(told(o.p.p), 0)
+    tap.check(not os.path.exists(f'/proc/{child}'), 'the trial is left behind')
 
 
 # --- an edge's setup -----------------------------------------------------------------------------------------------

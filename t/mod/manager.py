@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a service manager hears from origin and edge (sd_notify): ready, status, watchdog, stopping."""
-import os, socket, sys
+import os, signal, socket, sys
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import tap
 from lab import Edge, Lab, Package
@@ -36,7 +36,7 @@ class Manager:
         self.heard.clear()
 
 
-def follow(start, first_status):
+def follow(start, first_status, grace):
     m = Manager()
     try:
         process = start()
@@ -47,18 +47,24 @@ def follow(start, first_status):
     m.hear('WATCHDOG=1')
     m.forget()
     m.hear('WATCHDOG=1')
+    process.p.send_signal(signal.SIGUSR2)  # the grace may be longer than a manager waits for a sign of life, or for the end
+    m.hear('RELOADING=1')
+    m.hear(f'EXTEND_TIMEOUT_USEC={grace + 30}000000')
+    m.hear('READY=1')
+    m.forget()
     process.stop()
     m.hear('STOPPING=1')
+    m.hear(f'EXTEND_TIMEOUT_USEC={grace + 30}000000')
 
 
 @tap.test
 def the_origin_tells_its_manager():
-    follow(lambda: Origin().p, 'STATUS=0 titles, 0 of 0 edges up')
+    follow(lambda: Origin(options=['--grace', '77s']).p, 'STATUS=0 titles, 0 of 0 edges up', 77)
 
 
 @tap.test
 def the_edge_tells_its_manager():
-    follow(lambda: Edge(Lab(Package('film'))).process, 'STATUS=1 titles whole')
+    follow(lambda: Edge(Lab(Package('film')), '--grace', '66s').process, 'STATUS=1 titles whole', 66)
 
 
 @tap.test

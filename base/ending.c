@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * One thread, a signalfd and an eventfd.  Whether a line can be logged is asked first: what hangs may be who reads the log.
+ */
+#include "base/ending.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/notify.h"
+
+#define MARGIN (10 * DUR_S) /* of what the manager is told */
+
+struct ending {
+	const char *where;
+	bool starts;
+	mono_us until;
+	void (*restart)(void *ctx);
+	void *ctx;
+	int signals, over;
+	pthread_t thread;
+};
+
+static bool can_log(void)
+{
+	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0;
+}
+
+static void end_now(const struct ending *e)
+{
+	if (e->starts)
+		notify_manager("STOPPING=1");
+	if (can_log())
+		log_info(e->where, e->starts ? "told to end while it starts" : "told to end again: what is in flight is cut");
+	_exit(0);
+}
+
+static void end_late(const struct ending *e)
+{
+	if (can_log())
+		log_error(e->where, "something does not end, a disk that does not answer perhaps: %s without it", e->restart != NULL ? "restarting" : "ending");
+	if (e->restart != NULL)
+		e->restart(e->ctx);
+	_exit(e->restart != NULL);
+}
+
+/* Milliseconds until something is due. */
+static int pause_of(const struct ending *e)
+{
+	dur_us left = e->until - clock_mono(), alive = e->starts ? 0 : notify_watchdog();
+
+	if (e->starts)
+		return -1;
+	if (alive > 0 && alive < left)
+		left = alive;
+	return left > 0 ? (int)(left / DUR_MS) + 1 : 0;
+}
+
+static void *run(void *arg)
+{
+	struct ending *e = arg;
+	struct pollfd fds[] = {{.fd = e->over, .events = POLLIN}, {.fd = e->restart == NULL ? e->signals : -1, .events = POLLIN}};
+
+	for (;;) {
+		int n;
+
+		if (!e->starts && notify_watchdog() > 0)
+			notify_manager("WATCHDOG=1");
+		n = poll(fds, 2, pause_of(e));
+		if (n > 0 && fds[0].revents != 0)
+			return NULL;
+		if (n > 0 && fds[1].revents != 0)
+			end_now(e);
+		if (clock_mono() >= e->until)
+			end_late(e);
+	}
+}
+
+static void release(struct ending *e)
+{
+	if (e->signals >= 0)
+		close(e->signals);
+	if (e->over >= 0)
+		close(e->over);
+	free(e);
+}
+
+static struct ending *begin(const struct ending *settings)
+{
+	struct ending *e = mem_new(sizeof *e);
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	*e = *settings;
+	e->signals = signalfd(-1, &signals, SFD_CLOEXEC);
+	e->over = eventfd(0, EFD_CLOEXEC);
+	if (e->signals < 0 || e->over < 0 || pthread_create(&e->thread, NULL, run, e) != 0) {
+		release(e);
+		return NULL;
+	}
+	return e;
+}
+
+struct ending *ending_of_start(const char *where)
+{
+	return begin(&(struct ending){.where = where, .starts = true, .until = INT64_MAX});
+}
+
+struct ending *ending_of_end(const char *where, dur_us grace, void (*restart)(void *ctx), void *ctx)
+{
+	notify_manager("EXTEND_TIMEOUT_USEC=%lld", (long long)(grace + ENDING_REST + MARGIN));
+	return begin(&(struct ending){.where = where, .until = clock_mono() + grace + ENDING_REST, .restart = restart, .ctx = ctx});
+}
+
+void ending_over(struct ending **pe)
+{
+	struct ending *e = *pe;
+
+	if (e == NULL)
+		return;
+	*pe = NULL;
+	MUST(write(e->over, &(uint64_t){1}, sizeof(uint64_t)) == (ssize_t)sizeof(uint64_t));
+	pthread_join(e->thread, NULL);
+	release(e);
+}
