@@ -23,8 +23,9 @@
 
 struct ending {
 	const char *where;
-	bool starts;
-	mono_us until;
+	enum phase { STARTS, RUNS, ENDS } phase;
+	dur_us grace;
+	mono_us until; /* INT64_MAX: not known yet */
 	void (*restart)(void *ctx);
 	void *ctx;
 	int signals, over;
@@ -40,10 +41,10 @@ static bool can_log(void)
 
 static void end_now(const struct ending *e)
 {
-	if (e->starts)
+	if (e->phase == STARTS)
 		notify_manager("STOPPING=1");
 	if (can_log())
-		log_info(e->where, e->starts ? "told to end while it starts" : "told to end again: what is in flight is cut");
+		log_info(e->where, e->phase == STARTS ? "told to end while it starts" : "told to end again: what is in flight is cut");
 	_exit(0);
 }
 
@@ -59,9 +60,9 @@ static void end_late(const struct ending *e)
 /* Milliseconds until something is due. */
 static int pause_of(const struct ending *e)
 {
-	dur_us left = e->until - clock_mono(), alive = e->starts ? 0 : notify_watchdog();
+	dur_us left = e->until - clock_mono(), alive = e->phase == ENDS ? notify_watchdog() : 0;
 
-	if (e->starts)
+	if (e->until == INT64_MAX)
 		return -1;
 	if (alive > 0 && alive < left)
 		left = alive;
@@ -76,13 +77,17 @@ static void *run(void *arg)
 	for (;;) {
 		int n;
 
-		if (!e->starts && notify_watchdog() > 0)
+		if (e->phase == ENDS && notify_watchdog() > 0)
 			notify_manager("WATCHDOG=1");
 		n = poll(fds, 2, pause_of(e));
 		if (n > 0 && fds[0].revents != 0)
 			return NULL;
-		if (n > 0 && fds[1].revents != 0)
+		if (n > 0 && fds[1].revents != 0 && e->phase != RUNS)
 			end_now(e);
+		if (n > 0 && fds[1].revents != 0) { /* looked at, not read: it is the main thread's */
+			e->until = clock_mono() + e->grace + ENDING_REST;
+			fds[1].fd = -1;
+		}
 		if (clock_mono() >= e->until)
 			end_late(e);
 	}
@@ -117,13 +122,18 @@ static struct ending *begin(const struct ending *settings)
 
 struct ending *ending_of_start(const char *where)
 {
-	return begin(&(struct ending){.where = where, .starts = true, .until = INT64_MAX});
+	return begin(&(struct ending){.where = where, .phase = STARTS, .until = INT64_MAX});
+}
+
+struct ending *ending_of_run(const char *where, dur_us grace)
+{
+	return begin(&(struct ending){.where = where, .phase = RUNS, .grace = grace, .until = INT64_MAX});
 }
 
 struct ending *ending_of_end(const char *where, dur_us grace, void (*restart)(void *ctx), void *ctx)
 {
 	notify_manager("EXTEND_TIMEOUT_USEC=%lld", (long long)(grace + ENDING_REST + MARGIN));
-	return begin(&(struct ending){.where = where, .until = clock_mono() + grace + ENDING_REST, .restart = restart, .ctx = ctx});
+	return begin(&(struct ending){.where = where, .phase = ENDS, .until = clock_mono() + grace + ENDING_REST, .restart = restart, .ctx = ctx});
 }
 
 void ending_over(struct ending **pe)

@@ -17,6 +17,10 @@ struct ending; /* hidden */
  * log's.  NULL (no thread, no descriptor): it is as without. */
 struct ending *ending_of_start(const char *where);
 
+/* While it runs: who waits for the signals, the main thread, may hang itself.  When a SIGTERM or SIGINT has waited for it for
+ * `grace` and ENDING_REST, the process ends with 0.  NULL: as above. */
+struct ending *ending_of_run(const char *where, dur_us grace);
+
 /* While it winds up: the process ends with 0 when ENDING_REST has passed after `grace`, and before that by a further
  * SIGTERM or SIGINT.  With `restart` (it starts the next program and does not return; NULL: none) that is called instead, in
  * the thread, and signals are left for the next program.  The service manager is told that it may take so long.  NULL: as above. */

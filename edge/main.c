@@ -265,7 +265,9 @@ static int run(struct program *p, struct fault *f)
 		         s->name, s->store);
 		notify_manager("READY=1");
 		words_end(); /* from here on it is the log that is spoken to */
+		ending = ending_of_run(WHERE, s->grace);
 		told = run_until_told(p, n, &signals);
+		ending_over(&ending);
 		notify_manager(told == SIGUSR2 ? "RELOADING=1" : "STOPPING=1");
 	}
 	if (told == SIGUSR2)

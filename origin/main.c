@@ -514,8 +514,11 @@ static int serve_until_signal(const struct settings *s, char **argv, struct faul
 	if (e == 0)
 		e = announce(&o, f);
 	ending_over(&ending);
-	if (e == 0)
+	if (e == 0) {
+		ending = ending_of_run("origin", s->grace);
 		told = run(&o, argv, &signals);
+		ending_over(&ending);
+	}
 	notify_manager("%s=1\nSTATUS=ending: replies in flight get %lld s", told == SIGUSR2 ? "RELOADING" : "STOPPING",
 	               (long long)(o.settings.grace / DUR_S));
 	if (told == SIGUSR2) {

@@ -221,7 +221,19 @@ def a_service_ends_though_its_disk_does_not_answer():
         code = told(process, seconds=30)
         viewer.close()
         return code, time.monotonic() - begin > 1  # its grace it gave
-    tap.equal(all_at_once(ends, services('video.mp4')), [(0, True)] * 2)
+
+    def of_the_main_thread(process, stall):
+        stall.begin()
+        process.send_signal(signal.SIGHUP)
+        waits_in(process, 'nanosleep')
+        return told(process, seconds=30), True
+    folder = tap.folder()
+    s, config = Stall(folder, 'origin.yaml'), os.path.join(folder, 'origin.yaml')
+    with open(config, 'w') as f:
+        f.write('heartbeat: 1s\n')
+    o = Origin(options=['--config', config], env=s.env)
+    jobs = [lambda a=a: ends(*a) for a in services('video.mp4')] + [lambda: of_the_main_thread(o.p.p, s)]
+    tap.equal(all_at_once(lambda job: job(), [(job,) for job in jobs]), [(0, True)] * 3)
 
 
 @tap.test

@@ -209,9 +209,10 @@ def sockets_of_a_service_manager():
     keep = [os.dup(s.fileno()) for s in listeners]
     # the numbers have to be 3, 4, 5 in the child, and LISTEN_PID its own
     script = f'exec 3<&{keep[0]} 4<&{keep[1]} 5<&{keep[2]}; LISTEN_PID=$$ LISTEN_FDS=3 LISTEN_FDNAMES=ribera-origin.socket:ribera-origin.socket:x exec "$@"'
+    said = open(os.path.join(tap.folder(), 'said'), 'w+')
     p = subprocess.Popen(['bash', '-c', script, 'sh', tap.program('ribera-origin'), '--library', library, '--listen', f'127.0.0.1:{viewers}',
                           '--control', f'127.0.0.1:{control}', '--threads', '3', '--database', os.path.join(tap.folder(), 'db')],
-                         pass_fds=keep, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                         pass_fds=keep, stdout=said, stderr=subprocess.STDOUT, text=True)
     for s in listeners:
         s.close()
     for fd in keep:
@@ -227,12 +228,14 @@ def sockets_of_a_service_manager():
         p.send_signal(signal.SIGUSR2)
         tap.until(lambda: load.good > before + 300, what='load')
         tap.equal(load.stop()[0], [])
+        tap.until(lambda: os.pread(said.fileno(), 65536, 0).count(b'listening viewers=') == 2, what='the next program')
     finally:
         p.send_signal(signal.SIGTERM)
-        out = p.communicate(timeout=20)[0]
-    tap.equal(p.returncode, 0, out)
+        code = p.wait(20)
+        out = os.pread(said.fileno(), 65536, 0).decode()
+        said.close()
+    tap.equal(code, 0, out)
     tap.has(out, 'is not used')
-    tap.equal(out.count('listening viewers='), 2, out)
 
 
 tap.run()
