@@ -88,6 +88,19 @@ int file_read(const char *path, struct buf *out)
 	return r;
 }
 
+int file_read_regular(const char *path, struct buf *out)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), r = ERR_CORRUPT;
+	struct stat st;
+
+	if (fd < 0)
+		return errno == ENXIO ? ERR_CORRUPT : -errno; /* a socket */
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		r = read_bounded(fd, out);
+	close(fd);
+	return r;
+}
+
 int file_write_all(int fd, const void *bytes, size_t n)
 {
 	const char *p = bytes;

@@ -18,6 +18,8 @@ char *path_join(const char *folder, const char *name); /* caller frees */
 
 /* Appends the whole file to `out`, whose maximum bounds it. */
 int file_read(const char *path, struct buf *out);
+/* The same of what others put there: ERR_CORRUPT when it is no regular file (a pipe would be waited for), -ELOOP for a symbolic link. */
+int file_read_regular(const char *path, struct buf *out);
 
 /* Temporary name in the same folder, fsync, rename, fsync of the folder.  A pipe or a device (/dev/null) is written to. */
 int file_write_atomic(const char *path, const void *bytes, size_t n, mode_t mode);

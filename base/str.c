@@ -187,6 +187,20 @@ void str_plain(char *s)
 	}
 }
 
+void str_drop_half(char *s)
+{
+	size_t n = strlen(s), i = n;
+	unsigned char lead;
+
+	while (i > 0 && ((unsigned char)s[i - 1] & 0xc0) == 0x80)
+		i--;
+	if (i == 0)
+		return;
+	lead = (unsigned char)s[--i];
+	if (lead >= 0xc0 && n - i < (lead >= 0xf0 ? 4u : lead >= 0xe0 ? 3u : 2u))
+		s[i] = '\0';
+}
+
 bool str_starts(const char *s, const char *prefix)
 {
 	return strncmp(s, prefix, strlen(prefix)) == 0;

@@ -32,6 +32,8 @@ void str_format_duration(dur_us d, char ret_text[static STR_BYTES_SIZE]);
 /* Control characters (of Unicode, C0 and C1) become question marks: what others wrote may stand in a line for people and moves no
  * terminal.  In place; the length stays. */
 void str_plain(char *s);
+/* Of UTF-8 that was cut at its end, what is left of the last character goes. */
+void str_drop_half(char *s);
 
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);

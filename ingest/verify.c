@@ -33,7 +33,7 @@ int verify_read_file(const struct verify *v, const char *name, size_t max, struc
 	int r;
 
 	buf_init(out, max);
-	r = file_read(path, out);
+	r = file_read_regular(path, out);
 	if (r != 0) {
 		buf_fini(out);
 		verify_wrong(v->fault, r, _("%s: cannot be read: %s"), name, words_error(r));

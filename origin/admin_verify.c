@@ -90,7 +90,7 @@ static void check_leaves(struct checking *c)
 	int e;
 
 	buf_init(&b, digest_leaves_size(c->digest));
-	e = file_read(path, &b);
+	e = file_read_regular(path, &b);
 	if (e == 0)
 		e = digest_check_leaves(c->digest, b.bytes, b.size);
 	if (e != 0)
@@ -127,7 +127,7 @@ static void check_package(struct checking *c)
 	int e;
 
 	buf_init(&b, DIGEST_MAX_BYTES);
-	e = file_read(path, &b);
+	e = file_read_regular(path, &b);
 	if (e != 0)
 		complain(c, PACKAGE_DIGEST, words_error(e));
 	else if (digest_read(b.bytes, b.size, &d, &f) != 0)

@@ -404,13 +404,15 @@ static json_t *filling_json(const char *key, uint64_t bytes)
 	return json_pack("{s:s%, s:s, s:I}", "title", key, (size_t)(slash - key), "revision", slash + 1, "bytes", (json_int_t)bytes);
 }
 
+#define SAID_FILLING 50 /* in an event; GET /fills has all */
+
 /* How far the edge's fills are: told, not kept. */
 static void say_filling(struct api_call *c, const struct registry_beat *b)
 {
 	json_t *list = json_array();
 	struct library_view *view = library_view(c->origin->library);
 
-	for (size_t i = 0; i < b->n_filling; i++) {
+	for (size_t i = 0; i < b->n_filling && i < SAID_FILLING; i++) {
 		json_t *o = filling_json(b->filling[i].key, b->filling[i].bytes);
 		const struct revision *r = library_view_revision(view, b->filling[i].key);
 

@@ -18,21 +18,6 @@
 
 #define URL_MAX 1024
 
-/* What was cut at its end may end in the middle of a UTF-8 sequence, and then be no JSON any more. */
-static void drop_half_character(char *s)
-{
-	size_t n = strlen(s), i = n;
-	unsigned char lead;
-
-	while (i > 0 && ((unsigned char)s[i - 1] & 0xc0) == 0x80)
-		i--;
-	if (i == 0)
-		return;
-	lead = (unsigned char)s[--i];
-	if (lead >= 0xc0 && n - i < (lead >= 0xf0 ? 4u : lead >= 0xe0 ? 3u : 2u))
-		s[i] = '\0';
-}
-
 int form_fail(struct form_error *e, const char *field, const char *fmt, ...)
 {
 	va_list ap;
@@ -41,8 +26,8 @@ int form_fail(struct form_error *e, const char *field, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(e->text, sizeof e->text, fmt, ap);
 	va_end(ap);
-	drop_half_character(e->field);
-	drop_half_character(e->text);
+	str_drop_half(e->field); /* cut in a character they would be no JSON */
+	str_drop_half(e->text);
 	return ERR_SYNTAX;
 }
 

@@ -248,7 +248,7 @@ static void put_chosen_first(struct library_title *t, const char *folder)
 	size_t i;
 
 	buf_init(&text, 64);
-	if (file_read(path, &text) == 0 && text.size > 0 && t->revisions[0]->published <= at) {
+	if (file_read_regular(path, &text) == 0 && text.size > 0 && t->revisions[0]->published <= at) {
 		text.bytes[strcspn(buf_text(&text), "\n")] = '\0';
 		i = find_revision(t, buf_text(&text));
 		if (i < t->n_revisions) {

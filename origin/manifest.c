@@ -219,7 +219,7 @@ static int make_object(const struct manifest_cache *c, const struct revision *r,
 
 	buf_init(&in, MPD_MAX_BYTES);
 	buf_init(&out, MPD_MAX_BYTES);
-	e = file_read(path, &in);
+	e = file_read_regular(path, &in);
 	if (e != 0)
 		fault_set(f, e, "%s: %s", path, err_text(e));
 	if (e == 0 && strcmp(file, PACKAGE_PLAYLIST) == 0)

@@ -232,8 +232,11 @@ static void set_said(struct job *j, const char *text)
 {
 	size_t n = strlen(text);
 
+	if (n > SAID_MAX)
+		for (text += n - SAID_MAX; ((unsigned char)*text & 0xc0) == 0x80; text++)
+			; /* half a letter is no JSON */
 	free(j->said);
-	j->said = n > 0 ? mem_dup(n > SAID_MAX ? text + n - SAID_MAX : text) : NULL;
+	j->said = n > 0 ? mem_dup(text) : NULL;
 }
 
 /* People know the master by its name: where it stands on this disk says nothing to them. */

@@ -14,10 +14,12 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "dash/digest.h"
 #include "origin/open_files.h"
 
 #define REPORT_MAX ((size_t)4 << 20)
+#define NAME_MAX_BYTES 200 /* as the API takes them */
 
 static int compare_files(const void *a, const void *b)
 {
@@ -82,7 +84,7 @@ static int read_digest(struct revision *r, struct fault *f)
 	int e;
 
 	buf_init(&b, DIGEST_MAX_BYTES);
-	e = file_read(path, &b);
+	e = file_read_regular(path, &b);
 	if (e != 0)
 		fault_set(f, e, "%s: %s", path, err_text(e));
 	else if ((e = digest_read(b.bytes, b.size, &d, f)) != 0)
@@ -101,6 +103,16 @@ static int read_digest(struct revision *r, struct fault *f)
 	return e;
 }
 
+/* As people shall see it, whatever the report has; "" without one. */
+static char *name_for_people(const char *name)
+{
+	char *s = name != NULL ? mem_dup_n(name, strnlen(name, NAME_MAX_BYTES)) : mem_dup("");
+
+	str_drop_half(s);
+	str_plain(s);
+	return s;
+}
+
 /* The report serves people: when it cannot be read the title does without. */
 static void read_report(struct revision *r)
 {
@@ -111,13 +123,17 @@ static void read_report(struct revision *r)
 	struct buf b;
 
 	buf_init(&b, REPORT_MAX);
-	if (file_read(path, &b) == 0)
+	if (file_read_regular(path, &b) == 0)
 		j = json_loadb((const char *)b.bytes, b.size, 0, NULL);
 	if (json_is_object(j)) {
 		name = json_string_value(json_object_get(j, "name"));
 		duration = json_number_value(json_object_get(j, "duration"));
 	}
-	r->name = mem_dup(name != NULL && name[0] != '\0' ? name : r->title);
+	r->name = name_for_people(name);
+	if (r->name[0] == '\0') {
+		free(r->name);
+		r->name = mem_dup(r->title);
+	}
 	if (duration > 0 && duration < 1e9)
 		r->duration = (dur_us)(duration * (double)DUR_S);
 	json_decref(j);

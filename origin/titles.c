@@ -318,7 +318,7 @@ static json_t *report_json(const struct revision *r)
 	struct buf b;
 
 	buf_init(&b, REPORT_MAX);
-	if (file_read(path, &b) == 0)
+	if (file_read_regular(path, &b) == 0)
 		j = json_loadb((const char *)b.bytes, b.size, 0, NULL);
 	buf_fini(&b);
 	free(path);

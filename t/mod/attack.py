@@ -174,6 +174,86 @@ def a_heartbeat_sent_again_or_under_another_name_does_nothing():
     tap.equal(o.p.stop(), 0)
 
 
+# --- hostile libraries, and those who fill them ----------------------------------------------------------------
+
+def memory_of(pid):
+    with open(f'/proc/{pid}/status') as f:
+        return int(next(line for line in f if line.startswith('VmRSS')).split()[1]) >> 10
+
+
+@tap.test
+def a_library_with_pipes_and_devices_in_it_is_served():
+    o = Origin(start=False)
+    revs = {t: package.write(o.library, t)[0] for t in ('good', 'digest', 'report', 'zero', 'mark')}
+    at = lambda t, name: os.path.join(o.library, t, revs[t], name)
+    os.unlink(at('digest', 'package.torrent'))
+    for path in (at('digest', 'package.torrent'), at('report', 'report.json'), os.path.join(o.library, 'mark', '.current'), os.path.join(o.library, 'pipe')):
+        if os.path.exists(path):
+            os.unlink(path)
+        os.mkfifo(path)
+    if os.path.exists(at('zero', 'report.json')):
+        os.unlink(at('zero', 'report.json'))
+    os.symlink('/dev/zero', at('zero', 'report.json'))
+    os.symlink('/dev/zero', os.path.join(o.library, 'device'))
+    o.start()
+    tap.equal([t['title'] for t in o.api('/titles').json()['titles']], ['good', 'mark'])
+    tap.equal(o.api('/titles/mark', 'DELETE').status, 204)
+    tap.equal(o.get(f'/v/good/{revs["good"]}/video.mp4').status, 200)
+    for name in ('manifest.mpd', 'report.json'):
+        os.unlink(at('good', name))
+        os.mkfifo(at('good', name))
+    tap.equal(o.api('/titles/good').json()['report'], None)
+    tap.check(o.get('/v/good/manifest.mpd').status >= 500, 'a pipe in the place of a manifest')
+    tap.equal(o.get('/healthz').status, 200)
+    tap.equal(o.p.stop(), 0)
+
+
+@tap.test
+def names_of_any_length_and_kind_are_shown_as_names():
+    o = Origin()
+    for i, name in enumerate(('x' * 3_000_000, 'a' + 'é' * 300, 'b\x1b]0;c\x9b', '')):
+        package.write(o.library, f'film{i}', name=name)
+    tap.until(lambda: o.api('/titles').json()['total'] == 4, 10, 'the titles')
+    names = [t['name'] for t in o.api('/titles').json()['titles']]
+    tap.equal(names, ['x' * 200, 'a' + 'é' * 99, 'b?]0;c??', 'film3'])
+    tap.equal(o.p.stop(), 0)
+
+
+@tap.test
+def what_an_edge_fills_takes_little_memory():
+    o = Origin()
+    o.register('edge-a')
+    filling = [{'title': f'{i:0100}', 'revision': '0' * 20, 'bytes': 1} for i in range(1000)]
+    body = json.dumps({'free_bytes': 1, 'load': 0.0, 'holds': [], 'filling': filling}).encode()
+    for _ in range(10):
+        tap.equal(tap.http(o.control + '/api/v1/edges/edge-a/heartbeat', 'POST', body, {'Content-Type': 'application/json'}).status, 200)
+    before = memory_of(o.p.pid)
+    for _ in range(300):
+        tap.equal(tap.http(o.control + '/api/v1/edges/edge-a/heartbeat', 'POST', body, {'Content-Type': 'application/json'}).status, 200)
+    tap.check(memory_of(o.p.pid) - before < 20, f'{memory_of(o.p.pid) - before} MB for 300 heartbeats')
+    tap.equal(len(o.api('/edges/edge-a').json()['held']), 1000, 'all of it is known')
+    tap.equal(o.p.stop(), 0)
+
+
+@tap.test
+def what_an_ingest_says_last_is_told_whatever_it_is():
+    path = os.path.join(tap.folder(), 'x.mp4')
+    tap.call('ffmpeg', '-v', 'error', '-nostdin', '-f', 'lavfi', '-i', 'testsrc2=size=64x64:rate=10:duration=1', path, check_exit=0)
+    film = open(path, 'rb').read()
+    for odd in ('', 'x'):  # of what is long the end is kept, which begins within a letter in one of the two
+        o = Origin(options=['--masters-options', '--ladder /nowhere/' + 'é' * 300 + odd])
+        r = o.api('/masters', 'POST', None, **{'Tus-Resumable': '1.0.0', 'Upload-Length': str(len(film)), 'Upload-Metadata': 'filename eC5tcDQ='})
+        tap.equal(tap.http(o.control + r.headers['Location'], 'PATCH', film, {'Tus-Resumable': '1.0.0', 'Upload-Offset': '0', 'Content-Type': 'application/offset+octet-stream'}).status, 204)
+        tap.until(lambda: [m['state'] for m in o.api('/masters').json()['masters'] if m] == ['failed'], 20, 'that it failed')
+        one = o.api('/masters').json()['masters'][0]
+        tap.check(len(one['detail'].encode()) > 400, one['detail'])
+        tap.equal(o.api('/masters/' + one['id']).json(), one)
+        tap.equal(o.p.stop(), 0)
+        o.start()
+        tap.equal(o.api('/masters').json()['masters'][0]['state'], 'failed', 'after a restart')
+        tap.equal(o.p.stop(), 0)
+
+
 # --- hostile viewers, to an origin -----------------------------------------------------------------------------
 
 def get_from(address, port, path):
