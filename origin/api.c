@@ -186,21 +186,21 @@ static enum token_role authenticate(struct api_call *c)
 	const char *field = serve_field(c->req, "authorization", &n);
 	mono_us now = clock_mono();
 	dur_us wait = failures_wait(c->origin->failures, serve_peer(c->req), now);
-	enum token_role role;
+	bool borne = field != NULL && read_bearer(&field, &n), chosen = true;
+	enum token_role role = borne ? tokens_check(c->origin->tokens, field, n, clock_wall(), c->who, c->edge, &chosen) : 0;
 
-	snprintf(c->who, sizeof c->who, "loopback");
-	if (wait > 0) {
+	if (role == 0)
+		snprintf(c->who, sizeof c->who, "loopback");
+	/* who guesses must not keep out those behind the same address whose tokens cannot be guessed */
+	if (wait > 0 && (role == 0 || chosen)) {
 		reply_too_often(c->req, wait, "too many wrong tokens came from this address; try again later");
 		return 0;
 	}
 	if (field == NULL)
 		return loopback_role(c->origin, c->req);
-	if (!read_bearer(&field, &n)) {
+	if (!borne) {
 		reply_unauthorized(c->req, "expected Authorization: Bearer TOKEN");
-		return 0;
-	}
-	role = tokens_check(c->origin->tokens, field, n, clock_wall(), c->who, c->edge);
-	if (role == 0) {
+	} else if (role == 0) {
 		failures_add(c->origin->failures, serve_peer(c->req), now);
 		reply_unauthorized(c->req, "the token is unknown, expired or revoked");
 	}
@@ -211,10 +211,11 @@ bool api_trusts(void *ctx, const char *authorization, size_t n)
 {
 	struct origin *o = ctx;
 	char who[sizeof((struct api_call *)0)->who], edge[sizeof((struct api_call *)0)->edge];
+	bool chosen;
 
 	if (authorization == NULL)
 		return !tokens_any(o->tokens);
-	return read_bearer(&authorization, &n) && tokens_check(o->tokens, authorization, n, clock_wall(), who, edge) != 0;
+	return read_bearer(&authorization, &n) && tokens_check(o->tokens, authorization, n, clock_wall(), who, edge, &chosen) != 0;
 }
 
 /* --- routing --- */

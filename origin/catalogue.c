@@ -6,6 +6,7 @@
  */
 #include "origin/catalogue.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,12 +76,23 @@ static void close_db(struct catalogue *c)
 	c->db = NULL;
 }
 
+/* Tokens' hashes are in it; SQLite gives the files beside it the same mode.  Only one that is new: closing a descriptor of one that
+ * is open would take SQLite's locks away. */
+static void make_private(const char *path)
+{
+	int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		close(fd);
+}
+
 static int open_db(struct catalogue *c, struct fault *f)
 {
 	int e = 0;
 
 	if (c->db != NULL)
 		return 0;
+	make_private(c->path);
 	if (sqlite3_open_v2(c->path, &c->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
 		e = catalogue_error(c->db, c->path, f);
 		close_db(c);

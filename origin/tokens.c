@@ -212,7 +212,7 @@ bool tokens_known(struct tokens *t)
 }
 
 enum token_role tokens_check(struct tokens *t, const char *token, size_t n, wall_us now, char ret_who[static 32],
-                             char ret_edge[static TOKEN_EDGE_SIZE])
+                             char ret_edge[static TOKEN_EDGE_SIZE], bool *ret_chosen)
 {
 	enum token_role role = 0;
 	struct sha256 hash;
@@ -224,6 +224,7 @@ enum token_role tokens_check(struct tokens *t, const char *token, size_t n, wall
 
 		if (sha256_equal(&hash, &have->hash) && (have->expires == 0 || now < have->expires)) {
 			role = have->role;
+			*ret_chosen = have->id == 0;
 			snprintf(ret_who, 32, "token %lld", (long long)have->id);
 			snprintf(ret_edge, TOKEN_EDGE_SIZE, "%s", have->edge != NULL ? have->edge : "");
 		}

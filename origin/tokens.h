@@ -43,9 +43,9 @@ bool tokens_any(struct tokens *);
 bool tokens_known(struct tokens *);
 /* The role of a presented token, 0 when it is none of ours or has expired;
  * *ret_who (32 bytes) is a name for the audit, *ret_edge (TOKEN_EDGE_SIZE bytes) the edge it is for
- * alone, or "". */
+ * alone, or "", *ret_chosen that people made it up (it is of the file): it may be guessed. */
 enum token_role tokens_check(struct tokens *, const char *token, size_t n, wall_us now, char ret_who[static 32],
-                             char ret_edge[static TOKEN_EDGE_SIZE]);
+                             char ret_edge[static TOKEN_EDGE_SIZE], bool *ret_chosen);
 
 /* Makes one (for one edge alone: `edge`, else NULL); *ret_secret is to be freed.  ERR_EXISTS: the first token must be
  * admin's, or nobody could make another. */

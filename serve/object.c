@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/rcu.h"
+#include "base/str.h"
 #include "serve/condition.h"
 #include "serve/inner.h"
 
@@ -188,15 +189,24 @@ static void add_validators(struct serve_request *r)
 		request_add(r, H2O_TOKEN_LAST_MODIFIED, date_text(r, o->modified));
 }
 
+/* What a browser opens as a page of this host may be anybody's who publishes: it runs nothing, and has from elsewhere nothing. */
+#define PAGE_POLICY "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+static bool is_page(const struct serve_object *o)
+{
+	return o->type != NULL && (str_starts(o->type, "text/html") || str_starts(o->type, "image/svg"));
+}
+
 static char *make_lines(const struct serve_object *o)
 {
 	char modified[CLOCK_RFC3339_SIZE] = "";
 
 	if (o->modified != 0)
 		clock_to_http(o->modified, modified);
-	return mem_printf("%s\r\naccept-ranges: bytes%s%s%s%s%s%s", o->type, o->etag != NULL ? "\r\netag: " : "", o->etag != NULL ? o->etag : "",
+	return mem_printf("%s\r\naccept-ranges: bytes%s%s%s%s%s%s%s", o->type, o->etag != NULL ? "\r\netag: " : "", o->etag != NULL ? o->etag : "",
 	                  o->modified != 0 ? "\r\nlast-modified: " : "", modified, o->cache_control != NULL ? "\r\ncache-control: " : "",
-	                  o->cache_control != NULL ? o->cache_control : "");
+	                  o->cache_control != NULL ? o->cache_control : "",
+	                  is_page(o) ? "\r\ncontent-security-policy: " PAGE_POLICY "\r\nx-content-type-options: nosniff" : "");
 }
 
 /* What a whole reply with this object says of it, made once and by any thread. */
@@ -372,6 +382,10 @@ static void add_fields(struct serve_request *r)
 	if (r->n_ranges == 1)
 		add_content_range(r);
 	request_add(r, H2O_TOKEN_ACCEPT_RANGES, "bytes");
+	if (is_page(o)) {
+		request_add_name(r, "content-security-policy", PAGE_POLICY);
+		request_add_name(r, "x-content-type-options", "nosniff");
+	}
 	add_facts(r);
 }
 

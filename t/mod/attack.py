@@ -174,6 +174,33 @@ def a_heartbeat_sent_again_or_under_another_name_does_nothing():
     tap.equal(o.p.stop(), 0)
 
 
+@tap.test
+def who_guesses_tokens_keeps_nobody_out():
+    """Edges behind one address with somebody who guesses; tokens that people made up have to wait, or they could be guessed."""
+    path = os.path.join(tap.folder(), 'tokens')
+    with open(path, 'w') as f:
+        f.write('admin made-up-by-somebody\n')
+    os.chmod(path, 0o600)
+    o = Origin(options=['--token-file', path])
+    own, wrong = {'Authorization': 'Bearer made-up-by-somebody'}, {'Authorization': 'Bearer ' + 'x' * 68}
+    o.headers = own
+    mine = {'Authorization': 'Bearer ' + o.api('/tokens', 'POST', {'role': 'edge', 'edge': 'edge-a'}).json()['token']}
+    o.headers = wrong
+    tap.equal([o.api('/titles').status for _ in range(25)], [401] * 20 + [429] * 5)
+    o.headers = mine
+    tap.equal((o.register('edge-a').status, o.beat('edge-a').status, o.api('/edges').status), (201, 200, 403), 'an edge')
+    o.headers = own
+    tap.equal(o.api('/titles').status, 429, 'a token that could be guessed')
+    o.headers = {}
+    tap.equal(o.api('/titles').status, 429, 'none')
+    o.headers = own
+    tap.until(lambda: o.api('/titles').status == 200, 10, 'forgiveness')
+    beside = os.path.dirname(o.database)
+    tap.equal({name: oct(os.stat(os.path.join(beside, name)).st_mode & 0o077) for name in os.listdir(beside) if 'sqlite' in name and 'lock' not in name},
+              {'catalogue.sqlite': '0o0', 'catalogue.sqlite-wal': '0o0', 'catalogue.sqlite-shm': '0o0'}, "what others on the machine may do with tokens' hashes")
+    tap.equal(o.p.stop(), 0)
+
+
 # --- hostile libraries, and those who fill them ----------------------------------------------------------------
 
 def memory_of(pid):
@@ -205,6 +232,23 @@ def a_library_with_pipes_and_devices_in_it_is_served():
     tap.equal(o.api('/titles/good').json()['report'], None)
     tap.check(o.get('/v/good/manifest.mpd').status >= 500, 'a pipe in the place of a manifest')
     tap.equal(o.get('/healthz').status, 200)
+    tap.equal(o.p.stop(), 0)
+
+
+@tap.test
+def pages_of_packages_run_nothing():
+    """Whoever may publish puts pages on the viewers' host: report.html, drawings."""
+    files = {'report.html': b'<script>alert(1)</script>', 'large.html': b'<script>alert(1)</script>' * 10_000, 'x.svg': b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', 'video.mp4': bytes(1000)}
+    o = Origin()
+    rev, _ = package.write(o.library, 'film', files=files)
+    tap.until(lambda: o.get('/v/film/manifest.mpd').status == 200, 10, 'the title')
+    for name in files:
+        url = f'{o.viewers}/v/film/{rev}/{name}'
+        for r in (tap.http(url), tap.http(url, headers={'Range': 'bytes=0-9'}), tap.http(url, method='HEAD')):
+            policy = r.headers.get('Content-Security-Policy', '')
+            tap.equal(("default-src 'none'" in policy, 'script' in policy, r.headers.get('X-Content-Type-Options')), (name != 'video.mp4', False, 'nosniff' if name != 'video.mp4' else None), f'{name} {r.status}')
+        with H2(o.ports['viewers']) as c:
+            tap.equal(c.answer(c.request(plain(f'/v/film/{rev}/{name}'))), (200, files[name]), 'by HTTP/2')
     tap.equal(o.p.stop(), 0)
 
 
