@@ -90,10 +90,11 @@ static int measure_file(const char *path, struct disk_speed *d)
 
 	if (fd < 0)
 		return -errno;
+	direct = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	unlink(path); /* whoever ends this leaves nothing behind, which would keep the folder from being a store */
 	if (posix_memalign(&piece, 4096, PIECE) != 0)
 		abort();
 	r = write_pieces(fd, piece, d->free_bytes, &n, &d->write_rate);
-	direct = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	d->cached = direct < 0;
 	if (r == 0 && n > 0)
 		r = read_pieces(direct >= 0 ? direct : fd, piece, n, &d->read_rate);
@@ -111,10 +112,8 @@ int measure_disk(const char *folder, struct disk_speed *d, struct fault *f)
 
 	*d = (struct disk_speed){0};
 	r = folder_free_bytes(folder, &d->free_bytes, &d->total_bytes);
-	if (r == 0) {
+	if (r == 0)
 		r = measure_file(path, d);
-		unlink(path);
-	}
 	free(path);
 	return r == 0 ? 0 : fault_set(f, r, _("the folder %s cannot be used: %s"), folder, words_error(r));
 }

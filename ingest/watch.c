@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -216,13 +217,26 @@ static void wait_for_news(struct watch *w)
 
 /* --- one ingest ---------------------------------------------------------------------------- */
 
-static void run_child(const struct watch *w, int said)
+/* Blocked until here: our handler would note a signal where the program that comes does not look. */
+static void drop_handlers(const sigset_t *before)
+{
+	static const int ours[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE};
+
+	for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+		signal(ours[i], SIG_DFL);
+	sigprocmask(SIG_SETMASK, before, NULL);
+}
+
+static void run_child(const struct watch *w, int said, pid_t parent, const sigset_t *before)
 {
 	static char quiet[] = "--quiet", json[] = "--json", end[] = "--";
 	size_t n = 0;
 	char **argv;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* alone it would be in the way of the next watcher's */
+	drop_handlers(before);
+	if (getppid() != parent)
+		_exit(WATCH_AGAIN);
 	while (w->settings->command[n] != NULL)
 		n++;
 	argv = mem_new_array(n + 5, sizeof *argv);
@@ -267,13 +281,17 @@ static void listen_to(struct watch *w, int fd, pid_t child, struct buf *said)
 static int ingest(struct watch *w, struct buf *said)
 {
 	int ends[2], status;
-	pid_t child;
+	pid_t child, parent = getpid();
+	sigset_t all, before;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return WATCH_AGAIN;
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
 	child = fork();
 	if (child == 0)
-		run_child(w, ends[1]);
+		run_child(w, ends[1], parent, &before);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(ends[1]);
 	if (child > 0) {
 		listen_to(w, ends[0], child, said);

@@ -252,10 +252,26 @@ static int check_copy(const struct copying *k, struct fault *f)
 	return 0;
 }
 
+/* A file without a name, so that whoever ends this leaves nothing behind; where the file system has none, `part`.  Tokens' hashes are in it. */
+static int open_copy(const char *path, const char *part, bool *ret_named)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash != NULL ? mem_dup_n(path, (size_t)(slash - path) + 1) : mem_dup(".");
+	int fd = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+
+	free(folder);
+	*ret_named = fd < 0;
+	return fd >= 0 ? fd : open(part, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+}
+
 static int keep_copy(int fd, const char *part, const char *path, struct fault *f)
 {
-	int e = fsync(fd) != 0 || link(part, path) != 0 ? -errno : 0; /* unlike rename() it replaces nothing */
+	char self[32];
+	int e;
 
+	snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+	/* unlike rename() it replaces nothing */
+	e = fsync(fd) != 0 || linkat(AT_FDCWD, part != NULL ? part : self, AT_FDCWD, path, part != NULL ? 0 : AT_SYMLINK_FOLLOW) != 0 ? -errno : 0;
 	return e == 0 ? 0 : fault_set(f, e, "\"%s\": %s", path, words_error(e));
 }
 
@@ -263,25 +279,27 @@ int admin_backup(const struct admin *a, char **args, struct fault *f)
 {
 	struct copying k = {.fd = -1};
 	char *part = mem_printf("%s.part", args[0]);
+	bool named = false;
 	int e = 0;
 
 	if (file_exists(args[0]))
 		e = fault_set(f, ERR_EXISTS, _("\"%s\" is there already"), args[0]);
-	else if ((k.fd = open(part, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600)) < 0) /* tokens' hashes are in it */
+	else if ((k.fd = open_copy(args[0], part, &named)) < 0)
 		e = fault_set(f, -errno, "\"%s\": %s", part, words_error(-errno));
 	if (e == 0)
 		e = admin_stream(a, "/api/v1/backup", BACKUP_PATIENCE, take_copy, &k, f);
 	if (e != 0 && k.error != 0)
-		e = fault_set(f, k.error, "\"%s\": %s", part, words_error(k.error));
+		e = fault_set(f, k.error, "\"%s\": %s", named ? part : args[0], words_error(k.error));
 	if (e == 0)
 		e = check_copy(&k, f);
 	if (e == 0)
-		e = keep_copy(k.fd, part, args[0], f);
+		e = keep_copy(k.fd, named ? part : NULL, args[0], f);
 	if (e == 0 && !a->json)
 		printf(_("%s: %llu bytes\n"), args[0], (unsigned long long)k.n);
 	if (k.fd >= 0) {
 		close(k.fd);
-		unlink(part);
+		if (named)
+			unlink(part);
 	}
 	free(part);
 	return e;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Told to end: every program does, in the time it says, whatever it waits for at that moment."""
-import base64, http.client, os, signal, socket, sqlite3, subprocess, sys, threading, time
+import base64, ctypes, http.client, os, shutil, signal, socket, sqlite3, subprocess, sys, threading, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 import disk, film, package, tap
 from lab import Edge, Lab, Package, Trickle
@@ -62,6 +62,15 @@ def an_upload_ends_while_the_origin_answers_byte_by_byte():
     tap.has(p.stderr.read().decode(), 'stopped; give the same command again to go on')
 
 
+def descriptors(process):
+    folder = f'/proc/{process.pid}/fd'
+    for fd in os.listdir(folder):
+        try:
+            yield os.readlink(f'{folder}/{fd}')
+        except OSError:
+            pass
+
+
 def works(process, seconds):
     """It has had the processor for so long."""
     def does():
@@ -95,6 +104,49 @@ def an_ingest_that_hangs_ends_by_the_second_ctrl_c():
     p.send_signal(signal.SIGINT)
     time.sleep(0.5)  # the same signal twice at once is one
     tap.equal(told(p, signal.SIGINT), -signal.SIGINT)
+
+
+class Traced:
+    """ptrace(2): stops a process's next child at its birth."""
+    SEIZE, DETACH, MESSAGE, FORKS, WALL = 0x4206, 17, 0x4201, 2, 0x40000000
+
+    def __init__(self, pid):
+        self.call = ctypes.CDLL(None, use_errno=True).ptrace
+        self.call.argtypes, self.call.restype = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p], ctypes.c_long
+        self.pid = pid
+        self.does(self.SEIZE, pid, None, self.FORKS)
+
+    def does(self, what, pid, *more):
+        tap.check(self.call(what, pid, *more) == 0, f'ptrace {what:#x}: {os.strerror(ctypes.get_errno())}')
+
+    def birth(self):
+        """The child's id; both are stopped."""
+        os.waitpid(self.pid, self.WALL)
+        child = ctypes.c_ulong()
+        self.does(self.MESSAGE, self.pid, None, ctypes.addressof(child))
+        os.waitpid(child.value, self.WALL)
+        return child.value
+
+    def leave(self, pid):
+        self.does(self.DETACH, pid, None, None)
+
+
+@tap.test
+def a_watcher_that_is_told_to_end_as_its_ingest_is_born_ends():
+    incoming, library = tap.folder(), tap.folder()
+    shutil.copy(film.generated(16), f'{incoming}/a.mp4')
+    w = start(INGEST, '--watch', incoming, '--library', library, '--ladder', 'fixed', '--preset', 'placebo', '--quiet')
+    t = Traced(w.pid)
+    child = t.birth()
+    w.send_signal(signal.SIGTERM)
+    t.leave(w.pid)
+
+    def handed_on():
+        with open(f'/proc/{child}/status') as f:
+            return any(line.startswith('ShdPnd:') and int(line.split()[1], 16) >> (signal.SIGTERM - 1) & 1 for line in f)
+    tap.until(handed_on, 20, 'the signal at the ingest')
+    t.leave(child)
+    tap.equal(w.wait(8 * tap.PATIENCE), 0)
 
 
 # --- the origin ----------------------------------------------------------------------------------------------------
@@ -151,6 +203,16 @@ def an_origin_that_ends_takes_the_copy_of_a_backup_along():
     c.close()
     tap.equal(told(o.p.p), 0)
     tap.equal([n for n in os.listdir(folder) if '.copy' in n], [])
+
+
+@tap.test
+def a_backup_that_is_ended_leaves_nothing():
+    server, folder = Trickle(), tap.folder()
+    p = start(tap.program('ribera-admin'), '--control', server.url, 'backup', f'{folder}/catalogue')
+    tap.check(server.asked.wait(20), 'it asks')
+    time.sleep(0.2)
+    tap.equal(told(p), -signal.SIGTERM)
+    tap.equal(os.listdir(folder), [])
 
 
 # --- services ------------------------------------------------------------------------------------------------------
@@ -293,6 +355,18 @@ def setup_ends_while_the_origin_answers_byte_by_byte():
     tap.equal(told(p), 1)
     tap.has(p.stderr.read().decode(), 'stopped; nothing was written')
     tap.equal(os.listdir(folder), [])
+
+
+@tap.test
+def setup_that_is_killed_leaves_no_file_in_the_store():
+    server, folder = Origin(), tap.folder()
+    p = start(EDGE, '--setup', '--config', f'{folder}/edge.yaml', '--name', 'a', '--origin', server.control, '--store', f'{folder}/store')
+    tap.until(lambda: os.path.isdir(f'{folder}/store') and any(f'{folder}/store/' in link for link in descriptors(p)), 20, 'measuring')
+    p.kill()
+    p.wait()
+    tap.equal(os.listdir(f'{folder}/store'), [])
+    os.makedirs(f'{folder}/store/.setup-{p.pid}/.ribera')  # and where it tried the edge
+    Edge(Lab(), store=f'{folder}/store').process.stop()
 
 
 # --- the player ----------------------------------------------------------------------------------------------------
