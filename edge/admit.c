@@ -229,7 +229,7 @@ static void take_in(struct admit *a, struct package *p, size_t index, mono_us no
 
 	if (package_keeps(p, index)) {
 		admit_dropped(a, c);
-	} else if (held > 0 && strcmp(c->name, PACKAGE_MANIFEST) != 0 && !admit_holds(a, c)) {
+	} else if (held > 0 && !copy_is_manifest(c) && !admit_holds(a, c)) {
 		look(a, c, rank_of(c)->number == 0 ? held : 0, now); /* it was played to come here */
 		ranked_set_held(a->ranked, rank_of(c)->number - 1, true);
 	}

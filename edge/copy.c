@@ -16,7 +16,13 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/rcu.h"
+#include "dash/mpd.h"
 #include "dash/package.h"
+
+bool copy_is_manifest(const struct copy *c)
+{
+	return strcmp(c->name, PACKAGE_MANIFEST) == 0 && c->object.size <= MPD_MAX_BYTES;
+}
 
 struct package *package_ref(struct package *p)
 {

@@ -139,6 +139,9 @@ bool copy_hide_piece(struct copy *, size_t piece);
 void copy_fail(struct copy *, int code, mono_us until);
 int copy_failure(const struct copy *, mono_us now); /* negative, or 0 */
 
+/* The manifest, which is kept as long as its package is; one that is larger than a manifest can be is a file as others are. */
+bool copy_is_manifest(const struct copy *);
+
 struct package *package_ref(struct package *);
 void package_unref(struct package **);
 /* Every file, package.torrent and package.leaves are whole, and a power cut

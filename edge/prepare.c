@@ -206,7 +206,7 @@ static void pull_manifest(struct prepare *all, struct package *p)
 	int at = digest_find(p->digest, PACKAGE_MANIFEST, strlen(PACKAGE_MANIFEST));
 	struct copy *c = at >= 0 ? p->copies[at] : NULL;
 
-	for (size_t i = 0; c != NULL && !copy_is_whole(c) && i < c->n_pieces; i++)
+	for (size_t i = 0; c != NULL && copy_is_manifest(c) && !copy_is_whole(c) && i < c->n_pieces; i++)
 		flights_pull(all->s.flights, c, i, NULL);
 }
 

@@ -76,7 +76,7 @@ static int least_first(const void *a, const void *b)
 /* The manifest stays: without it nobody would come for the rest. */
 static bool may_go(struct space *s, const struct copy *c, const struct copy *except)
 {
-	return c != except && !package_keeps(c->package, c->index) && held(c) > 0 && strcmp(c->name, PACKAGE_MANIFEST) != 0 &&
+	return c != except && !package_keeps(c->package, c->index) && held(c) > 0 && !copy_is_manifest(c) &&
 	       !flights_touch(s->flights, c);
 }
 
@@ -175,7 +175,7 @@ uint64_t space_share(const struct space *s)
 
 bool space_keeps(struct space *s, struct copy *c, uint64_t bytes)
 {
-	if (!package_keeps(c->package, c->index) && strcmp(c->name, PACKAGE_MANIFEST) != 0) {
+	if (!package_keeps(c->package, c->index) && !copy_is_manifest(c)) {
 		bool held_before = admit_holds(s->admit, c);
 
 		if (!admit_keeps(s->admit, c, space_share(s), clock_mono()))

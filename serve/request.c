@@ -277,9 +277,20 @@ const char *serve_peer(const struct serve_request *r)
 	return r->conn->peer;
 }
 
+/* Does a proxy say that it asks for somebody? */
+static bool is_for_another(const struct serve_request *r)
+{
+	static const char *const fields[] = {"forwarded", "x-forwarded-for", "x-real-ip", "via"};
+
+	for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+		if (serve_field(r, fields[i], NULL) != NULL)
+			return true;
+	return false;
+}
+
 bool serve_peer_is_loopback(const struct serve_request *r)
 {
-	return r->conn->loopback;
+	return r->conn->loopback && !is_for_another(r);
 }
 
 bool serve_is_tls(const struct serve_request *r)

@@ -188,7 +188,7 @@ const char *serve_field(const struct serve_request *, const char *lower_case_nam
 const char *serve_host(const struct serve_request *, size_t *ret_n);       /* Host or :authority */
 const void *serve_body(const struct serve_request *, size_t *ret_n);
 const char *serve_peer(const struct serve_request *);                      /* "192.0.2.1" */
-bool serve_peer_is_loopback(const struct serve_request *);
+bool serve_peer_is_loopback(const struct serve_request *);                 /* and no proxy that asks for somebody else and says so */
 bool serve_is_tls(const struct serve_request *);
 /* The least round trip of the last minutes on the request's connection, as the kernel measures it (a system call); 0: not known.
  * The request's loop. */

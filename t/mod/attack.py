@@ -236,6 +236,39 @@ def a_library_with_pipes_and_devices_in_it_is_served():
 
 
 @tap.test
+def who_comes_through_a_proxy_is_not_this_machine():
+    """A proxy on the origin's own machine that says whom it asks for: what is for this machine alone is for none of them."""
+    o, p = Origin(), Package('film', 300_000)
+    edge = Edge(Lab(p), *NEVER)
+    for name, value in (('X-Forwarded-For', '192.0.2.1'), ('Forwarded', 'for=192.0.2.1'), ('X-Real-IP', '192.0.2.1'), ('Via', '1.1 proxy')):
+        through = {name: value}
+        tap.equal(tap.http(o.control + '/api/v1/tokens', headers=through).status, 403, f'{name}: without tokens')
+        tap.equal(tap.http(o.control + '/api/v1/tokens', 'POST', b'{"role": "admin"}', {'Content-Type': 'application/json', **through}).status, 403, f'{name}: makes none')
+        tap.equal(o.get('/metrics', **{name.replace('-', '_'): value}).status, 403, name)
+        tap.equal(edge.get('/metrics', through).status, 404, name)
+        tap.equal(edge.get('/healthz', through).status in (200, 503), True, name)
+    tap.equal((o.api('/tokens').status, o.get('/metrics').status, edge.get('/metrics').status), (200, 200, 200))
+    tap.equal(o.p.stop(), 0)
+
+
+@tap.test
+def a_manifest_of_any_size_takes_no_room():
+    """A manifest is kept beside the plan and its share, whatever else has to go: one that no player takes is not."""
+    large, small = Package('large', 300_000, more=[('manifest.mpd', 17 << 20)]), Package('small', 300_000)
+    origin = Lab(large, hold=False)
+    edge = Edge(origin, '--capacity', '40MiB')
+    held = lambda: edge.metric(f'ribera_edge_title_held_bytes{{title="large",revision="{large.revision}"}}')
+    tap.until(lambda: 'title="large"' in edge.get('/metrics').body.decode(), 20, 'its digest')
+    with origin.lock:  # when this one's manifest is here, the other one's was looked at
+        origin.packages[small.key] = small
+        origin.rows.append(small.row(False))
+    edge.wait_prepared(small)
+    tap.equal((held(), [r for r in origin.requests if r[0] == 'large' and r[1] == 'manifest.mpd']), (0, []))
+    tap.equal(edge.get('/v/large/manifest.mpd').status, 302, 'the origin may say what it is')
+    tap.equal(edge.process.stop(), 0)
+
+
+@tap.test
 def pages_of_packages_run_nothing():
     """Whoever may publish puts pages on the viewers' host: report.html, drawings."""
     files = {'report.html': b'<script>alert(1)</script>', 'large.html': b'<script>alert(1)</script>' * 10_000, 'x.svg': b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', 'video.mp4': bytes(1000)}
