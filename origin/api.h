@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "origin/tokens.h"
+#include "serve/serve.h"
 
 struct origin;
 struct serve_request;
@@ -18,6 +19,9 @@ struct serve_request;
 void api_route(struct origin *); /* before serve_start */
 /* serve_settings.trusts of the control listener; the context is the origin. */
 bool api_trusts(void *origin, const char *authorization, size_t n);
+
+/* Of bodies: more than that is read in a turn of the loop of its own. */
+#define API_LARGE ((size_t)64 << 10)
 
 /* What a route's answer gets. */
 struct api_call {
@@ -55,6 +59,9 @@ void api_remove_edge(struct api_call *);
 void api_drain_edge(struct api_call *);
 void api_undrain_edge(struct api_call *);
 void api_heartbeat(struct api_call *);
+/* Of an edge's POST: the answer now, or in a later turn when the body is large.  It has origin, request and name alone. */
+void api_in_turn(struct api_call *, void (*answer)(struct api_call *), serve_handler_f in_turn);
+void api_of_edge(void *origin, struct serve_request *, void (*answer)(struct api_call *)); /* what `in_turn` calls */
 void api_plan(struct api_call *);
 /* api_holdings.c */
 void api_list_holdings(struct api_call *);

@@ -121,7 +121,7 @@ static bool seen(void *ctx, const struct registry_edge *e)
 	return true;
 }
 
-void api_put_demand(struct api_call *c)
+static void take_demand(struct api_call *c)
 {
 	struct batch_form b = {0};
 	struct counts counts = {0};
@@ -146,6 +146,16 @@ void api_put_demand(struct api_call *c)
 		json_decref(root);
 	}
 	counts_fini(&counts);
+}
+
+static void demand_in_turn(void *ctx, struct serve_request *req)
+{
+	api_of_edge(ctx, req, take_demand);
+}
+
+void api_put_demand(struct api_call *c)
+{
+	api_in_turn(c, take_demand, demand_in_turn);
 }
 
 /* --- what they add up to ------------------------------------------------------------------ */

@@ -513,7 +513,38 @@ static json_t *heartbeat_reply(struct api_call *c)
 	return o;
 }
 
-void api_heartbeat(struct api_call *c)
+#define EDGES "/api/v1/edges/"
+
+/* The name in the path; to be freed. */
+static char *edge_of(const struct serve_request *req)
+{
+	const char *name = serve_path(req, NULL) + strlen(EDGES);
+
+	return mem_dup_n(name, strcspn(name, "/"));
+}
+
+void api_of_edge(void *origin, struct serve_request *req, void (*answer)(struct api_call *))
+{
+	char *edge = edge_of(req);
+	struct api_call c = {.origin = origin, .req = req, .name = edge};
+
+	answer(&c);
+	free(edge);
+}
+
+/* What an edge holds and what was asked of it may be megabytes, and edges are many. */
+void api_in_turn(struct api_call *c, void (*answer)(struct api_call *), serve_handler_f in_turn)
+{
+	size_t n;
+
+	(void)serve_body(c->req, &n);
+	if (n > API_LARGE)
+		serve_later(c->req, in_turn, c->origin);
+	else
+		answer(c);
+}
+
+static void take_heartbeat(struct api_call *c)
 {
 	struct heartbeat h = {0};
 	struct registry_beat beat = {0};
@@ -545,9 +576,17 @@ void api_heartbeat(struct api_call *c)
 		reply_json(c->req, 200, heartbeat_reply(c));
 }
 
-/* --- plans --- */
+static void heartbeat_in_turn(void *ctx, struct serve_request *req)
+{
+	api_of_edge(ctx, req, take_heartbeat);
+}
 
-#define EDGES "/api/v1/edges/"
+void api_heartbeat(struct api_call *c)
+{
+	api_in_turn(c, take_heartbeat, heartbeat_in_turn);
+}
+
+/* --- plans --- */
 
 /* GET .../plan?why=yes */
 static void explain(struct origin *o, struct serve_request *req, struct library_view *view, const char *edge)
@@ -565,11 +604,10 @@ static void send_plan(void *ctx, struct serve_request *req)
 {
 	struct origin *o = ctx;
 	struct library_view *view = library_view(o->library);
-	char version[SHA256_HEX_SIZE], *edge = mem_dup(serve_path(req, NULL) + strlen(EDGES));
+	char version[SHA256_HEX_SIZE], *edge = edge_of(req);
 	struct blob *json;
 	struct fault f = {0};
 
-	*strchr(edge, '/') = '\0';
 	if (serve_param(req, "why") != NULL) {
 		explain(o, req, view, edge);
 	} else if (planner_plan(o->planner, view, edge, serve_param(req, "shelf"), &json, version, &f) != 0) {

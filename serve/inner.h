@@ -158,6 +158,7 @@ struct lane {
 	h2o_linklist_t leftovers; /* bodies that nobody takes (intake.c) */
 	unsigned n_leftovers;
 	h2o_linklist_t later;   /* requests that wait for their turn */
+	char later_peer[46];    /* who had the last */
 	h2o_timeout_t turn;     /* the first of them has its own */
 	h2o_timeout_entry_t turn_entry;
 	struct mailbox *mailbox;

@@ -6,7 +6,21 @@
  * Invariant: while requests stand in a lane's queue, its timer runs.  It is one of a
  * millisecond: h2o would work off shorter ones, and messages, all in one turn.
  */
+#include <string.h>
+
 #include "serve/inner.h"
+
+/* The first, or the first of somebody else than had the last turn: who asks for much leaves others every second one. */
+static struct serve_request *next(const struct lane *l)
+{
+	for (h2o_linklist_t *link = l->later.next; link != &l->later; link = link->next) {
+		struct serve_request *r = H2O_STRUCT_FROM_MEMBER(struct serve_request, later_link, link);
+
+		if (strcmp(r->conn->peer, l->later_peer) != 0)
+			return r;
+	}
+	return H2O_STRUCT_FROM_MEMBER(struct serve_request, later_link, l->later.next);
+}
 
 static void on_turn(h2o_timeout_entry_t *e)
 {
@@ -15,7 +29,8 @@ static void on_turn(h2o_timeout_entry_t *e)
 
 	if (h2o_linklist_is_empty(&l->later)) /* they have left */
 		return;
-	r = H2O_STRUCT_FROM_MEMBER(struct serve_request, later_link, l->later.next);
+	r = next(l);
+	memcpy(l->later_peer, r->conn->peer, sizeof l->later_peer);
 	h2o_linklist_unlink(&r->later_link);
 	if (!h2o_linklist_is_empty(&l->later))
 		h2o_timeout_link(l->loop, &l->turn, e);

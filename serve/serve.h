@@ -238,7 +238,7 @@ void serve_reply_stream(struct serve_request *, const char *type, const struct s
                         const struct serve_stream_ops *, void *ctx);
 
 /* Instead of a reply, within a handler: `then` is called, and replies, in a later turn of the loop when all others that
- * are ready had theirs; one such request a turn, first come first.  Not at all when the client leaves before. */
+ * are ready had theirs; one such request a turn, first come first among clients, of whom none has two in a row while others wait.  Not at all when the client leaves before. */
 void serve_later(struct serve_request *, serve_handler_f then, void *ctx);
 
 struct serve_beside_ops {

@@ -175,6 +175,43 @@ def a_heartbeat_sent_again_or_under_another_name_does_nothing():
 
 
 @tap.test
+def large_heartbeats_let_others_come_between():
+    """An edge that says all it holds again and again, by the dozen: no other one's word waits for all of them."""
+    o = Origin()
+    for name in ('edge-a', 'edge-b'):
+        tap.equal(o.register(name).status, 201)
+    for what, path in (({'free_bytes': 1, 'load': 0.0, 'holds': [f'film-{i}/' + '0' * 20 for i in range(60_000)]}, 'heartbeat'),
+                       ({'stream': 's', 'sequence': 1, 'hours': [{'hour': 3600 * 400_000, 'files': [{'title': f'film-{i}', 'revision': '0' * 20, 'file': 'v.mp4', 'requests': 1, 'bytes': 1} for i in range(20_000)]}]}, 'demand')):
+        held = []
+        for i in range(16):
+            body = json.dumps({**what, 'stream': f's{i}'} if 'stream' in what else what).encode()
+            s = socket.create_connection(('127.0.0.1', o.ports['control']), 20)
+            s.sendall(f'POST /api/v1/edges/edge-a/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n'.encode() + body[:-1])
+            held.append((s, body[-1:]))
+        other = http.client.HTTPConnection('127.0.0.1', o.ports['control'], timeout=20)
+        other.request('GET', '/healthz')
+        tap.equal(other.getresponse().read(), b'ok\n')
+        for s, last in held:
+            s.sendall(last)
+        other.request('POST', '/api/v1/edges/edge-b/heartbeat', json.dumps({'free_bytes': 1, 'load': 0.0, 'holds': []}), {'Content-Type': 'application/json'})
+        r = other.getresponse()
+        tap.equal((r.status, len(r.read()) > 0), (200, True))
+        answered = 0
+        for s, _ in held:
+            s.setblocking(False)
+            try:
+                answered += bool(s.recv(1))
+            except BlockingIOError:
+                pass
+        tap.check(answered < 10, f'{path}: {answered} of 16 were answered before another edge')
+        for s, _ in held:
+            s.settimeout(60)
+            tap.check(b'200 OK' in s.recv(4096) or answered, path)
+            s.close()
+    tap.equal(o.p.stop(), 0)
+
+
+@tap.test
 def who_guesses_tokens_keeps_nobody_out():
     """Edges behind one address with somebody who guesses; tokens that people made up have to wait, or they could be guessed."""
     path = os.path.join(tap.folder(), 'tokens')
