@@ -6,7 +6,6 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -134,6 +133,14 @@ struct ending *ending_of_end(const char *where, dur_us grace, void (*restart)(vo
 {
 	notify_manager("EXTEND_TIMEOUT_USEC=%lld", (long long)(grace + ENDING_REST + MARGIN));
 	return begin(&(struct ending){.where = where, .phase = ENDS, .until = clock_mono() + grace + ENDING_REST, .restart = restart, .ctx = ctx});
+}
+
+void ending_of_terminal(const struct sigaction *how)
+{
+	struct sigaction before;
+
+	if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, how, NULL);
 }
 
 void ending_over(struct ending **pe)

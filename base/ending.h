@@ -7,6 +7,8 @@
 #ifndef RIBERA_BASE_ENDING_H
 #define RIBERA_BASE_ENDING_H
 
+#include <signal.h>
+
 #include "base/clock.h"
 
 struct ending; /* hidden */
@@ -25,6 +27,9 @@ struct ending *ending_of_run(const char *where, dur_us grace);
  * SIGTERM or SIGINT.  With `restart` (it starts the next program and does not return; NULL: none) that is called instead, in
  * the thread, and signals are left for the next program.  The service manager is told that it may take so long.  NULL: as above. */
 struct ending *ending_of_end(const char *where, dur_us grace, void (*restart)(void *ctx), void *ctx);
+
+/* For programs that people start at a terminal: `how` is what SIGHUP does, unless they were started to outlive it (nohup(1)). */
+void ending_of_terminal(const struct sigaction *how);
 
 /* What was waited for has come.  Takes NULL. */
 void ending_over(struct ending **);

@@ -12,6 +12,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/ending.h"
 #include "base/mem.h"
 #include "base/words.h"
 
@@ -35,7 +36,7 @@ void ask_listen_to_signals(void)
 
 	sigaction(SIGINT, &a, NULL);
 	sigaction(SIGTERM, &a, NULL);
-	sigaction(SIGHUP, &a, NULL);
+	ending_of_terminal(&a);
 }
 
 bool ask_stopped(void)

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/buf.h"
 #include "base/config.h"
+#include "base/ending.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -92,7 +93,7 @@ static void listen_to_signals(void)
 	struct sigaction a = {.sa_handler = on_signal};
 
 	sigaction(SIGTERM, &a, NULL); /* service managers and --watch may both send it */
-	sigaction(SIGHUP, &a, NULL);
+	ending_of_terminal(&a);
 	a.sa_flags = (int)SA_RESETHAND; /* the second Ctrl-C kills */
 	sigaction(SIGINT, &a, NULL);
 	signal(SIGPIPE, SIG_IGN);

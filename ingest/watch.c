@@ -220,10 +220,12 @@ static void wait_for_news(struct watch *w)
 /* Blocked until here: our handler would note a signal where the program that comes does not look. */
 static void drop_handlers(const sigset_t *before)
 {
-	static const int ours[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE};
+	static const int ours[] = {SIGTERM, SIGINT, SIGHUP};
+	struct sigaction a;
 
 	for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
-		signal(ours[i], SIG_DFL);
+		if (sigaction(ours[i], NULL, &a) == 0 && a.sa_handler != SIG_IGN) /* by nohup(1), say */
+			signal(ours[i], SIG_DFL);
 	sigprocmask(SIG_SETMASK, before, NULL);
 }
 

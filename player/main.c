@@ -13,6 +13,7 @@
 #include <sys/random.h>
 
 #include "base/config.h"
+#include "base/ending.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -99,7 +100,7 @@ static void catch_signals(void)
 
 	sigaction(SIGINT, &a, NULL);
 	sigaction(SIGTERM, &a, NULL);
-	sigaction(SIGHUP, &a, NULL); /* the terminal has gone: what was played is reported and kept all the same */
+	ending_of_terminal(&a); /* what was played is reported and kept all the same */
 }
 
 static void usage(FILE *out)

@@ -25,14 +25,20 @@ def start(*argv, **pipes):
     return subprocess.Popen([str(a) for a in argv], **{'stdin': subprocess.DEVNULL, 'stdout': subprocess.DEVNULL, 'stderr': subprocess.PIPE, **pipes})
 
 
-def waits_in(process, call):
-    """The main thread is in this system call."""
-    numbers = {'read': 0, 'futex': 202, 'nanosleep': 230}
+def waits_in(process, *calls, threads=False):
+    """The main thread (or any) is in one of these system calls."""
+    numbers = [{'read': 0, 'poll': 7, 'nanosleep': 230}[call] for call in calls]
+
+    def number(thread):
+        try:
+            with open(f'/proc/{process.pid}/task/{thread}/syscall') as f:
+                return f.read().split()[0]
+        except OSError:
+            return 'gone'
 
     def does():
-        with open(f'/proc/{process.pid}/syscall') as f:
-            return f.read().split()[0] == str(numbers[call])
-    tap.until(does, 20, f'the {call} of {process.args[0]}')
+        return any(number(t) in map(str, numbers) for t in (os.listdir(f'/proc/{process.pid}/task') if threads else [process.pid]))
+    tap.until(does, 20, f'{calls} of {process.args[0]}')
 
 
 # --- ingest --------------------------------------------------------------------------------------------------------
@@ -46,7 +52,7 @@ def an_ingest_ends_while_its_standard_input_says_nothing():
         p = start(INGEST, '-', '--library', library, '--quiet', stdin=subprocess.PIPE)
         p.stdin.write(head)
         p.stdin.flush()
-        time.sleep(0.5)  # so that it has come to where it waits; too short a time proves less, and fails nothing
+        waits_in(p, 'read', 'poll')
         tap.equal(told(p, number), 1)
         tap.has(p.stderr.read().decode(), 'stopped; nothing was published')
         tap.equal(os.listdir(library), [])
@@ -149,6 +155,19 @@ def a_watcher_that_is_told_to_end_as_its_ingest_is_born_ends():
     tap.equal(w.wait(8 * tap.PATIENCE), 0)
 
 
+@tap.test
+def who_was_started_by_nohup_outlives_the_terminal():
+    server = Trickle()
+    for argv in ([INGEST, film.generated(2), '--library', tap.folder(), '--ladder', 'fixed', '--preset', 'placebo', '--quiet'],
+                 [PLAYER, server.url + '/a.mpd', '--output', 'null', '--no-state', '--quiet']):
+        p = start(*argv, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        works(p, 1) if argv[0] == INGEST else tap.check(server.asked.wait(20), 'it asks')
+        p.send_signal(signal.SIGHUP)
+        works(p, 4) if argv[0] == INGEST else time.sleep(1)
+        tap.check(p.poll() is None, f'{argv[0]} ended')
+        told(p)
+
+
 # --- the origin ----------------------------------------------------------------------------------------------------
 
 def children(pid):
@@ -232,19 +251,19 @@ class Stall:
 
 
 def services(stall):
-    """An origin and an edge whose disks stall; how to ask each for a file of a title, and the file's name."""
+    """An origin and an edge whose disks may stall; how to ask each for a file of a title."""
     library, p, name = tap.folder(), Package('film'), 'video.mp4'
     revision, _ = package.write(library, 'film', {name: os.urandom(3_000_000)})
     s = Stall(library, stall)
     o = Origin(library, env=s.env)
-    yield o.p.p, s, o.ports['viewers'], f'/v/film/{revision}/{name}'
+    yield o.p, s, o.ports['viewers'], f'/v/film/{revision}/{name}'
     edge = Edge(Lab(p), '--scrub-rate', '0', '--grace', '1s')
     edge.wait_filled(p)
     edge.process.stop()
     s = Stall(edge.store, stall)
     edge.env = s.env
     edge.start()
-    yield edge.process.p, s, edge.port, f'/v/{p.key}/{name}'
+    yield edge.process, s, edge.port, f'/v/{p.key}/{name}'
 
 
 def ask(port, path):
@@ -275,10 +294,11 @@ def all_at_once(function, items):
 
 @tap.test
 def a_service_ends_though_its_disk_does_not_answer():
-    def ends(process, stall, port, path):
+    def ends(service, stall, port, path):
+        process = service.p
         stall.begin()
         viewer = ask(port, path)
-        time.sleep(0.3)
+        waits_in(process, 'nanosleep', threads=True)
         begin = time.monotonic()
         code = told(process, seconds=30)
         viewer.close()
@@ -295,15 +315,27 @@ def a_service_ends_though_its_disk_does_not_answer():
         f.write('heartbeat: 1s\n')
     o = Origin(options=['--config', config], env=s.env)
     jobs = [lambda a=a: ends(*a) for a in services('video.mp4')] + [lambda: of_the_main_thread(o.p.p, s)]
-    tap.equal(all_at_once(lambda job: job(), [(job,) for job in jobs]), [(0, True)] * 3)
+
+    def restarts(service, stall, port, path):
+        starts = service.text().count('listening viewers=')
+        stall.begin()
+        viewer = ask(port, path)
+        waits_in(service.p, 'nanosleep', threads=True)
+        service.p.send_signal(signal.SIGUSR2)
+        tap.until(lambda: service.text().count('listening viewers=') > starts, 40, 'the next program')
+        viewer.close()
+        return told(service.p), True
+    jobs += [lambda a=a: restarts(*a) for a in services('video.mp4')]
+    tap.equal(all_at_once(lambda job: job(), [(job,) for job in jobs]), [(0, True)] * 5)
 
 
 @tap.test
 def a_service_that_is_told_again_ends_at_once():
-    def ends(process, stall, port, path):
+    def ends(service, stall, port, path):
+        process = service.p
         stall.begin()
         viewer = ask(port, path)
-        time.sleep(0.3)
+        waits_in(process, 'nanosleep', threads=True)
         process.send_signal(signal.SIGTERM)
         time.sleep(2)
         alive = process.poll() is None
