@@ -105,6 +105,44 @@ def a_stop_ends_the_work_and_the_next_start_takes_it_up():
 
 
 @tap.test
+def names_and_kinds_of_any_sort_do_no_harm():
+    w = Watch()
+    outside = os.path.join(tap.folder(), 'outside.mp4')
+    shutil.copy(FILM, outside)
+    at = lambda name: os.path.join(os.fsencode(w.folder), name)
+    os.mkfifo(at(b'pipe.mp4'))
+    os.symlink(outside, at(b'link.mp4'))
+    os.symlink('/dev/zero', at(b'device.mp4'))
+    os.makedirs(at(b'folder.mp4'))
+    odd = [b'--library=x.mp4', b'-', b'a\nb.mp4', b'\x1b[31m\x9b.mp4', b'\xff\xfe.mp4', b'concat:x.mp4', b'http:.mp4', b'%d%s%n.mp4', b'x' * 240 + b'.mp4', b'y' * 251 + b'.mp4', b'" quote=1.mp4', b'pipe:0', b'a.mp4.txt']
+    for name in odd:
+        with open(at(name), 'wb') as f:
+            f.write(b'no film at all')
+    growing = open(at(b'growing.mp4'), 'wb', buffering=0)
+
+    def grow():
+        growing.write(b'x' * 1000)
+        return all(os.path.exists(at(b'failed/' + name)) for name in odd[:-1])
+    tap.until(grow, 60, w.p.text)
+    tap.check(os.path.exists(at(b'growing.mp4')), 'what grows has not landed')
+    tap.check(all(os.path.exists(at(b'failed/' + name + b'.txt')) for name in odd[:-1] if len(name) < 250), 'the reasons')
+    tap.check(os.path.exists(at(b'a.mp4.txt')), 'a reason is no master')
+    tap.equal([os.path.lexists(at(name)) for name in (b'pipe.mp4', b'link.mp4', b'device.mp4', b'folder.mp4')], [True] * 4, 'what is no file stays')
+    tap.check(os.path.exists(outside) and w.titles() == [], 'nothing outside was touched')
+    for name in sorted(os.listdir(at(b'failed'))):
+        if name.endswith(b'.txt'):
+            text = open(at(b'failed/' + name), 'rb').read()
+            tap.check(not [c for c in text if c < 32 and c != 10] and b'\xc2\x9b' not in text, text)
+    tap.check('\x1b' not in w.p.text() and 'quote=1' in w.p.text(), w.p.text())
+    tap.equal([line for line in w.p.text().split('\n') if line and ' ingest/' not in line], [], 'each line of the log is one')
+    growing.close()
+    tap.until(lambda: os.path.exists(at(b'failed/growing.mp4')), 30, w.p.text)
+    w.land(FILM, 'good.mp4')
+    tap.until(lambda: w.there('done', 'good.mp4'), 60, w.p.text)
+    tap.equal((w.titles(), w.p.stop()), (['good'], 0))
+
+
+@tap.test
 def wrong_usage_is_said():
     ingest = tap.program('ribera-ingest')
     tap.equal(tap.call(ingest, '--watch', '/nowhere/at/all', '--library', '/tmp/x').returncode, 1)
