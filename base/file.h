@@ -32,6 +32,8 @@ ssize_t file_pread_all(int fd, void *bytes, size_t n, uint64_t offset);
 int file_size(const char *path, uint64_t *ret_size);
 bool file_exists(const char *path);
 bool file_is_folder(const char *path);
+/* Of a secret: may others than its owner and its group read it, or others than its owner write it? */
+bool file_is_shared(const char *path);
 
 int folder_make(const char *path, mode_t mode);   /* with its parents; what it makes survives a power cut; an existing folder is fine */
 int folder_sync(const char *path);                /* fsync of the folder itself */

@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/words.h"
@@ -141,6 +142,8 @@ static int read_token(struct settings *s, struct fault *f)
 		r = fault_set(f, ERR_SYNTAX, _("token_file: %s is not one token on one line"), s->token_file);
 	else
 		s->token = mem_dup_n(buf_text(&b), n);
+	if (r == 0 && file_is_shared(s->token_file))
+		log_warn("edge", "others can read or write the token file; chmod 600 \"%s\"", s->token_file);
 	buf_fini(&b);
 	return r;
 }

@@ -135,16 +135,17 @@ static bool is_own_host(const char *host, size_t n)
 	return own;
 }
 
-static bool is_own_origin(const char *origin, size_t n)
+/* The page came from here: another port of this machine may be anybody's. */
+static bool is_own_origin(const char *origin, const char *host)
 {
-	return (n > 7 && memcmp(origin, "http://", 7) == 0 && is_own_host(origin + 7, n - 7)) ||
-	       (n > 8 && memcmp(origin, "https://", 8) == 0 && is_own_host(origin + 8, n - 8));
+	return (str_starts(origin, "http://") && strcasecmp(origin + 7, host) == 0) ||
+	       (str_starts(origin, "https://") && strcasecmp(origin + 8, host) == 0);
 }
 
 static enum token_role loopback_role(const struct origin *o, struct serve_request *req)
 {
-	size_t host_n, origin_n;
-	const char *host = serve_host(req, &host_n), *origin = serve_field(req, "origin", &origin_n);
+	size_t host_n;
+	const char *host = serve_host(req, &host_n), *origin = serve_field(req, "origin", NULL);
 
 	if (!tokens_known(o->tokens)) {
 		reply_problem(req, 503, "the catalogue cannot be read, so it is not known who may come in; use a token of the token file");
@@ -162,7 +163,7 @@ static enum token_role loopback_role(const struct origin *o, struct serve_reques
 		reply_problem(req, 421, "the Host is not this machine's");
 		return 0;
 	}
-	if (origin != NULL && !is_own_origin(origin, origin_n)) {
+	if (origin != NULL && !is_own_origin(origin, host)) {
 		reply_problem(req, 403, "a page of another origin may not call this");
 		return 0;
 	}

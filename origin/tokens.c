@@ -105,7 +105,6 @@ static int read_token_file(struct tokens *t, const char *file, struct fault *f)
 {
 	char *save = NULL, *line;
 	unsigned number = 0;
-	struct stat st;
 	struct buf b;
 	int e;
 
@@ -115,8 +114,8 @@ static int read_token_file(struct tokens *t, const char *file, struct fault *f)
 		buf_fini(&b);
 		return fault_set(f, e, _("token file \"%s\": %s"), file, words_error(e));
 	}
-	if (stat(file, &st) == 0 && (st.st_mode & 077) != 0)
-		log_warn("origin/tokens", "others can read the token file; chmod 600 \"%s\"", file);
+	if (file_is_shared(file))
+		log_warn("origin/tokens", "others can read or write the token file; chmod 600 \"%s\"", file);
 	for (line = strtok_r((char *)b.bytes, "\n", &save); e == 0 && line != NULL; line = strtok_r(NULL, "\n", &save))
 		e = read_line(t, file, ++number, line, f);
 	buf_fini(&b);

@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/words.h"
@@ -158,6 +159,8 @@ int sign_keys_load(const char *path, struct sign_keys **ret, struct fault *f)
 		fault_set(f, r, _("cannot read the keys of signed URLs \"%s\": %s"), path, words_error(r));
 	else
 		r = sign_keys_read((const char *)b.bytes, b.size, path, ret, f);
+	if (r == 0 && file_is_shared(path))
+		log_warn("serve/sign", "others can read or write the keys of signed URLs; chmod 640 \"%s\"", path);
 	if (b.size > 0)
 		OPENSSL_cleanse(b.bytes, b.size);
 	buf_fini(&b);

@@ -186,6 +186,8 @@ static int load_files(SSL_CTX *ctx, const struct tls_settings *s, struct fault *
 		return ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH ? mismatch(s, f) : tls_fault(f, _("cannot use the private key"), s->key, _(": it must be PEM, without a password, of the certificate's first entry"));
 	if (SSL_CTX_check_private_key(ctx) != 1)
 		return mismatch(s, f);
+	if (file_is_shared(s->key))
+		log_warn(WHERE, "others can read or write the private key; chmod 640 \"%s\"", s->key);
 	if (X509_cmp_current_time(X509_get0_notAfter(SSL_CTX_get0_certificate(ctx))) < 0)
 		log_warn(WHERE, "the certificate has expired: viewers will refuse it path=\"%s\"", s->cert);
 	return 0;

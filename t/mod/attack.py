@@ -7,7 +7,7 @@ sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'
 import lab, package, tap
 from lab import Edge, Lab, Package
 from origins import Origin, places, raw
-from rawhttp import DATA, H2, HEADERS, PING, block, frame, plain, status_of
+from rawhttp import DATA, H2, HEADERS, PING, block, certificate, frame, plain, status_of
 
 os.environ['XDG_STATE_HOME'] = tap.folder()
 # what is held is looked at: AddressSanitizer would keep what was given back
@@ -236,6 +236,26 @@ def who_guesses_tokens_keeps_nobody_out():
     tap.equal({name: oct(os.stat(os.path.join(beside, name)).st_mode & 0o077) for name in os.listdir(beside) if 'sqlite' in name and 'lock' not in name},
               {'catalogue.sqlite': '0o0', 'catalogue.sqlite-wal': '0o0', 'catalogue.sqlite-shm': '0o0'}, "what others on the machine may do with tokens' hashes")
     tap.equal(o.p.stop(), 0)
+
+
+@tap.test
+def secrets_that_others_can_read_are_told_of():
+    folder = tap.folder()
+    cert, key = certificate(folder)
+    secrets = {'tokens': 'admin ' + 'x' * 40, 'token': 'x' * 40, 'urls': 'k1 ' + '0' * 64}
+    for name, text in secrets.items():
+        with open(os.path.join(folder, name), 'w') as f:
+            f.write(text + '\n')
+    paths = [key, *(os.path.join(folder, name) for name in secrets)]
+    for mode, told in ((0o640, False), (0o644, True), (0o620, True)):
+        for path in paths:
+            os.chmod(path, mode)
+        tls = ['--tls-cert', cert, '--tls-key', key, '--url-keys', os.path.join(folder, 'urls')]
+        o = Origin(options=['--token-file', os.path.join(folder, 'tokens'), *tls])
+        e = tap.call(tap.program('ribera-edge'), '--name', 'a', '--origin', 'http://127.0.0.1:1', '--store', os.path.join(folder, 'store'), '--token-file', os.path.join(folder, 'token'), '--check')
+        text = o.p.text() + e.stdout + e.stderr
+        tap.equal(['others can read or write' in line and path in line for path in paths for line in [next((x for x in text.split('\n') if f'"{path}"' in x), '')]], [told] * 4, f'{mode:o}: {text}')
+        o.p.stop()
 
 
 # --- hostile libraries, and those who fill them ----------------------------------------------------------------

@@ -371,7 +371,9 @@ def a_page_of_another_site_cannot_call_the_control_api():
         tap.check(status(Host=host) in (421, 400), host)
     tap.equal(status(Host='localhost', Origin='http://evil.example'), 403)
     tap.equal(status(Host='localhost', Origin='null'), 403)
-    tap.equal(status(Host='localhost', Origin=f'http://localhost:{port}'), 200)
+    tap.equal(status(Host='localhost', Origin=f'http://localhost:{port}'), 403)
+    tap.equal(status(Host=f'localhost:{port}', Origin=f'http://localhost:{port + 1}'), 403, 'a page of another program of this machine')
+    tap.equal([status(Host=f'{name}:{port}', Origin=f'http://{name}:{port}') for name in ('localhost', '127.0.0.1', '[::1]', 'LOCALHOST')], [200] * 4)
 
 
 # --- tokens ---------------------------------------------------------------------------------------------------------
