@@ -6,7 +6,10 @@
 #include "ingest/coder.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
 
+#include "base/mem.h"
 #include "base/must.h"
 #include "base/words.h"
 #include "ingest/judge.h"
@@ -146,6 +149,23 @@ static void close_encoder(const struct coder *coder, AVCodecContext **pc, bool b
 	avcodec_free_context(pc);
 }
 
+/* One that must make all it has been given before it ends, which may take minutes: left to the end of the process, which comes soon. */
+static void leave(AVCodecContext *c)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static struct left {
+		AVCodecContext *ctx;
+		struct left *next;
+	} *all;
+	struct left *l = mem_new(sizeof *l);
+
+	l->ctx = c;
+	pthread_mutex_lock(&lock);
+	l->next = all;
+	all = l;
+	pthread_mutex_unlock(&lock);
+}
+
 int coder_parameters(const struct coder *coder, const struct coder_settings *s, AVCodecParameters **ret_parameters, int *ret_delay, struct fault *f)
 {
 	AVCodecContext *c = NULL;
@@ -208,6 +228,9 @@ int coder_encode(const struct coder *coder, const struct coder_settings *s, uint
 	judge_free(&w.judge);
 	buf_fini(&w.picture);
 	av_packet_free(&w.packet);
-	close_encoder(coder, &w.ctx, w.begun, w.ended);
+	if (coder->wind_up != NULL && w.begun && look_at_stop(&w) != 0)
+		leave(w.ctx);
+	else
+		close_encoder(coder, &w.ctx, w.begun, w.ended);
 	return r;
 }

@@ -25,7 +25,7 @@ struct coder_settings {
 	enum AVColorTransferCharacteristic transfer;
 	enum AVColorSpace matrix;
 	const struct light *light; /* AV1 alone; NULL: it is not HDR; must stay */
-	const volatile sig_atomic_t *stop; /* once it is not 0 coder_encode ends soon; NULL: none */
+	const volatile sig_atomic_t *stop; /* once it is not 0 the process is about to end, and coder_encode ends soon; NULL: none */
 };
 
 /* One kind of encoder: avc_coder, av1_coder. */

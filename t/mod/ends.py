@@ -89,9 +89,11 @@ def works(process, seconds):
 @tap.test
 def an_ingest_ends_in_the_middle_of_what_encoders_take_long_for():
     """While it probes, and when all of the film is read and waits for encoders."""
-    for ladder in ('title', 'fixed'):
+    slow = (('--ladder', 'title', '--preset', 'placebo'), ('--ladder', 'fixed', '--preset', 'placebo'),
+            ('--ladder', 'fixed', '--preset', 'ultrafast', '--max-rungs', '2', '--codecs', 'h264,aac,av1', '--av1-preset', '2'))
+    for options in slow:
         library = tap.folder()
-        p = start(INGEST, film.generated(2), '--library', library, '--ladder', ladder, '--preset', 'placebo', '--title', 't', '--quiet')
+        p = start(INGEST, film.generated(2), '--library', library, *options, '--title', 't', '--quiet')
         works(p, 3)
         tap.equal(told(p, seconds=5), 1)
         said = p.stderr.read().decode()
@@ -225,6 +227,52 @@ def an_origin_that_ends_takes_the_copy_of_a_backup_along():
 
 
 @tap.test
+def an_origin_ends_though_listeners_stay_and_bodies_drip():
+    o = Origin(options=['--grace', '30s'])
+    listeners = [ask(port, '/api/v1/events') for port in o.ports.values()]
+    for s in listeners:
+        tap.check(s.recv(4096).startswith(b'HTTP/1.1 200'), 'a listener')
+    meta = base64.b64encode(b'a.mp4').decode()
+    r = tap.http(o.control + '/api/v1/masters', 'POST', b'', {'Tus-Resumable': '1.0.0', 'Upload-Length': '1000000', 'Upload-Metadata': f'filename {meta}'})
+    path = r.headers['Location']
+    s = socket.create_connection(('127.0.0.1', o.ports['control']))
+    s.sendall(f'PATCH {path} HTTP/1.1\r\nHost: localhost\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\n'
+              'Content-Length: 1000000\r\n\r\n'.encode() + bytes(5000))
+    part = os.path.join(o.library, '.uploads', path.rsplit('/', 1)[1] + '.part')
+    tap.until(lambda: os.path.getsize(part) == 5000, 20, 'the bytes')
+    end = threading.Event()
+
+    def drip():
+        try:
+            while not end.wait(0.1):
+                s.sendall(b'x')
+        except OSError:
+            pass
+    threading.Thread(target=drip, daemon=True).start()
+    tap.equal(told(o.p.p), 0)
+    end.set()
+    o.start()
+    got = tap.http(o.control + path, 'HEAD', headers={'Tus-Resumable': '1.0.0'})
+    tap.check(int(got.headers['Upload-Offset']) >= 5000, 'what came is lost')
+
+
+@tap.test
+def an_edge_ends_though_what_it_fills_prepares_and_pulls_stalls():
+    def ends(stalls):
+        p, other = Package('film'), Package('other', seed=2)
+        origin = Lab(p, other)
+        origin.behaviour = lambda title, name, first: {'stall_at': 1000} if name == stalls else None
+        edge = Edge(origin, '--grace', '1s')
+        tap.until(lambda: origin.asked(stalls), 20, f'a request for {stalls}')
+        viewers = [ask(edge.port, f'/v/{q.key}/video.mp4') for q in (p, other)]
+        code = told(edge.process.p)
+        for s in viewers:
+            s.close()
+        return code
+    tap.equal(all_at_once(ends, [(name,) for name in ('package.torrent', 'package.leaves', 'video.mp4')]), [0] * 3)
+
+
+@tap.test
 def a_backup_that_is_ended_leaves_nothing():
     server, folder = Trickle(), tap.folder()
     p = start(tap.program('ribera-admin'), '--control', server.url, 'backup', f'{folder}/catalogue')
@@ -271,7 +319,7 @@ def ask(port, path):
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     s.connect(('127.0.0.1', port))
-    s.sendall(f'GET {path} HTTP/1.1\r\nHost: x\r\n\r\n'.encode())
+    s.sendall(f'GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n'.encode())
     return s
 
 
@@ -375,6 +423,32 @@ def a_service_ends_though_the_program_that_would_replace_it_hangs():
     child = tap.until(lambda: children(o.p.pid), 20, 'the trial')[0]
     tap.equal(told(o.p.p), 0)
     tap.check(not os.path.exists(f'/proc/{child}'), 'the trial is left behind')
+
+
+# --- names ---------------------------------------------------------------------------------------------------------
+
+@tap.test
+def who_waits_for_a_name_server_ends():
+    folder, gone = tap.folder(), os.path.join(tap.folder(), 'gone')
+    with open(gone, 'w') as f:
+        f.write('silent')
+    env = {**os.environ, 'LD_PRELOAD': os.path.join(tap.BUILD, 't', 'lib', 'names.so'), 'NAMES_GONE': gone,
+           'ASAN_OPTIONS': 'verify_asan_link_order=0:' + os.environ.get('ASAN_OPTIONS', '')}
+    _, film_folder = package.write(tap.folder(), 'film', {'video.mp4': os.urandom(1000)})
+    there = 'http://there.test:81'
+
+    def ends(code, *argv):
+        p = start(*argv, env=env)
+        waits_in(p, 'nanosleep', threads=True)
+        return argv[0], told(p) == code
+    jobs = [(0, EDGE, '--name', 'a', '--origin', there, '--store', f'{folder}/a', '--listen', '127.0.0.1:0'),
+            (1, EDGE, '--setup', '--config', f'{folder}/edge.yaml', '--name', 'b', '--origin', there, '--store', f'{folder}/b'),
+            (1, INGEST, film_folder, '--to', there, '--quiet'),
+            (0, PLAYER, there + '/a.mpd', '--output', 'null', '--no-state', '--quiet'),
+            (-signal.SIGTERM, PLAYER, there + '/a.mpd', '--inspect'),
+            (-signal.SIGTERM, tap.program('ribera-admin'), '--control', there, 'titles')]
+    results = all_at_once(ends, jobs)
+    tap.equal([r for r in results if not (isinstance(r, tuple) and r[1])], [])
 
 
 # --- an edge's setup -----------------------------------------------------------------------------------------------
