@@ -71,6 +71,8 @@ static int write_holds(const json_t *runs, const struct shelf *s, struct buf *b)
 			size_t revision_n;
 			const char *revision = shelf_revision(s, line, &revision_n);
 
+			if (buf_error(b) != 0) /* said by whoever began it: a few bytes each stand for a whole library */
+				return ERR_LIMIT;
 			if (i % 2 == 1)
 				buf_printf(b, "\"%.*s/%.*s\",", (int)s->lines[line].name_n, shelf_title(s, line), (int)revision_n, revision);
 		}

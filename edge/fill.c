@@ -60,14 +60,10 @@ void fill_free(struct fill **pf)
 	*pf = NULL;
 }
 
+/* A package knows its place in the list; one that stands elsewhere, or nowhere, points to another's. */
 static struct title *find(struct title *titles, size_t n, const struct package *p)
 {
-	if (p->fill_at < n && titles[p->fill_at].package == p)
-		return &titles[p->fill_at];
-	for (size_t i = 0; i < n; i++)
-		if (titles[i].package == p)
-			return &titles[i];
-	return NULL;
+	return p->fill_at < n && titles[p->fill_at].package == p ? &titles[p->fill_at] : NULL;
 }
 
 void fill_set_plan(struct fill *f, const struct plan *plan)
@@ -82,7 +78,7 @@ void fill_set_plan(struct fill *f, const struct plan *plan)
 		struct package *p = t->hold ? store_find(f->s.store, t->title, t->revision) : NULL;
 		const struct title *known = p != NULL ? find(old, n_old, p) : NULL;
 
-		if (p == NULL)
+		if (p == NULL || find(f->titles, f->n, p) != NULL) /* named twice */
 			continue;
 		MEM_GROW(f->titles, f->cap, f->n);
 		f->titles[f->n] = known != NULL ? *known : (struct title){.package = p};

@@ -7,8 +7,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/mem.h"
+#include "base/must.h"
 #include "t/lib/unit.h"
 
 #define MAX ((size_t)1 << 24)
@@ -164,6 +166,35 @@ Test(plan_text, short_plans_that_lie)
 		buf_fini(&b);
 		json_decref(o);
 	}
+	shelf_fini(&s);
+}
+
+/* Of a few bytes each, by the hundred thousand: what they come to is bounded, and so is the work. */
+Test(plan_text, peers_that_hold_everything)
+{
+	struct shelf s;
+	struct sha256 h = {{0}};
+	json_t *o, *peers = json_array(), *peer;
+	struct fault f = {0};
+	char title[16];
+	struct buf b;
+
+	MUST(setrlimit(RLIMIT_CPU, &(struct rlimit){20, 20}) == 0); /* it would be minutes */
+	shelf_init(&s, MAX);
+	for (unsigned i = 0; i < 20000; i++) {
+		snprintf(title, sizeof title, "t%05u", i);
+		shelf_add(&s, title, "00000000000000000000", &h, 1, 1);
+	}
+	cr_assert(shelf_close(&s) == 0);
+	o = short_plan(&s, "[]", "[0,20000]");
+	peer = json_array_get(json_object_get(o, "peers"), 0);
+	for (unsigned i = 0; i < 200000; i++)
+		json_array_append(peers, peer);
+	json_object_set_new(o, "peers", peers);
+	buf_init(&b, MAX);
+	cr_assert(plan_text_whole(o, &s, &b, &f) < 0);
+	buf_fini(&b);
+	json_decref(o);
 	shelf_fini(&s);
 }
 
