@@ -14,6 +14,9 @@
  *
  * What a connection that rests need not hold: libh2o keeps it until the end.
  *
+ * Frames of a type that nobody knows: libh2o tells standard error of each, so anybody could fill a log with them, or stop a server
+ * whose standard error is a pipe that nobody reads.
+ *
  * Heads whose fields are in a table already and cost a byte each: libh2o counts bytes, of which it takes 400 KB, and makes a hundred
  * times as many of them.
  */
@@ -35,6 +38,8 @@
 static __typeof__(h2o_http2__encode_rst_stream_frame) *their_rst;
 static __typeof__(h2o_http2_stream_reset) *their_reset;
 static __typeof__(h2o_hpack_parse_headers) *their_parse;
+static __typeof__(h2o_http2_decode_frame) *their_frame;
+static __typeof__(h2o_http2_accept) *their_accept;
 static _Thread_local uint32_t refused; /* the stream that libh2o said it refuses, and resets with its next call; 0: none */
 static _Thread_local uint32_t let_go;  /* whose reply is ready, and that it resets next; 0: none */
 static _Thread_local uint32_t spared;  /* the one that is being answered, and that it resets for what still comes */
@@ -44,7 +49,19 @@ void h2_init(void)
 	their_rst = (__typeof__(their_rst))dlsym(RTLD_NEXT, "h2o_http2__encode_rst_stream_frame");
 	their_reset = (__typeof__(their_reset))dlsym(RTLD_NEXT, "h2o_http2_stream_reset");
 	their_parse = (__typeof__(their_parse))dlsym(RTLD_NEXT, "h2o_hpack_parse_headers");
-	MUST(their_rst != NULL && their_reset != NULL && their_parse != NULL);
+	their_frame = (__typeof__(their_frame))dlsym(RTLD_NEXT, "h2o_http2_decode_frame");
+	their_accept = (__typeof__(their_accept))dlsym(RTLD_NEXT, "h2o_http2_accept");
+	MUST(their_rst != NULL && their_reset != NULL && their_parse != NULL && their_frame != NULL && their_accept != NULL);
+}
+
+/* Also libh2o's own call, of a connection whose ALPN says so. */
+void h2o_http2_accept(h2o_accept_ctx_t *ctx, h2o_socket_t *sock, struct timeval at)
+{
+	struct conn *c = sock->on_close.data;
+
+	MUST_MAGIC(c, CONN_MAGIC);
+	c->frames = true;
+	their_accept(ctx, sock, at);
 }
 
 void h2_let_go(uint32_t stream_id)
@@ -64,6 +81,7 @@ static void answer(h2o_http2_conn_t *conn, h2o_http2_stream_t *stream)
 		conn->pull_stream_ids.max_processed = stream->stream_id;
 	c->excess = stream->stream_id;
 	c->excess_frames = 0;
+	c->sends = true;
 	c->excessive = r;
 	if (r != NULL && r->held) {
 		intake_let_go(r);
@@ -85,9 +103,12 @@ void h2o_http2__encode_rst_stream_frame(h2o_buffer_t **buf, uint32_t stream_id, 
 	} else if (error != -H2O_HTTP2_ERROR_STREAM_CLOSED || stream_id != c->excess) {
 		their_rst(buf, stream_id, error);
 	} else if (c->excessive != NULL) {
+		c->sends = true;
 		spared = stream_id;
-	} else if (c->excess_frames <= PATIENCE && c->excess_frames++ == PATIENCE) { /* afterwards it may still have been under way (RFC 9113 5.1) */
-		their_rst(buf, stream_id, NO_ERROR);
+	} else if (c->excess_frames <= PATIENCE) {
+		c->sends = true;
+		if (c->excess_frames++ == PATIENCE) /* afterwards it may still have been under way (RFC 9113 5.1) */
+			their_rst(buf, stream_id, NO_ERROR);
 	}
 }
 
@@ -111,6 +132,13 @@ bool h2_is_receiving(const h2o_conn_t *any)
 	const h2o_http2_conn_t *conn = (const h2o_http2_conn_t *)any;
 
 	return conn->num_streams.pull.open > conn->num_streams.pull.half_closed || conn->_headers_unparsed != NULL;
+}
+
+bool h2_awaits_body(const h2o_socket_t *sock)
+{
+	const h2o_http2_conn_t *conn = sock->data;
+
+	return conn->num_streams.pull.open > conn->num_streams.pull.half_closed;
 }
 
 static h2o_http2_stream_t *stream_of(h2o_req_t *req)
@@ -161,6 +189,19 @@ void h2_rest(h2o_conn_t *any)
 	forget_fields(&conn->_output_header_table);
 	if (h2o_linklist_is_empty(&conn->scheduler._all_refs))
 		h2o_http2_scheduler_dispose(&conn->scheduler); /* made anew with the next stream */
+}
+
+/* --- frames of no known type --------------------------------------------------------- */
+
+/* They are to be passed over (RFC 9113 5.5), and are where no frame of another kind may stand an error (6.10): as is the answer to a PING. */
+ssize_t h2o_http2_decode_frame(h2o_http2_frame_t *frame, const uint8_t *bytes, size_t n, const h2o_http2_settings_t *settings, const char **why)
+{
+	static const uint8_t nothing[8];
+	ssize_t taken = their_frame(frame, bytes, n, settings, why);
+
+	if (taken > 0 && frame->type > H2O_HTTP2_FRAME_TYPE_CONTINUATION)
+		*frame = (h2o_http2_frame_t){.length = sizeof nothing, .type = H2O_HTTP2_FRAME_TYPE_PING, .flags = H2O_HTTP2_FRAME_FLAG_ACK, .payload = nothing};
+	return taken;
 }
 
 /* --- heads that grow as they are read ---------------------------------------------- */

@@ -212,6 +212,10 @@ struct conn {
 	int refuse;             /* over a limit: the status its request gets; 0: none */
 	struct limit_client client;
 	unsigned left;          /* replies given up of late */
+	bool frames;            /* it speaks HTTP/2 */
+	bool sends;             /* ... some of a body came since it was last looked after */
+	unsigned heads;         /* ... requests since then */
+	uint64_t in, out;       /* ... bytes until then */
 	h2o_conn_t *h2;         /* once there was a request by HTTP/2 */
 	bool rests;             /* ... and h2_rest has been called since the last */
 	mono_us taken;          /* ... when it had no request half here, or the last body was whole */
@@ -389,6 +393,8 @@ void h2_init(void); /* before the first lane */
 void h2_let_go(uint32_t stream_id);
 /* Of an HTTP/2 connection: is there a request whose head or body has begun and not ended? */
 bool h2_is_receiving(const h2o_conn_t *);
+/* ... of which the body has not ended?  Of the connection's socket. */
+bool h2_awaits_body(const h2o_socket_t *);
 /* Of a request by HTTP/2: has its viewer made no room for what there is to send (RFC 9113 6.9)? */
 bool h2_is_shut(h2o_req_t *);
 /* Ends this reply and leaves the others of the connection. */

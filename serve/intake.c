@@ -253,6 +253,7 @@ bool intake_take_2(struct serve_request *r, const void *bytes, size_t n)
 	int error;
 
 	in->taken += n;
+	r->conn->sends = true;
 	r->conn->taken = clock_mono(); /* it does not drip: its own rate is looked at */
 	if (in->left != UINT64_MAX)
 		in->left -= n < in->left ? n : in->left;

@@ -21,6 +21,7 @@
 #include "base/must.h"
 #include "base/traceparent.h"
 #include "serve/inner.h"
+#include "serve/trip.h"
 #include "serve/tls.h"
 
 #define ACCEPTS_A_TURN 16
@@ -219,6 +220,26 @@ static bool is_dripping(struct conn *c, mono_us now)
 	return (c->running == 0 && now - c->since > limit) || (c->h2 != NULL && now - c->taken > limit);
 }
 
+#define NOISE_A_SECOND ((uint64_t)1 << 20) /* bytes that are neither a head nor a body */
+#define HEAD_MOST ((uint64_t)64 << 10)
+
+/* Frames of HTTP/2 that ask for nothing: PING, SETTINGS, PRIORITY, CONTINUATION of nothing (CVE-2019-9512, 9515, 9518).  Bytes are counted, by
+ * the kernel; an eighth of what goes out may be windows that are opened for it.  Bodies have limits of their own. */
+static bool is_noise(struct conn *c)
+{
+	uint64_t in, out, most = NOISE_A_SECOND + c->heads * HEAD_MOST;
+	bool noise;
+
+	if (!c->frames || !trip_traffic(h2o_socket_get_fd(c->sock), &in, &out))
+		return false;
+	noise = !c->sends && !h2_awaits_body(c->sock) && in - c->in > most + (out - c->out) / 8;
+	c->in = in;
+	c->out = out;
+	c->heads = 0;
+	c->sends = false;
+	return noise;
+}
+
 /* What is given back costs the next reply some 300 bytes, of a segment nothing. */
 static bool may_rest(const struct conn *c, mono_us now)
 {
@@ -234,7 +255,10 @@ static void look_after_conns(struct lane *l)
 		struct conn *c = H2O_STRUCT_FROM_MEMBER(struct conn, link, n);
 
 		c->left -= c->left < LEFT_A_SECOND ? c->left : LEFT_A_SECOND;
-		if (is_dripping(c, now)) {
+		if (is_noise(c)) {
+			counters_add(l->serve->counters, C_CONNECTIONS_FLOOD, 1);
+			shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
+		} else if (is_dripping(c, now)) {
 			counters_add(l->serve->counters, C_CONNECTIONS_SLOW, 1);
 			shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
 		} else if (may_rest(c, now)) {

@@ -533,6 +533,8 @@ struct serve_request *request_new(h2o_req_t *req)
 		c->taken = r->started;
 	}
 	c->running++;
+	c->heads++;
+	c->sends |= req->entity.base != NULL;
 	c->asked = true;
 	c->rests = false;
 	return r;

@@ -23,14 +23,23 @@ dur_us trip_of(int fd)
 	return info.tcpi_rtt;
 }
 
-int64_t trip_acknowledged(int fd)
+bool trip_traffic(int fd, uint64_t *ret_in, uint64_t *ret_out)
 {
 	struct tcp_info info = {0};
 	socklen_t n = sizeof info;
 
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) != 0 || n < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof info.tcpi_bytes_acked)
-		return -1;
-	return (int64_t)info.tcpi_bytes_acked;
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) != 0 || n < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received)
+		return false;
+	*ret_in = info.tcpi_bytes_received;
+	*ret_out = info.tcpi_bytes_acked;
+	return true;
+}
+
+int64_t trip_acknowledged(int fd)
+{
+	uint64_t in, out;
+
+	return trip_traffic(fd, &in, &out) ? (int64_t)out : -1;
 }
 
 bool trip_is_open(int fd)

@@ -6,6 +6,7 @@
 #define RIBERA_SERVE_TRIP_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/clock.h"
 
@@ -14,5 +15,7 @@ dur_us trip_of(int fd);
 /* Bytes that the other side has acknowledged in all; -1: not known. */
 int64_t trip_acknowledged(int fd);
 bool trip_is_open(int fd); /* neither side has ended it */
+/* Bytes that came in all, and those that the other side has acknowledged; false: not known. */
+bool trip_traffic(int fd, uint64_t *ret_in, uint64_t *ret_out);
 
 #endif

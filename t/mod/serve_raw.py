@@ -710,27 +710,97 @@ def h2_weights_and_dependencies():
     tap.equal(get(P, '/small.mpd').body, small)
 
 
+def flood(c, make, reads, others):
+    """Sends what make() gives until the server ends the connection; how much that was, or None when it does not."""
+    c.s.setblocking(False)
+    sent, rest, end, answered = 0, b'', time.monotonic() + 15 * tap.PATIENCE, 0
+    while time.monotonic() < end:
+        try:
+            if reads:
+                while chunk := c.s.recv(1 << 20):
+                    pass
+                if chunk == b'':
+                    return sent
+        except BlockingIOError:
+            pass
+        except OSError:
+            return sent
+        try:
+            rest = rest or make(c)
+            n = c.s.send(rest)
+            sent, rest = sent + n, rest[n:]
+        except BlockingIOError:
+            pass
+        except OSError:
+            return sent
+        if sent >> 19 > answered:
+            answered = sent >> 19
+            others()
+        time.sleep(0.005)
+    return None
+
+
+def begun(c, head, make):
+    """A stream's head first, then what make() gives."""
+    if c.next > 1:
+        return make()
+    c.next = 3
+    return head
+
+
 @tap.test
-def h2_floods_do_not_hold_it_up():
-    def storm(send):
-        with H2(P, timeout=5) as c:
-            try:
-                for _ in range(40):
-                    send(c)
-            except OSError:
-                pass  # shown the door
-    def reset(c):
-        out = b''
-        for _ in range(50):
-            out += frame(HEADERS, 5, c.next, block(plain('/big.mp4'))) + frame(RST, 0, c.next, struct.pack('>I', 8))
-            c.next += 2
-        c.s.sendall(out)
-    storm(reset)
-    storm(lambda c: c.s.sendall(frame(PING, 0, 0, b'12345678') * 100))
-    storm(lambda c: c.s.sendall(frame(SETTINGS, 0, 0) * 100))
-    storm(lambda c: c.s.sendall(frame(HEADERS, 1, 1, block(plain())) + frame(CONTINUATION, 0, 1, block([('x', 'y' * 4000)])) * 30))
-    tap.equal(get(P, '/small.mpd').body, small)
-    tap.until(lambda: S.metric('ribera_http_open_connections') <= 2, 10, 'the end of their connections')
+def h2_floods_end_their_connection_and_hold_nobody_up():
+    post, get_ = frame(HEADERS, 4, 1, block(plain('/h/echo', 'POST'))), frame(HEADERS, 1, 1, block(plain()))
+
+    def resets(c):
+        c.next, first = c.next + 400, c.next
+        return b''.join(frame(HEADERS, 5, s, block(plain('/big.mp4'))) + frame(RST, 0, s, struct.pack('>I', 8)) for s in range(first, first + 400, 2))
+    floods = {  # ended within a second or two
+        'resets': resets, 'pings': lambda c: frame(PING, 0, 0, b'12345678') * 2000, 'answers to pings': lambda c: frame(PING, 1, 0, b'12345678') * 2000,
+        'settings': lambda c: frame(SETTINGS, 0, 0) * 4000, 'settings that change windows': lambda c: frame(SETTINGS, 0, 0, struct.pack('>HI', 4, 65535) * 100) * 50,
+        'answers to settings': lambda c: frame(SETTINGS, 1, 0) * 4000, 'windows': lambda c: frame(WINDOW, 0, 0, struct.pack('>I', 1)) * 2000,
+        'priorities': lambda c: frame(PRIORITY, 0, 1, struct.pack('>IB', 0, 15)) * 2000,
+        'frames of no known type': lambda c: frame(99, 0, 0, b'x' * 50) * 500,
+        'continuations': lambda c: begun(c, get_, lambda: frame(CONTINUATION, 0, 1, block([('x', 'y' * 4000)])) * 8)}
+    slow = {  # behind a request that has begun: ended as one that drips
+        'continuations of nothing': lambda c: begun(c, get_, lambda: frame(CONTINUATION, 0, 1) * 4000),
+        'a body of nothing': lambda c: begun(c, post, lambda: frame(DATA, 0, 1) * 4000),
+        'a body of padding': lambda c: begun(c, post, lambda: frame(DATA, 8, 1, b'\xff' + bytes(255)) * 100)}
+
+    def memory(server):
+        with open(f'/proc/{server.p.pid}/status') as f:
+            return int(next(line for line in f if line.startswith('VmRSS')).split()[1]) >> 10
+
+    quick = Server(root, '--idle', '1s')
+    for server, all_of in ((S, floods), (quick, slow)):
+        def others():
+            tap.equal(get(server.port, '/small.mpd').body, small, 'another viewer')
+        before = memory(server)
+        for name, make in all_of.items():
+            for reads in (True, False) if name in ('pings', 'settings') else (True,):
+                with H2(server.port) as c:
+                    sent = flood(c, make, reads, others)
+                tap.check(sent is not None, f'{name}, answers {"" if reads else "not "}read: it goes on for ever')
+                tap.check(memory(server) - before < 30, f'{name}: {memory(server) - before} MB')
+        others()
+        tap.until(lambda: server.metric('ribera_http_open_connections') <= 2, 10, 'the end of their connections')
+    tap.check(S.metric('ribera_http_connections_cut_total{reason="flood"}') >= len(floods) - 2, 'they are counted')  # libh2o ends the continuations by itself
+    tap.equal(quick.stop(), (0, ''))
+
+
+@tap.test
+def h2_frames_of_no_known_type_are_passed_over_in_silence():
+    """RFC 9113 5.5; libh2o tells the error output of each: a log that anybody could fill."""
+    with H2(P) as c:
+        for stream in (0, 1, 7):
+            c.s.sendall(frame(16, 0, stream, bytes(4) + b'u=1') + frame(10, 0xff, stream) + frame(255, 0, stream, bytes(16384)))
+        tap.equal(c.answer(c.request(plain())), (200, small), 'behind them')
+        stream = c.request(plain('/h/echo', 'POST'), end=False)
+        c.s.sendall(frame(DATA, 0, stream, b'a') + frame(16, 0, stream, b'x') + frame(DATA, 1, stream, b'b'))
+        tap.check(c.answer(stream)[1].endswith(b'body=ab'), 'between the parts of a body')
+        c.s.sendall(frame(HEADERS, 1, c.next, block(plain())) + frame(16, 0, c.next, b'x') + frame(CONTINUATION, 4, c.next))
+        tap.check(c.answer(c.next)[0] in ('goaway', 'closed'), 'between the parts of a head there is no place for them (RFC 9113 6.10)')
+    # that nothing was told is looked at when the server ends
 
 
 @tap.test
