@@ -212,8 +212,15 @@ void page_answer(const struct page *p, const char *home, struct serve_request *r
 		return;
 	}
 	snprintf(etag, sizeof etag, "\"%s\"", f->etag);
-	if (reply_matches(req, f->etag))
-		serve_reply(req, 304, NULL, NULL, fields, n);
-	else
+	switch (serve_judge(req, etag)) {
+	case CONDITION_PASSED:
 		serve_reply(req, 200, f->type, blob_ref(f->bytes), fields, n);
+		return;
+	case CONDITION_NOT_MODIFIED:
+		serve_reply(req, 304, NULL, NULL, fields, n);
+		return;
+	case CONDITION_FAILED:
+		reply_not_as_seen(req, f->etag);
+		return;
+	}
 }

@@ -25,41 +25,6 @@ static __thread struct reply_kept *kept;
 /* Where an answer is told instead of sent. */
 static __thread struct reply_peek *peeked;
 
-/* Is the ETag (without quotes) in a list of such?  A weak one counts only where that is said. */
-static bool is_listed(const char *field, size_t n, const char *etag, bool weak)
-{
-	size_t etag_n = strlen(etag);
-	const char *end;
-
-	for (end = field + n; field < end;) {
-		size_t item = 0;
-
-		while (field < end && (*field == ' ' || *field == ',' || *field == '\t'))
-			field++;
-		while (field + item < end && field[item] != ',')
-			item++;
-		n = item;
-		while (n > 0 && (field[n - 1] == ' ' || field[n - 1] == '\t'))
-			n--;
-		if (n == 1 && field[0] == '*')
-			return true;
-		if (weak && n > 2 && field[0] == 'W' && field[1] == '/')
-			field += 2, n -= 2, item -= 2;
-		if (n == etag_n + 2 && field[0] == '"' && field[n - 1] == '"' && memcmp(field + 1, etag, etag_n) == 0)
-			return true;
-		field += item;
-	}
-	return false;
-}
-
-bool reply_matches(const struct serve_request *req, const char *etag)
-{
-	size_t n;
-	const char *field = serve_field(req, "if-none-match", &n);
-
-	return field != NULL && is_listed(field, n, etag, true);
-}
-
 static bool is_read(const struct serve_request *req)
 {
 	return strcmp(serve_method(req), "GET") == 0 || strcmp(serve_method(req), "HEAD") == 0;
@@ -70,6 +35,7 @@ static void send_blob(struct serve_request *req, struct blob *body, const char *
 	char quoted[SHA256_HEX_SIZE + 2], seconds[24];
 	struct serve_header fields[] = {{"etag", quoted}, {"cache-control", "no-cache"}, {"age", seconds}};
 	size_t n = age >= 0 ? 3 : 2;
+	enum condition condition;
 
 	if (peeked != NULL) {
 		peeked->status = 200;
@@ -79,12 +45,16 @@ static void send_blob(struct serve_request *req, struct blob *body, const char *
 	}
 	snprintf(quoted, sizeof quoted, "\"%s\"", etag);
 	snprintf(seconds, sizeof seconds, "%lld", (long long)(age / DUR_S));
-	if (is_read(req) && reply_matches(req, etag)) {
-		blob_unref(&body);
-		serve_reply(req, 304, NULL, NULL, fields, n);
+	condition = is_read(req) ? serve_judge(req, quoted) : CONDITION_PASSED;
+	if (condition == CONDITION_PASSED) {
+		serve_reply(req, 200, JSON_TYPE, body, fields, n);
 		return;
 	}
-	serve_reply(req, 200, JSON_TYPE, body, fields, n);
+	blob_unref(&body);
+	if (condition == CONDITION_NOT_MODIFIED)
+		serve_reply(req, 304, NULL, NULL, fields, n);
+	else
+		reply_not_as_seen(req, etag);
 }
 
 void reply_json_blob(struct serve_request *req, struct blob *body, const char *etag)
@@ -183,6 +153,14 @@ void reply_json_aged(struct serve_request *req, struct blob *body, dur_us age)
 	send_blob(req, body, etag, age);
 }
 
+void reply_not_as_seen(struct serve_request *req, const char *etag)
+{
+	if (etag[0] != '\0')
+		reply_problem(req, 412, "it was changed meanwhile: read it again (its ETag is \"%s\" now)", etag);
+	else
+		reply_problem(req, 412, "this resource has no ETag that could be compared: leave the condition out");
+}
+
 bool reply_has_condition(const struct serve_request *req)
 {
 	size_t n;
@@ -192,15 +170,12 @@ bool reply_has_condition(const struct serve_request *req)
 
 bool reply_if_match(struct serve_request *req, const char *etag)
 {
-	size_t n, m;
-	const char *match = serve_field(req, "if-match", &n), *none = serve_field(req, "if-none-match", &m);
+	char quoted[SHA256_HEX_SIZE + 2];
 
-	if ((match == NULL || is_listed(match, n, etag, false)) && (none == NULL || !is_listed(none, m, etag, true)))
+	snprintf(quoted, sizeof quoted, "\"%s\"", etag);
+	if (serve_judge(req, etag[0] != '\0' ? quoted : NULL) == CONDITION_PASSED)
 		return true;
-	if (etag[0] != '\0')
-		reply_problem(req, 412, "it was changed meanwhile: read it again (its ETag is \"%s\" now)", etag);
-	else
-		reply_problem(req, 412, "this resource has no ETag that could be compared: leave the condition out");
+	reply_not_as_seen(req, etag);
 	return false;
 }
 

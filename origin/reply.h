@@ -42,8 +42,8 @@ void reply_not_allowed(struct serve_request *, const char *allow);
 /* 401 (RFC 6750 3) */
 void reply_unauthorized(struct serve_request *, const char *detail);
 
-/* Does If-None-Match name this ETag (without quotes)?  Weak comparison (RFC 9110 13.1.2). */
-bool reply_matches(const struct serve_request *, const char *etag);
+/* 412: a condition does not hold of what has this ETag (without quotes; "": it has none). */
+void reply_not_as_seen(struct serve_request *, const char *etag);
 
 /* Does the request have an If-Match or If-None-Match? */
 bool reply_has_condition(const struct serve_request *);

@@ -39,7 +39,7 @@ static int check_size(const struct revision *r, const char *name, uint64_t want,
 	else if ((uint64_t)st.st_size != want)
 		e = fault_set(f, ERR_CORRUPT, "%s: has %lld bytes, its digest says %llu", path,
 		              (long long)st.st_size, (unsigned long long)want);
-	else
+	else if ((wall_us)st.st_mtim.tv_sec * DUR_S <= clock_wall()) /* RFC 9110 8.8.2.1: none is in the future */
 		*ret_modified = (wall_us)st.st_mtim.tv_sec * DUR_S;
 	free(path);
 	return e;

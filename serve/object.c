@@ -268,7 +268,7 @@ static void add_cache_status(struct serve_request *r)
 	request_add_field(r, &field, value.base, value.len); /* RFC 9211 2 */
 }
 
-static enum condition judge(struct serve_request *r)
+static enum condition judge(const struct serve_request *r, const char *etag, wall_us modified)
 {
 	const struct condition_fields fields = {
 		.if_match = list_field(r, H2O_TOKEN_IF_MATCH),
@@ -277,7 +277,12 @@ static enum condition judge(struct serve_request *r)
 		.if_modified_since = list_field(r, H2O_TOKEN_IF_MODIFIED_SINCE),
 	};
 
-	return condition_judge(&fields, r->object->etag, r->object->modified);
+	return r->is_conditional ? condition_judge(&fields, etag, modified) : CONDITION_PASSED;
+}
+
+enum condition serve_judge(const struct serve_request *r, const char *etag)
+{
+	return judge(r, etag, 0);
 }
 
 /* RANGE_IGNORE when the whole is to be sent. */
@@ -464,7 +469,7 @@ static void answer_found(struct serve_request *r)
 		request_refuse(r, refusal);
 		return;
 	}
-	condition = r->is_conditional ? judge(r) : CONDITION_PASSED;
+	condition = judge(r, r->object->etag, r->object->modified);
 	if (condition == CONDITION_NOT_MODIFIED) {
 		send_not_modified(r);
 		return;

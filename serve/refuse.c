@@ -28,6 +28,7 @@ static const char *detail_of(struct serve_request *r, int status)
 	case 413: return request_printf(r, "the body is larger than the %" PRIu64 " bytes that are taken", r->lane->serve->settings.max_body);
 	case 414: return "the path and query are too long";
 	case 417: return "of Expect only 100-continue is known";
+	case 501: return "this method is known for no path at all";
 	case 431: return "the fields are too many or too long";
 	default: return status_text(status);
 	}

@@ -375,10 +375,15 @@ static bool may_trace(const h2o_iovec_t *name)
 	return (name->base[0] == 't' && name->len == 11) || (name->base[0] == 'x' && name->len == 12);
 }
 
-/* Fields of one connection that h2o lets pass on HTTP/2 (RFC 9113 8.2.2). */
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Fields of one connection that h2o lets pass on HTTP/2 (RFC 9113 8.2.2), and blanks around a value (8.2.1). */
 static bool is_malformed(const h2o_header_t *h)
 {
-	return (h->name->len == 10 && memcmp(h->name->base, "keep-alive", 10) == 0) ||
+	return (h->value.len > 0 && (is_blank(h->value.base[0]) || is_blank(h->value.base[h->value.len - 1]))) || (h->name->len == 10 && memcmp(h->name->base, "keep-alive", 10) == 0) ||
 	       (h->name->len == 16 && memcmp(h->name->base, "proxy-connection", 16) == 0);
 }
 
@@ -479,6 +484,17 @@ static void answer_options(struct serve_request *r)
 	request_send_memory(r, NULL, 0);
 }
 
+/* Those that any server knows, or may (RFC 9110 9.1, RFC 5789); not CONNECT, which asks for what there is none of here. */
+static bool is_known_method(const struct serve_request *r)
+{
+	static const char *const known[] = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE"};
+
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+		if (is_method(r, known[i], strlen(known[i])))
+			return true;
+	return false;
+}
+
 static const struct route *find_route(const struct serve *s, const char *path, size_t n)
 {
 	for (size_t i = 0; i < s->n_routes; i++)
@@ -549,6 +565,8 @@ void request_run(struct serve_request *r, int status)
 		request_refuse(r, r->conn->refuse);
 	} else if (status != 0 || (status = check_head(r)) != 0) {
 		refuse_and_close(r, status, C_REFUSED_FRAMING);
+	} else if (!is_known_method(r)) {
+		refuse_and_close(r, 501, C_REFUSED_TARGET); /* RFC 9110 15.6.2 */
 	} else if (is_method(r, "OPTIONS", 7) && req->input.path.len == 1 && req->input.path.base[0] == '*') {
 		answer_options(r);
 	} else if ((status = take_target(r)) != 0) {

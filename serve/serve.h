@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/traceparent.h"
+#include "serve/condition.h"
 
 struct blob;
 struct buf;
@@ -193,6 +194,9 @@ bool serve_is_tls(const struct serve_request *);
 /* The least round trip of the last minutes on the request's connection, as the kernel measures it (a system call); 0: not known.
  * The request's loop. */
 dur_us serve_round_trip(const struct serve_request *);
+
+/* What its conditions say of what has this ETag (quoted; NULL: none) and no date (RFC 9110 13.2.2). */
+enum condition serve_judge(const struct serve_request *, const char *etag);
 
 struct serve_header {
 	const char *name, *value; /* name in lower case; both copied */

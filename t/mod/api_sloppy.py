@@ -282,12 +282,13 @@ def every_method_that_a_path_has_not():
     for method, path, _, _ in OPERATIONS.values():
         paths.setdefault(path, set()).add(method)
     for path, has in paths.items():
-        for method in ('GET', 'PUT', 'POST', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'BREW'):
+        for method in ('GET', 'PUT', 'POST', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'):
             if method not in has:
                 r = w.c.ask(method, w.path(path), b'{}', JSON)
                 problem(r, f'{method} {path}', (405,))
                 allow = set(r.headers['allow'].split(', '))
                 tap.equal(allow - {'HEAD'}, has, f'{method} {path}: Allow')
+        problem(w.c.ask('BREW', w.path(path), b'{}', JSON), f'BREW {path}', (501,))
     tap.equal(w.c.ask('GET', '/api/v1/titles//metadata').status, 400)
     for path in ('/api/v1', '/api/v1/', '/api/v2/titles', '/api/v1/titles/', '/api/v1/Titles', '/api/v1/titles/film/metadata/'):
         problem(w.c.ask('GET', path), path, (404,))

@@ -233,9 +233,13 @@ def heads_that_cannot_be_read_get_a_whole_answer():
 
 @tap.test
 def methods_and_preflight():
-    for method in ('POST', 'PUT', 'DELETE', 'PATCH', 'TRACE', 'PROPFIND', 'get'):
+    for method in ('POST', 'PUT', 'DELETE', 'PATCH', 'TRACE'):
         r = get(P, '/small.mpd', method, Content_Length=0)
         tap.equal((r.status, r.fields.get('allow')), (405, 'GET, HEAD, OPTIONS'), method)
+    for method in ('PROPFIND', 'BREW', 'get', 'GETS'):  # RFC 9110 9.1
+        r = get(P, '/small.mpd', method, Content_Length=0)
+        tap.equal((r.status, r.fields.get('allow')), (501, None), method)
+    tap.equal(ask(P, b'CONNECT x:80 ' + H + b'\r\n').status, 501, 'no tunnels')
     r = get(P, '/small.mpd', 'OPTIONS', Origin='http://a', Access_Control_Request_Method='GET', Access_Control_Request_Headers='range')
     tap.equal((r.status, r.fields['access-control-allow-origin'], r.fields['access-control-allow-headers']), (204, '*', 'range'))
     tap.check(int(r.fields['access-control-max-age']) > 0)
@@ -465,7 +469,7 @@ def h2_malformed_requests_are_refused():
         'upgrade': ('upgrade', 'h2c'), 'keep-alive': ('keep-alive', '1'), 'proxy': ('proxy-connection', '1'), 'CRLF': ('x', 'a\r\nb: c'),
         'LF': ('x', 'a\nb'), 'NUL': ('x', 'a\0b'), 'CRLF in a name': ('x\r\ny', 'b'), 'colon': ('x:y', 'b'), 'space': ('x y', 'b'),
         'no name': ('', 'b'), 'second path': (':path', '/x'), 'second method': (':method', 'POST'),
-        'unknown pseudo': (':foo', 'x'), ':status': (':status', '200'),
+        'a blank in front': ('x', ' b'), 'a blank behind': ('x', 'b\t'), 'unknown pseudo': (':foo', 'x'), ':status': (':status', '200'),
     }
     requests = {name: plain('/small.mpd', 'GET', field) for name, field in odd.items()}
     for missing in range(3):
