@@ -25,7 +25,7 @@ MEMORY = os.path.join(tap.BUILD, 't', 'lib', 'memory.so')
 def environment(kind, root, i=None, count=None):
     if kind == 'memory':
         # libraries end by SIGSEGV, and leave behind what they had: see not_a_crash
-        asan = 'verify_asan_link_order=0:handle_segv=0:detect_leaks=0:allocator_may_return_null=1:' + os.environ.get('ASAN_OPTIONS', '')
+        asan = 'verify_asan_link_order=0:handle_segv=0:detect_leaks=0:allocator_may_return_null=1:' + os.environ.get('ASAN_OPTIONS', '') + ':handle_abort=0'
         return {'LD_PRELOAD': MEMORY, 'ASAN_OPTIONS': asan, **({'MEMORY_NTH': str(i)} if i else {}), **({'MEMORY_COUNT': count, 'MEMORY_PLACES': count + '.places'} if count else {})}
     env = disk.environment(root)
     code = ('EIO', 'ENOSPC')[(i or 0) % 2]
