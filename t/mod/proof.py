@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""doc/PROOF.md speaks of tests that there are: each attack names a file and words of a test in it, each command a program and options that
-it knows, each fuzz target has a dictionary and inputs that are replayed.  (Its finds: t/issue/011.t.)"""
+"""Documents speak of files and tests that there are: each attack of doc/PROOF.md names a file and words of a test in it, each command a program
+and options that it knows; each fuzz target has a dictionary and inputs that are replayed.  (Finds: t/issue/011.t.)"""
 import glob, os, re, sys
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import tap
-from proof import TARGETS, TEXT, named, path_of, rows, tests_of
+from proof import TARGETS, TEXT, named, rows, tests_of
+
+DOCUMENTS = {}
+for path in [os.path.join(tap.SOURCE, 'README.md'), *sorted(glob.glob(os.path.join(tap.SOURCE, 'doc', '*.md')))]:
+    with open(path) as f:
+        DOCUMENTS[os.path.basename(path)] = f.read()
 
 
 @tap.test
@@ -20,25 +25,32 @@ def every_attack_has_its_test():
 
 
 @tap.test
-def what_is_named_is_there():
-    for path in re.findall(r'`(?:[A-Z_]+=\S+ )*\.?/?((?:t|doc|po|base|serve|etc)/[\w./*-]+\w)', TEXT):
-        tap.check(glob.glob(os.path.join(tap.SOURCE, path)), f'there is no {path}')
-    for name in re.findall(r'`(\w+\.py)`', TEXT):
-        path_of(name)
-    for name, words in re.findall(r'`(t/(?:mod|e2e)/\w+\.py) ([a-z_ ]+)`', TEXT):
-        tap.check(any(words.replace('_', ' ') in n for n in tests_of(name)), f'{name} has no test "{words}"')
+def what_documents_name_is_there():
+    for document, text in DOCUMENTS.items():
+        for path in set(re.findall(r'`(?:[A-Z_]+=\S+ )*(?:\./)?((?:t|doc|base|dash|cdn|fetch|serve|ingest|origin|edge|player|build-aux)/[\w./*-]+\w)', text)):
+            name = os.path.join(tap.SOURCE, re.sub("NAME|NNN", "*", path))
+            tap.check(any(glob.glob(name + end) for end in ('', '.c', '.h')), f'{document}: there is no {path}')
+        for name in set(re.findall(r'`(\w+\.(?:py|mjs))`', text)):
+            tap.check(glob.glob(os.path.join(tap.SOURCE, 't', '*', name)), f'{document}: there is no {name}')
+        for name, words in re.findall(r'`(t/(?:mod|e2e)/\w+\.py) ([a-z_ ]+)`', text):
+            tap.check(any(words.replace('_', ' ') in n for n in tests_of(name)), f'{document}: {name} has no test "{words}"')
 
 
 @tap.test
 def commands_know_their_options():
-    commands = [c for c in re.findall(r'`((?:[A-Z_]+=\S+ )*(?:\./)?(?:t/bench|t/fuzz|t/e2e|t/mod|check)[\w./]*(?: [^`]*)?)`', TEXT) if '--' in c]
-    tap.check(len(commands) > 8, commands)
-    for command in commands:
-        program = next(w for w in command.split() if '=' not in w)
-        with open(os.path.join(tap.SOURCE, program)) as f:
-            text = f.read()
-        for option in re.findall(r'(--[a-z-]+)', command):
-            tap.check(option in text, f'{command}: {option} is nothing that {program} knows')
+    n = 0
+    for document, text in DOCUMENTS.items():
+        for command in set(re.findall(r'`((?:[A-Z_]+=\S+ )*(?:\./)?(?:t/(?:bench|fuzz|e2e|mod|host)/|check|quickstart)[^`]*)`', text)):
+            program = os.path.join(tap.SOURCE, next(w for w in command.split() if '=' not in w))
+            options = re.findall(r'(?<!\S)(--[a-z-]+)', command)
+            if not options:
+                continue
+            with open(program if os.path.exists(program) else program + '.c') as f:
+                known = f.read()
+            for option in options:
+                n += 1
+                tap.check(option in known, f'{document}: {command}: {option} is nothing that it knows')
+    tap.check(n > 40, f'only {n} options')
 
 
 @tap.test
