@@ -106,6 +106,21 @@ def heads_that_come_byte_by_byte():
 
 
 @tap.test
+def upgrades_are_not_taken_up():
+    settings = b'HTTP2-Settings: AAMAAABkAAQAAP__\r\n'
+    for name, fields in (('h2c', b'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n' + settings), ('h2c without its name in Connection', b'Upgrade: h2c\r\n' + settings),
+                         ('two', b'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c, websocket\r\n' + settings), ('TLS', b'Connection: Upgrade\r\nUpgrade: TLS/1.3\r\n'),
+                         ('WebSocket', b'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n')):
+        for method, body in ((b'GET /small.mpd ', b''), (b'POST /h/echo ', b'Content-Length: 3\r\n')):
+            for behind in (NEXT, b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' + frame(SETTINGS, 0, 0) + frame(HEADERS, 5, 1, block(plain('/h/echo?q=next')))):
+                got = everything(P, method + H + fields + body + b'\r\n' + (b'abc' if body else b'') + behind)
+                told = re.findall(rb'HTTP/1\.1 (\d+) [^\r]*\r\nDate: [^\r]*\r\nConnection: ([a-z-]+)\r\n', got)
+                # the last of its connection, or followed by one that is read as HTTP/1.1
+                want = ([(b'200', b'close')], [(b'200', b'keep-alive'), (b'200' if behind == NEXT else b'505', b'close')])
+                tap.check(told in want and got.count(b'HTTP/1.1 ') == len(told), f'{name}: {told} {got[-200:]!r}')
+
+
+@tap.test
 def hosts_that_are_none():
     for host in (b'a b', b'a/b', b'a@b', b'a,b', b'a\\b', b'a?b', b'"a"'):
         refused(repr(host), b'GET /small.mpd HTTP/1.1\r\nHost: ' + host + b'\r\n\r\n')
