@@ -17,10 +17,12 @@ def rows(section):
 
 def tests_of(path):
     """Names of the tests in a file, in words."""
-    if not path.endswith('.py'):
+    kinds = {'.py': r'^@tap\.test\ndef (\w+)\(', '.c': r'^Test\(\w+, (\w+)'}
+    kind = kinds.get(os.path.splitext(path)[1])
+    if kind is None:
         return []
     with open(os.path.join(tap.SOURCE, path)) as f:
-        return [n.replace('_', ' ') for n in re.findall(r'^@tap\.test\ndef (\w+)\(', f.read(), re.M)]
+        return [n.replace('_', ' ') for n in re.findall(kind, f.read(), re.M)]
 
 
 def path_of(name):
@@ -42,6 +44,8 @@ def named(cell, last=None):
             found += last
         elif m and m[1] == 'unit':
             found.append((path_of(f't/unit/{m[2]}.c'), ''))
+            words = (m[3] or '').replace('`', '')
+            tap.check(not words or any(words.lower() in name.lower() for name in tests_of(found[-1][0])), f'{found[-1][0]} has no test "{words}"')
         elif m and (m[1] == 'fuzz' or (before.startswith('t/fuzz/') and m[2] in TARGETS)):
             tap.check(m[2] in TARGETS, f'there is no fuzz target {m[2]}')
             found.append((path_of(f't/fuzz/corpus/{m[2]}'), ''))
@@ -49,7 +53,7 @@ def named(cell, last=None):
             path, words = (path_of(m[2]), m[3] or '') if m else (before, part)
             words = words.replace("'", '')
             tap.check(path.startswith('t/'), f'"{part}": of which file?')
-            tap.check(not words or any(words in name for name in tests_of(path)), f'{path} has no test "{words}"')
+            tap.check(not words or any(words.lower() in name.lower() for name in tests_of(path)), f'{path} has no test "{words}"')
             found.append((path, words))
     tap.check(found, 'no test')
     return found
