@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/config.h"
 #include "base/ending.h"
@@ -91,13 +92,25 @@ static void on_signal(int number)
 	stop = number;
 	if (is_starting)
 		stop_start = number;
+	alarm((unsigned)(ENDING_REST / DUR_S)); /* a disk may hold threads that would be waited for */
 	wake_signal();
+}
+
+static void on_late(int number)
+{
+	static const char text[] = "ribera-player: something does not end, a disk that does not answer perhaps: ending without it\n";
+
+	(void)number;
+	if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
+		_exit(1);
+	_exit(1);
 }
 
 static void catch_signals(void)
 {
 	struct sigaction a = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}; /* the second one kills */
 
+	signal(SIGALRM, on_late);
 	sigaction(SIGINT, &a, NULL);
 	sigaction(SIGTERM, &a, NULL);
 	ending_of_terminal(&a); /* what was played is reported and kept all the same */

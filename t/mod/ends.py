@@ -374,7 +374,15 @@ def a_service_ends_though_its_disk_does_not_answer():
         viewer.close()
         return told(service.p), True
     jobs += [lambda a=a: restarts(*a) for a in services('video.mp4')]
-    tap.equal(all_at_once(lambda job: job(), [(job,) for job in jobs]), [(0, True)] * 5)
+
+    def player():
+        made, _, path = film.library(film.generated(2, '128x72', '10'), 'small', '--ladder', 'fixed', '--max-rungs', '1')
+        s = Stall(made, 'video-').begin()
+        p = start(PLAYER, f'{path}/manifest.mpd', '--output', 'null', '--no-state', '--quiet', env={**os.environ, **s.env})
+        waits_in(p, 'nanosleep', threads=True)
+        code = told(p, seconds=30)
+        return 0 if code == 1 and b'does not end' in p.stderr.read() else code, True
+    tap.equal(all_at_once(lambda job: job(), [(job,) for job in [*jobs, player]]), [(0, True)] * 6)
 
 
 @tap.test
