@@ -13,6 +13,8 @@
 #include "base/words.h"
 
 #define MAX_REQUESTS 100000000
+#define FAR (INT64_C(1) << 48)          /* seconds that can be reckoned with */
+#define CENTURY (INT64_C(36525) * 86400) /* each of its nights is gone through */
 
 void numbers_fini(struct numbers *n)
 {
@@ -83,6 +85,9 @@ static int add(struct reader *r, int64_t second, uint64_t item, uint64_t bytes, 
 
 	if (t->n >= MAX_REQUESTS)
 		return fault_set(f, ERR_LIMIT, _("%s: more than %d requests"), r->path, MAX_REQUESTS);
+	if (second < -FAR || second > FAR || (t->n > 0 && second - t->requests[0].second > CENTURY))
+		return fault_set(f, ERR_OUT_OF_RANGE, _("%s line %zu: found second %lld, expected seconds since 1970 of a century at most"), r->path, r->line,
+		                 (long long)second);
 	if (t->n > 0 && second < t->requests[t->n - 1].second)
 		return fault_set(f, ERR_SYNTAX, _("%s line %zu: goes back in time: sort it by its first column"), r->path, r->line);
 	i = numbers_get(&r->numbers, item);

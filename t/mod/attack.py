@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Attacks that are not told by HTTP's framing (serve_raw, serve_limits): on an edge's cache, by edges on the origin, by origins
 on edges and players, by MPDs on players.  Each gets the answer that doc/PROOF.md promises."""
-import gzip, hashlib, http.client, json, os, socket, struct, subprocess, sys, threading, time
+import gzip, hashlib, http.client, json, os, socket, ssl, struct, subprocess, sys, threading, time
 sys.path.insert(0, os.path.join(os.environ.get('RIBERA_SOURCE', '.'), 't', 'lib'))
 import lab, package, tap
 from lab import Edge, Lab, Package
@@ -124,6 +124,40 @@ def who_asks_and_does_not_take_counts_for_nothing():
         c.s.sendall(frame(8, 0, 0, struct.pack('>I', 1 << 30)))
         tap.check(c.answer(c.request(plain(path))) == (200, p.files['video.mp4']), 'by HTTP/2')
     tap.until(lambda: asked() == (before[0] + 2, before[1] + 2 * size), 10, 'it is counted as well')
+    tap.equal(edge.process.stop(), 0)
+
+    cert, key = certificate(edge.folder)  # and by TLS, where libh2o has what is sent in its hands
+    edge.options += ['--tls-cert', cert, '--tls-key', key]
+    edge.start()
+    context = ssl.create_default_context(cafile=cert)
+
+    def get(path, **fields):
+        c = http.client.HTTPSConnection('localhost', edge.port, timeout=20, context=context)
+        c.request('GET', path, headers={k.replace('_', '-'): v for k, v in fields.items()})
+        body = c.getresponse().read()
+        c.close()
+        return body
+
+    def counted():
+        text = get('/metrics').decode()
+        return tuple(tap.metric(text, f'ribera_edge_demand_{what}_total{labels}') or 0 for what in ('requests', 'bytes'))
+    tap.until(lambda: get(path, Range='bytes=0-99') == p.files['video.mp4'][:100], 10, 'the edge')
+    tap.until(lambda: counted()[1] % 100 == 0 < counted()[1], 10, 'what was sent')
+    before = counted()
+    for _ in range(10):
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)  # the kernel takes less of what is for small packets
+            s.settimeout(10)
+            s.connect(('127.0.0.1', edge.port))
+            with context.wrap_socket(s, server_hostname='localhost') as t:
+                t.sendall(f'GET {path} HTTP/1.1\r\nHost: x\r\nRange: bytes=0-249999\r\n\r\n'.encode())  # one slice, all of it in its hands
+                tap.equal(t.recv(12), b'HTTP/1.1 206')
+    tap.until(lambda: 'ribera_http_open_connections 1\n' in get('/metrics').decode(), 10, 'their leaving')
+    tap.check(counted()[1] - before[1] < 10 * 100_000, f'{before} to {counted()} by those who left')
+    before = counted()
+    tap.check(get(path) == p.files['video.mp4'], 'one who takes it')
+    tap.until(lambda: counted() == (before[0] + 1, before[1] + size), 10, lambda: f'{before} to {counted()}')
     tap.equal(edge.process.stop(), 0)
 
 

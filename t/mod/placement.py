@@ -186,7 +186,7 @@ def what_is_wrong_is_told_with_its_line():
     told(1, 'line 2', 'placement', '--stdin', text='C 100 0 6 0 push\nR 1 2 3 X\n')
     told(1, 'admit|push', 'placement', '--stdin', text='C 100 0 6 0 maybe\n')
     told(1, 'No such file', 'simulate', bad)
-    for text, part in (('a,b,c\n1,2,3\nx\n', 'line 3'), ('5,1,9\n4,1,9\n', 'goes back'), ('', 'no requests'), ('1,1,0\n', '0 bytes')):
+    for text, part in (('a,b,c\n1,2,3\nx\n', 'line 3'), ('5,1,9\n4,1,9\n', 'goes back'), ('5,1,9\n9223372036854775807,1,9\n', 'a century'), ('-9223372036854775808,1,9\n5,1,9\n', 'a century'), ('5,1,9\n4000000000,1,9\n', 'a century'), ('', 'no requests'), ('1,1,0\n', '0 bytes')):
         with open(bad, 'w') as f:
             f.write(text)
         told(1, part, 'simulate', bad)
