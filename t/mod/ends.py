@@ -10,7 +10,7 @@ from origins import Origin
 INGEST, EDGE, PLAYER = map(tap.program, ('ribera-ingest', 'ribera-edge', 'ribera-player'))
 
 
-def told(process, number=signal.SIGTERM, seconds=6):
+def told(process, number=signal.SIGTERM, seconds=10):
     """The exit code of who is told to end, which has to come soon."""
     process.send_signal(number)
     try:
@@ -77,13 +77,15 @@ def descriptors(process):
             pass
 
 
+def worked(process):
+    """Seconds it has had the processor."""
+    with open(f'/proc/{process.pid}/stat') as f:
+        fields = f.read().rpartition(')')[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
 def works(process, seconds):
-    """It has had the processor for so long."""
-    def does():
-        with open(f'/proc/{process.pid}/stat') as f:
-            fields = f.read().rpartition(')')[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK') >= seconds
-    tap.until(does, 60, f'{seconds} s of work')
+    tap.until(lambda: worked(process) >= seconds, 120, f'{seconds} s of work')
 
 
 @tap.test
@@ -95,8 +97,14 @@ def an_ingest_ends_in_the_middle_of_what_encoders_take_long_for():
         library = tap.folder()
         p = start(INGEST, film.generated(2), '--library', library, *options, '--title', 't', '--quiet')
         works(p, 3)
-        tap.equal(told(p, seconds=5), 1)
-        said = p.stderr.read().decode()
+        before = worked(p)
+        p.send_signal(signal.SIGTERM)
+        said = p.stderr.read().decode()  # to its end
+        _, status, used = os.wait4(p.pid, 0)
+        p.returncode = os.waitstatus_to_exitcode(status)
+        tap.equal(p.returncode, 1)
+        # of the processor's time, which a busy machine does not change: all of it takes thirty and more
+        tap.check(used.ru_utime + used.ru_stime - before < 8, f'{used.ru_utime + used.ru_stime - before:.1f} s of work after it was told')
         tap.has(said, 'stopped; nothing was published')
         tap.equal([n for n in os.listdir(library) if not n.startswith('.')], [])
 
@@ -199,7 +207,7 @@ def an_origin_ends_though_its_ingest_hangs_and_leaves_no_child():
     send_master(o, film.generated(2, '128x72', '10'))
     child = tap.until(lambda: children(o.p.pid), 20, 'the ingest')[0]
     tap.until(lambda: [n for n in os.listdir(library) if n.startswith('.work-') and os.path.isdir(f'{library}/{n}/package')], 20, 'its work')
-    tap.equal(told(o.p.p, seconds=18), 0)
+    tap.equal(told(o.p.p, seconds=30), 0)
     tap.check(not os.path.exists(f'/proc/{child}'), 'the ingest is left behind')
     os.unlink(stall)
     o.start()
@@ -348,7 +356,7 @@ def a_service_ends_though_its_disk_does_not_answer():
         viewer = ask(port, path)
         waits_in(process, 'nanosleep', threads=True)
         begin = time.monotonic()
-        code = told(process, seconds=30)
+        code = told(process, seconds=45)
         viewer.close()
         return code, time.monotonic() - begin > 1  # its grace it gave
 
@@ -356,7 +364,7 @@ def a_service_ends_though_its_disk_does_not_answer():
         stall.begin()
         process.send_signal(signal.SIGHUP)
         waits_in(process, 'nanosleep')
-        return told(process, seconds=30), True
+        return told(process, seconds=45), True
     folder = tap.folder()
     s, config = Stall(folder, 'origin.yaml'), os.path.join(folder, 'origin.yaml')
     with open(config, 'w') as f:
@@ -380,7 +388,7 @@ def a_service_ends_though_its_disk_does_not_answer():
         s = Stall(made, 'video-').begin()
         p = start(PLAYER, f'{path}/manifest.mpd', '--output', 'null', '--no-state', '--quiet', env={**os.environ, **s.env})
         waits_in(p, 'nanosleep', threads=True)
-        code = told(p, seconds=30)
+        code = told(p, seconds=45)
         return 0 if code == 1 and b'does not end' in p.stderr.read() else code, True
     tap.equal(all_at_once(lambda job: job(), [(job,) for job in [*jobs, player]]), [(0, True)] * 6)
 
@@ -395,7 +403,7 @@ def a_service_that_is_told_again_ends_at_once():
         process.send_signal(signal.SIGTERM)
         time.sleep(2)
         alive = process.poll() is None
-        code = told(process, signal.SIGINT, 2)
+        code = told(process, signal.SIGINT, 10)
         viewer.close()
         return alive, code
     tap.equal(all_at_once(ends, services('video.mp4')), [(True, 0)] * 2)
@@ -406,7 +414,7 @@ def a_service_that_is_starting_ends_at_once():
     def ends(argv, stall):
         p = start(*argv, '--listen', '127.0.0.1:0', env={**os.environ, **stall.begin().env})
         waits_in(p, 'nanosleep')
-        return told(p, seconds=2)
+        return told(p)
     library, store = tap.folder(), tap.folder()
     package.write(library, 'film', {'video.mp4': os.urandom(1000)})
     tap.equal(all_at_once(ends, [
@@ -517,7 +525,7 @@ def a_player_ends_while_it_asks_what_time_it_is():
 <UTCTiming schemeIdUri="urn:mpeg:dash:utc:http-xsdate:2014" value="{time_server.url}/1 {time_server.url}/2 {time_server.url}/3"/></MPD>''')
     p = start(PLAYER, f'{folder}/live.mpd', '--output', 'null', '--no-state', '--quiet')
     tap.check(time_server.asked.wait(20), 'it asks')
-    tap.equal(told(p, seconds=3), 0)
+    tap.equal(told(p), 0)
 
 
 tap.run()
