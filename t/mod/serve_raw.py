@@ -7,6 +7,8 @@ sys.path.insert(0, os.path.join(os.environ['RIBERA_SOURCE'], 't/lib'))
 import tap
 from rawhttp import *
 
+# what is held is looked at: AddressSanitizer would keep what was given back
+os.environ['ASAN_OPTIONS'] = 'quarantine_size_mb=1:thread_local_quarantine_size_kb=64:' + os.environ.get('ASAN_OPTIONS', '')
 rnd = random.Random(11)
 root = tap.folder('root')
 small, big = rnd.randbytes(6000), rnd.randbytes(3_000_000)
