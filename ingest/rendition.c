@@ -257,6 +257,16 @@ static void chunk_free(struct open_chunk *c)
 	free(c);
 }
 
+/* Given up, it may not be whole: then frames would still go into it. */
+static void let_go(struct rendition *r, struct open_chunk *c)
+{
+	pthread_mutex_lock(&r->lock);
+	if (r->current == c)
+		r->current = NULL;
+	pthread_mutex_unlock(&r->lock);
+	chunk_free(c);
+}
+
 static bool is_over(struct rendition *r)
 {
 	bool over;
@@ -314,7 +324,7 @@ static void *run_lane(void *ctx)
 	pthread_setname_np(pthread_self(), name);
 	while ((lane->chunk = claim(r)) != NULL) {
 		encode_chunk(lane);
-		chunk_free(lane->chunk);
+		let_go(r, lane->chunk);
 	}
 	return NULL;
 }

@@ -56,8 +56,8 @@ struct masters {
 	pthread_cond_t news;
 	struct job **jobs;    /* by time */
 	size_t n, cap;
-	bool stopping;
-	mono_us stopped;      /* since when */
+	bool stopping, ended; /* ended: the thread has nothing more to do */
+	mono_us stopped;      /* since when it is stopping */
 };
 
 static void job_free(struct job *j)
@@ -370,6 +370,8 @@ static void *work(void *arg)
 		else
 			pthread_cond_timedwait(&m->news, &m->lock, &until);
 	}
+	m->ended = true;
+	pthread_cond_signal(&m->news);
 	pthread_mutex_unlock(&m->lock);
 	return NULL;
 }
@@ -428,13 +430,15 @@ static void end_thread(struct masters *m)
 	mono_us until = m->stopped + CHILD_GRACE;
 	struct timespec t = {.tv_sec = until / DUR_S, .tv_nsec = until % DUR_S * 1000};
 
-	if (pthread_clockjoin_np(m->thread, NULL, CLOCK_MONOTONIC, &t) == 0)
-		return;
-	log_warn("origin/masters", "ribera-ingest does not end and is killed");
 	pthread_mutex_lock(&m->lock);
-	signal_child(m, SIGKILL);
+	while (!m->ended && pthread_cond_timedwait(&m->news, &m->lock, &t) == 0)
+		;
+	if (!m->ended) {
+		log_warn("origin/masters", "ribera-ingest does not end and is killed");
+		signal_child(m, SIGKILL);
+	}
 	pthread_mutex_unlock(&m->lock);
-	pthread_join(m->thread, NULL);
+	pthread_join(m->thread, NULL); /* one that waits for a time ThreadSanitizer does not know */
 }
 
 void masters_free(struct masters **pm)
