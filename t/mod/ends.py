@@ -92,7 +92,7 @@ def works(process, seconds):
 def an_ingest_ends_in_the_middle_of_what_encoders_take_long_for():
     """While it probes, and when all of the film is read and waits for encoders."""
     slow = (('--ladder', 'title', '--preset', 'placebo'), ('--ladder', 'fixed', '--preset', 'placebo'),
-            ('--ladder', 'fixed', '--preset', 'ultrafast', '--max-rungs', '2', '--codecs', 'h264,aac,av1', '--av1-preset', '2'))
+            ('--ladder', 'fixed', '--preset', 'ultrafast', '--max-rungs', '2', '--codecs', 'h264,aac,av1', '--av1-preset', '3'))
     for options in slow:
         library = tap.folder()
         p = start(INGEST, film.generated(2), '--library', library, *options, '--title', 't', '--quiet')

@@ -423,6 +423,12 @@ def av1_and_opus_stand_beside_h264_and_aac():
 
 
 @tap.test
+def presets_of_av1_at_which_two_sizes_stand_still_are_refused():
+    r = tap.call(tap.program('ribera-ingest'), film_with_sound(), '--library', tap.folder(), '--codecs', 'h264,av1', '--av1-preset', '2')
+    tap.check(r.returncode != 0 and 'av1-preset' in r.stderr and '3' in r.stderr, r.stderr)
+
+
+@tap.test
 def hdr_is_kept_in_av1():
     for transfer, name, number in (('smpte2084', 'PQ', '16'), ('arib-std-b67', 'HLG', '18')):
         folder = package(hdr_film(f'white-{transfer}.mp4', transfer, (0.58,) * 3), '--codecs', 'av1', '--av1-preset', '12')
