@@ -68,7 +68,8 @@ def edges_fill_pull_and_serve_right_bytes_and_the_film_plays():
     for place in (system.url, *system.edge_urls.values()):
         for name, data in files.items():
             if not name.endswith(('.torrent', '.leaves')):
-                tap.check(tap.http(f'{place}/v/film/{revision}/{name}').body == data, f'{name} of {place}')
+                r = tap.http(f'{place}/v/film/{revision}/{name}')
+                tap.check(r.body == data, f'{name} of {place}: status {r.status}, {len(r.body)} bytes for {len(data)}')
     for place in (system.url, *system.edge_urls.values()):
         report = os.path.join(tap.folder(), 'report.json')
         r = tap.call(tap.program('ribera-player'), f'{place}/v/film/{revision}/manifest.mpd', '--output', 'null', '--quiet', '--speed', '8', '--report', report, timeout=120)
